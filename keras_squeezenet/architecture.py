@@ -1,0 +1,364 @@
+"""The networks of the SqueezeNet paper as data; imports no framework.
+
+Reference:
+- [SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB
+  model size](https://arxiv.org/abs/1602.07360) (Iandola et al., 2016)
+"""
+
+import dataclasses
+import itertools
+
+BYPASSES = (None, "simple", "complex")
+FIRE_INDICES = range(2, 10)
+POOL_SIZE = 3
+POOL_STRIDES = 2
+
+
+def _round(value):
+    return int(value + 0.5)
+
+
+def _require_one_of(name, value, allowed):
+    if value not in allowed:
+        raise ValueError(
+            f"`{name}` should be one of {', '.join(map(repr, allowed))}. "
+            f"Received: {name}={value!r}"
+        )
+
+
+def _require_int(owner, field, minimum):
+    value = getattr(owner, field)
+    if not isinstance(value, int) or value < minimum:
+        raise ValueError(
+            f"`{field}` should be an integer not below {minimum}. "
+            f"Received: {field}={value!r}"
+        )
+
+
+def _require_positive_int(owner, field):
+    _require_int(owner, field, minimum=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Stem:
+    """The first convolution, `conv1`.
+
+    Args:
+        filters: int, the number of output channels.
+        kernel_size: int, the side of the square kernel.
+        strides: int, the same along both sides.
+        padding: `"valid"` or `"same"`.
+    """
+
+    filters: int = 96
+    kernel_size: int = 7
+    strides: int = 2
+    padding: str = "valid"
+
+    def __post_init__(self):
+        for field in ("filters", "kernel_size", "strides"):
+            _require_positive_int(self, field)
+        _require_one_of("padding", self.padding, ("valid", "same"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Fire:
+    """One Fire module (paper section 3.2, figure 1).
+
+    `squeeze1x1`, `expand1x1` and `expand3x3` are numbers of filters. `bypass`
+    is `None`, `"simple"` (the identity) or `"complex"` (a 1x1 convolution).
+    """
+
+    name: str
+    squeeze1x1: int
+    expand1x1: int
+    expand3x3: int
+    bypass: str | None = None
+
+    @property
+    def filters(self):
+        return self.expand1x1 + self.expand3x3
+
+
+@dataclasses.dataclass(frozen=True)
+class Convolution:
+    """One convolution of a network: what its kernel looks like."""
+
+    name: str
+    kernel_size: int
+    in_channels: int
+    filters: int
+
+    @property
+    def kernel_parameters(self):
+        return self.kernel_size**2 * self.in_channels * self.filters
+
+    @property
+    def parameters(self):
+        return self.kernel_parameters + self.filters
+
+
+@dataclasses.dataclass(frozen=True)
+class SqueezeNetConfig:
+    """A point of the paper's design space (section 5, table 1, figure 2).
+
+    The i-th Fire module (i = 0..7 for fire2..fire9) has
+    `e_i = base_e + incr_e * floor(i / freq)` expand filters, of which
+    `e_i * pct_3x3` are 3x3, and `SR * e_i` squeeze filters, each rounded to
+    the nearest integer. The defaults are SqueezeNet v1.0.
+
+    Args:
+        base_e: int, the expand filters of the first Fire module. Defaults
+            to `128`.
+        incr_e: int, how many more there are after every `freq` modules.
+            Defaults to `128`.
+        freq: int. Defaults to `2`.
+        pct_3x3: float, the share of 3x3 filters among the expand filters,
+            between 0 and 1. Defaults to `0.5`.
+        SR: float, the squeeze ratio. Defaults to `0.125`.
+        bypass: `None`, `"simple"` (the identity around every module whose
+            input and output have as many channels) or `"complex"` (and a
+            1x1 convolution around every other one). Defaults to `None`.
+        stem: `Stem`, the first convolution. Defaults to `Stem()`: 7x7 with
+            stride 2 and 96 filters.
+        pools: tuple of the names of the layers that a 3x3 max pooling with
+            stride 2 follows. Defaults to `("conv1", "fire4", "fire8")`.
+        conv10_padding: int, zeros around the input of the 1x1 `conv10`. The
+            prototxts of v1.0 have 1, so that the average takes in a border
+            of relu(bias). Defaults to `1`.
+        conv10_activation: `"relu"`, as in the paper, or `None`: without
+            batch normalisation and with zero biases that ReLU can leave
+            classes without a gradient when training from scratch. Defaults
+            to `"relu"`.
+
+    Raises:
+        ValueError: if a value is out of range, or leaves a layer without a
+            filter.
+    """
+
+    base_e: int = 128
+    incr_e: int = 128
+    freq: int = 2
+    pct_3x3: float = 0.5
+    SR: float = 0.125
+    bypass: str | None = None
+    stem: Stem = Stem()
+    pools: tuple[str, ...] = ("conv1", "fire4", "fire8")
+    conv10_padding: int = 1
+    conv10_activation: str | None = "relu"
+
+    def __post_init__(self):
+        object.__setattr__(self, "pools", tuple(self.pools))
+        for field in ("base_e", "freq"):
+            _require_positive_int(self, field)
+        for field in ("incr_e", "conv10_padding"):
+            _require_int(self, field, minimum=0)
+        if not isinstance(self.stem, Stem):
+            raise ValueError(
+                f"`stem` should be a `Stem`. Received: stem={self.stem!r}"
+            )
+        if not 0 < self.pct_3x3 < 1:
+            raise ValueError(
+                "`pct_3x3` is a share: it should be between 0 and 1, both "
+                f"excluded. Received: pct_3x3={self.pct_3x3}"
+            )
+        if not self.SR > 0:
+            raise ValueError(
+                f"`SR` should be greater than 0. Received: SR={self.SR}"
+            )
+        _require_one_of("bypass", self.bypass, BYPASSES)
+        _require_one_of(
+            "conv10_activation", self.conv10_activation, ("relu", None)
+        )
+        poolable = ("conv1", *(f"fire{i}" for i in FIRE_INDICES))
+        for layer in self.pools:
+            _require_one_of("pools", layer, poolable)
+        for fire in self.fires:
+            if min(fire.squeeze1x1, fire.expand1x1, fire.expand3x3) < 1:
+                raise ValueError(
+                    "every layer of a Fire module should have at least one "
+                    f"filter. Received: {self!r}, which makes {fire!r}"
+                )
+
+    @property
+    def fires(self):
+        """The Fire modules, fire2 to fire9, as a tuple of `Fire`."""
+        fires = []
+        channels = self.stem.filters
+        for i, index in enumerate(FIRE_INDICES):
+            expand = self.base_e + self.incr_e * (i // self.freq)
+            expand3x3 = _round(expand * self.pct_3x3)
+            fires.append(
+                Fire(
+                    name=f"fire{index}",
+                    squeeze1x1=_round(expand * self.SR),
+                    expand1x1=expand - expand3x3,
+                    expand3x3=expand3x3,
+                    bypass=self._bypass_around(channels, expand),
+                )
+            )
+            channels = expand
+        return tuple(fires)
+
+    def _bypass_around(self, channels, filters):
+        if self.bypass is None:
+            return None
+        if channels == filters:
+            return "simple"
+        return "complex" if self.bypass == "complex" else None
+
+    def for_small_images(self):
+        """This network for images of about 32x32: `conv1` is 3x3, stride 1.
+
+        `conv10` has no padding then, whose border would be more than half of
+        what a 4x4 map averages, and no ReLU, since such networks are trained
+        from scratch.
+        """
+        return dataclasses.replace(
+            self,
+            stem=Stem(self.stem.filters, 3, strides=1, padding="same"),
+            conv10_padding=0,
+            conv10_activation=None,
+        )
+
+
+_V1_0 = SqueezeNetConfig()
+
+VARIANTS = {
+    "1.0": _V1_0,
+    "1.1": SqueezeNetConfig(
+        stem=Stem(64, 3),
+        pools=("conv1", "fire3", "fire5"),
+        conv10_padding=0,
+    ),
+    "simple_bypass": dataclasses.replace(_V1_0, bypass="simple"),
+    "complex_bypass": dataclasses.replace(_V1_0, bypass="complex"),
+}
+
+
+def get_config(config):
+    """Returns the `SqueezeNetConfig` of a variant's name, or `config` itself.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    if isinstance(config, SqueezeNetConfig):
+        return config
+    if config not in VARIANTS:
+        raise ValueError(
+            f"`config` should be one of {', '.join(map(repr, VARIANTS))}, or "
+            f"a `SqueezeNetConfig`. Received: config={config!r}"
+        )
+    return VARIANTS[config]
+
+
+def convolutions(config, channels=3, classes=1000, include_top=True):
+    """Returns every convolution of a network, in the order of its layers.
+
+    Args:
+        config: `SqueezeNetConfig`.
+        channels: int, the channels of the input image. Defaults to `3`.
+        classes: int. Defaults to `1000`.
+        include_top: bool, whether to count `conv10`. Defaults to `True`.
+
+    Returns:
+        A list of `Convolution`.
+    """
+    found = [
+        Convolution(
+            "conv1", config.stem.kernel_size, channels, config.stem.filters
+        )
+    ]
+    channels = config.stem.filters
+    for fire in config.fires:
+        squeezed = fire.squeeze1x1
+        found += [
+            Convolution(f"{fire.name}_squeeze1x1", 1, channels, squeezed),
+            Convolution(f"{fire.name}_expand1x1", 1, squeezed, fire.expand1x1),
+            Convolution(f"{fire.name}_expand3x3", 3, squeezed, fire.expand3x3),
+        ]
+        if fire.bypass == "complex":
+            found.append(
+                Convolution(f"{fire.name}_bypass1x1", 1, channels, fire.filters)
+            )
+        channels = fire.filters
+    if include_top:
+        found.append(Convolution("conv10", 1, channels, classes))
+    return found
+
+
+def count_parameters(config, channels=3, classes=1000, include_top=True):
+    """Returns the number of weights and biases, in closed form."""
+    return sum(
+        convolution.parameters
+        for convolution in convolutions(config, channels, classes, include_top)
+    )
+
+
+def count_macs(config, side, channels=3, classes=1000, include_top=True):
+    """Returns the multiply-accumulates of one square image of side `side`."""
+    sides = feature_sides(config, side)
+    return sum(
+        convolution.kernel_parameters
+        * sides[convolution.name.partition("_")[0]] ** 2
+        for convolution in convolutions(config, channels, classes, include_top)
+    )
+
+
+def feature_sides(config, side):
+    """Returns the side of the output of every module, pooling and `conv10`.
+
+    Args:
+        config: `SqueezeNetConfig`.
+        side: int, the side of the square input image, in pixels.
+
+    Returns:
+        A dict of name to int, such as `{"conv1": 111, "pool1": 55, ...}`;
+        a side below 1 means that the image is too small.
+    """
+    stem = config.stem
+    if stem.padding == "same":
+        side = -(-side // stem.strides)
+    else:
+        side = (side - stem.kernel_size) // stem.strides + 1
+    sides = {}
+    for name in ("conv1", *(fire.name for fire in config.fires)):
+        sides[name] = side
+        if name in config.pools:
+            side = pooled_side(side)
+            sides[pool_name(name)] = side
+    sides["conv10"] = side + 2 * config.conv10_padding
+    return sides
+
+
+def pooled_side(side):
+    """The side after Caffe's 3x3 max pooling with stride 2 in ceil mode.
+
+    `ceil((side - 3) / 2) + 1`, for any side from 2 up.
+    """
+    return side // 2
+
+
+def pool_padding(side):
+    """The zeros that make "valid" pooling of `side` agree with ceil mode.
+
+    They go to the end, and there are none where every window fits: for an odd
+    side. `None`, a side that is not known yet, is padded: a row of zeros that
+    no window reaches changes nothing, and one that is reached lies beside the
+    results of a ReLU, which are not less.
+    """
+    return 0 if side is not None and side % 2 else 1
+
+
+def pool_name(layer):
+    """`"pool1"` for the pooling behind `"conv1"`, `"pool4"` for `"fire4"`."""
+    return "pool" + layer.removeprefix("conv").removeprefix("fire")
+
+
+def min_side(config):
+    """The side of the smallest image that leaves every layer an output."""
+    return next(
+        side
+        for side in itertools.count(1)
+        if min(feature_sides(config, side).values()) >= 1
+    )

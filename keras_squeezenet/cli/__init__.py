@@ -1,0 +1,1 @@
+"""The command line, `keras-squeezenet`: one module a command."""

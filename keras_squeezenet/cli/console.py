@@ -1,0 +1,80 @@
+"""Progress bars and tables on a terminal."""
+
+import contextlib
+import time
+
+import rich.box
+import rich.console
+import rich.progress
+import rich.table
+
+from keras_squeezenet import progress
+
+
+class ConsoleProgress(progress.Progress):
+    """A bar a task; where there is no terminal, a line when it is done."""
+
+    def __init__(self, console):
+        self.console = console
+
+    @contextlib.contextmanager
+    def task(self, name, steps):
+        bars = rich.progress.Progress(
+            rich.progress.TextColumn("{task.description:18}"),
+            rich.progress.BarColumn(bar_width=24),
+            rich.progress.TextColumn("{task.fields[count]:>11}"),
+            rich.progress.TextColumn("{task.fields[metrics]:28}"),
+            rich.progress.TimeElapsedColumn(),
+            rich.progress.TimeRemainingColumn(),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        started = time.monotonic()
+        metrics = ""
+        with bars:
+            bar = bars.add_task(name, total=steps, count="", metrics="")
+            done = 0
+
+            def advance(**values):
+                nonlocal done, metrics
+                done += 1
+                metrics = format_metrics(values)
+                bars.update(
+                    bar,
+                    completed=done,
+                    count=f"{done}/{steps}",
+                    metrics=metrics,
+                )
+
+            yield advance
+            if steps is None:
+                bars.update(bar, total=1, completed=1)
+        if not self.console.is_terminal:
+            seconds = time.monotonic() - started
+            self.console.print(f"{name:18} {metrics:28} {seconds:6.1f} s")
+
+
+def format_metrics(values):
+    """Returns `"loss 0.1234 accuracy 0.9876"`."""
+    return " ".join(f"{name} {value:.4f}" for name, value in values.items())
+
+
+def print_table(console, table):
+    """Prints a `report.Table`."""
+    shown = rich.table.Table(
+        title=table.title,
+        title_justify="left",
+        title_style="bold",
+        box=rich.box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    for index, column in enumerate(table.columns):
+        shown.add_column(
+            column, justify="right" if index else "left", no_wrap=index < 2
+        )
+    for row in table.rows:
+        shown.add_row(*row)
+    console.print()
+    console.print(shown)

@@ -1,0 +1,84 @@
+"""`keras-squeezenet COMMAND --flags`."""
+
+import importlib
+import logging
+import os
+import sys
+import warnings
+
+from absl import app
+from absl import flags
+from absl import logging as absl_logging
+
+COMMANDS = {
+    "compress": "train and compress a SqueezeNet, and report on it",
+}
+HELP = ("help", "--help", "-h")
+NATIVE_LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+# What bad input raises, besides errors of this package, which are of these.
+USER_ERRORS = (ValueError, OSError, ImportError, RuntimeError)
+INTERRUPTED = 130
+
+
+def run(argv=None):
+    """Runs the command that the first argument names; never returns."""
+    program, *arguments = sys.argv if argv is None else argv
+    name, *arguments = arguments or ["help"]
+    if name in HELP:
+        print(usage())
+        sys.exit(0)
+    if name not in COMMANDS:
+        sys.exit(f"keras-squeezenet: there is no command {name!r}.\n{usage()}")
+    quiet_libraries()
+    command = importlib.import_module(f"keras_squeezenet.cli.{name}")
+    if any(argument in HELP for argument in arguments):
+        print(f"{command.__doc__}\n{flags.FLAGS.module_help(command)}")
+        sys.exit(0)
+    app.run(
+        lambda positional: _call(command, positional),
+        argv=[f"keras-squeezenet {name}", *arguments],
+    )
+
+
+def usage():
+    lines = ["usage: keras-squeezenet COMMAND [--flag=value ...]", ""]
+    lines += [f"  {name:10} {what}" for name, what in COMMANDS.items()]
+    lines += ["", "keras-squeezenet COMMAND --help lists a command's flags."]
+    return "\n".join(lines)
+
+
+def quiet_libraries():
+    """Keeps the libraries' notes to themselves off the terminal.
+
+    Their native code writes to the file descriptor of stderr whatever level
+    is set; Python's own messages go on to the terminal. Who sets
+    `TF_CPP_MIN_LOG_LEVEL` gets all of it.
+    """
+    if NATIVE_LOG_LEVEL in os.environ:
+        return
+    os.environ[NATIVE_LOG_LEVEL] = "3"
+    warnings.simplefilter("ignore")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    absl_logging.set_verbosity(absl_logging.ERROR)
+    sys.stderr.flush()
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    with open(os.devnull, "w") as devnull:
+        os.dup2(devnull.fileno(), 2)
+
+
+def _call(command, positional):
+    program, *extra = positional
+    if extra:
+        sys.exit(
+            f"{program}: flags only are expected, as in --flag=value. "
+            f"Received: {' '.join(extra)}"
+        )
+    try:
+        command.main()
+    except KeyboardInterrupt:
+        print(f"\n{program}: stopped, nothing was written.")
+        sys.exit(INTERRUPTED)
+    except USER_ERRORS as error:
+        # With --verbosity=1, for whoever looks for the cause.
+        absl_logging.debug("%s", program, exc_info=True)
+        sys.exit(f"{program}: {error}")

@@ -1,0 +1,121 @@
+"""What a stage promised, measured on its result."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+
+class GuaranteeError(RuntimeError):
+    """A stage's result falls short of what the stage promised."""
+
+
+@dataclasses.dataclass(frozen=True)
+class KernelStatistics:
+    """What was measured on one kernel.
+
+    `density` is the share of weights that are not zero, `distinct` counts the
+    distinct values, zero included, `distinct_per_channel` is the largest such
+    count within one output channel, and `bits` is what a code of fixed length
+    for one weight takes.
+    """
+
+    shape: tuple[int, ...]
+    density: float
+    distinct: int
+    distinct_per_channel: int
+    bits: int
+
+
+def measure(kernel):
+    """Returns the `KernelStatistics` of an array, output channels last."""
+    distinct = len(np.unique(kernel))
+    return KernelStatistics(
+        shape=kernel.shape,
+        density=np.count_nonzero(kernel) / kernel.size,
+        distinct=distinct,
+        distinct_per_channel=max(
+            len(np.unique(channel))
+            for channel in kernel.reshape(-1, kernel.shape[-1]).T
+        ),
+        bits=math.ceil(math.log2(distinct)) if distinct > 1 else 1,
+    )
+
+
+def overall_density(kernels):
+    """Returns the density over all the kernels of `{layer name: kernel}`."""
+    total = sum(kernel.size for kernel in kernels.values())
+    return sum(map(np.count_nonzero, kernels.values())) / total
+
+
+def require_density(kernels, densities, stage):
+    """Raises unless each kernel has the density that was asked for it.
+
+    One weight more is allowed, for the rounding of the share to a number of
+    weights. Fewer are not: they would be a layer that died.
+
+    Args:
+        kernels: dict of layer name to array.
+        densities: dict of layer name to the target density, in (0, 1].
+        stage: str, named in the error.
+
+    Raises:
+        GuaranteeError: naming the layer, and both densities.
+    """
+    for name, density in densities.items():
+        kept = np.count_nonzero(kernels[name])
+        if abs(kept - density * kernels[name].size) > 1:
+            raise GuaranteeError(
+                f"{stage}: layer {name!r} should keep {density:.2%} of its "
+                f"weights. Measured: {kept / kernels[name].size:.2%}"
+            )
+
+
+def require_zeros_kept(before, after, stage):
+    """Raises unless every zero weight of `before` is zero in `after`."""
+    for name, kernel in before.items():
+        revived = np.count_nonzero(after[name][kernel == 0])
+        if revived:
+            raise GuaranteeError(
+                f"{stage}: layer {name!r} should keep its zero weights. "
+                f"Measured: {revived} of {np.sum(kernel == 0)} are not zero "
+                "any more"
+            )
+
+
+def require_distinct(kernels, limits, stage, per_channel=False):
+    """Raises unless each kernel has at most its number of distinct values.
+
+    Args:
+        kernels: dict of layer name to array, output channels last.
+        limits: dict of layer name to int.
+        stage: str, named in the error.
+        per_channel: bool, whether the limit holds within each output channel:
+            int8 kernels have a scale a channel. Defaults to `False`.
+
+    Raises:
+        GuaranteeError: naming the layer, and both numbers.
+    """
+    for name, limit in limits.items():
+        measured = measure(kernels[name])
+        if per_channel:
+            where, count = " a channel", measured.distinct_per_channel
+        else:
+            where, count = "", measured.distinct
+        if count > limit:
+            raise GuaranteeError(
+                f"{stage}: layer {name!r} should have at most {limit} "
+                f"distinct values{where}. Measured: {count}"
+            )
+
+
+def require_equal(expected, received, tolerance, what):
+    """Raises unless two arrays agree within an absolute tolerance."""
+    difference = float(np.max(np.abs(expected - received)))
+    # Not `difference > tolerance`, which NaN would pass.
+    if not difference <= tolerance:
+        raise GuaranteeError(
+            f"{what} should give the same outputs as its model, within "
+            f"{tolerance}. Measured: a difference of {difference}"
+        )
+    return difference

@@ -1,0 +1,154 @@
+"""The tf_keras twin of a Keras 3 model: same layers, names and weights.
+
+TF-MOT knows tf_keras only, and tf_keras cannot read the config of a Keras 3
+model. What a SqueezeNet is made of is little enough to be listed.
+"""
+
+import keras
+import tf_keras
+
+from keras_squeezenet import architecture
+
+# The layers that a twin can have, and the arguments that define each.
+LAYERS = {
+    "Activation": ("activation",),
+    "Add": (),
+    "Concatenate": ("axis",),
+    "Conv2D": (
+        "filters",
+        "kernel_size",
+        "strides",
+        "padding",
+        "activation",
+        "use_bias",
+    ),
+    "Dense": ("units", "activation", "use_bias"),
+    "Dropout": ("rate",),
+    "GlobalAveragePooling2D": (),
+    "GlobalMaxPooling2D": (),
+    "MaxPooling2D": ("pool_size", "strides", "padding"),
+    "ReLU": (),
+    "Softmax": (),
+    "ZeroPadding2D": ("padding",),
+}
+
+
+def make_twin(model):
+    """Rebuilds a flat Functional Keras 3 model in tf_keras.
+
+    Args:
+        model: `keras.Model`, Functional, with the `"channels_last"` data
+            format and the layers listed in `LAYERS`, each called once.
+
+    Returns:
+        A `tf_keras.Model` with copies of the weights.
+
+    Raises:
+        ValueError: if the model is not Functional, is nested, or has a layer
+            that has no twin.
+    """
+    if not isinstance(model, keras.Model) or not hasattr(model, "operations"):
+        raise ValueError(
+            "a flat Functional `keras.Model` is expected. Received: "
+            f"model={model!r}"
+        )
+    tensors = {}
+    for layer in model.operations:
+        output = layer.output
+        if isinstance(layer, keras.layers.InputLayer):
+            twin_output = tf_keras.Input(
+                layer.batch_shape[1:], name=layer.name, dtype="float32"
+            )
+        else:
+            inputs = [
+                tensors[id(tensor)]
+                for tensor in layer._inbound_nodes[0].input_tensors
+            ]
+            twin_output = _twin_layer(layer)(
+                inputs if len(inputs) > 1 else inputs[0]
+            )
+        tensors[id(output)] = twin_output
+    twin = tf_keras.Model(
+        [tensors[id(tensor)] for tensor in model.inputs],
+        tensors[id(model.outputs[0])],
+        name=model.name,
+    )
+    copy_weights(model, twin)
+    return twin
+
+
+def _twin_layer(layer):
+    kind = type(layer).__name__
+    if isinstance(layer, keras.Model):
+        raise ValueError(
+            f"the model {layer.name!r} is nested in the model to compress, "
+            "which should be flat: build the head on the base's own tensors, "
+            "`keras.Model(base.input, head(base.output))`."
+        )
+    if kind not in LAYERS:
+        raise ValueError(
+            f"layer {layer.name!r} is a {kind}, which cannot be compressed; "
+            f"a model may have {', '.join(LAYERS)}. Put preprocessing in "
+            "front of the model."
+        )
+    if getattr(layer, "data_format", "channels_last") != "channels_last":
+        raise ValueError(
+            f"layer {layer.name!r} should have "
+            "`data_format='channels_last'`, the only one that TensorFlow "
+            f"runs on a CPU. Received: data_format={layer.data_format!r}"
+        )
+    config = layer.get_config()
+    arguments = {name: config[name] for name in LAYERS[kind]}
+    return getattr(tf_keras.layers, kind)(name=layer.name, **arguments)
+
+
+def copy_weights(source, target):
+    """Copies the weights of every layer to the layer of the same name.
+
+    Either model may be of either Keras; the source may have quantization
+    wrappers.
+    """
+    found = _weights(source)
+    for key, weight in _weights(target).items():
+        weight.assign(found[key])
+
+
+def kernels(model):
+    """Returns `{layer name: kernel}` of the layers that have one, as NumPy."""
+    return {
+        layer: keras.ops.convert_to_numpy(weight)
+        for (layer, name), weight in _weights(model).items()
+        if name == "kernel"
+    }
+
+
+def weight_name(weight):
+    """Returns `"kernel"` for a variable named `"conv1/kernel:0"`."""
+    return weight.name.rpartition("/")[2].partition(":")[0]
+
+
+def _weights(model):
+    # A wrapped layer's own `kernel` is a symbolic tensor: ask the wrapper.
+    return {
+        (getattr(layer, "layer", layer).name, weight_name(weight)): weight
+        for layer in model.layers
+        for weight in layer.weights
+        if weight_name(weight) in ("kernel", "bias")
+    }
+
+
+def require_squeezenet(model):
+    """Raises a `ValueError` unless the model has SqueezeNet's Fire modules."""
+    names = {layer.name for layer in getattr(model, "layers", ())}
+    expected = {"conv1"} | {
+        f"fire{index}_{part}"
+        for index in architecture.FIRE_INDICES
+        for part in ("squeeze1x1", "expand1x1", "expand3x3")
+    }
+    missing = sorted(expected - names)
+    if missing:
+        raise ValueError(
+            "a SqueezeNet of this package is expected. Received: "
+            f"{getattr(model, 'name', model)!r}, which has no layer "
+            f"{missing[0]!r} ({len(missing)} of {len(expected)} are missing)"
+        )

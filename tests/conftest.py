@@ -1,0 +1,59 @@
+"""What every test shares."""
+
+import os
+import pathlib
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import pytest
+
+SHARED_DATA = pathlib.Path(__file__).parents[2] / "shared" / "data"
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "requires_trainable_backend: set by Keras's own tests"
+    )
+
+
+@pytest.fixture(autouse=True)
+def fresh_keras():
+    data_format = keras.config.image_data_format()
+    keras.utils.clear_session(free_memory=False)
+    keras.utils.set_random_seed(0)
+    yield
+    keras.config.set_image_data_format(data_format)
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    if not SHARED_DATA.is_dir():
+        pytest.skip("this test needs ../shared/data, which is not here")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def photographs(shared_data):
+    """One photograph of each ImageNet class, in the order of the classes."""
+    return sorted((shared_data / "imagenet_samples").glob("n*.jpg"))
+
+
+@pytest.fixture(scope="session")
+def randomize():
+    """Returns a function that gives a model weights that all matter.
+
+    The initial biases are zero and the initial logits nearly so, behind which
+    a wrong network could hide.
+    """
+
+    def randomize(model):
+        rng = np.random.default_rng(0)
+        for weight in model.weights:
+            fan_in = np.prod(weight.shape[:-1])
+            std = np.sqrt(2 / fan_in) if len(weight.shape) > 1 else 0.5
+            weight.assign(rng.normal(scale=std, size=weight.shape))
+        return model
+
+    return randomize

@@ -1,0 +1,34 @@
+"""Synthetic images, small enough for fast tests."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def write_images():
+    """Returns a function that writes PNG files of one grey each.
+
+    Each image's level is its number, in the order of the calls: it tells
+    which image a pixel came from.
+    """
+    count = 0
+
+    def write_images(folder, names, size=(8, 8)):
+        nonlocal count
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            Image.fromarray(np.full(size[::-1], count, "uint8")).save(
+                folder / name, format="PNG"
+            )
+            count += 1
+
+    return write_images
+
+
+@pytest.fixture
+def image_folder(tmp_path, write_images):
+    """A folder with 10 images of cats, levels 0-9, and 10 dogs, 10-19."""
+    for name in ("cat", "dog"):
+        write_images(tmp_path / name, [f"{i}.png" for i in range(10)])
+    return tmp_path

@@ -1,0 +1,171 @@
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_squeezenet
+from keras_squeezenet.data import ImageDataset
+from keras_squeezenet.data import dataset
+from keras_squeezenet.data import images
+
+SIDE = 2
+
+
+def levels_dataset(levels):
+    """Images of one grey each, labelled with it modulo 2."""
+    levels = np.array(levels, "uint8")
+    pixels = np.broadcast_to(
+        levels[:, None, None, None], (len(levels), SIDE, SIDE, 3)
+    )
+    return tf.data.Dataset.from_tensor_slices(
+        (pixels, (levels % 2).astype("int64"))
+    )
+
+
+def make_dataset(train_size=10, test_size=5, **changes):
+    arguments = {
+        "name": "levels",
+        "image_size": SIDE,
+        "class_names": ("even", "odd"),
+        "train": levels_dataset(range(train_size)),
+        "test": levels_dataset(range(100, 100 + test_size)),
+        "train_size": train_size,
+        "test_size": test_size,
+    }
+    return ImageDataset(**{**arguments, **changes})
+
+
+def levels_of(batches, count=None):
+    """The grey levels of each batch, in order."""
+    blue_mean = images.MEAN[0]
+    return [
+        np.round(image[:, 0, 0, 0].numpy() + blue_mean).astype(int).tolist()
+        for image, _ in itertools.islice(batches, count)
+    ]
+
+
+def flat(batches):
+    return list(itertools.chain(*batches))
+
+
+def test_train_batches_are_preprocessed():
+    levels = make_dataset()
+    image, label = next(iter(levels.train_batches(4)))
+    assert image.shape == (4, SIDE, SIDE, 3) and image.dtype == tf.float32
+    assert label.shape == (4,) and label.dtype == tf.int64
+    numbers = np.round(image[:, 0, 0, 0].numpy() + images.MEAN[0])
+    raw = np.tile(numbers[:, None, None, None], (1, SIDE, SIDE, 3))
+    expected = keras_squeezenet.preprocess_input(raw, "channels_last")
+    np.testing.assert_allclose(image, expected, atol=1e-5)
+    np.testing.assert_array_equal(label, numbers % 2)
+
+
+def test_train_batches_hold_each_image_once_an_epoch():
+    batches = make_dataset(train_size=10).train_batches(4)
+    seen = flat(levels_of(batches, 15))
+    epochs = [seen[i : i + 10] for i in range(0, 60, 10)]
+    assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
+
+
+def test_train_batches_are_shuffled_anew_in_each_epoch():
+    seen = flat(levels_of(make_dataset(train_size=20).train_batches(10), 6))
+    epochs = [seen[:20], seen[20:40], seen[40:]]
+    assert list(range(20)) not in epochs
+    assert epochs[0] != epochs[1] != epochs[2] != epochs[0]
+
+
+def test_train_batches_are_the_same_for_the_same_seed():
+    levels = make_dataset(train_size=20)
+
+    def order(seed):
+        return levels_of(levels.train_batches(10, seed=seed), 6)
+
+    assert order(seed=3) == order(seed=3)
+    assert order(seed=3) != order(seed=4)
+
+
+def test_train_batches_are_full_even_where_there_are_few_images():
+    batches = make_dataset(train_size=3).train_batches(8)
+    assert batches.element_spec[0].shape == (3, SIDE, SIDE, 3)
+    assert [sorted(batch) for batch in levels_of(batches, 4)] == [[0, 1, 2]] * 4
+
+
+def test_train_batches_never_end():
+    batches = make_dataset().train_batches(4)
+    assert batches.cardinality() == tf.data.INFINITE_CARDINALITY
+
+
+def test_test_batches_hold_each_image_once_in_order():
+    batches = make_dataset(test_size=5).test_batches(2)
+    expected = [[100, 101], [102, 103], [104]]
+    assert levels_of(batches) == expected
+    assert levels_of(batches) == expected
+
+
+def test_images_beyond_the_limit_are_shuffled_within_a_window(monkeypatch):
+    window = 5
+    monkeypatch.setattr(dataset, "CACHE_LIMIT", window * 3 * SIDE**2)
+    batches = make_dataset(train_size=100).train_batches(20)
+    seen = flat(levels_of(batches, 5))
+    assert sorted(seen) == list(range(100))
+    assert seen != sorted(seen)
+    assert all(level < i + window for i, level in enumerate(seen))
+
+
+def count_decodings(size):
+    """Examples that count how often they were decoded."""
+    decoded = []
+
+    def decode(level):
+        decoded.append(level)
+        return np.full((SIDE, SIDE, 3), level, "uint8")
+
+    def example(level):
+        image = tf.numpy_function(decode, [level], tf.uint8)
+        return tf.ensure_shape(image, (SIDE, SIDE, 3)), level
+
+    return tf.data.Dataset.range(size).map(example), decoded
+
+
+@pytest.mark.parametrize(
+    "limit,decodings", [(4 * 3 * SIDE**2, 4), (4 * 3 * SIDE**2 - 1, 8)]
+)
+def test_images_are_decoded_once_only_within_the_limit(
+    limit, decodings, monkeypatch
+):
+    monkeypatch.setattr(dataset, "CACHE_LIMIT", limit)
+    examples, decoded = count_decodings(4)
+    squares = dataset.squares(examples, 4, SIDE)
+    for _ in range(2):
+        labels = [int(label) for _, label in squares]
+        assert labels == [0, 1, 2, 3]
+    assert len(decoded) == decodings
+
+
+def test_squares_are_rgb_of_one_size():
+    examples = tf.data.Dataset.from_generator(
+        lambda: iter([(np.full((6, 9, 1), 9, "uint8"), 1)]),
+        output_signature=(
+            tf.TensorSpec((None, None, 1), tf.uint8),
+            tf.TensorSpec((), tf.int64),
+        ),
+    )
+    ((image, label),) = dataset.squares(examples, 1, 4)
+    np.testing.assert_array_equal(image, np.full((4, 4, 3), 9))
+    assert label == 1
+
+
+def test_fewer_than_two_classes_are_an_error():
+    with pytest.raises(
+        ValueError, match=r"at least two classes. Received: 'levels'.*\['even'"
+    ):
+        make_dataset(class_names=("even",))
+
+
+@pytest.mark.parametrize("sizes", [(0, 5), (5, 0)])
+def test_empty_split_is_an_error(sizes):
+    with pytest.raises(
+        ValueError, match="with {} and {} images".format(*sizes)
+    ):
+        make_dataset(train_size=sizes[0], test_size=sizes[1])

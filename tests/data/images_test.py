@@ -1,0 +1,192 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+import keras_squeezenet
+from keras_squeezenet.data import images
+
+EXIF_ORIENTATION = 0x0112
+ROTATED_BY_90 = 6
+
+
+def save(image, path, **options):
+    image.save(path, **options)
+    return path
+
+
+def test_rgb_is_read_as_it_is(tmp_path):
+    pixels = np.arange(2 * 3 * 3, dtype="uint8").reshape(2, 3, 3)
+    path = save(Image.fromarray(pixels), tmp_path / "a.png")
+    image = images.read_image(path)
+    assert image.dtype == "uint8"
+    np.testing.assert_array_equal(image, pixels)
+
+
+def test_path_may_be_str_or_bytes(tmp_path):
+    path = save(Image.new("RGB", (3, 2), "red"), tmp_path / "ä.png")
+    for same in (str(path), str(path).encode()):
+        assert images.read_image(same).shape == (2, 3, 3)
+
+
+def test_exif_orientation_is_applied(tmp_path):
+    image = Image.new("RGB", (32, 16), "white")
+    image.paste("black", (0, 0, 16, 16))  # The left half as it is stored.
+    exif = Image.Exif()
+    exif[EXIF_ORIENTATION] = ROTATED_BY_90
+    path = save(image, tmp_path / "a.jpg", exif=exif, quality=100)
+    upright = images.read_image(path)
+    assert upright.shape == (32, 16, 3)
+    assert upright[:14].max() < 20
+    assert upright[18:].min() > 235
+
+
+@pytest.mark.parametrize("mode", ["1", "L"])
+def test_grey_has_three_equal_channels(mode, tmp_path):
+    image = Image.new("L", (2, 2), 255)
+    image.putpixel((0, 1), 0)
+    path = save(image.convert(mode), tmp_path / "a.png")
+    expected = np.repeat([[[255], [255]], [[0], [255]]], 3, axis=-1)
+    np.testing.assert_array_equal(images.read_image(path), expected)
+
+
+def test_cmyk_becomes_rgb(tmp_path):
+    image = Image.new("CMYK", (8, 8), (0, 255, 255, 0))
+    path = save(image, tmp_path / "a.jpg", quality=100)
+    red, green, blue = images.read_image(path)[4, 4]
+    assert red > 250 and green < 5 and blue < 5
+
+
+def test_sixteen_bits_are_scaled_to_eight(tmp_path):
+    levels = np.array([[0, 127, 257], [32768, 65278, 65535]], "uint16")
+    path = save(Image.fromarray(levels), tmp_path / "a.png")
+    image = images.read_image(path)
+    assert image.shape == (2, 3, 3)
+    assert image[..., 0].tolist() == [[0, 0, 1], [128, 254, 255]]
+
+
+def test_thirty_two_bit_integers_are_read_as_sixteen(tmp_path):
+    levels = np.array([[0, 65535, 70000, -5]], "int32")
+    path = save(Image.fromarray(levels), tmp_path / "a.tif")
+    assert images.read_image(path)[0, :, 0].tolist() == [0, 255, 255, 0]
+
+
+def test_alpha_is_laid_over_white(tmp_path):
+    pixels = np.array(
+        [[[255, 0, 0, 255], [255, 0, 0, 0], [0, 0, 0, 128]]], "uint8"
+    )
+    path = save(Image.fromarray(pixels), tmp_path / "a.png")
+    assert images.read_image(path).tolist() == [
+        [[255, 0, 0], [255, 255, 255], [127, 127, 127]]
+    ]
+
+
+def test_grey_alpha_is_laid_over_white(tmp_path):
+    image = Image.new("LA", (1, 1), (0, 0))
+    path = save(image, tmp_path / "a.png")
+    assert images.read_image(path).tolist() == [[[255, 255, 255]]]
+
+
+def test_transparent_palette_colour_becomes_white(tmp_path):
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    image.putpixel((1, 0), 1)
+    path = save(image, tmp_path / "a.png", transparency=0)
+    assert images.read_image(path).tolist() == [[[255] * 3, [40, 50, 60]]]
+
+
+def test_truncated_jpeg_is_an_error(tmp_path):
+    path = save(Image.effect_noise((64, 64), 50), tmp_path / "a.jpg")
+    path.write_bytes(path.read_bytes()[:800])
+    with pytest.raises(OSError, match="truncated"):
+        images.read_image(path)
+
+
+def test_text_named_jpg_is_an_error(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_text("no image")
+    with pytest.raises(OSError, match="cannot identify"):
+        images.read_image(path)
+
+
+def test_to_rgb_repeats_grey():
+    image = tf.constant([[[7], [200]]], tf.uint8)
+    assert images.to_rgb(image).numpy().tolist() == [[[7] * 3, [200] * 3]]
+
+
+def test_to_rgb_rounds_alpha_over_white():
+    image = tf.constant([[[10, 10, 10, 100]]], tf.uint8)
+    # 10 * 100 / 255 + 255 - 100 is 158.9.
+    assert images.to_rgb(image).numpy().tolist() == [[[159] * 3]]
+
+
+def test_to_rgb_agrees_with_pillow_on_alpha(tmp_path):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (32, 32, 4)).astype("uint8")
+    path = save(Image.fromarray(pixels), tmp_path / "a.png")
+    difference = images.to_rgb(tf.constant(pixels)).numpy().astype(
+        int
+    ) - images.read_image(path)
+    assert abs(difference).max() <= 1
+
+
+def test_to_rgb_scales_sixteen_bits():
+    image = tf.constant([[[0, 32768, 65535]]], tf.uint16)
+    rgb = images.to_rgb(image)
+    assert rgb.dtype == tf.uint8
+    assert rgb.numpy().tolist() == [[[0, 128, 255]]]
+
+
+def test_square_of_the_right_size_is_the_image_itself():
+    image = tf.constant(np.arange(4 * 4 * 3).reshape(4, 4, 3), tf.uint8)
+    assert images.square(image, 4) is image
+
+
+@pytest.mark.parametrize("height,width", [(10, 30), (30, 10)])
+def test_square_cuts_out_the_centre(height, width):
+    image = np.zeros((height, width, 3), "uint8")
+    top, left = (height - 10) // 2, (width - 10) // 2
+    image[top : top + 10, left : left + 10] = 200
+    square = images.square(image, 10)
+    assert square.dtype == tf.uint8
+    np.testing.assert_array_equal(square, np.full((10, 10, 3), 200))
+
+
+@pytest.mark.parametrize(
+    "height,width", [(1, 1), (3, 500), (7, 5), (375, 500), (224, 225)]
+)
+def test_square_has_the_size_asked_for(height, width):
+    image = np.full((height, width, 3), 77, "uint8")
+    square = images.square(image, 224)
+    np.testing.assert_array_equal(square, np.full((224, 224, 3), 77))
+
+
+def test_square_resizes_with_antialiasing():
+    stripes = np.zeros((64, 64, 3), "uint8")
+    stripes[:, ::8] = 200
+    square = images.square(stripes, 8).numpy()
+    assert abs(square[:, 1:-1].astype(int) - 200 // 8).max() <= 1
+
+
+@pytest.mark.parametrize("side", [9, 20, 40])
+@pytest.mark.parametrize("width", [20, 31])
+def test_square_is_the_same_where_sizes_are_not_known(side, width):
+    image = np.random.default_rng(0).integers(0, 256, (20, width, 3), "uint8")
+    square = tf.function(
+        lambda image: images.square(image, side),
+        input_signature=[tf.TensorSpec((None, None, 3), tf.uint8)],
+    )
+    assert square.get_concrete_function().output_shapes == (side, side, 3)
+    np.testing.assert_array_equal(square(image), images.square(image, side))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_preprocess_equals_the_preprocess_input_of_the_networks(dtype):
+    image = np.random.default_rng(0).integers(0, 256, (2, 5, 4, 3))
+    image = image.astype(dtype)
+    expected = keras_squeezenet.preprocess_input(
+        image.copy(), data_format="channels_last"
+    )
+    preprocessed = images.preprocess(image)
+    assert preprocessed.dtype == tf.float32
+    np.testing.assert_array_equal(preprocessed, expected)
