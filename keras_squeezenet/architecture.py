@@ -118,7 +118,8 @@ class SqueezeNetConfig:
         SR: float, the squeeze ratio. Defaults to `0.125`.
         bypass: `None`, `"simple"` (the identity around every module whose
             input and output have as many channels) or `"complex"` (and a
-            1x1 convolution around every other one). Defaults to `None`.
+            1x1 convolution, with a ReLU like every other one, around the
+            rest). Defaults to `None`.
         stem: `Stem`, the first convolution. Defaults to `Stem()`: 7x7 with
             stride 2 and 96 filters.
         pools: tuple of the names of the layers that a 3x3 max pooling with
@@ -244,7 +245,7 @@ def get_config(config):
     """
     if isinstance(config, SqueezeNetConfig):
         return config
-    if config not in VARIANTS:
+    if not isinstance(config, str) or config not in VARIANTS:
         raise ValueError(
             f"`config` should be one of {', '.join(map(repr, VARIANTS))}, or "
             f"a `SqueezeNetConfig`. Received: config={config!r}"
@@ -344,8 +345,8 @@ def pool_padding(side):
 
     They go to the end, and there are none where every window fits: for an odd
     side. `None`, a side that is not known yet, is padded: a row of zeros that
-    no window reaches changes nothing, and one that is reached lies beside the
-    results of a ReLU, which are not less.
+    no window reaches changes nothing, and one that is reached lies beside
+    sums of the results of ReLUs, which are not less.
     """
     return 0 if side is not None and side % 2 else 1
 

@@ -280,7 +280,7 @@ def _fire(x, fire):
     if fire.bypass is None:
         return expanded
     if fire.bypass == "complex":
-        x = _conv(x, f"{fire.name}_bypass1x1", fire.filters, activation=None)
+        x = _conv(x, f"{fire.name}_bypass1x1", fire.filters)
     return layers.Add(name=f"{fire.name}_bypass")([expanded, x])
 
 

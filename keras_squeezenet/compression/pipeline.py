@@ -62,9 +62,11 @@ def compress(model, dataset, recipe, out, overwrite=False, progress=None):
         ValueError: if the model is no SqueezeNet, or has another number of
             classes than the data set, or another image size.
         FileExistsError: if the output folder is not empty.
-        NonFiniteLossError: if a loss becomes NaN.
+        NonFiniteLossError: if a loss becomes NaN, naming stage and step.
+        RuntimeError: on another backend than TensorFlow.
         GuaranteeError: if a stage falls short of what it promised.
     """
+    saved_model.require_tensorflow()
     twins.require_squeezenet(model)
     _require_fit(model, dataset)
     with outputs.new_folder(out, overwrite) as folder:
@@ -102,6 +104,7 @@ class _Pipeline:
             np.asarray(images)
             for images, _ in self.batches.take(CALIBRATION_BATCHES)
         ]
+        _require_probabilities(model, self.calibration[0])
 
     def train(self):
         started = time.monotonic()
@@ -196,16 +199,19 @@ class _Pipeline:
         self, model, steps, callbacks=(), *, name, namespace, learning_rate
     ):
         with self.progress.task(name, steps) as advance:
-            training.train(
-                namespace,
-                model,
-                self.batches,
-                steps,
-                self.epoch_steps,
-                learning_rate,
-                advance,
-                callbacks,
-            )
+            try:
+                training.train(
+                    namespace,
+                    model,
+                    self.batches,
+                    steps,
+                    self.epoch_steps,
+                    learning_rate,
+                    advance,
+                    callbacks,
+                )
+            except training.NonFiniteLossError as error:
+                raise training.NonFiniteLossError(f"{name}: {error}") from error
 
     def _twin_fit(self, name, share):
         return functools.partial(
@@ -261,6 +267,17 @@ def _require_fit(model, dataset):
             f"the model should put out the shape {expected}: one probability "
             f"for each class of {dataset.name!r}. Received: a model that puts "
             f"out {model.output_shape}"
+        )
+
+
+def _require_probabilities(model, images):
+    sums = np.sum(model.predict_on_batch(images), axis=-1)
+    # A network that is NaN already is left to the first step to report.
+    if np.any(np.abs(sums - 1) > 0.01):
+        raise ValueError(
+            "the model should put out probabilities: end it with a softmax. "
+            f"Received: outputs of {model.layers[-1].name!r} that add up to "
+            f"{sums[0]:.3f} for an image"
         )
 
 

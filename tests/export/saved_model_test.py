@@ -1,0 +1,166 @@
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_squeezenet import SqueezeNet
+from keras_squeezenet import SqueezeNetConfig
+from keras_squeezenet import Stem
+from keras_squeezenet.export import saved_model
+
+SMALL = SqueezeNetConfig(
+    base_e=8, incr_e=8, SR=0.25, stem=Stem(8), bypass="complex"
+).for_small_images()
+# Wide enough that the weights outweigh the names of the variables.
+WIDE = dataclasses.replace(SMALL, base_e=128, incr_e=32, bypass=None)
+SIDE = 20
+CLASSES = 5
+
+
+def make_model(config=SMALL, **options):
+    return SqueezeNet(
+        weights=None,
+        config=config,
+        **{"input_shape": (SIDE, SIDE, 3), "classes": CLASSES, **options},
+    )
+
+
+def make_images(count, side=SIDE):
+    rng = np.random.default_rng(0)
+    images = rng.normal(scale=50, size=(count, side, side, 3))
+    return images.astype("float32")
+
+
+@pytest.fixture(scope="module")
+def model(randomize):
+    return randomize(make_model())
+
+
+@pytest.fixture(scope="module")
+def folder(model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("export") / "saved_model"
+    saved_model.save(model, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def predict(folder):
+    return saved_model.load(folder)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_outputs_are_those_of_the_model(count, model, predict):
+    images = make_images(count)
+    expected = model.predict_on_batch(images)
+    assert expected.std() > 0.01
+    outputs = predict(images)
+    assert isinstance(outputs, np.ndarray)
+    assert outputs.shape == (count, CLASSES)
+    assert outputs.dtype == "float32"
+    np.testing.assert_allclose(outputs, expected, atol=1e-6)
+
+
+def test_outputs_do_not_drop_out(predict):
+    images = make_images(2)
+    np.testing.assert_array_equal(predict(images), predict(images))
+
+
+@pytest.mark.parametrize("side", [SIDE - 1, SIDE + 1])
+def test_images_of_another_size_are_refused(side, predict):
+    with pytest.raises(Exception, match=f"{SIDE}, {SIDE}, 3"):
+        predict(make_images(1, side))
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_stock_tensorflow_1_runs_the_folder(count, model, folder):
+    images = make_images(count)
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        meta_graph = tf.compat.v1.saved_model.load(
+            session, [tf.saved_model.SERVING], str(folder)
+        )
+        signature = meta_graph.signature_def["serving_default"]
+        assert list(signature.inputs) == ["images"]
+        (output,) = signature.outputs.values()
+        outputs = session.run(
+            output.name, {signature.inputs["images"].name: images}
+        )
+    np.testing.assert_allclose(
+        outputs, model.predict_on_batch(images), atol=1e-6
+    )
+
+
+def test_signature_gives_the_outputs_of_the_model(model, folder):
+    loaded = tf.saved_model.load(str(folder))
+    assert list(loaded.signatures) == ["serving_default"]
+    images = make_images(2)
+    (outputs,) = loaded.signatures["serving_default"](
+        images=tf.constant(images)
+    ).values()
+    np.testing.assert_allclose(
+        outputs, model.predict_on_batch(images), atol=1e-6
+    )
+
+
+def test_model_without_a_top_takes_images_of_any_size(tmp_path, randomize):
+    model = randomize(
+        make_model(include_top=False, input_shape=(None, None, 3))
+    )
+    saved_model.save(model, tmp_path / "saved_model")
+    predict = saved_model.load(tmp_path / "saved_model")
+    for side in (17, 32):
+        images = make_images(2, side)
+        expected = model.predict_on_batch(images)
+        assert abs(expected).max() > 1
+        np.testing.assert_allclose(predict(images), expected, rtol=1e-4)
+
+
+def test_weights_are_written_once(tmp_path):
+    model = make_model(WIDE)
+    saved_model.save(model, tmp_path / "saved_model")
+    written = sum(
+        path.stat().st_size
+        for path in (tmp_path / "saved_model").rglob("*.data-*")
+    )
+    size = 4 * model.count_params()
+    assert size <= written <= 1.1 * size
+
+
+def test_state_of_the_training_is_not_written(tmp_path):
+    model = make_model()
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.optimizer.build(model.trainable_variables)
+    saved_model.save(model, tmp_path / "saved_model")
+    variables = tf.train.list_variables(
+        str(tmp_path / "saved_model" / "variables" / "variables")
+    )
+    shapes = [
+        tuple(shape)
+        for name, shape in variables
+        if name.endswith("VARIABLE_VALUE")
+    ]
+    expected = [tuple(weight.shape) for weight in model.weights]
+    assert sorted(shapes) == sorted(expected)
+
+
+def test_weights_are_those_of_the_moment(tmp_path, randomize):
+    model = randomize(make_model())
+    saved_model.save(model, tmp_path / "saved_model")
+    images = make_images(1)
+    expected = model.predict_on_batch(images)
+    for weight in model.weights:
+        weight.assign(keras.ops.zeros_like(weight))
+    predict = saved_model.load(tmp_path / "saved_model")
+    np.testing.assert_allclose(predict(images), expected, atol=1e-6)
+
+
+def test_another_backend_is_refused(tmp_path, monkeypatch):
+    model = make_model()
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(
+        RuntimeError,
+        match="on the TensorFlow backend only.*Received: KERAS_BACKEND=jax",
+    ):
+        saved_model.save(model, tmp_path / "saved_model")
+    assert not any(tmp_path.iterdir())

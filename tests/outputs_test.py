@@ -1,0 +1,230 @@
+import os
+import pathlib
+import tempfile
+
+import pytest
+
+from keras_squeezenet import outputs
+
+
+def write(folder, files):
+    """Writes `{path in the folder: text}`."""
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def read(folder):
+    """Returns `{path in the folder: text}`; `None` is a folder."""
+    return {
+        path.relative_to(folder).as_posix(): (
+            path.read_text() if path.is_file() else None
+        )
+        for path in folder.rglob("*")
+    }
+
+
+def test_content_is_there_only_at_the_end(tmp_path):
+    out = tmp_path / "out"
+    with outputs.new_folder(out) as folder:
+        write(folder, {"a.txt": "a", "saved/deep/b.txt": "b"})
+        assert not out.exists()
+        assert folder != out
+    assert read(tmp_path) == {
+        "out": None,
+        "out/a.txt": "a",
+        "out/saved": None,
+        "out/saved/deep": None,
+        "out/saved/deep/b.txt": "b",
+    }
+
+
+def test_folder_to_write_to_is_empty_and_hidden_beside_the_target(tmp_path):
+    write(tmp_path / "out", {"old.txt": "old"})
+    with outputs.new_folder(tmp_path / "out", overwrite=True) as folder:
+        assert read(folder) == {}
+        beside = [path.name for path in tmp_path.iterdir()]
+    beside.remove("out")
+    assert len(beside) == 1
+    assert beside[0].startswith(".out.")
+    assert folder.parent == tmp_path / beside[0]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize(
+    "before",
+    [
+        {},
+        {"out": None},
+        {
+            "out": None,
+            "out/a.txt": "old",
+            "out/saved": None,
+            "out/saved/b.txt": "old",
+        },
+    ],
+    ids=["missing", "empty", "full"],
+)
+def test_error_leaves_everything_as_it_was(before, error, tmp_path):
+    for name, text in before.items():
+        if text is None:
+            (tmp_path / name).mkdir()
+        else:
+            (tmp_path / name).write_text(text)
+    with pytest.raises(error):
+        with outputs.new_folder(tmp_path / "out", overwrite=True) as folder:
+            write(folder, {"a.txt": "new", "saved/b.txt": "new"})
+            raise error("stop")
+    assert read(tmp_path) == before
+
+
+@pytest.mark.parametrize("missing", ["out", "deep/er/out"])
+def test_missing_folders_are_made(missing, tmp_path):
+    with outputs.new_folder(tmp_path / missing) as folder:
+        write(folder, {"a.txt": "a"})
+    assert read(tmp_path / missing) == {"a.txt": "a"}
+
+
+def test_empty_folder_may_be_written_to(tmp_path):
+    (tmp_path / "out").mkdir()
+    with outputs.new_folder(tmp_path / "out") as folder:
+        write(folder, {"a.txt": "a"})
+    assert read(tmp_path / "out") == {"a.txt": "a"}
+
+
+@pytest.mark.parametrize("name", ["old.txt", ".hidden", "saved/old.txt"])
+def test_folder_with_content_is_refused(name, tmp_path):
+    write(tmp_path / "out", {name: "old"})
+    before = read(tmp_path)
+    with pytest.raises(
+        FileExistsError, match="is not empty, and nothing was written"
+    ) as error:
+        with outputs.new_folder(tmp_path / "out"):
+            pytest.fail("the block should not be entered")
+    assert f"the output folder {tmp_path / 'out'} is" in str(error.value)
+    assert "--overwrite" in str(error.value)
+    assert read(tmp_path) == before
+
+
+def test_overwrite_replaces_files_of_the_same_name_only(tmp_path):
+    write(tmp_path / "out", {"a.txt": "old", "b.txt": "old", "c/d.txt": "old"})
+    with outputs.new_folder(tmp_path / "out", overwrite=True) as folder:
+        write(folder, {"a.txt": "new", "e.txt": "new"})
+    assert read(tmp_path / "out") == {
+        "a.txt": "new",
+        "b.txt": "old",
+        "c": None,
+        "c/d.txt": "old",
+        "e.txt": "new",
+    }
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_overwrite_replaces_folders_whole(tmp_path):
+    write(tmp_path / "out", {"saved/a.txt": "old", "saved/deep/b.txt": "old"})
+    with outputs.new_folder(tmp_path / "out", overwrite=True) as folder:
+        write(folder, {"saved/a.txt": "new"})
+    assert read(tmp_path) == {
+        "out": None,
+        "out/saved": None,
+        "out/saved/a.txt": "new",
+    }
+
+
+@pytest.mark.parametrize("old,new", [("a", "a/b"), ("a/b", "a")])
+def test_overwrite_replaces_a_file_by_a_folder_and_back(old, new, tmp_path):
+    write(tmp_path / "out", {old: "old"})
+    with outputs.new_folder(tmp_path / "out", overwrite=True) as folder:
+        write(folder, {new: "new"})
+    assert read(tmp_path / "out") == {"a": None, new: "new"}
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_file_where_a_folder_should_be_is_refused(overwrite, tmp_path):
+    write(tmp_path, {"out": "a file"})
+    with pytest.raises(
+        NotADirectoryError, match="should be a folder. Received: .*out, a file"
+    ):
+        with outputs.new_folder(tmp_path / "out", overwrite):
+            pytest.fail("the block should not be entered")
+    assert read(tmp_path) == {"out": "a file"}
+
+
+@pytest.mark.parametrize("name", ["out", "deep/out", "./out", "deep/../out"])
+def test_relative_path_is_taken_from_where_the_work_began(
+    name, tmp_path, monkeypatch
+):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "deep").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with outputs.new_folder(name) as folder:
+        write(folder, {"a.txt": "a"})
+        monkeypatch.chdir("elsewhere")
+    assert read((tmp_path / name).resolve()) == {"a.txt": "a"}
+    assert read(tmp_path / "elsewhere") == {}
+
+
+def test_current_folder_may_be_the_output(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with outputs.new_folder(".") as folder:
+        write(folder, {"a.txt": "a"})
+    assert read(tmp_path) == {"here": None, "here/a.txt": "a"}
+
+
+def test_link_to_a_folder_stays_a_link(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "real")
+    with outputs.new_folder(tmp_path / "out") as folder:
+        write(folder, {"a.txt": "a"})
+    assert (tmp_path / "out").is_symlink()
+    assert read(tmp_path / "real") == {"a.txt": "a"}
+
+
+def test_output_may_be_on_another_file_system(tmp_path):
+    memory = pathlib.Path("/dev/shm")
+    if not (
+        os.access(memory, os.W_OK)
+        and memory.stat().st_dev != tmp_path.stat().st_dev
+    ):
+        pytest.skip("this test needs a second file system")
+    with tempfile.TemporaryDirectory(dir=memory) as other:
+        (tmp_path / "out").symlink_to(other)
+        with outputs.new_folder(tmp_path / "out") as folder:
+            write(folder, {"a.txt": "a", "saved/b.txt": "b"})
+        assert read(pathlib.Path(other)) == {
+            "a.txt": "a",
+            "saved": None,
+            "saved/b.txt": "b",
+        }
+
+
+def test_old_files_stay_where_the_new_ones_cannot_be_moved(
+    tmp_path, monkeypatch
+):
+    write(tmp_path / "out", {"a.txt": "old", "b.txt": "old"})
+    replace = os.replace
+
+    def replace_all_but_the_new_b(source, target):
+        if pathlib.Path(target) == tmp_path / "out" / "b.txt":
+            raise OSError("no space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", replace_all_but_the_new_b)
+    with pytest.raises(OSError, match="no space"):
+        with outputs.new_folder(tmp_path / "out", overwrite=True) as folder:
+            write(folder, {"a.txt": "new", "b.txt": "new"})
+    assert (tmp_path / "out" / "b.txt").read_text() == "old"
+
+
+def test_content_of_a_folder_is_that_of_all_its_files(tmp_path):
+    write(tmp_path / "saved", {"b": "2", "a/c": "1", "a/d": ""})
+    assert outputs.content(tmp_path / "saved") == b"12"
+    assert outputs.content(str(tmp_path / "saved" / "b")) == b"2"
+
+
+def test_writable_folder_is_left_alone(tmp_path):
+    outputs.require_writable(tmp_path / "out")
+    outputs.require_writable(tmp_path)
+    assert read(tmp_path) == {}

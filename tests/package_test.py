@@ -1,0 +1,242 @@
+import ast
+import importlib.metadata
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import keras_squeezenet
+
+PACKAGE = pathlib.Path(keras_squeezenet.__file__).parent
+ROOT = PACKAGE.parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+MODULE_IDS = [path.relative_to(PACKAGE).as_posix() for path in MODULES]
+# What each part may import of the package besides itself: parts below it.
+BELOW = {
+    "__init__": set(),
+    "architecture": set(),
+    "outputs": set(),
+    "progress": set(),
+    "training": set(),
+    "pretrained": {"architecture"},
+    "squeezenet": {"architecture", "pretrained"},
+    "data": set(),
+    "report": {"outputs"},
+    "export": set(),
+    "compression": {
+        "architecture",
+        "data",
+        "export",
+        "outputs",
+        "pretrained",
+        "progress",
+        "report",
+        "squeezenet",
+        "training",
+    },
+}
+# They are the top, and may import everything.
+TOP = ("cli", "__main__")
+HEAVY = {
+    "ai_edge_litert",
+    "matplotlib",
+    "mlxtend",
+    "tensorflow_datasets",
+    "tensorflow_model_optimization",
+    "tf_keras",
+}
+
+every_module = pytest.mark.parametrize("path", MODULES, ids=MODULE_IDS)
+
+
+def part_of(path):
+    """`"data"` for data/tfds.py, `"report"` for report.py."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path):
+    """Yields the full name of everything that a module imports."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def loaded_by(code, after=""):
+    """Returns the modules that a fresh Python loads in `code`.
+
+    Those that it has loaded `after` other code are not among them.
+    """
+    program = (
+        f"import sys\n{after}\nbefore = set(sys.modules)\n{code}\n"
+        "print(*(set(sys.modules) - before))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    return set(result.stdout.split())
+
+
+def test_import_of_the_package_loads_no_framework():
+    code = (
+        "import keras_squeezenet\n"
+        "assert 'SqueezeNet' in dir(keras_squeezenet)\n"
+        "try:\n"
+        "    keras_squeezenet.SqueezeNet9\n"
+        "except AttributeError:\n"
+        "    pass\n"
+    )
+    loaded = loaded_by(code)
+    assert "keras_squeezenet" in loaded
+    assert not loaded & {"keras", "tensorflow", "numpy", "absl"}
+
+
+def test_import_of_the_commands_loads_no_framework():
+    loaded = loaded_by("import keras_squeezenet.cli.main")
+    assert "keras_squeezenet.cli.main" in loaded
+    assert not loaded & {"keras", "tensorflow"}
+
+
+@pytest.mark.slow
+def test_import_of_a_builder_loads_what_keras_loads():
+    loaded = loaded_by(
+        "from keras_squeezenet import SqueezeNet", after="import keras"
+    )
+    assert "keras_squeezenet.squeezenet" in loaded
+    # Keras itself loads matplotlib where it is installed.
+    assert not loaded & HEAVY
+
+
+@pytest.mark.parametrize("name", keras_squeezenet.__all__)
+def test_public_name_resolves(name):
+    found = getattr(keras_squeezenet, name)
+    assert callable(found)
+    assert found.__name__ == name
+    assert found.__doc__
+
+
+def test_public_names_are_listed():
+    assert len(set(keras_squeezenet.__all__)) == len(keras_squeezenet.__all__)
+    listed = dir(keras_squeezenet)
+    assert {*keras_squeezenet.__all__, "__version__", "__all__"} <= {*listed}
+    assert listed == sorted(listed)
+
+
+def test_star_import_gives_the_public_names():
+    names = {}
+    exec("from keras_squeezenet import *", names)
+    assert {*keras_squeezenet.__all__} <= {*names}
+
+
+@pytest.mark.parametrize("name", ["SqueezeNet9", "_modules", "codecs"])
+def test_unknown_name_is_an_attribute_error(name):
+    with pytest.raises(
+        AttributeError, match=f"'keras_squeezenet' has no attribute '{name}'"
+    ):
+        getattr(keras_squeezenet, name)
+    with pytest.raises(ImportError, match=name):
+        exec(f"from keras_squeezenet import {name}")
+
+
+def test_submodule_is_imported_where_it_is_named():
+    loaded = loaded_by("from keras_squeezenet import architecture")
+    assert "keras_squeezenet.architecture" in loaded
+    assert "keras" not in loaded
+
+
+def test_installed_version_is_that_of_the_package():
+    try:
+        installed = importlib.metadata.version("keras-squeezenet")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("the package is not installed")
+    assert installed == keras_squeezenet.__version__
+
+
+def test_setup_knows_the_name_and_the_version():
+    pytest.importorskip("setuptools")
+    result = subprocess.run(
+        [sys.executable, "setup.py", "--name", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    assert result.stdout.split() == [
+        "keras-squeezenet",
+        keras_squeezenet.__version__,
+    ]
+
+
+def test_every_folder_is_a_package():
+    # `find_packages` leaves out those without.
+    for path in MODULES:
+        assert path.with_name("__init__.py").is_file(), path
+
+
+@every_module
+def test_imports_go_downwards_only(path):
+    part = part_of(path)
+    if part in TOP:
+        return
+    assert part in BELOW, f"{part} is new: say in BELOW what it may import"
+    used = {
+        name.split(".")[1]
+        for name in imports(path)
+        if name.startswith("keras_squeezenet.")
+    }
+    assert used <= BELOW[part] | {part}
+
+
+def test_parts_form_layers():
+    ranks = {}
+    while len(ranks) < len(BELOW):
+        next_layer = [
+            part
+            for part, below in BELOW.items()
+            if part not in ranks and below <= set(ranks)
+        ]
+        assert next_layer, f"a circle among {set(BELOW) - set(ranks)}"
+        ranks.update(dict.fromkeys(next_layer, len(ranks)))
+    existing = {part_of(path) for path in MODULES}
+    assert set(BELOW) <= existing
+
+
+def test_architecture_imports_the_standard_library_only():
+    used = {name.split(".")[0] for name in imports(PACKAGE / "architecture.py")}
+    assert used
+    assert used <= sys.stdlib_module_names
+
+
+@every_module
+def test_one_module_alone_imports_tfmot(path):
+    is_it = path == PACKAGE / "compression" / "tfmot.py"
+    uses = any(
+        name.startswith("tensorflow_model_optimization")
+        for name in imports(path)
+    )
+    assert uses == is_it
+
+
+@every_module
+def test_library_code_neither_prints_nor_parses_flags(path):
+    if part_of(path) in TOP:
+        return
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    prints = [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "print"
+    ]
+    assert not prints
+    top_level = {name.split(".")[0] for name in imports(path)}
+    assert not top_level & {"absl", "argparse", "rich"}

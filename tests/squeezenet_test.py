@@ -1,0 +1,761 @@
+import inspect
+import re
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from keras.src.applications import imagenet_utils
+
+import keras_squeezenet
+from keras_squeezenet import SqueezeNet
+from keras_squeezenet import SqueezeNet1_0
+from keras_squeezenet import SqueezeNet1_1
+from keras_squeezenet import SqueezeNetComplexBypass
+from keras_squeezenet import SqueezeNetConfig
+from keras_squeezenet import SqueezeNetSimpleBypass
+from keras_squeezenet import Stem
+from keras_squeezenet import architecture
+from keras_squeezenet import pretrained
+
+BUILDERS = {
+    "1.0": SqueezeNet1_0,
+    "1.1": SqueezeNet1_1,
+    "simple_bypass": SqueezeNetSimpleBypass,
+    "complex_bypass": SqueezeNetComplexBypass,
+}
+VARIANTS = architecture.VARIANTS
+DESIGN_SPACE = {
+    **{f"SR={SR}": SqueezeNetConfig(SR=SR) for SR in (0.25, 0.5, 0.75, 1.0)},
+    **{
+        f"pct_3x3={share}": SqueezeNetConfig(SR=0.5, pct_3x3=share)
+        for share in (0.01, 0.125, 0.25, 0.375, 0.625, 0.75, 0.875, 0.99)
+    },
+    "slim": SqueezeNetConfig(
+        base_e=16, incr_e=8, freq=3, SR=0.25, stem=Stem(8, 5, 3, "same")
+    ),
+    "more poolings": SqueezeNetConfig(
+        pools=("conv1", "fire2", "fire3", "fire9"), conv10_padding=2
+    ),
+    "no pooling": SqueezeNetConfig(pools=(), bypass="complex", freq=1),
+}
+SMALL_IMAGES = {
+    f"{name} for small images": config.for_small_images()
+    for name, config in VARIANTS.items()
+}
+
+
+def with_ids(configs):
+    return pytest.mark.parametrize("config", configs.values(), ids=configs)
+
+
+def images(*shape):
+    return np.random.default_rng(1).normal(size=shape).astype("float32")
+
+
+def run(model, x):
+    return keras.tree.map_structure(keras.ops.convert_to_numpy, model(x))
+
+
+def outputs_of(model, x, *names):
+    outputs = [model.get_layer(name).output for name in names]
+    return run(keras.Model(model.input, outputs), x)
+
+
+def layer_names(model, kind=layers.Layer):
+    return [layer.name for layer in model.layers if isinstance(layer, kind)]
+
+
+def ceil_mode_pooling(x):
+    """Caffe's 3x3 max pooling with stride 2: windows end at the border."""
+    height, width = (int(np.ceil((side - 3) / 2)) + 1 for side in x.shape[1:3])
+    rows = [
+        [
+            x[:, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3].max(axis=(1, 2))
+            for j in range(width)
+        ]
+        for i in range(height)
+    ]
+    return np.moveaxis(np.array(rows), 2, 0)
+
+
+def assert_pools_in_ceil_mode(config, model, x):
+    bypassed = {fire.name for fire in config.fires if fire.bypass}
+    names = []
+    for layer in config.pools:
+        if layer != "conv1":
+            layer += "_bypass" if layer in bypassed else "_concat"
+        names += [layer, architecture.pool_name(layer.partition("_")[0])]
+    found = outputs_of(model, x, *names)
+    for before, after in zip(found[::2], found[1::2], strict=True):
+        np.testing.assert_array_equal(after, ceil_mode_pooling(before))
+        assert after.any()
+
+
+@with_ids({**VARIANTS, **DESIGN_SPACE, **SMALL_IMAGES})
+def test_model_has_the_convolutions_of_its_config(config):
+    model = SqueezeNet(weights=None, input_shape=(64, 64, 3), config=config)
+    kernels = {
+        layer.name: tuple(layer.kernel.shape)
+        for layer in model.layers
+        if isinstance(layer, layers.Conv2D)
+    }
+    assert kernels == {
+        conv.name: (*[conv.kernel_size] * 2, conv.in_channels, conv.filters)
+        for conv in architecture.convolutions(config)
+    }
+    assert model.count_params() == architecture.count_parameters(config)
+
+
+@with_ids(VARIANTS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_features_have_the_parameters_of_the_config(config, channels):
+    model = SqueezeNet(
+        include_top=False,
+        weights=None,
+        input_shape=(None, None, channels),
+        config=config,
+    )
+    assert model.count_params() == architecture.count_parameters(
+        config, channels=channels, include_top=False
+    )
+
+
+@pytest.mark.parametrize(
+    "builder, parameters",
+    [
+        (SqueezeNet, 1_235_496),
+        (SqueezeNet1_0, 1_248_424),
+        (SqueezeNet1_1, 1_235_496),
+        (SqueezeNetSimpleBypass, 1_248_424),
+        (SqueezeNetComplexBypass, 1_589_672),
+    ],
+)
+def test_default_model_is_that_of_the_paper(builder, parameters):
+    model = builder(weights=None)
+    assert model.input_shape == (None, 227, 227, 3)
+    assert model.output_shape == (None, 1000)
+    assert model.count_params() == parameters
+
+
+@pytest.mark.parametrize("builder", BUILDERS.values())
+def test_signature_is_that_of_keras_applications(builder):
+    def parameters(function):
+        signature = inspect.signature(function).parameters.values()
+        return [
+            (each.name, each.kind, each.name == "name" or each.default)
+            for each in signature
+        ]
+
+    assert parameters(builder) == parameters(keras.applications.VGG16)
+
+
+def test_squeezenet_adds_a_keyword_only_config():
+    fixed = inspect.signature(SqueezeNet1_1).parameters
+    *parameters, config = inspect.signature(SqueezeNet).parameters.values()
+    assert [each.name for each in parameters] == list(fixed)
+    assert config.name == "config"
+    assert config.kind is inspect.Parameter.KEYWORD_ONLY
+    assert config.default == "1.1"
+
+
+@pytest.mark.parametrize(
+    "builder, name",
+    [
+        (SqueezeNet, "squeezenet"),
+        (SqueezeNet1_0, "squeezenet1_0"),
+        (SqueezeNet1_1, "squeezenet1_1"),
+        (SqueezeNetSimpleBypass, "squeezenet_simple_bypass"),
+        (SqueezeNetComplexBypass, "squeezenet_complex_bypass"),
+    ],
+)
+def test_model_has_its_builders_name_or_the_given_one(builder, name):
+    arguments = {"weights": None, "include_top": False}
+    assert builder(**arguments).name == name
+    assert builder(**arguments, name="features").name == "features"
+
+
+def test_layers_have_the_names_of_the_paper():
+    def fire(index):
+        return [
+            f"fire{index}_{part}"
+            for part in ("squeeze1x1", "expand1x1", "expand3x3", "concat")
+        ]
+
+    model = SqueezeNet1_1(weights=None, input_shape=(224, 224, 3))
+    assert layer_names(model)[1:] == [
+        *["conv1", "pool1"],
+        *[*fire(2), *fire(3), "pool3"],
+        *[*fire(4), *fire(5), "pool5"],
+        *[*fire(6), *fire(7), *fire(8), *fire(9)],
+        *["drop9", "conv10", "pool10", "predictions"],
+    ]
+
+
+@pytest.mark.parametrize(
+    "variant, added, convolved",
+    [
+        ("1.0", (), ()),
+        ("simple_bypass", (3, 5, 7, 9), ()),
+        ("complex_bypass", range(2, 10), (2, 4, 6, 8)),
+    ],
+)
+def test_bypass_layers_have_the_names_of_their_modules(
+    variant, added, convolved
+):
+    model = BUILDERS[variant](weights=None)
+    bypasses = [name for name in layer_names(model) if "bypass" in name]
+    assert sorted(bypasses) == sorted(
+        [f"fire{i}_bypass" for i in added]
+        + [f"fire{i}_bypass1x1" for i in convolved]
+    )
+
+
+def test_simple_bypass_adds_the_input_of_the_module(randomize):
+    model = randomize(
+        SqueezeNetSimpleBypass(weights=None, input_shape=(48, 48, 3))
+    )
+    x, expanded, y, x_pooled, expanded_pooled, y_pooled = outputs_of(
+        model,
+        images(1, 48, 48, 3),
+        *["fire2_concat", "fire3_concat", "fire3_bypass"],
+        *["pool4", "fire5_concat", "fire5_bypass"],
+    )
+    np.testing.assert_array_equal(y, x + expanded)
+    np.testing.assert_array_equal(y_pooled, x_pooled + expanded_pooled)
+
+
+def test_complex_bypass_convolves_the_input_of_the_module(randomize):
+    model = randomize(
+        SqueezeNetComplexBypass(weights=None, input_shape=(48, 48, 3))
+    )
+    x, expanded, bypass, y = outputs_of(
+        model,
+        images(1, 48, 48, 3),
+        *["pool1", "fire2_concat", "fire2_bypass1x1", "fire2_bypass"],
+    )
+    kernel, bias = model.get_layer("fire2_bypass1x1").get_weights()
+    np.testing.assert_allclose(
+        bypass, np.maximum(x @ kernel[0, 0] + bias, 0), rtol=1e-4, atol=1e-4
+    )
+    np.testing.assert_array_equal(y, expanded + bypass)
+
+
+def test_fire_module_squeezes_and_expands_behind_relus(randomize):
+    model = randomize(SqueezeNet1_1(weights=None, input_shape=(32, 32, 3)))
+    squeezed, expand1x1, expand3x3, y = outputs_of(
+        model,
+        images(1, 32, 32, 3),
+        *["fire2_squeeze1x1", "fire2_expand1x1", "fire2_expand3x3"],
+        "fire2_concat",
+    )
+    assert squeezed.min() == expand1x1.min() == expand3x3.min() == 0
+    np.testing.assert_array_equal(
+        y, np.concatenate([expand1x1, expand3x3], axis=-1)
+    )
+    kernel, bias = model.get_layer("fire2_expand3x3").get_weights()
+    padded = np.pad(squeezed, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    height, width = squeezed.shape[1:3]
+    convolved = bias + sum(
+        padded[:, i : i + height, j : j + width] @ kernel[i, j]
+        for i in range(3)
+        for j in range(3)
+    )
+    np.testing.assert_allclose(
+        expand3x3, np.maximum(convolved, 0), rtol=1e-4, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(
+    "height, width", [(45, 45), (46, 48), (50, 47), (53, 60), (64, 39)]
+)
+def test_pooling_is_exactly_in_ceil_mode(variant, height, width, randomize):
+    shape = (height, width, 3)
+    model = randomize(BUILDERS[variant](weights=None, input_shape=shape))
+    assert_pools_in_ceil_mode(VARIANTS[variant], model, images(2, *shape))
+
+
+def test_pooling_is_exactly_in_ceil_mode_for_every_side(randomize):
+    config = SqueezeNetConfig(
+        base_e=8, incr_e=0, SR=0.5, stem=Stem(4, 1, 1), pools=("conv1",)
+    )
+    for height, width in zip(range(2, 14), range(14, 2, -1), strict=True):
+        shape = (height, width, 3)
+        model = SqueezeNet(weights=None, input_shape=shape, config=config)
+        assert_pools_in_ceil_mode(config, randomize(model), images(1, *shape))
+
+
+@pytest.mark.parametrize(
+    "variant, side, padded",
+    [
+        ("1.0", 227, ["conv10_pad"]),
+        ("1.0", 224, ["pool4_pad", "conv10_pad"]),
+        ("1.1", 227, ["pool3_pad", "pool5_pad"]),
+        ("1.1", 224, []),
+        ("simple_bypass", 227, ["conv10_pad"]),
+        ("complex_bypass", 227, ["conv10_pad"]),
+    ],
+)
+def test_nothing_is_padded_that_needs_no_padding(variant, side, padded):
+    model = BUILDERS[variant](weights=None, input_shape=(side, side, 3))
+    assert layer_names(model, layers.ZeroPadding2D) == padded
+
+
+@pytest.mark.parametrize("variant", ["1.0", "1.1", "complex_bypass"])
+def test_unknown_sides_change_no_output(variant, randomize):
+    builder = BUILDERS[variant]
+    dynamic = randomize(builder(weights=None, include_top=False))
+    assert dynamic.input_shape == (None, None, None, 3)
+    for height, width in ((48, 48), (49, 62), (37, 71)):
+        shape = (height, width, 3)
+        static = builder(weights=None, include_top=False, input_shape=shape)
+        static.set_weights(dynamic.get_weights())
+        expected = run(static, images(1, *shape))
+        assert expected.any()
+        np.testing.assert_array_equal(run(dynamic, images(1, *shape)), expected)
+
+
+@pytest.mark.parametrize("variant", BUILDERS)
+@pytest.mark.parametrize("side", [224, 227])
+def test_features_have_the_sides_of_the_architecture(variant, side):
+    model = BUILDERS[variant](weights=None, input_shape=(side, side, 3))
+    for name, expected in architecture.feature_sides(
+        VARIANTS[variant], side
+    ).items():
+        if name.startswith("fire"):
+            name += "_concat"
+        shape = model.get_layer(name).output.shape
+        assert shape[1:3] == (expected, expected), name
+
+
+@with_ids({**VARIANTS, **SMALL_IMAGES, "slim": DESIGN_SPACE["slim"]})
+def test_smallest_image_is_the_smallest_with_an_output(config):
+    # The sides are unknown here, so that the builder cannot refuse them.
+    model = SqueezeNet(include_top=False, weights=None, config=config)
+    side = architecture.min_side(config)
+    assert model.compute_output_shape((1, side, side, 3))[1:3] == (1, 1)
+    with pytest.raises(ValueError, match="output size would be zero or neg"):
+        model.compute_output_shape((1, side - 1, side - 1, 3))
+
+
+@pytest.mark.parametrize("variant", ["1.0", "simple_bypass", "complex_bypass"])
+def test_average_takes_in_a_border_of_the_biases_of_conv10(variant, randomize):
+    model = randomize(BUILDERS[variant](weights=None, input_shape=(80, 80, 3)))
+    conv10, pool10 = outputs_of(model, images(1, 80, 80, 3), "conv10", "pool10")
+    _, bias = model.get_layer("conv10").get_weights()
+    border = np.ones(conv10.shape[1:3], bool)
+    border[1:-1, 1:-1] = False
+    assert border.sum() == 20
+    relu = np.broadcast_to(np.maximum(bias, 0), (20, 1000))
+    np.testing.assert_array_equal(conv10[0, border], relu)
+    assert not np.allclose(conv10[0, ~border], relu[:16])
+    np.testing.assert_allclose(pool10, conv10.mean(axis=(1, 2)), rtol=1e-4)
+
+
+def test_average_of_v1_1_takes_in_nothing_but_the_features(randomize):
+    model = randomize(SqueezeNet1_1(weights=None, input_shape=(64, 64, 3)))
+    features, conv10, pool10 = outputs_of(
+        model, images(1, 64, 64, 3), "drop9", "conv10", "pool10"
+    )
+    assert conv10.shape[1:3] == features.shape[1:3]
+    np.testing.assert_allclose(pool10, conv10.mean(axis=(1, 2)), rtol=1e-4)
+
+
+@pytest.mark.parametrize("activation, negative", [("relu", 0), (None, 1)])
+def test_relu_behind_conv10_can_be_left_out(activation, negative, randomize):
+    config = SqueezeNetConfig(conv10_activation=activation)
+    model = SqueezeNet(weights=None, input_shape=(32, 32, 3), config=config)
+    (conv10,) = outputs_of(randomize(model), images(1, 32, 32, 3), "conv10")
+    assert (conv10.min() < 0) == negative
+
+
+def test_weights_start_as_the_authors_solver_starts_them():
+    model = SqueezeNetComplexBypass(weights=None)
+    for layer in model.layers:
+        if not layer.weights:
+            continue
+        kernel, bias = layer.get_weights()
+        assert not bias.any()
+        std = 0.01 if layer.name == "conv10" else kernel[..., 0].size ** -0.5
+        assert kernel.std() == pytest.approx(std, rel=0.1), layer.name
+
+
+def test_dropout_of_one_half_precedes_the_classifier():
+    model = SqueezeNet1_0(weights=None)
+    assert model.get_layer("drop9").rate == 0.5
+
+
+@with_ids(
+    {
+        name: config
+        for name, config in {**DESIGN_SPACE, **SMALL_IMAGES}.items()
+        if "=" not in name or name in ("SR=1.0", "pct_3x3=0.99")
+    }
+)
+def test_points_of_the_design_space_tell_images_apart(config, randomize):
+    model = SqueezeNet(
+        weights=None,
+        input_shape=(64, 64, 3),
+        classes=10,
+        classifier_activation=None,
+        config=config,
+    )
+    logits = run(randomize(model), images(2, 64, 64, 3))
+    assert logits.shape == (2, 10)
+    assert np.isfinite(logits).all()
+    assert not np.allclose(logits[0], logits[1], rtol=0.01)
+
+
+def test_small_images_leave_a_4x4_map():
+    config = VARIANTS["1.1"].for_small_images()
+    model = SqueezeNet(
+        weights=None, input_shape=(32, 32, 3), classes=10, config=config
+    )
+    assert model.get_layer("conv1").output.shape == (None, 32, 32, 64)
+    assert model.get_layer("conv10").output.shape == (None, 4, 4, 10)
+    assert layer_names(model, layers.ZeroPadding2D) == [
+        "pool1_pad",
+        "pool3_pad",
+        "pool5_pad",
+    ]
+
+
+def test_classifier_activation_softmax_is_over_the_logits(randomize):
+    logits, probabilities = (
+        run(
+            randomize(
+                SqueezeNet1_1(
+                    weights=None,
+                    input_shape=(32, 32, 3),
+                    classes=10,
+                    classifier_activation=activation,
+                )
+            ),
+            images(2, 32, 32, 3),
+        )
+        for activation in (None, "softmax")
+    )
+    exponentials = np.exp(logits)
+    np.testing.assert_allclose(
+        probabilities,
+        exponentials / exponentials.sum(axis=1, keepdims=True),
+        rtol=1e-4,
+    )
+    assert np.ptp(logits) > 0.1
+
+
+def test_classifier_activation_may_be_any_without_pretrained_weights():
+    model = SqueezeNet1_1(
+        weights=None, input_shape=(32, 32, 3), classifier_activation="sigmoid"
+    )
+    assert model.layers[-1].activation is keras.activations.sigmoid
+
+
+@pytest.mark.parametrize("pooling", [None, "avg", "max"])
+def test_pooling_reduces_the_features(pooling, randomize):
+    arguments = {"weights": None, "include_top": False}
+    features = randomize(SqueezeNet1_1(**arguments))
+    model = randomize(SqueezeNet1_1(**arguments, pooling=pooling))
+    x = images(2, 64, 80, 3)
+    expected = run(features, x)
+    assert expected.shape == (2, 3, 4, 512)
+    if pooling == "avg":
+        expected = expected.mean(axis=(1, 2))
+    elif pooling == "max":
+        expected = expected.max(axis=(1, 2))
+    np.testing.assert_allclose(run(model, x), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+@pytest.mark.filterwarnings("ignore:This model usually expects 1 or 3")
+def test_input_may_have_other_channels(channels):
+    shape = (32, 32, channels)
+    model = SqueezeNet1_1(weights=None, input_shape=shape, classes=10)
+    assert model.get_layer("conv1").kernel.shape == (3, 3, channels, 64)
+    assert run(model, images(1, *shape)).shape == (1, 10)
+
+
+@pytest.mark.parametrize("variant", BUILDERS)
+def test_channels_first_model_has_the_same_shapes(variant):
+    builder = BUILDERS[variant]
+    last = builder(weights=None, input_shape=(224, 227, 3))
+    keras.config.set_image_data_format("channels_first")
+    first = builder(weights=None, input_shape=(3, 224, 227))
+    assert first.count_params() == last.count_params()
+    assert layer_names(first)[1:] == layer_names(last)[1:]
+    for layer in last.layers:
+        if len(layer.output.shape) != 4:
+            continue
+        batch, height, width, channels = layer.output.shape
+        same = first.layers[last.layers.index(layer)]
+        assert same.output.shape == (batch, channels, height, width)
+
+
+def test_channels_first_defaults_put_the_channels_first():
+    keras.config.set_image_data_format("channels_first")
+    assert SqueezeNet1_0(weights=None).input_shape == (None, 3, 227, 227)
+    features = SqueezeNet1_0(weights=None, include_top=False)
+    assert features.input_shape == (None, 3, None, None)
+    assert features.output_shape == (None, 512, None, None)
+
+
+def test_predecessors_of_the_input_tensor_belong_to_the_model(randomize):
+    inputs = keras.Input((64, 64, 4), name="image")
+    x = layers.Conv2D(3, 1, name="predecessor")(inputs)
+    model = SqueezeNet1_1(weights=None, include_top=False, input_tensor=x)
+    assert layer_names(model)[:3] == ["image", "predecessor", "conv1"]
+    assert [tensor.name for tensor in model.inputs] == ["image"]
+    assert run(randomize(model), [images(1, 64, 64, 4)]).any()
+
+
+def test_input_tensor_decides_the_sides():
+    inputs = keras.Input((64, 80, 3))
+    model = SqueezeNet1_1(weights=None, input_tensor=inputs)
+    assert model.input_shape == (None, 64, 80, 3)
+    assert layer_names(model, layers.ZeroPadding2D) == []
+    assert model.get_layer("conv10").output.shape == (None, 3, 4, 1000)
+
+
+@pytest.mark.parametrize(
+    "variant, shape, minimum",
+    [
+        ("1.0", (20, 64, 3), 21),
+        ("1.1", (64, 16, 3), 17),
+        ("1.1", (None, 16, 3), 17),
+        ("1.1", (16, None, 3), 17),
+    ],
+)
+@pytest.mark.parametrize("include_top", [True, False])
+def test_too_small_input_tensor_is_refused(
+    variant, shape, minimum, include_top
+):
+    message = (
+        f"Input size must be at least {minimum}x{minimum}; Received: "
+        f"input_tensor of shape {(None, *shape)}"
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        BUILDERS[variant](include_top, None, input_tensor=keras.Input(shape))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"weights": "nowhere.weights.h5"},
+        {"weights": "ImageNet"},
+        {"weights": "imagenet", "classes": 10},
+        {"weights": None, "input_shape": (None, None, 3)},
+        {"weights": None, "input_shape": (64, 64)},
+        {
+            "weights": "imagenet",
+            "input_shape": (64, 64, 1),
+            "include_top": False,
+        },
+    ],
+    ids=str,
+)
+def test_errors_are_those_of_keras_applications(arguments):
+    with pytest.raises(ValueError) as expected:
+        keras.applications.VGG16(**arguments)
+    with pytest.raises(ValueError) as received:
+        SqueezeNet(**arguments)
+    assert str(received.value) == str(expected.value)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (
+            {"weights": "nowhere.weights.h5"},
+            "or the path to the weights file to be loaded.  Received: "
+            "weights=nowhere.weights.h5",
+        ),
+        (
+            {"weights": "imagenet", "classes": 10},
+            "If using `weights='imagenet'` with `include_top=True`, `classes` "
+            "should be 1000.  Received classes=10",
+        ),
+        (
+            {"weights": None, "input_shape": (16, 64, 3)},
+            "Input size must be at least 17x17; Received: "
+            "input_shape=(16, 64, 3)",
+        ),
+        (
+            {"weights": None, "input_shape": (20, 64, 3), "config": "1.0"},
+            "Input size must be at least 21x21; Received: "
+            "input_shape=(20, 64, 3)",
+        ),
+        (
+            {"weights": None, "input_shape": (64, None, 3)},
+            "If `include_top` is True, you should specify a static "
+            "`input_shape`. Received: input_shape=(64, None, 3)",
+        ),
+        (
+            {"weights": "imagenet", "input_shape": (64, 64, 1)},
+            "The input must have 3 channels; Received "
+            "`input_shape=(64, 64, 1)`",
+        ),
+        (
+            {
+                "weights": "imagenet",
+                "input_shape": (64, 64, 1),
+                "include_top": False,
+            },
+            "The input must have 3 channels; Received "
+            "`input_shape=(64, 64, 1)`",
+        ),
+        (
+            {"weights": None, "include_top": False, "pooling": "sum"},
+            "The `pooling` argument should be one of `None`, 'avg', 'max'.  "
+            "Received: pooling='sum'",
+        ),
+        (
+            {"weights": None, "config": "2.0"},
+            "`config` should be one of '1.0', '1.1', 'simple_bypass', "
+            "'complex_bypass', or a `SqueezeNetConfig`. Received: "
+            "config='2.0'",
+        ),
+        (
+            {"weights": "imagenet", "classifier_activation": "relu"},
+            "Only `None` and `softmax` activations are allowed for the "
+            "`classifier_activation` argument when using pretrained weights",
+        ),
+        (
+            {"weights": "imagenet"},
+            "`weights='imagenet'` cannot be downloaded by this version yet. "
+            "Pass the path of a weights file (.weights.h5, .keras, .net, "
+            ".npz), or `weights=None`.",
+        ),
+    ],
+    ids=str,
+)
+def test_errors_say_what_was_expected_and_received(arguments, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        SqueezeNet(**arguments)
+
+
+@pytest.mark.filterwarnings("ignore:This model usually expects 1 or 3")
+def test_pretrained_weights_need_an_input_tensor_of_3_channels():
+    inputs = keras.Input((64, 64, 4))
+    with pytest.raises(
+        ValueError,
+        match=re.escape(
+            "must have 3 channels; Received `input_shape=(64, 64, 4)`"
+        ),
+    ):
+        SqueezeNet1_1(include_top=False, input_tensor=inputs)
+
+
+def test_imagenet_weights_are_loaded_at_any_size(monkeypatch):
+    loaded = []
+    monkeypatch.setattr(
+        pretrained, "load_weights", lambda *arguments: loaded.append(arguments)
+    )
+    model = SqueezeNet1_1(input_shape=(64, 80, 3))
+    assert model.output_shape == (None, 1000)
+    assert loaded == [(model, "imagenet")]
+
+
+@pytest.mark.parametrize("variant", ["1.1", "complex_bypass"])
+def test_saved_model_gives_the_same_outputs(variant, tmp_path, randomize):
+    shape = (48, 50, 3)
+    model = randomize(BUILDERS[variant](weights=None, input_shape=shape))
+    model.save(tmp_path / "model.keras")
+    reloaded = keras.saving.load_model(tmp_path / "model.keras")
+    expected = run(model, images(1, *shape))
+    np.testing.assert_array_equal(run(reloaded, images(1, *shape)), expected)
+    assert layer_names(reloaded) == layer_names(model)
+
+
+@pytest.mark.parametrize("variant", ["1.1", "complex_bypass"])
+@pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
+def test_weights_are_loaded_from_a_file_of_keras(
+    variant, suffix, tmp_path, randomize
+):
+    builder, shape = BUILDERS[variant], (48, 50, 3)
+    path = tmp_path / f"squeezenet{suffix}"
+    model = randomize(builder(weights=None, input_shape=shape))
+    (model.save if suffix == ".keras" else model.save_weights)(path)
+    reloaded = builder(weights=str(path), input_shape=shape)
+    expected = run(model, images(1, *shape))
+    np.testing.assert_array_equal(run(reloaded, images(1, *shape)), expected)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_transfer_head_is_trained_with_fit(frozen):
+    base = SqueezeNet1_1(
+        weights=None, include_top=False, input_shape=(64, 64, 3), pooling="avg"
+    )
+    base.trainable = not frozen
+    head = layers.Dense(3, activation="softmax", name="head")
+    model = keras.Model(base.input, head(base.output))
+    model.compile(
+        optimizer=keras.optimizers.SGD(0.1),
+        loss="sparse_categorical_crossentropy",
+    )
+    weights = {
+        name: model.get_layer(name).get_weights()[0]
+        for name in ("conv1", "fire9_expand3x3", "head")
+    }
+    history = model.fit(
+        images(6, 64, 64, 3), np.arange(6) % 3, batch_size=6, verbose=0
+    )
+    assert np.isfinite(history.history["loss"]).all()
+    changed = {
+        name
+        for name, before in weights.items()
+        if (model.get_layer(name).get_weights()[0] != before).any()
+    }
+    assert changed == ({"head"} if frozen else set(weights))
+
+
+def test_classifier_is_trained_with_fit():
+    model = SqueezeNet(
+        weights=None,
+        input_shape=(32, 32, 3),
+        classes=3,
+        config=VARIANTS["1.1"].for_small_images(),
+    )
+    model.compile(
+        optimizer=keras.optimizers.SGD(0.01),
+        loss="sparse_categorical_crossentropy",
+    )
+    before = model.get_weights()
+    model.fit(images(6, 32, 32, 3), np.arange(6) % 3, verbose=0)
+    changed = [
+        (old != new).any()
+        for old, new in zip(before, model.get_weights(), strict=True)
+    ]
+    assert all(changed)
+
+
+@pytest.mark.parametrize("kind", ["array", "tensor"])
+def test_preprocessing_reverses_the_channels_and_centres_them(kind):
+    x = np.array([[[[10.0, 20.0, 30.0]]]], "float32")
+    expected = [30 - 103.939, 20 - 116.779, 10 - 123.68]
+    for data_format, axes in (
+        ("channels_last", (0, 1, 2, 3)),
+        ("channels_first", (0, 3, 1, 2)),
+    ):
+        image = x.transpose(axes).copy()
+        if kind == "tensor":
+            image = keras.ops.convert_to_tensor(image)
+        y = keras_squeezenet.preprocess_input(image, data_format)
+        assert tuple(y.shape) == tuple(image.shape)
+        y = keras.ops.convert_to_numpy(y).ravel()
+        np.testing.assert_allclose(y, expected, rtol=1e-6)
+
+
+def test_predictions_are_decoded_best_first(monkeypatch):
+    names = {str(i): [f"n{i:08}", f"class {i}"] for i in range(1000)}
+    monkeypatch.setattr(imagenet_utils, "CLASS_INDEX", names)
+    predictions = np.zeros((1, 1000))
+    predictions[0, [7, 999]] = 0.3, 0.7
+    assert keras_squeezenet.decode_predictions(predictions, top=2) == [
+        [("n00000999", "class 999", 0.7), ("n00000007", "class 7", 0.3)]
+    ]
+
+
+def test_predictions_of_other_classes_are_not_decoded():
+    with pytest.raises(ValueError, match="array of shape .samples, 1000"):
+        keras_squeezenet.decode_predictions(np.zeros((1, 10)))
