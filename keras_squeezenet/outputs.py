@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import shutil
 import tempfile
 
 
@@ -30,8 +31,8 @@ def require_writable(folder, overwrite=False):
 def new_folder(folder, overwrite=False):
     """Yields a temporary folder, whose content goes to `folder` at the end.
 
-    If an error or Ctrl-C ends the block, the temporary folder is removed, and
-    `folder` is as it was. Files in `folder` that have no new version stay.
+    If an error or Ctrl-C ends the block, or the move at its end, `folder` is
+    as it was. Files in it that have no new version stay.
 
     Args:
         folder: path of the folder to write.
@@ -39,30 +40,54 @@ def new_folder(folder, overwrite=False):
             Defaults to `False`.
 
     Yields:
-        `pathlib.Path`, an empty folder beside `folder`.
+        `pathlib.Path`, an empty folder.
 
     Raises:
         FileExistsError: if something is in it and `overwrite` is not set.
     """
     folder = pathlib.Path(folder).absolute()
     require_writable(folder, overwrite)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-        prefix=f".{folder.name}.", dir=folder.parent, ignore_cleanup_errors=True
-    ) as temporary:
-        staged = pathlib.Path(temporary, "new")
+    made = _make_folders(folder)
+    # Within the folder, which may be another disk than its parent.
+    temporary = pathlib.Path(tempfile.mkdtemp(prefix=".new.", dir=folder))
+    try:
+        staged = temporary / "new"
         staged.mkdir()
         yield staged
-        replaced = pathlib.Path(temporary, "old")
-        replaced.mkdir()
-        folder.mkdir(exist_ok=True)
-        for path in sorted(staged.iterdir()):
-            _flush(path)
-            target = folder / path.name
-            if target.exists():
+        _replace(folder, staged, temporary / "old")
+        made = []
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        for empty in made:
+            empty.rmdir()
+
+
+def _make_folders(folder):
+    """Makes a folder and its parents; returns the new ones, deepest first."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return made
+
+
+def _replace(folder, staged, replaced):
+    """Moves what is staged to a folder: all of it, or nothing."""
+    replaced.mkdir()
+    names = sorted(path.name for path in staged.iterdir())
+    for name in names:
+        _flush(staged / name)
+    try:
+        for name in names:
+            if (folder / name).exists():
                 # A rename cannot replace a folder that is not empty.
-                os.replace(target, replaced / path.name)
-            os.replace(path, target)
+                os.replace(folder / name, replaced / name)
+            os.replace(staged / name, folder / name)
+    except BaseException:
+        for name in names:
+            if not (staged / name).exists():
+                os.replace(folder / name, staged / name)
+            if (replaced / name).exists():
+                os.replace(replaced / name, folder / name)
+        raise
 
 
 def content(path):

@@ -13,6 +13,7 @@ from keras_squeezenet import outputs
 from keras_squeezenet import report
 from keras_squeezenet import squeezenet
 from keras_squeezenet.cli import console as consoles
+from keras_squeezenet.compression import twin
 
 # Images up to this side, in pixels, get a first convolution with stride 1.
 SMALL_IMAGE_SIZE = 64
@@ -69,9 +70,10 @@ for _field in dataclasses.fields(compression.Recipe):
 
 
 def main():
-    console = rich.console.Console()
+    console = rich.console.Console(markup=False, highlight=False)
     recipe = make_recipe()
     outputs.require_writable(_OUT.value, _OVERWRITE.value)
+    model = load_model() if _MODEL.value else None
     keras.utils.set_random_seed(recipe.seed)
     progress = consoles.ConsoleProgress(console)
     with progress.task("load data", None):
@@ -82,7 +84,7 @@ def main():
             skip_bad_images=_SKIP_BAD_IMAGES.value,
             seed=recipe.seed,
         )
-    model = load_model() if _MODEL.value else make_model(dataset)
+    model = model or make_model(dataset)
     console.print(
         f"{model.name}, {model.count_params():,} parameters, on "
         f"{dataset.name}: {len(dataset.class_names)} classes, "
@@ -91,7 +93,7 @@ def main():
         f"{dataset.test_size:,} to test on"
     )
     for path in dataset.skipped:
-        console.print(f"skipped, could not be read: {path}")
+        _print_path(console, "skipped, could not be read:", path)
     summary = compression.compress(
         model,
         dataset,
@@ -102,7 +104,7 @@ def main():
     )
     for table in report.tables(summary):
         consoles.print_table(console, table)
-    console.print(f"Written to {_OUT.value}")
+    _print_path(console, "Written to", _OUT.value)
 
 
 def make_recipe():
@@ -134,8 +136,7 @@ def make_model(dataset):
             input_shape=shape,
             config=config,
         )
-        for layer in base.layers:
-            model.get_layer(layer.name).set_weights(layer.get_weights())
+        twin.copy_weights(base, model)
     return model
 
 
@@ -145,4 +146,16 @@ def load_model():
             "--model should be a .keras file; --weights takes weights alone. "
             f"Received: --model={_MODEL.value}"
         )
+    for flag in ("config", "weights"):
+        if flags.FLAGS[flag].present:
+            raise ValueError(
+                f"--{flag} is for a new network, and --model is a trained "
+                "one: give one of the two."
+            )
     return keras.models.load_model(_MODEL.value)
+
+
+def _print_path(console, text, path):
+    # A file name need not be Unicode, nor fit on a line.
+    path = path.encode("utf-8", "backslashreplace").decode()
+    console.print(f"{text} {path}", soft_wrap=True)

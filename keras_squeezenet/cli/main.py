@@ -4,6 +4,7 @@ import importlib
 import logging
 import os
 import sys
+import traceback
 import warnings
 
 from absl import app
@@ -29,15 +30,19 @@ def run(argv=None):
         sys.exit(0)
     if name not in COMMANDS:
         sys.exit(f"keras-squeezenet: there is no command {name!r}.\n{usage()}")
-    quiet_libraries()
-    command = importlib.import_module(f"keras_squeezenet.cli.{name}")
-    if any(argument in HELP for argument in arguments):
-        print(f"{command.__doc__}\n{flags.FLAGS.module_help(command)}")
-        sys.exit(0)
-    app.run(
-        lambda positional: _call(command, positional),
-        argv=[f"keras-squeezenet {name}", *arguments],
-    )
+    try:
+        quiet_libraries()
+        command = importlib.import_module(f"keras_squeezenet.cli.{name}")
+        if any(argument in HELP for argument in arguments):
+            print(f"{command.__doc__}\n{flags.FLAGS.module_help(command)}")
+            sys.exit(0)
+        app.run(
+            lambda positional: _call(command, positional),
+            argv=[f"keras-squeezenet {name}", *arguments],
+        )
+    except KeyboardInterrupt:
+        print(f"\nkeras-squeezenet {name}: stopped, nothing was written.")
+        sys.exit(INTERRUPTED)
 
 
 def usage():
@@ -61,7 +66,9 @@ def quiet_libraries():
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     absl_logging.set_verbosity(absl_logging.ERROR)
     sys.stderr.flush()
-    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    sys.stderr = os.fdopen(
+        os.dup(2), "w", buffering=1, errors="backslashreplace"
+    )
     with open(os.devnull, "w") as devnull:
         os.dup2(devnull.fileno(), 2)
 
@@ -75,10 +82,7 @@ def _call(command, positional):
         )
     try:
         command.main()
-    except KeyboardInterrupt:
-        print(f"\n{program}: stopped, nothing was written.")
-        sys.exit(INTERRUPTED)
     except USER_ERRORS as error:
-        # With --verbosity=1, for whoever looks for the cause.
-        absl_logging.debug("%s", program, exc_info=True)
+        if absl_logging.level_debug():
+            traceback.print_exc()
         sys.exit(f"{program}: {error}")

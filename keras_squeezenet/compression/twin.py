@@ -103,14 +103,14 @@ def _twin_layer(layer):
 
 
 def copy_weights(source, target):
-    """Copies the weights of every layer to the layer of the same name.
+    """Copies every layer's kernel and bias to the layer of the same name.
 
     Either model may be of either Keras; the source may have quantization
-    wrappers.
+    wrappers, and the target further layers.
     """
-    found = _weights(source)
-    for key, weight in _weights(target).items():
-        weight.assign(found[key])
+    targets = _weights(target)
+    for key, weight in _weights(source).items():
+        targets[key].assign(weight)
 
 
 def kernels(model):

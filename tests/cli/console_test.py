@@ -128,26 +128,43 @@ def test_bar_shows_how_far_a_task_came():
     assert "loss 0.2000 accuracy 0.8000" in last
 
 
-def test_task_of_unknown_length_shows_a_bar_without_a_count():
+def test_task_of_unknown_length_shows_a_bar_that_is_full_in_the_end():
     console = make_console(force_terminal=True)
     with consoles.ConsoleProgress(console).task("load data", None):
-        pass
+        assert not shown_times(console)
     last = printed(console).rpartition("\r")[2]
     assert last.startswith("load data ")
     assert "━━━" in last
+    assert shown_times(console)
     assert "None" not in last
 
 
-def test_longest_bar_is_shown_uncut():
-    console = make_console(force_terminal=True)
-    run_task(console, steps=12_500, count=1, name=f"test {STAGES[0]['name']}")
+def shown_times(console):
+    return re.findall(r"\d\d:\d\d", printed(console))
+
+
+@pytest.mark.parametrize("seconds", [0.1, 5], ids=["minutes", "hours"])
+@pytest.mark.parametrize("count", [40, 12_500], ids=["part", "whole"])
+def test_longest_bar_is_shown_uncut(count, seconds):
+    now = 0
+
+    def run_slowly(advance):
+        nonlocal now
+        for _ in range(count):
+            now += seconds
+            advance(loss=1.2345, accuracy=0.9876)
+
+    console = make_console(force_terminal=True, get_time=lambda: now)
+    name = f"test {STAGES[0]['name']}"
+    with consoles.ConsoleProgress(console).task(name, 12_500) as advance:
+        run_slowly(advance)
     text = printed(console)
-    assert "test int8 LiteRT" in text
-    assert "1/12500" in text
-    assert "loss 1.0000 accuracy 0.0000" in text
-    assert re.search(r"\d:\d\d:\d\d", text)
+    assert name in text
+    assert f"{count}/12500" in text
+    assert "loss 1.2345 accuracy 0.9876" in text
+    assert shown_times(console)
     assert "…" not in text
-    assert "..." not in text
+    assert max(map(len, re.split("[\r\n]", text))) <= 80
 
 
 @pytest.mark.parametrize("terminal", [False, True])

@@ -1,0 +1,40 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+# A third of the default epochs: enough to learn, short enough for a test.
+EPOCHS = [
+    "--train_epochs=3",
+    "--prune_epochs=2",
+    "--cluster_epochs=1",
+    "--quantize_epochs=1",
+]
+
+
+@pytest.mark.slow
+def test_command_compresses_real_digits(tmp_path):
+    out = tmp_path / "out"
+    finished = subprocess.run(
+        [
+            *(sys.executable, "-m", "keras_squeezenet", "compress"),
+            *(*EPOCHS, f"--out={out}"),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stderr == ""
+    report = json.loads((out / "report.json").read_text())
+    stages = {stage["name"]: stage for stage in report["stages"]}
+    dense, int8 = stages["dense"], stages["int8 LiteRT"]
+    assert dense["accuracy"] > 0.85
+    assert int8["accuracy"] > dense["accuracy"] - 0.05
+    assert int8["density"] < 0.34
+    assert 9 * int8["gzip_bytes"] < dense["bytes"]
+    for stage in stages.values():
+        assert f"{stage['accuracy']:.2%}" in finished.stdout
+    for layer in report["layers"]:
+        assert layer["name"] in finished.stdout
+        assert layer["int8_distinct_values_per_channel"] <= 16
