@@ -75,14 +75,14 @@ def compress(model, dataset, recipe, out, overwrite=False, progress=None):
         pipeline.prune()
         pipeline.cluster()
         quantized = pipeline.quantize()
-        content = pipeline.export_litert(quantized, folder)
+        int8_kernels = pipeline.export_litert(quantized, folder)
         pipeline.export_keras(_without_optimizer(model), folder)
         summary = report.make(
             model=model,
             dataset=dataset,
             recipe=recipe,
             stages=pipeline.stages,
-            layers=_layers(model, content),
+            layers=_layers(model, int8_kernels),
             folder=folder,
         )
         report.write(summary, folder)
@@ -117,6 +117,8 @@ class _Pipeline:
                 namespace=keras,
                 learning_rate=self.recipe.learning_rate,
             )
+        twin = twins.make_twin(self.model)
+        self._require_same_outputs(twin.predict_on_batch, "the tf_keras twin")
         self._finish("dense", started)
 
     def prune(self):
@@ -164,15 +166,16 @@ class _Pipeline:
         (folder / LITERT_FILE).write_bytes(content)
         interpreter = litert.LiteRTModel(content)
         kernels = interpreter.kernels(twins.kernels(self.model))
-        stage = LITERT_FILE
         if interpreter.float_tensors():
             raise guarantees.GuaranteeError(
-                f"{stage} should have integer tensors only. Measured: "
+                f"{LITERT_FILE} should have integer tensors only. Measured: "
                 f"{', '.join(interpreter.float_tensors())}"
             )
-        guarantees.require_zeros_kept(twins.kernels(self.model), kernels, stage)
+        guarantees.require_zeros_kept(
+            twins.kernels(self.model), kernels, LITERT_FILE
+        )
         guarantees.require_distinct(
-            kernels, self._clusters(), stage, per_channel=True
+            kernels, self._clusters(), LITERT_FILE, per_channel=True
         )
         self._finish("int8 LiteRT", started, interpreter, kernels, content)
         return kernels

@@ -181,6 +181,15 @@ def test_interrupt_leaves_nothing(make_model, dataset, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_twin_that_differs_from_its_model_is_an_error(
+    make_model, dataset, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(pipeline.twins, "make_twin", lambda model: make_model())
+    recipe = dataclasses.replace(RECIPE, train_epochs=1)
+    with pytest.raises(guarantees.GuaranteeError, match="the tf_keras twin"):
+        compression.compress(make_model(), dataset, recipe, tmp_path / "out")
+
+
 def test_file_that_differs_from_its_model_is_an_error(
     make_model, dataset, tmp_path, monkeypatch
 ):
