@@ -9,9 +9,9 @@ class Recipe:
 
     Args:
         train_epochs: int, epochs of training before any compression; 0 for a
-            model that is trained. Defaults to `8`.
-        prune_epochs: int, epochs of pruning. Defaults to `4`.
-        cluster_epochs: int, epochs of weight sharing. Defaults to `2`.
+            model that is trained. Defaults to `6`.
+        prune_epochs: int, epochs of pruning. Defaults to `3`.
+        cluster_epochs: int, epochs of weight sharing. Defaults to `1`.
         quantize_epochs: int, epochs of quantization-aware training. Defaults
             to `1`.
         max_train_steps: int, an upper bound to the training steps of each
@@ -34,9 +34,9 @@ class Recipe:
         ValueError: if a value is out of range.
     """
 
-    train_epochs: int = 8
-    prune_epochs: int = 4
-    cluster_epochs: int = 2
+    train_epochs: int = 6
+    prune_epochs: int = 3
+    cluster_epochs: int = 1
     quantize_epochs: int = 1
     max_train_steps: int | None = None
     batch_size: int = 32
