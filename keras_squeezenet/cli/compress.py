@@ -27,7 +27,8 @@ RECIPE_HELP = {
     "batch_size": "images in a training step",
     "learning_rate": "of the first stage, at the end of its warm-up",
     "finetune_learning_rate": "of pruning; later stages take less",
-    "target_density": "share of weights to keep in each kernel but conv1's",
+    "target_density": "share of weights to keep in each kernel; conv1 and the "
+    "squeeze layers stay dense",
     "number_of_clusters": "shared values of each kernel, zero included",
     "seed": "of every random number",
 }

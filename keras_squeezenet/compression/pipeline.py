@@ -126,7 +126,7 @@ class _Pipeline:
         densities = {
             layer: self.recipe.target_density
             for layer in twins.kernels(self.model)
-            if layer != "conv1"
+            if layer != "conv1" and not layer.endswith("_squeeze1x1")
         }
         prune.prune(
             self.model,

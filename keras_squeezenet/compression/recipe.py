@@ -20,11 +20,11 @@ class Recipe:
         learning_rate: float, of the first stage. Defaults to `1e-3`.
         finetune_learning_rate: float, of pruning; weight sharing and
             quantization-aware training take a half and a fifth of it.
-            Defaults to `5e-4`.
+            Defaults to `1e-3`.
         target_density: float in (0, 1], the share of weights that pruning
-            keeps in every kernel but `conv1`'s, which has few weights and
-            stays dense (paper table 1). Defaults to `0.33`, the paper's
-            overall density.
+            keeps in every kernel but those of `conv1` and the squeeze layers,
+            which have few and stay dense, as most do in the paper (table 1).
+            Defaults to `0.25`.
         number_of_clusters: int from 3 to 256, the size of each kernel's
             codebook, zero included. Defaults to `16`.
         seed: int, of the order of the images and of every random number.
@@ -41,8 +41,8 @@ class Recipe:
     max_train_steps: int | None = None
     batch_size: int = 32
     learning_rate: float = 1e-3
-    finetune_learning_rate: float = 5e-4
-    target_density: float = 0.33
+    finetune_learning_rate: float = 1e-3
+    target_density: float = 0.25
     number_of_clusters: int = 16
     seed: int = 0
 

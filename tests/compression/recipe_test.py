@@ -3,10 +3,6 @@ import pytest
 from keras_squeezenet.compression import Recipe
 
 
-def test_paper_density_is_the_default():
-    assert Recipe().target_density == 0.33
-
-
 @pytest.mark.parametrize(
     "field, value, expected",
     [
