@@ -131,7 +131,7 @@ def test_report_says_what_was_compressed(make):
     }
     assert made["recipe"]["max_train_steps"] == 7
     assert made["recipe"]["seed"] == 3
-    assert made["recipe"]["target_density"] == 0.33
+    assert made["recipe"]["target_density"] == 0.25
     assert made["stages"] == STAGES
     assert made["layers"] == LAYERS
 
@@ -249,7 +249,7 @@ def test_markdown_tells_what_was_done(make):
         "1,235,496 parameters, 3 classes, images of 28x28 pixels: 40,000 to "
         "train on, 1,000 to test on."
     )
-    assert "Recipe: train_epochs 8, prune_epochs 4, " in text
+    assert "Recipe: train_epochs 6, prune_epochs 3, " in text
     assert "max_train_steps 7, " in text
     assert f"keras {importlib.metadata.version('keras')}, " in text
     assert text.endswith(".\n")

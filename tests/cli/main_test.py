@@ -223,7 +223,7 @@ def test_help_of_compress_lists_its_flags():
     for flag in ("--dataset: ", "--out: ", "--model: ", "--[no]overwrite: "):
         assert f"\n  {flag}" in result.stdout
     assert "  --target_density: share of weights to keep" in result.stdout
-    assert "(default: '0.33')" in result.stdout
+    assert "(default: '0.25')" in result.stdout
 
 
 @pytest.mark.slow
