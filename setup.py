@@ -14,7 +14,12 @@ VERSION = re.search(
 EXTRAS = {
     "demo": ["mlxtend>=0.23"],
     "notebooks": ["jupyter"],
-    "test": ["pytest>=8", "ruff>=0.6"],
+    "test": [
+        "huggingface_hub>=0.20",
+        "hypothesis>=6.100",
+        "pytest>=8",
+        "ruff>=0.6",
+    ],
 }
 EXTRAS["all"] = sorted({name for names in EXTRAS.values() for name in names})
 
@@ -28,6 +33,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=["keras_squeezenet", "keras_squeezenet.*"]),
+    package_data={"keras_squeezenet": ["*.tsv"]},
     install_requires=[
         "absl-py>=1.4",
         "ai-edge-litert>=2.0",
@@ -36,6 +42,9 @@ setup(
         "keras>=3.10,<4",
         "numpy>=1.26",
         "pillow>=10.1",
+        "protobuf>=4.21",
+        "pyfive>=1.0",
+        "requests>=2.28",
         "rich>=13",
         # TF-MOT imports distutils, which only setuptools has since 3.12.
         "setuptools; python_version >= '3.12'",

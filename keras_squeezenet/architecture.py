@@ -90,6 +90,12 @@ class Convolution:
     filters: int
 
     @property
+    def kernel_shape(self):
+        """Height, width, input channels, output channels, as in Keras."""
+        side = self.kernel_size
+        return (side, side, self.in_channels, self.filters)
+
+    @property
     def kernel_parameters(self):
         return self.kernel_size**2 * self.in_channels * self.filters
 
@@ -251,6 +257,14 @@ def get_config(config):
             f"a `SqueezeNetConfig`. Received: config={config!r}"
         )
     return VARIANTS[config]
+
+
+def describe(config):
+    """Returns a variant's name as Python writes it, or the whole `config`."""
+    for name, variant in VARIANTS.items():
+        if config == variant:
+            return repr(name)
+    return repr(config)
 
 
 def convolutions(config, channels=3, classes=1000, include_top=True):

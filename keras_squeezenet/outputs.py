@@ -1,10 +1,11 @@
-"""Output folders that are written whole or not at all."""
+"""Output files and folders that are written whole or not at all."""
 
 import contextlib
 import os
 import pathlib
 import shutil
 import tempfile
+import uuid
 
 
 def require_writable(folder, overwrite=False):
@@ -25,6 +26,34 @@ def require_writable(folder, overwrite=False):
             "written to it. Name another one, or pass --overwrite to replace "
             "the files of an earlier run."
         )
+
+
+@contextlib.contextmanager
+def new_file(path):
+    """Yields a temporary path, whose file goes to `path` at the end.
+
+    If an error or Ctrl-C ends the block, `path` is as it was. Several
+    processes may write the same one at once: the last one's stays.
+
+    Args:
+        path: path of the file to write.
+
+    Yields:
+        `pathlib.Path` of the same suffixes, in the same folder.
+
+    Raises:
+        FileNotFoundError: if the block has written nothing to it.
+    """
+    path = pathlib.Path(path).absolute()
+    temporary = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
+    try:
+        yield temporary
+        if not temporary.exists():
+            raise FileNotFoundError(f"nothing was written for {path}")
+        _flush(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -10,6 +10,8 @@ import platform
 from keras_squeezenet import outputs
 
 VERSION = 1
+JSON_FILE = "report.json"
+MARKDOWN_FILE = "report.md"
 PACKAGES = (
     "keras-squeezenet",
     "keras",
@@ -67,10 +69,10 @@ def make(model, dataset, recipe, stages, layers, folder):
 
 def write(report, folder):
     """Writes `report.json` and `report.md` into a folder."""
-    (folder / "report.json").write_text(
+    (folder / JSON_FILE).write_text(
         json.dumps(report, indent=2) + "\n", encoding="utf-8"
     )
-    (folder / "report.md").write_text(markdown(report), encoding="utf-8")
+    (folder / MARKDOWN_FILE).write_text(markdown(report), encoding="utf-8")
 
 
 def tables(report):

@@ -12,7 +12,9 @@ from keras import layers
 from keras.src.applications import imagenet_utils
 
 from keras_squeezenet import architecture
+from keras_squeezenet import labels
 from keras_squeezenet import pretrained
+from keras_squeezenet.pretrained import sources
 
 DEFAULT_SIDE = 227
 
@@ -48,9 +50,13 @@ def SqueezeNet(
         include_top: whether to include the classifier: dropout, `conv10`,
             global average pooling and `predictions`. Defaults to `True`.
         weights: one of `None` (random initialization), `"imagenet"`
-            (pre-training on ImageNet), or the path to the weights file to be
-            loaded: `.weights.h5`, `.keras`, `.npz`, or the `.net` of Deep
-            Compression. Defaults to `"imagenet"`.
+            (pre-training on ImageNet by the authors of the variant), another
+            public source (`"imagenet_torchvision"` of v1.0 and v1.1,
+            `"imagenet_dsd"` and `"imagenet_deep_compression"` of v1.0), or
+            the path to the weights file to be loaded: `.weights.h5`,
+            `.keras`, `.h5`, `.npz`, `.caffemodel`, `.pth`, or the `.net` of
+            Deep Compression. All of them take what `preprocess_input`
+            gives. Defaults to `"imagenet"`.
         input_tensor: optional Keras tensor (i.e. output of `layers.Input()`)
             to use as image input for the model.
         input_shape: optional shape tuple of three integers, in the order of
@@ -83,6 +89,7 @@ def SqueezeNet(
     Raises:
         ValueError: if an argument is out of its range, contradicts another
             one, or the weights do not fit the network.
+        OSError: if the weights cannot be downloaded.
 
     Example:
 
@@ -91,7 +98,8 @@ def SqueezeNet(
     (None, 10)
     """
     config = architecture.get_config(config)
-    if not (weights in {"imagenet", None} or os.path.exists(weights)):
+    named = weights in sources.NAMES
+    if not (weights is None or named or os.path.exists(weights)):
         raise ValueError(
             "The `weights` argument should be either "
             "`None` (random initialization), 'imagenet' "
@@ -99,9 +107,9 @@ def SqueezeNet(
             "or the path to the weights file to be loaded.  Received: "
             f"weights={weights}"
         )
-    if weights == "imagenet" and include_top and classes != 1000:
+    if named and include_top and classes != 1000:
         raise ValueError(
-            "If using `weights='imagenet'` with `include_top=True`, "
+            f"If using `weights={weights!r}` with `include_top=True`, "
             "`classes` should be 1000.  "
             f"Received classes={classes}"
         )
@@ -111,12 +119,17 @@ def SqueezeNet(
             f"Received: pooling={pooling!r}"
         )
 
-    img_input = _image_input(
-        config, input_tensor, input_shape, include_top, weights
-    )
-    x = _features(img_input, config)
     if include_top:
         imagenet_utils.validate_activation(classifier_activation, weights)
+    img_input = _image_input(
+        config, input_tensor, input_shape, include_top, named
+    )
+    if weights is not None:
+        resolved = pretrained.resolve(weights, config, include_top)
+        config = resolved.config
+
+    x = _features(img_input, config)
+    if include_top:
         x = _classifier(x, config, classes, classifier_activation)
     elif pooling == "avg":
         x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
@@ -132,7 +145,7 @@ def SqueezeNet(
     model = keras.Model(inputs, x, name=name)
 
     if weights is not None:
-        pretrained.load_weights(model, weights)
+        pretrained.load_weights(model, resolved.path, resolved.normalization)
     return model
 
 
@@ -211,10 +224,36 @@ def preprocess_input(x, data_format=None):
 
 
 def decode_predictions(preds, top=5):
-    return imagenet_utils.decode_predictions(preds, top=top)
+    """Decodes the prediction of an ImageNet model, without a download.
+
+    Args:
+        preds: array of shape `(batch, 1000)`, a batch of predictions.
+        top: int, how many top-guesses to return. Defaults to `5`.
+
+    Returns:
+        A list of lists of top class prediction tuples `(class_name,
+        class_description, score)`, such as `("n02504458",
+        "African_elephant", 0.97)`. One list of tuples per sample in batch
+        input.
+
+    Raises:
+        ValueError: if `preds` has another shape.
+    """
+    if len(preds.shape) != 2 or preds.shape[1] != 1000:
+        raise ValueError(
+            "`decode_predictions` expects "
+            "a batch of predictions "
+            "(i.e. a 2D array of shape (samples, 1000)). "
+            f"Received array with shape: {preds.shape}"
+        )
+    classes = labels.imagenet_classes()
+    return [
+        [(*classes[index], pred[index]) for index in labels.best(pred, top)]
+        for pred in keras.ops.convert_to_numpy(preds)
+    ]
 
 
-def _image_input(config, input_tensor, input_shape, include_top, weights):
+def _image_input(config, input_tensor, input_shape, include_top, named):
     """Validates the shape of the image and returns it as a Keras tensor."""
     data_format = keras.config.image_data_format()
     min_side = architecture.min_side(config)
@@ -226,7 +265,7 @@ def _image_input(config, input_tensor, input_shape, include_top, weights):
         require_flatten=include_top,
         # With a top, Keras would insist on the default size for "imagenet";
         # a fully convolutional network takes any.
-        weights=None if include_top else weights,
+        weights="imagenet" if named and not include_top else None,
     )
     if input_tensor is None:
         img_input = layers.Input(shape=input_shape)
@@ -241,7 +280,7 @@ def _image_input(config, input_tensor, input_shape, include_top, weights):
             f"input_tensor of shape {tuple(img_input.shape)}"
         )
     channels = img_input.shape[_channel_axis()]
-    if weights == "imagenet" and channels != 3:
+    if named and channels != 3:
         raise ValueError(
             "The input must have 3 channels; Received "
             f"`input_shape={tuple(img_input.shape[1:])}`"
@@ -349,4 +388,3 @@ preprocess_input.__doc__ = imagenet_utils.PREPROCESS_INPUT_DOC.format(
     ret=imagenet_utils.PREPROCESS_INPUT_RET_DOC_CAFFE,
     error=imagenet_utils.PREPROCESS_INPUT_ERROR_DOC,
 )
-decode_predictions.__doc__ = imagenet_utils.decode_predictions.__doc__

@@ -18,6 +18,15 @@ def pytest_configure(config):
     )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_public_weights(tmp_path_factory):
+    """Keeps tests off the internet and off the user's cache of weights."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name in ("KERAS_HOME", "KERAS_SQUEEZENET_MIRROR"):
+            monkeypatch.setenv(name, str(tmp_path_factory.mktemp("empty")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def fresh_keras():
     data_format = keras.config.image_data_format()
@@ -57,3 +66,22 @@ def randomize():
         return model
 
     return randomize
+
+
+@pytest.fixture(scope="session")
+def write_npz():
+    """Returns a function that writes a model's weights as `pretrained` reads.
+
+    Its arguments are the path and the model.
+    """
+
+    def write_npz(path, model):
+        arrays = {}
+        for layer in model.layers:
+            if layer.weights:
+                kernel, bias = layer.get_weights()
+                arrays[f"{layer.name}/kernel"] = kernel
+                arrays[f"{layer.name}/bias"] = bias
+        np.savez(path, **arrays)
+
+    return write_npz

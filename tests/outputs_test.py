@@ -1,5 +1,7 @@
 import os
 import pathlib
+import re
+import stat
 import tempfile
 
 import pytest
@@ -229,3 +231,101 @@ def test_writable_folder_is_left_alone(tmp_path):
     outputs.require_writable(tmp_path / "out")
     outputs.require_writable(tmp_path)
     assert read(tmp_path) == {}
+
+
+@pytest.mark.parametrize("before", [{}, {"a.keras": "old", "b.txt": "b"}])
+def test_file_is_there_only_at_the_end(before, tmp_path):
+    write(tmp_path, before)
+    with outputs.new_file(tmp_path / "a.keras") as temporary:
+        assert temporary.parent == tmp_path
+        assert temporary.name.endswith(".a.keras")
+        assert not temporary.exists()
+        temporary.write_text("new")
+        hidden = {temporary.name: "new"}
+        assert read(tmp_path) == before | hidden
+    assert read(tmp_path) == before | {"a.keras": "new"}
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("before", [{}, {"a.txt": "old"}])
+@pytest.mark.parametrize("written", [True, False])
+def test_error_leaves_the_file_as_it_was(before, error, written, tmp_path):
+    write(tmp_path, before)
+    with pytest.raises(error, match="stop"):
+        with outputs.new_file(tmp_path / "a.txt") as temporary:
+            if written:
+                temporary.write_text("new")
+            raise error("stop")
+    assert read(tmp_path) == before
+
+
+def test_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    def full(descriptor):
+        assert os.fstat(descriptor).st_size == 3
+        raise OSError("no space left on device")
+
+    write(tmp_path, {"a.txt": "old"})
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="no space"):
+        with outputs.new_file(tmp_path / "a.txt") as temporary:
+            temporary.write_text("new")
+    assert read(tmp_path) == {"a.txt": "old"}
+
+
+def test_last_of_several_writers_wins(tmp_path):
+    path = tmp_path / "a.txt"
+    with outputs.new_file(path) as one, outputs.new_file(path) as other:
+        assert one != other
+        one.write_text("one")
+        other.write_text("other")
+    # The first block ended last.
+    assert read(tmp_path) == {"a.txt": "one"}
+
+
+def test_failing_writer_does_not_disturb_another(tmp_path):
+    path = tmp_path / "a.txt"
+    with outputs.new_file(path) as one:
+        one.write_text("one")
+        with pytest.raises(ValueError):
+            with outputs.new_file(path) as other:
+                other.write_text("other")
+                raise ValueError
+    assert read(tmp_path) == {"a.txt": "one"}
+
+
+@pytest.mark.parametrize("umask, mode", [(0o022, 0o644), (0o077, 0o600)])
+def test_file_has_the_mode_of_any_new_file(umask, mode, tmp_path):
+    before = os.umask(umask)
+    try:
+        with outputs.new_file(tmp_path / "a.txt") as temporary:
+            temporary.write_text("a")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == mode
+
+
+@pytest.mark.parametrize("before", [{}, {"a.txt": "old"}])
+def test_block_that_writes_nothing_is_an_error(before, tmp_path):
+    write(tmp_path, before)
+    message = f"nothing was written for {tmp_path / 'a.txt'}"
+    with pytest.raises(FileNotFoundError, match=re.escape(message)):
+        with outputs.new_file(tmp_path / "a.txt"):
+            pass
+    assert read(tmp_path) == before
+
+
+def test_relative_file_is_where_the_work_began(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with outputs.new_file("a.txt") as temporary:
+        monkeypatch.chdir("elsewhere")
+        temporary.write_text("a")
+    assert read(tmp_path) == {"a.txt": "a", "elsewhere": None}
+
+
+def test_file_does_not_replace_a_folder(tmp_path):
+    write(tmp_path / "out", {"a.txt": "old"})
+    with pytest.raises(IsADirectoryError):
+        with outputs.new_file(tmp_path / "out") as temporary:
+            temporary.write_text("new")
+    assert read(tmp_path) == {"out": None, "out/a.txt": "old"}

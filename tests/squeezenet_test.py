@@ -1,11 +1,12 @@
+import dataclasses
 import inspect
+import os
 import re
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
-from keras.src.applications import imagenet_utils
 
 import keras_squeezenet
 from keras_squeezenet import SqueezeNet
@@ -16,7 +17,8 @@ from keras_squeezenet import SqueezeNetConfig
 from keras_squeezenet import SqueezeNetSimpleBypass
 from keras_squeezenet import Stem
 from keras_squeezenet import architecture
-from keras_squeezenet import pretrained
+from keras_squeezenet.pretrained import download
+from keras_squeezenet.pretrained import sources
 
 BUILDERS = {
     "1.0": SqueezeNet1_0,
@@ -621,10 +623,22 @@ def test_errors_are_those_of_keras_applications(arguments):
             "`classifier_activation` argument when using pretrained weights",
         ),
         (
-            {"weights": "imagenet"},
-            "`weights='imagenet'` cannot be downloaded by this version yet. "
-            "Pass the path of a weights file (.weights.h5, .keras, .net, "
-            ".npz), or `weights=None`.",
+            {"weights": "imagenet", "config": "complex_bypass"},
+            "There are no weights 'imagenet' of this network. Public ones "
+            "are: 1.0: 'imagenet', 'imagenet_dsd', "
+            "'imagenet_deep_compression', 'imagenet_torchvision'; 1.1: "
+            "'imagenet', 'imagenet_torchvision'; simple_bypass: 'imagenet'; "
+            "complex_bypass: none. Pass `weights=None`, the path of a weights "
+            "file, or another `config`. Received: weights='imagenet', "
+            "config='complex_bypass'",
+        ),
+        (
+            {"weights": "imagenet", "config": SqueezeNetConfig(SR=0.25)},
+            "Received: weights='imagenet', config=SqueezeNetConfig(",
+        ),
+        (
+            {"weights": "imagenet_dsd"},
+            "Received: weights='imagenet_dsd', config='1.1'",
         ),
     ],
     ids=str,
@@ -646,14 +660,181 @@ def test_pretrained_weights_need_an_input_tensor_of_3_channels():
         SqueezeNet1_1(include_top=False, input_tensor=inputs)
 
 
-def test_imagenet_weights_are_loaded_at_any_size(monkeypatch):
-    loaded = []
+@pytest.mark.parametrize("name", sources.NAMES)
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"classes": 10}, "`classes` should be 1000.  Received classes=10"),
+        (
+            {"classifier_activation": "relu"},
+            "Only `None` and `softmax` activations are allowed",
+        ),
+        (
+            {"input_shape": (64, 64, 1)},
+            "must have 3 channels; Received `input_shape=(64, 64, 1)`",
+        ),
+        (
+            {"input_shape": (64, 64, 1), "include_top": False},
+            "must have 3 channels; Received `input_shape=(64, 64, 1)`",
+        ),
+        (
+            {"input_tensor": keras.KerasTensor((None, 64, 64, 4))},
+            "must have 3 channels; Received `input_shape=(64, 64, 4)`",
+        ),
+        (
+            {"input_shape": (20, 64, 3)},
+            "Input size must be at least 21x21; Received: "
+            "input_shape=(20, 64, 3)",
+        ),
+        (
+            {"input_shape": (None, None, 3)},
+            "If `include_top` is True, you should specify a static",
+        ),
+        (
+            {"include_top": False, "pooling": "sum"},
+            "should be one of `None`, 'avg', 'max'.  Received: pooling='sum'",
+        ),
+        ({"config": "2.0"}, "Received: config='2.0'"),
+        ({"config": "complex_bypass"}, "config='complex_bypass'"),
+        ({"config": SMALL_IMAGES["1.0 for small images"]}, "There are no"),
+    ],
+    ids=str,
+)
+def test_wrong_argument_is_refused_before_anything_is_downloaded(
+    name, arguments, message, monkeypatch
+):
     monkeypatch.setattr(
-        pretrained, "load_weights", lambda *arguments: loaded.append(arguments)
+        download, "fetch", lambda file: pytest.fail("this is a download")
     )
-    model = SqueezeNet1_1(input_shape=(64, 80, 3))
+    with pytest.raises(ValueError, match=re.escape(message)):
+        SqueezeNet(**{"weights": name, "config": "1.0", **arguments})
+
+
+@pytest.fixture
+def publish(tmp_path, monkeypatch):
+    """Returns a function that puts random weights behind a source's name.
+
+    No other weights can be had.
+    """
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    monkeypatch.setenv("KERAS_SQUEEZENET_MIRROR", str(mirror))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+
+    def publish(source):
+        rng = np.random.default_rng(0)
+        arrays = {}
+        for layer in architecture.convolutions(source.config):
+            name = layer.name.replace("_", "/")
+            shapes = {"kernel": layer.kernel_shape, "bias": layer.filters}
+            for weight, shape in shapes.items():
+                array = rng.normal(size=shape).astype("float32")
+                arrays[f"{name}/{weight}"] = array
+        path = mirror / f"{source.name}_{source.variant}.npz"
+        np.savez(path, **arrays)
+        digest = sources.Digest("git", "0" * 40).of(path.read_bytes())
+        file = sources.File(f"https://example.org/{path.name}", digest)
+        published = [
+            dataclasses.replace(each, file=file) if each is source else each
+            for each in sources.SOURCES
+        ]
+        monkeypatch.setattr(sources, "SOURCES", tuple(published))
+        return arrays
+
+    return publish
+
+
+@pytest.mark.parametrize(
+    "source",
+    sources.SOURCES,
+    ids=lambda source: f"{source.name}_{source.variant}",
+)
+def test_named_weights_are_loaded_at_any_size(source, publish):
+    arrays = publish(source)
+    model = BUILDERS[source.variant](
+        weights=source.name,
+        input_shape=(64, 80, 3),
+        classifier_activation=None,
+    )
+    assert model.input_shape == (None, 64, 80, 3)
     assert model.output_shape == (None, 1000)
-    assert loaded == [(model, "imagenet")]
+    for layer in model.layers:
+        # Into conv1, the normalization is folded.
+        if not layer.weights or layer.name == "conv1":
+            continue
+        name = layer.name.replace("_", "/")
+        kernel, bias = layer.get_weights()
+        np.testing.assert_array_equal(kernel, arrays[f"{name}/kernel"])
+        np.testing.assert_array_equal(bias, arrays[f"{name}/bias"])
+    # Only these were trained with zeros around conv10.
+    assert ("conv10_pad" in layer_names(model)) == (
+        source.variant != "1.1" and source.name != "imagenet_torchvision"
+    )
+
+
+def test_named_weights_serve_a_transfer_head(publish):
+    (source,) = (
+        source for source in sources.SOURCES if source.name == "imagenet_dsd"
+    )
+    arrays = publish(source)
+    config = dataclasses.replace(
+        VARIANTS["1.0"], conv10_activation=None, conv10_padding=0
+    )
+    model = SqueezeNet(weights="imagenet_dsd", config=config)
+    kernel, _ = model.get_layer("conv10").get_weights()
+    np.testing.assert_array_equal(kernel, arrays["conv10/kernel"])
+    # The padding is as asked for.
+    assert layer_names(model, layers.ZeroPadding2D) == []
+    features = SqueezeNet(
+        weights="imagenet_dsd", config=config, include_top=False, classes=10
+    )
+    kernel, _ = features.get_layer("fire9_expand3x3").get_weights()
+    np.testing.assert_array_equal(kernel, arrays["fire9/expand3x3/kernel"])
+
+
+def test_features_of_v1_1_take_the_smaller_file_unless_the_whole_is_here(
+    publish, shared_data, monkeypatch
+):
+    (source,) = (
+        source
+        for source in sources.SOURCES
+        if (source.name, source.variant) == ("imagenet", "1.1")
+    )
+    arrays = publish(source)
+    mirror = os.environ["KERAS_SQUEEZENET_MIRROR"]
+    monkeypatch.setenv("KERAS_SQUEEZENET_MIRROR", str(shared_data / "weights"))
+    small = SqueezeNet1_1(include_top=False)
+    assert os.listdir(download.cache_folder()) == [source.no_top.name]
+    assert source.no_top.size == 3_032_184
+    monkeypatch.setenv("KERAS_SQUEEZENET_MIRROR", mirror)
+    SqueezeNet1_1()
+    whole = SqueezeNet1_1(include_top=False)
+    kernels = [
+        model.get_layer("fire9_expand3x3").get_weights()[0]
+        for model in (small, whole)
+    ]
+    expected = arrays["fire9/expand3x3/kernel"]
+    assert not np.array_equal(kernels[0], expected)
+    np.testing.assert_array_equal(kernels[1], expected)
+
+
+def test_deep_compression_is_loaded_by_its_name(
+    shared_data, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("KERAS_SQUEEZENET_MIRROR", str(shared_data / "weights"))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    model = SqueezeNet1_0(weights="imagenet_deep_compression")
+    assert layer_names(model, layers.ZeroPadding2D) == ["conv10_pad"]
+    kernels = [
+        layer.get_weights()[0] for layer in model.layers if layer.weights
+    ]
+    nonzero = sum(np.count_nonzero(kernel) for kernel in kernels)
+    assert nonzero == 415_921
+
+
+def test_weights_that_cannot_be_had_are_an_os_error():
+    with pytest.raises(OSError, match="squeezenet_v1.1.caffemodel"):
+        SqueezeNet1_1()
 
 
 @pytest.mark.parametrize("variant", ["1.1", "complex_bypass"])
@@ -746,13 +927,11 @@ def test_preprocessing_reverses_the_channels_and_centres_them(kind):
         np.testing.assert_allclose(y, expected, rtol=1e-6)
 
 
-def test_predictions_are_decoded_best_first(monkeypatch):
-    names = {str(i): [f"n{i:08}", f"class {i}"] for i in range(1000)}
-    monkeypatch.setattr(imagenet_utils, "CLASS_INDEX", names)
+def test_predictions_are_decoded_best_first():
     predictions = np.zeros((1, 1000))
     predictions[0, [7, 999]] = 0.3, 0.7
     assert keras_squeezenet.decode_predictions(predictions, top=2) == [
-        [("n00000999", "class 999", 0.7), ("n00000007", "class 7", 0.3)]
+        [("n15075141", "toilet_tissue", 0.7), ("n01514668", "cock", 0.3)]
     ]
 
 

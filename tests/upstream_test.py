@@ -4,7 +4,7 @@ Offline: photographs and weights come from `../shared/data`.
 """
 
 import ast
-import functools
+import dataclasses
 import pathlib
 import types
 import unittest
@@ -13,7 +13,6 @@ import keras
 import numpy as np
 import pytest
 from keras.src import applications
-from keras.src.applications import imagenet_utils
 
 import keras_squeezenet
 from keras_squeezenet import SqueezeNet
@@ -21,6 +20,7 @@ from keras_squeezenet import SqueezeNet1_0
 from keras_squeezenet import SqueezeNet1_1
 from keras_squeezenet import SqueezeNetComplexBypass
 from keras_squeezenet import SqueezeNetSimpleBypass
+from keras_squeezenet.pretrained import sources
 
 imagenet_utils_test = pytest.importorskip(
     "keras.src.applications.imagenet_utils_test",
@@ -28,28 +28,13 @@ imagenet_utils_test = pytest.importorskip(
     exc_type=ImportError,
 )
 
-IMAGENET_WEIGHTS = {
-    "SqueezeNet": "squeezenet_v1.1_caffe_fp32trunk_fp16conv10.npz",
-    "SqueezeNet1_0": "compressed_SqueezeNet.net",
-    "SqueezeNet1_1": "squeezenet_v1.1_caffe_fp32trunk_fp16conv10.npz",
+# What "imagenet" loads here, in place of the original caffemodels.
+FILES = {
+    "1.0": "compressed_SqueezeNet.net",
+    "1.1": "squeezenet_v1.1_caffe_fp32trunk_fp16conv10.npz",
 }
+WITHOUT_WEIGHTS = ("SimpleBypass", "ComplexBypass")
 ELEPHANT = "n02504458_African_elephant.jpg"
-
-imagenet_paths = {}
-
-
-def with_imagenet_from_file(builder):
-    @functools.wraps(builder)
-    def build(weights="imagenet", **arguments):
-        if weights == "imagenet":
-            if builder.__name__ not in imagenet_paths:
-                raise unittest.SkipTest(
-                    f"no ImageNet weights of {builder.__name__} are here"
-                )
-            weights = imagenet_paths[builder.__name__]
-        return builder(weights=weights, **arguments)
-
-    return build
 
 
 def load_upstream(model_list):
@@ -68,9 +53,19 @@ def load_upstream(model_list):
     return module
 
 
+def with_file_of(source, folder):
+    """Returns the source with its file of `FILES` in the folder, if any."""
+    if source.name != "imagenet" or source.variant not in FILES:
+        return source
+    path = folder / FILES[source.variant]
+    digest = sources.Digest("sha256", "0" * 64).of(path.read_bytes())
+    file = sources.File(f"https://example.org/{path.name}", digest)
+    return dataclasses.replace(source, file=file)
+
+
 upstream = load_upstream(
     [
-        (with_imagenet_from_file(builder), 512, keras_squeezenet)
+        (builder, 512, keras_squeezenet)
         for builder in (
             SqueezeNet,
             SqueezeNet1_0,
@@ -94,12 +89,14 @@ def keep_traceback_filtering():
 
 
 @pytest.fixture(autouse=True)
-def offline(request, monkeypatch):
-    if "test_application_base" not in request.node.name:
+def offline(request, monkeypatch, tmp_path):
+    name = request.node.name
+    if "test_application_base" not in name:
         return
+    if any(variant in name for variant in WITHOUT_WEIGHTS):
+        pytest.skip("no ImageNet weights of this variant are here")
     pytest.importorskip("tensorflow", reason="Keras's test imports TensorFlow")
     shared_data = request.getfixturevalue("shared_data")
-    photographs = request.getfixturevalue("photographs")
 
     def elephant(target_size):
         image = keras.utils.load_img(
@@ -109,18 +106,14 @@ def offline(request, monkeypatch):
         return np.expand_dims(keras.utils.img_to_array(image), axis=0)
 
     monkeypatch.setattr(upstream, "_get_elephant", elephant)
-    for name, file in IMAGENET_WEIGHTS.items():
-        monkeypatch.setitem(
-            imagenet_paths, name, shared_data / "weights" / file
-        )
+    weights = shared_data / "weights"
     monkeypatch.setattr(
-        imagenet_utils,
-        "CLASS_INDEX",
-        {
-            str(index): path.stem.split("_", maxsplit=1)
-            for index, path in enumerate(photographs)
-        },
+        sources,
+        "SOURCES",
+        tuple(with_file_of(source, weights) for source in sources.SOURCES),
     )
+    monkeypatch.setenv("KERAS_SQUEEZENET_MIRROR", str(weights))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
 
 
 def test_every_builder_meets_every_upstream_test():

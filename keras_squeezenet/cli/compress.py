@@ -33,33 +33,64 @@ RECIPE_HELP = {
     "seed": "of every random number",
 }
 
+FLAGS = flags.FlagValues()
+
 _DATASET = flags.DEFINE_string(
     "dataset",
     "mnist5k",
     "'mnist5k' (embedded, no download), 'folder', or the name of any image "
     "classification data set of TensorFlow Datasets",
+    flag_values=FLAGS,
 )
 _DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "the folder of images, or of TensorFlow Datasets"
+    "data_dir",
+    None,
+    "the folder of images, or of TensorFlow Datasets",
+    flag_values=FLAGS,
 )
 _IMAGE_SIZE = flags.DEFINE_integer(
-    "image_size", None, "side of the images; by default the data set's, or 224"
+    "image_size",
+    None,
+    "side of the images; by default the data set's, or 224",
+    flag_values=FLAGS,
 )
 _SKIP_BAD_IMAGES = flags.DEFINE_bool(
-    "skip_bad_images", False, "go on without the images that cannot be read"
+    "skip_bad_images",
+    False,
+    "go on without the images that cannot be read",
+    flag_values=FLAGS,
 )
-_OUT = flags.DEFINE_string("out", "squeezenet_compressed", "output folder")
+_OUT = flags.DEFINE_string(
+    "out",
+    "squeezenet_compressed",
+    "output folder",
+    flag_values=FLAGS,
+)
 _OVERWRITE = flags.DEFINE_bool(
-    "overwrite", False, "replace the files of an earlier run in --out"
+    "overwrite",
+    False,
+    "replace the files of an earlier run in --out",
+    flag_values=FLAGS,
 )
 _CONFIG = flags.DEFINE_enum(
-    "config", "1.1", list(architecture.VARIANTS), "the network"
+    "config",
+    "1.1",
+    list(architecture.VARIANTS),
+    "the network",
+    flag_values=FLAGS,
 )
 _WEIGHTS = flags.DEFINE_string(
-    "weights", None, "file of pretrained weights to start the training from"
+    "weights",
+    None,
+    "pretrained weights to start the training from: a public source such as "
+    "'imagenet', or a file",
+    flag_values=FLAGS,
 )
 _MODEL = flags.DEFINE_string(
-    "model", None, "a trained .keras model to compress, instead of a new one"
+    "model",
+    None,
+    "a trained .keras model to compress, instead of a new one",
+    flag_values=FLAGS,
 )
 for _field in dataclasses.fields(compression.Recipe):
     _define = (
@@ -67,7 +98,12 @@ for _field in dataclasses.fields(compression.Recipe):
         if isinstance(_field.default, float)
         else flags.DEFINE_integer
     )
-    _define(_field.name, _field.default, RECIPE_HELP[_field.name])
+    _define(
+        _field.name,
+        _field.default,
+        RECIPE_HELP[_field.name],
+        flag_values=FLAGS,
+    )
 
 
 def main():
@@ -109,10 +145,10 @@ def main():
 
 
 def make_recipe():
-    values = flags.FLAGS.flag_values_dict()
+    values = FLAGS.flag_values_dict()
     names = [field.name for field in dataclasses.fields(compression.Recipe)]
     recipe = compression.Recipe(**{name: values[name] for name in names})
-    if _MODEL.value and not flags.FLAGS["train_epochs"].present:
+    if _MODEL.value and not FLAGS["train_epochs"].present:
         recipe = dataclasses.replace(recipe, train_epochs=0)
     return recipe
 
@@ -148,7 +184,7 @@ def load_model():
             f"Received: --model={_MODEL.value}"
         )
     for flag in ("config", "weights"):
-        if flags.FLAGS[flag].present:
+        if FLAGS[flag].present:
             raise ValueError(
                 f"--{flag} is for a new network, and --model is a trained "
                 "one: give one of the two."
@@ -157,6 +193,4 @@ def load_model():
 
 
 def _print_path(console, text, path):
-    # A file name need not be Unicode, nor fit on a line.
-    path = path.encode("utf-8", "backslashreplace").decode()
-    console.print(f"{text} {path}", soft_wrap=True)
+    console.print(f"{text} {consoles.printable(path)}", soft_wrap=True)

@@ -9,6 +9,7 @@ import rich.progress
 import rich.table
 
 from keras_squeezenet import progress
+from keras_squeezenet.cli import interrupts
 
 
 class ConsoleProgress(progress.Progress):
@@ -38,6 +39,7 @@ class ConsoleProgress(progress.Progress):
 
             def advance(**values):
                 nonlocal done, metrics
+                interrupts.check()
                 done += 1
                 metrics = format_metrics(values)
                 bars.update(
@@ -79,3 +81,8 @@ def print_table(console, table):
         shown.add_row(*row)
     console.print()
     console.print(shown)
+
+
+def printable(path):
+    """Returns a path as text; a file name need not be Unicode."""
+    return path.encode("utf-8", "backslashreplace").decode()

@@ -11,10 +11,17 @@ from absl import app
 from absl import flags
 from absl import logging as absl_logging
 
+from keras_squeezenet.cli import interrupts
+
+USAGE = "usage: keras-squeezenet COMMAND [ARGUMENT ...] [--flag=value ...]"
 COMMANDS = {
     "compress": "train and compress a SqueezeNet, and report on it",
+    "inspect": "print the layer table of any file that this package writes",
+    "predict": "name what is in photographs",
+    "weights": "list, fetch, convert and verify pretrained weights",
 }
-HELP = ("help", "--help", "-h")
+# absl names the last two where a flag is not known.
+HELP = ("help", "--help", "-h", "--helpshort", "--helpfull")
 NATIVE_LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 # What bad input raises, besides errors of this package, which are of these.
 USER_ERRORS = (ValueError, OSError, ImportError, RuntimeError)
@@ -34,19 +41,21 @@ def run(argv=None):
         quiet_libraries()
         command = importlib.import_module(f"keras_squeezenet.cli.{name}")
         if any(argument in HELP for argument in arguments):
-            print(f"{command.__doc__}\n{flags.FLAGS.module_help(command)}")
+            print(f"{command.__doc__}\n{command.FLAGS.module_help(command)}")
             sys.exit(0)
-        app.run(
-            lambda positional: _call(command, positional),
-            argv=[f"keras-squeezenet {name}", *arguments],
-        )
+        _register_flags(command)
+        with interrupts.remembered():
+            app.run(
+                lambda positional: _call(command, positional),
+                argv=[f"keras-squeezenet {name}", *arguments],
+            )
     except KeyboardInterrupt:
         print(f"\nkeras-squeezenet {name}: stopped, nothing was written.")
         sys.exit(INTERRUPTED)
 
 
 def usage():
-    lines = ["usage: keras-squeezenet COMMAND [--flag=value ...]", ""]
+    lines = [USAGE, ""]
     lines += [f"  {name:10} {what}" for name, what in COMMANDS.items()]
     lines += ["", "keras-squeezenet COMMAND --help lists a command's flags."]
     return "\n".join(lines)
@@ -73,15 +82,31 @@ def quiet_libraries():
         os.dup2(devnull.fileno(), 2)
 
 
+def _register_flags(command):
+    """Has absl parse the flags that a command keeps to itself.
+
+    Flags of several commands have the same names. Each has `FLAGS` of its
+    own, so that one process can import them all.
+    """
+    flags.FLAGS.append_flag_values(command.FLAGS)
+    command.FLAGS.mark_as_parsed()
+
+
 def _call(command, positional):
-    program, *extra = positional
-    if extra:
+    program, *arguments = positional
+    takes_arguments = hasattr(command, "ARGUMENTS")
+    if arguments and not takes_arguments:
         sys.exit(
             f"{program}: flags only are expected, as in --flag=value. "
-            f"Received: {' '.join(extra)}"
+            f"Received: {' '.join(arguments)}"
         )
     try:
-        command.main()
+        command.main(*([arguments] if takes_arguments else []))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # As `head` does when it has enough. Python would flush again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except USER_ERRORS as error:
         if absl_logging.level_debug():
             traceback.print_exc()

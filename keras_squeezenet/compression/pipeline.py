@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tf_keras
 
+from keras_squeezenet import kernels as statistics
 from keras_squeezenet import outputs
 from keras_squeezenet import report
 from keras_squeezenet import training
@@ -239,7 +240,7 @@ class _Pipeline:
             {
                 "name": name,
                 "accuracy": accuracy,
-                "density": guarantees.overall_density(kernels),
+                "density": statistics.overall_density(kernels),
                 "seconds": seconds,
                 "bytes": len(content),
                 "gzip_bytes": len(gzip.compress(content)),
@@ -301,8 +302,8 @@ def _layers(model, int8_kernels):
     """Returns what was measured on each kernel, as rows of the report."""
     rows = []
     for name, kernel in twins.kernels(model).items():
-        measured = guarantees.measure(kernel)
-        int8 = guarantees.measure(int8_kernels[name])
+        measured = statistics.measure(kernel)
+        int8 = statistics.measure(int8_kernels[name])
         rows.append(
             {
                 "name": name,

@@ -103,7 +103,7 @@ def _split_folders(root):
 def _find_files(folder):
     """Returns `{class name: sorted paths}` of a folder's sub-folders."""
     files = {
-        child.name: _image_files(child)
+        child.name: image_files(child)
         for child in sorted(folder.iterdir())
         if child.is_dir() and not child.name.startswith(".")
     }
@@ -121,7 +121,15 @@ def _find_files(folder):
     return files
 
 
-def _image_files(folder):
+def image_files(folder):
+    """Returns the sorted paths of a folder's images, sub-folders' included.
+
+    What begins with a dot is left out.
+
+    Args:
+        folder: `pathlib.Path`.
+    """
+
     def is_image(path):
         hidden = any(
             part.startswith(".") for part in path.relative_to(folder).parts

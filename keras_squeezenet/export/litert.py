@@ -1,8 +1,17 @@
 """LiteRT files: conversion, what is in them, and running them."""
 
+import contextlib
+import re
+
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
+
+# The converter names a kernel after the operations that it feeds. TF-MOT's
+# wrappers begin with "quant_", and Keras numbers a layer's later calls.
+_KERNEL_NAME = re.compile(
+    r"(?:^|/)(?:quant_)?([^/;]+?)(?:_\d+)?/(?:Conv2D|MatMul|convolution)"
+)
 
 
 def convert_int8(quantized):
@@ -112,3 +121,25 @@ def _dequantize(codes, tensor):
     if not scale:
         return codes
     return (codes.astype("float32") - zero_point) * np.float32(scale)
+
+
+def read_kernels(content):
+    """Returns `{layer name: kernel}` of a LiteRT file, as they are stored.
+
+    Args:
+        content: bytes of a `.tflite` file.
+
+    Returns:
+        A dict of NumPy arrays, output channels last as in Keras, of what the
+        converter named after a convolution or a dense layer.
+    """
+    # Before `allocate_tensors` only the constants have values.
+    interpreter = Interpreter(model_content=content)
+    kernels = {}
+    for tensor in interpreter.get_tensor_details():
+        name = _KERNEL_NAME.search(tensor["name"])
+        if name and len(tensor["shape"]) in (2, 4):
+            with contextlib.suppress(ValueError):
+                kernel = interpreter.get_tensor(tensor["index"])
+                kernels[name[1]] = np.moveaxis(kernel, 0, -1)
+    return kernels

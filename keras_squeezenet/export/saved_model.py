@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+SIGNATURE = "serving_default"
+
 
 def save(model, path):
     """Writes a SavedModel folder with an endpoint named `serve`.
@@ -29,7 +31,7 @@ def save(model, path):
     tf.saved_model.save(
         servable,
         str(path),
-        signatures={"serving_default": servable.serve},
+        signatures={SIGNATURE: servable.serve},
     )
 
 
@@ -52,3 +54,57 @@ def load(path):
         return np.asarray(loaded.serve(images))
 
     return predict
+
+
+def load_signature(path):
+    """Loads a SavedModel of one input and one output, whoever wrote it.
+
+    Args:
+        path: path of the folder; it has a signature `serving_default`.
+
+    Returns:
+        `(function, shape)`: from a batch of images to outputs, both NumPy,
+        and the input's shape, a tuple with `None` for any size.
+
+    Raises:
+        ValueError: if it has no such signature, or another one. TensorFlow
+            raises others for a damaged folder.
+    """
+    loaded = tf.saved_model.load(str(path))
+    if SIGNATURE not in loaded.signatures:
+        raise ValueError(
+            f"a signature {SIGNATURE!r} is expected. Found: "
+            f"{', '.join(loaded.signatures) or 'none'}"
+        )
+    signature = loaded.signatures[SIGNATURE]
+    inputs = signature.structured_input_signature[1]
+    outputs = signature.structured_outputs
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise ValueError(
+            "one input and one output are expected. Found: "
+            f"{', '.join(sorted(inputs))} and {', '.join(sorted(outputs))}"
+        )
+    ((name, spec),) = inputs.items()
+
+    def predict(images):
+        # By way of `loaded`, which owns the variables, so that it lives on.
+        outputs = loaded.signatures[SIGNATURE](**{name: tf.constant(images)})
+        (output,) = outputs.values()
+        return output.numpy()
+
+    return predict, tuple(spec.shape)
+
+
+def read_kernels(path):
+    """Returns `{layer name: kernel}` of a SavedModel with `SIGNATURE`.
+
+    Layers are told by the names of their variables, as Keras gives them:
+    `conv1/kernel`.
+    """
+    loaded = tf.saved_model.load(str(path))
+    kernels = {}
+    for variable in loaded.signatures[SIGNATURE].variables:
+        *_, layer, weight = f"/{variable.name}".split("/")
+        if weight.partition(":")[0] == "kernel":
+            kernels[layer] = variable.numpy()
+    return kernels

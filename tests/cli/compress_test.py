@@ -111,9 +111,12 @@ def run(tmp_path):
     """Returns a function that runs the command with command line flags."""
 
     def run(*arguments, out=tmp_path / "out"):
-        with flagsaver.flagsaver():
-            flags.FLAGS(["compress", f"--out={out}", *arguments])
+        saved = flagsaver.save_flag_values(compress.FLAGS)
+        try:
+            compress.FLAGS(["compress", f"--out={out}", *arguments])
             compress.main()
+        finally:
+            flagsaver.restore_flag_values(saved, compress.FLAGS)
 
     return run
 
@@ -277,20 +280,10 @@ def test_network_is_the_same_for_the_same_seed(run, compressed):
     assert (kernels[0] != kernels[2]).any()
 
 
-def write_npz(model, path):
-    arrays = {}
-    for layer in model.layers:
-        if layer.weights:
-            kernel, bias = layer.get_weights()
-            name = layer.name.replace("_", "/")
-            arrays |= {f"{name}/kernel": kernel, f"{name}/bias": bias}
-    np.savez(path, **arrays)
-
-
 @pytest.mark.parametrize("side", [SIDE, 96])
 @pytest.mark.parametrize("suffix", [".weights.h5", ".npz"])
 def test_weights_are_those_of_the_trunk(
-    suffix, side, run, compressed, load, tmp_path, randomize
+    suffix, side, run, compressed, load, tmp_path, randomize, write_npz
 ):
     load["dataset"] = make_dataset(side)
     config = architecture.VARIANTS["1.1"]
@@ -303,7 +296,7 @@ def test_weights_are_those_of_the_trunk(
     )
     path = tmp_path / f"pretrained{suffix}"
     if suffix == ".npz":
-        write_npz(pretrained, path)
+        write_npz(path, pretrained)
     else:
         pretrained.save_weights(path)
     run(f"--weights={path}")
@@ -550,7 +543,7 @@ def test_ctrl_c_stops_the_training_and_leaves_nothing(start, tmp_path):
     # The training begins after that.
     time.sleep(5)
     process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=15)
+    stdout, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
     assert stdout.splitlines()[-1] == (
         "keras-squeezenet compress: stopped, nothing was written."

@@ -1,4 +1,5 @@
 import io
+import os
 import re
 import types
 
@@ -202,3 +203,16 @@ def test_numbers_are_aligned_to_the_right():
         "a         1",
         "b        22",
     ]
+
+
+@pytest.mark.parametrize(
+    "path,text",
+    [
+        ("photos/[red]ä 猫.jpg", "photos/[red]ä 猫.jpg"),
+        (os.fsdecode(b"caf\xe9.jpg"), r"caf\udce9.jpg"),
+        ("", ""),
+    ],
+)
+def test_every_path_is_printable(path, text):
+    assert consoles.printable(path) == text
+    text.encode("utf-8")

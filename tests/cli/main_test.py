@@ -1,3 +1,4 @@
+import importlib
 import os
 import subprocess
 import sys
@@ -9,9 +10,11 @@ from keras_squeezenet.cli import main
 # A command that costs no import of TensorFlow.
 COMMAND = """
 import os, sys, types, warnings
+from absl import flags
 from keras_squeezenet.cli import main
 
 module = types.ModuleType("keras_squeezenet.cli.fake", "What it does.")
+module.FLAGS = flags.FlagValues()
 sys.modules[module.__name__] = module
 main.COMMANDS["fake"] = "pretend"
 
@@ -20,6 +23,22 @@ def command():
 
 module.main = command
 main.run(["keras-squeezenet", *sys.argv[1:]])
+"""
+# The body of a command with positional arguments and a flag of its own.
+TAKES_ARGUMENTS = """pass
+
+module.ARGUMENTS = "FILE..."
+size = flags.DEFINE_integer(
+    "size",
+    5,
+    "how large",
+    1,
+    flag_values=module.FLAGS,
+    module_name=module.__name__,
+)
+
+def command(arguments):
+    print(arguments, size.value)
 """
 
 
@@ -56,10 +75,12 @@ def test_usage_is_printed_where_nothing_else_is_asked_for(arguments, capsys):
 
 def test_usage_lists_the_commands():
     lines = main.usage().splitlines()
-    assert lines[0] == "usage: keras-squeezenet COMMAND [--flag=value ...]"
+    assert lines[0] == (
+        "usage: keras-squeezenet COMMAND [ARGUMENT ...] [--flag=value ...]"
+    )
     listed = [line.split()[0] for line in lines if line.startswith("  ")]
     assert listed == list(main.COMMANDS)
-    assert "compress" in listed
+    assert listed == ["compress", "inspect", "predict", "weights"]
 
 
 def test_arguments_are_those_of_the_process(monkeypatch, capsys):
@@ -91,6 +112,22 @@ def test_every_command_has_a_module():
         assert os.path.isfile(os.path.join(folder, f"{name}.py"))
 
 
+def test_commands_whose_flags_have_the_same_names_are_imported_together():
+    modules = {
+        name: importlib.import_module(f"keras_squeezenet.cli.{name}")
+        for name in main.COMMANDS
+    }
+    assert {"config", "json"} <= set(modules["predict"].FLAGS)
+    assert {"config", "json"} <= set(modules["weights"].FLAGS)
+
+
+@pytest.mark.parametrize("name", ["predict", "weights"])
+def test_help_of_a_command_shows_its_arguments(name):
+    command = importlib.import_module(f"keras_squeezenet.cli.{name}")
+    first = command.__doc__.splitlines()[0]
+    assert first.startswith(f"`keras-squeezenet {name} {command.ARGUMENTS}`: ")
+
+
 def test_command_is_called():
     result = run_fake("print('done')")
     assert (result.returncode, result.stdout) == (0, "done\n")
@@ -107,6 +144,47 @@ def test_positional_arguments_are_refused():
     )
 
 
+def test_positional_arguments_go_to_a_command_that_has_some():
+    result = run_fake(TAKES_ARGUMENTS, "photos", "a b", "--verbosity=0", "[x]")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == "['photos', 'a b', '[x]'] 5\n"
+
+
+def test_no_positional_argument_is_none():
+    result = run_fake(TAKES_ARGUMENTS)
+    assert result.stdout == "[] 5\n"
+
+
+def test_arguments_behind_two_dashes_are_no_flags():
+    result = run_fake(TAKES_ARGUMENTS, "--size=7", "--", "--size=8", "-x")
+    assert result.stdout == "['--size=8', '-x'] 7\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--size=7", "a"], ["a", "--size=7"], ["a", "--size", "7"]]
+)
+def test_flags_of_a_command_may_be_anywhere(arguments):
+    result = run_fake(TAKES_ARGUMENTS, *arguments)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == "['a'] 7\n"
+
+
+def test_flags_of_its_own_are_in_the_help_of_a_command():
+    result = run_fake(TAKES_ARGUMENTS, "a", "--help")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("What it does.\n")
+    assert "\n  --size: how large\n    (default: '5')\n" in result.stdout
+
+
+@pytest.mark.parametrize("value", ["x", "-1"])
+def test_bad_value_of_a_flag_is_refused(value):
+    result = run_fake(TAKES_ARGUMENTS, f"--size={value}")
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert f"flag --size={value}: " in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_unknown_flag_is_refused():
     result = run_fake("print('done')", "--no_such_flag=1")
     assert result.returncode == 1
@@ -115,7 +193,9 @@ def test_unknown_flag_is_refused():
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize("flag", ["--help", "-h", "help"])
+@pytest.mark.parametrize(
+    "flag", ["--help", "-h", "help", "--helpshort", "--helpfull"]
+)
 def test_help_of_a_command_does_not_call_it(flag):
     result = run_fake("print('done')", "--out=x", flag)
     assert result.returncode == 0
@@ -160,6 +240,20 @@ def test_error_of_this_package_shows_where_it_is():
     assert result.returncode == 1
     assert "Traceback" in result.stderr
     assert "KeyError: 'key'" in result.stderr
+
+
+def test_reader_that_has_enough_is_no_error():
+    for body in ("print('x' * 10**6)", "print('x')"):
+        program = (
+            "import subprocess, sys\n"
+            "command = subprocess.Popen(\n"
+            "    [sys.executable, '-c', sys.argv[1], 'fake'],\n"
+            "    stdout=subprocess.PIPE, stderr=subprocess.PIPE)\n"
+            "command.stdout.close()\n"
+            "print(command.wait(), command.stderr.read())\n"
+        )
+        result = run_python("-c", program, COMMAND.format(body=body))
+        assert result.stdout == "1 b''\n"
 
 
 def test_ctrl_c_is_no_error():
@@ -224,6 +318,22 @@ def test_help_of_compress_lists_its_flags():
         assert f"\n  {flag}" in result.stdout
     assert "  --target_density: share of weights to keep" in result.stdout
     assert "(default: '0.25')" in result.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name,flags",
+    [
+        ("predict", ["--[no]json: ", "--top: ", "--weights: ", "--labels: "]),
+        ("weights", ["--[no]json: ", "--config: ", "--normalization: "]),
+    ],
+)
+def test_help_of_a_command_lists_its_flags(name, flags):
+    result = run_python("-m", "keras_squeezenet", name, "--help")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"`keras-squeezenet {name} ")
+    for flag in flags:
+        assert f"\n  {flag}" in result.stdout
 
 
 @pytest.mark.slow

@@ -4,25 +4,6 @@ import pytest
 from keras_squeezenet.compression import guarantees
 
 
-def test_statistics_of_a_kernel():
-    kernel = np.array([[0, 0, 1, 2], [0, 3, 1, 0]], "float32")
-    assert guarantees.measure(kernel) == guarantees.KernelStatistics(
-        shape=(2, 4), density=0.5, distinct=4, distinct_per_channel=2, bits=2
-    )
-
-
-@pytest.mark.parametrize(
-    "distinct, bits", [(1, 1), (2, 1), (3, 2), (16, 4), (17, 5), (256, 8)]
-)
-def test_bits_number_the_distinct_values(distinct, bits):
-    assert guarantees.measure(np.arange(distinct)[:, None]).bits == bits
-
-
-def test_overall_density_weighs_layers_by_their_size():
-    kernels = {"small": np.ones(10), "large": np.zeros(30)}
-    assert guarantees.overall_density(kernels) == 0.25
-
-
 @pytest.mark.parametrize("kept", [49, 50, 51])
 def test_density_may_be_one_weight_off(kept):
     kernel = np.arange(100) < kept

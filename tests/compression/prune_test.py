@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_squeezenet import kernels as statistics
 from keras_squeezenet.compression import guarantees
 from keras_squeezenet.compression import prune
 from keras_squeezenet.compression import tfmot
@@ -64,4 +65,4 @@ def test_default_frequency_of_tfmot_would_be_noticed(
 def test_density_of_one_prunes_nothing(make_model, fit):
     model = make_model()
     prune.prune(model, densities_of(model, 1.0), fit, steps=2)
-    assert guarantees.overall_density(twins.kernels(model)) == 1
+    assert statistics.overall_density(twins.kernels(model)) == 1

@@ -164,3 +164,85 @@ def test_another_backend_is_refused(tmp_path, monkeypatch):
     ):
         saved_model.save(model, tmp_path / "saved_model")
     assert not any(tmp_path.iterdir())
+
+
+def export(model, path):
+    model.export(path, verbose=False)
+
+
+@pytest.mark.parametrize("write", [saved_model.save, export])
+def test_signature_is_loaded_whoever_wrote_it(write, model, tmp_path):
+    write(model, tmp_path / "saved_model")
+    function, shape = saved_model.load_signature(tmp_path / "saved_model")
+    assert shape == (None, SIDE, SIDE, 3)
+    for count in (1, 3):
+        images = make_images(count)
+        outputs = function(images)
+        assert isinstance(outputs, np.ndarray)
+        assert outputs.dtype == "float32"
+        np.testing.assert_allclose(
+            outputs, model.predict_on_batch(images), atol=1e-6
+        )
+
+
+def test_signature_of_images_of_any_size_says_so(tmp_path, randomize):
+    model = randomize(
+        make_model(
+            include_top=False, input_shape=(None, None, 3), pooling="avg"
+        )
+    )
+    saved_model.save(model, tmp_path / "saved_model")
+    function, shape = saved_model.load_signature(tmp_path / "saved_model")
+    assert shape == (None, None, None, 3)
+    for side in (17, 32):
+        images = make_images(2, side)
+        np.testing.assert_allclose(
+            function(images), model.predict_on_batch(images), rtol=1e-4
+        )
+
+
+def save_function(path, function, **specs):
+    """Writes a SavedModel of a function of tensors of these shapes."""
+    module = tf.Module()
+    module.function = tf.function(
+        function,
+        input_signature=[
+            tf.TensorSpec(shape, tf.float32, name=name)
+            for name, shape in specs.items()
+        ],
+    )
+    tf.saved_model.save(module, str(path), signatures=module.function)
+
+
+def test_signature_may_be_of_any_names(tmp_path):
+    save_function(
+        tmp_path, lambda pixels: {"twice": 2 * pixels}, pixels=(None, 3)
+    )
+    function, shape = saved_model.load_signature(tmp_path)
+    assert shape == (None, 3)
+    assert function(np.ones((1, 3), "float32")).tolist() == [[2, 2, 2]]
+
+
+def test_signature_of_two_inputs_is_refused(tmp_path):
+    save_function(tmp_path, lambda a, b: a + b, a=(1,), b=(1,))
+    with pytest.raises(ValueError, match="one input .*: a, b and output_0"):
+        saved_model.load_signature(tmp_path)
+
+
+def test_signature_of_two_outputs_is_refused(tmp_path):
+    save_function(tmp_path, lambda a: {"x": a, "y": a}, a=(1,))
+    with pytest.raises(ValueError, match="one output .*: a and x, y"):
+        saved_model.load_signature(tmp_path)
+
+
+def test_folder_without_the_signature_is_refused(tmp_path):
+    tf.saved_model.save(tf.Module(), str(tmp_path))
+    with pytest.raises(
+        ValueError, match="signature 'serving_default' is .*Found: none"
+    ):
+        saved_model.load_signature(tmp_path)
+
+
+def test_folder_that_is_no_saved_model_is_refused(tmp_path):
+    with pytest.raises(OSError, match="SavedModel file does not exist"):
+        saved_model.load_signature(tmp_path)

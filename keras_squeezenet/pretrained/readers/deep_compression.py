@@ -18,15 +18,14 @@ from keras_squeezenet import architecture
 CODEBOOK_SIZE = 256
 
 
-def read(path):
+def read(content):
     """Returns `{layer name: (kernel, bias)}`, HWIO and float32.
 
     Raises:
-        ValueError: if the file's length or a position does not fit v1.0.
+        ValueError: if the content's length or a position does not fit v1.0.
     """
     layers = architecture.convolutions(architecture.VARIANTS["1.0"])
-    with open(path, "rb") as file:
-        reader = _Reader(file.read(), path)
+    reader = _Reader(content)
     counts = reader.take("<u4", len(layers))
     found = {
         layer.name: _layer(reader, layer, int(count))
@@ -37,6 +36,11 @@ def read(path):
 
 
 def _layer(reader, layer, count):
+    if count > layer.kernel_parameters:
+        raise ValueError(
+            f"at most {layer.kernel_parameters} codes are expected for layer "
+            f"{layer.name!r}. Received: {count}"
+        )
     codebook = reader.take("<f4", CODEBOOK_SIZE)
     bias = reader.take("<f4", layer.filters)
     codes = reader.take("u1", count)
@@ -45,9 +49,8 @@ def _layer(reader, layer, count):
     positions = np.cumsum(gaps.astype("int64") + 1) - 1
     if count and positions[-1] >= layer.kernel_parameters:
         raise ValueError(
-            f"{reader.path} should hold positions below "
-            f"{layer.kernel_parameters} for layer {layer.name!r}. Received: "
-            f"{positions[-1]}"
+            f"positions below {layer.kernel_parameters} are expected for "
+            f"layer {layer.name!r}. Received: {positions[-1]}"
         )
     kernel = np.zeros(layer.kernel_parameters, "float32")
     kernel[positions] = codebook[codes]
@@ -57,17 +60,16 @@ def _layer(reader, layer, count):
 
 
 class _Reader:
-    def __init__(self, content, path):
+    def __init__(self, content):
         self.content = content
-        self.path = path
         self.offset = 0
 
     def take(self, dtype, count):
         end = self.offset + np.dtype(dtype).itemsize * count
         if end > len(self.content):
             raise ValueError(
-                f"{self.path} should have at least {end} bytes for "
-                f"SqueezeNet v1.0. Received: {len(self.content)} bytes"
+                f"at least {end} bytes are expected. Received: "
+                f"{len(self.content)} bytes"
             )
         array = np.frombuffer(self.content, dtype, count, self.offset)
         self.offset = end
@@ -76,6 +78,6 @@ class _Reader:
     def finish(self):
         if self.offset != len(self.content):
             raise ValueError(
-                f"{self.path} should end after {self.offset} bytes for "
-                f"SqueezeNet v1.0. Received: {len(self.content)} bytes"
+                f"{self.offset} bytes are expected. Received: "
+                f"{len(self.content)} bytes"
             )

@@ -1,0 +1,87 @@
+"""Accuracy of pretrained weights on a folder of ImageNet-like photographs.
+
+    python benchmarks/photographs.py PHOTOGRAPHS WEIGHTS
+
+PHOTOGRAPHS has one file of each class, whose names begin with the WordNet
+ids, such as `n01440764_tench.jpg`; WEIGHTS has the files below. Every image
+is read as `keras-squeezenet predict` reads it: the shorter side is 256 and
+the centre of 227x227 is cut out.
+"""
+
+import pathlib
+
+import numpy as np
+import rich.console
+from absl import app
+
+from keras_squeezenet import classifier
+from keras_squeezenet import labels
+from keras_squeezenet import pretrained
+from keras_squeezenet import report
+from keras_squeezenet import squeezenet
+from keras_squeezenet.cli import console as consoles
+
+# Title, variant, file, and what it was trained on where its format does not
+# tell.
+WEIGHTS = (
+    ("v1.0, Deep Compression", "1.0", "compressed_SqueezeNet.net", None),
+    (
+        "v1.1, Caffe",
+        "1.1",
+        "squeezenet_v1.1_caffe_fp32trunk_fp16conv10.npz",
+        "squeezenet",
+    ),
+    (
+        "v1.1, ONNX model zoo, folded",
+        "1.1",
+        "squeezenet1_1_directml_fp32.npz",
+        "torch",
+    ),
+)
+BATCH_SIZE = 50
+
+
+def main(argv):
+    if len(argv) != 3:
+        raise app.UsageError("the folders PHOTOGRAPHS and WEIGHTS are expected")
+    _, photographs, weights = argv
+    paths = sorted(pathlib.Path(photographs).glob("n*"))
+    ids = [class_id for class_id, _ in labels.imagenet_classes()]
+    classes = np.array([ids.index(path.name.split("_")[0]) for path in paths])
+    rows = []
+    for title, variant, file, trained_on in WEIGHTS:
+        model = squeezenet.SqueezeNet(weights=None, config=variant)
+        path = pathlib.Path(weights, file)
+        pretrained.load_weights(model, path, trained_on)
+        top_1, top_5 = _hits(model, paths, classes)
+        rows.append(
+            (title, f"{top_1 / len(paths):.1%}", f"{top_5 / len(paths):.1%}")
+        )
+    consoles.print_table(
+        rich.console.Console(),
+        report.Table(
+            f"{len(paths)} photographs, no ImageNet accuracy",
+            ("weights", "top-1", "top-5"),
+            rows,
+        ),
+    )
+
+
+def _hits(model, paths, classes):
+    """How many photographs have their class first, and among the first 5."""
+    network = classifier.Classifier(
+        model.name,
+        model.predict_on_batch,
+        squeezenet.DEFAULT_SIDE,
+        labels.imagenet_classes(),
+    )
+    ranks = []
+    for start in range(0, len(paths), BATCH_SIZE):
+        squares = [network.read(p) for p in paths[start : start + BATCH_SIZE]]
+        ranks += [labels.best(row, 5) for row in network.predict(squares)]
+    hits = np.array(ranks) == classes[:, np.newaxis]
+    return hits[:, 0].sum(), hits.sum()
+
+
+if __name__ == "__main__":
+    app.run(main)

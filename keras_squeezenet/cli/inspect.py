@@ -1,0 +1,109 @@
+"""`keras-squeezenet inspect PATH`: what every layer of a network looks like.
+
+PATH is a weights file, a .keras model, a SavedModel folder, a .tflite file,
+the output folder of `compress`, or the name of a public source. Nothing is
+run: the weights are read and measured.
+"""
+
+import json
+import os
+
+import rich.console
+from absl import flags
+
+from keras_squeezenet import inspection
+from keras_squeezenet import kernels
+from keras_squeezenet import report
+from keras_squeezenet.cli import console as consoles
+
+ARGUMENTS = "PATH"
+FLAGS = flags.FlagValues()
+
+_JSON = flags.DEFINE_bool(
+    "json", False, "print JSON, for programs", flag_values=FLAGS
+)
+
+
+def main(arguments):
+    if len(arguments) != 1:
+        raise ValueError(
+            "one file or folder is expected. Received: "
+            f"{' '.join(arguments) or 'none'}"
+        )
+    (path,) = arguments
+    console = rich.console.Console(markup=False, highlight=False)
+    report_path = os.path.join(path, report.JSON_FILE)
+    if os.path.isfile(report_path):
+        print_report(console, report_path)
+    else:
+        print_layers(console, path, inspection.load_kernels(path))
+
+
+def print_report(console, path):
+    with open(path, encoding="utf-8") as file:
+        summary = json.load(file)
+    if _JSON.value:
+        print(json.dumps(summary, indent=2))
+        return
+    try:
+        tables = report.tables(summary)
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} should be a report of `compress`, of version "
+            f"{report.VERSION}. It has no {error}"
+        ) from error
+    for table in tables:
+        consoles.print_table(console, table)
+
+
+def print_layers(console, path, found):
+    rows = [(name, kernels.measure(kernel)) for name, kernel in found.items()]
+    if _JSON.value:
+        print(json.dumps([_row(name, one) for name, one in rows], indent=2))
+        return
+    consoles.print_table(
+        console,
+        report.Table(
+            "Layers",
+            (
+                "layer",
+                "kernel",
+                "weights",
+                "density",
+                "values",
+                "a channel",
+                "bits",
+            ),
+            [_cells(name, measured) for name, measured in rows],
+        ),
+    )
+    size = sum(kernel.size for kernel in found.values())
+    console.print(
+        f"\n{consoles.printable(path)}: {len(rows)} kernels of {size:,} "
+        f"weights, {kernels.overall_density(found):.1%} of them not zero",
+        soft_wrap=True,
+    )
+
+
+def _row(name, measured):
+    return {
+        "name": name,
+        "shape": list(measured.shape),
+        "weights": measured.weights,
+        "density": measured.density,
+        "distinct_values": measured.distinct,
+        "distinct_values_per_channel": measured.distinct_per_channel,
+        "bits": measured.bits,
+    }
+
+
+def _cells(name, measured):
+    return (
+        name,
+        "x".join(map(str, measured.shape)),
+        f"{measured.weights:,}",
+        f"{measured.density:.1%}",
+        f"{measured.distinct:,}",
+        f"{measured.distinct_per_channel:,}",
+        str(measured.bits),
+    )

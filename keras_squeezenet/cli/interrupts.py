@@ -1,0 +1,41 @@
+"""Ctrl-C that does not get lost.
+
+TensorFlow has handlers of any exception, `KeyboardInterrupt` too, where it
+looks at a function to trace; a Ctrl-C in that moment would change nothing.
+"""
+
+import contextlib
+import signal
+
+_received = False
+
+
+@contextlib.contextmanager
+def remembered():
+    """Has a Ctrl-C raise `KeyboardInterrupt` now, and at every `check`.
+
+    Where Ctrl-C is ignored, as behind `nohup`, it stays so.
+    """
+    global _received
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:
+        yield
+        return
+
+    def remember(number, frame):
+        global _received
+        _received = True
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, remember)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        _received = False
+
+
+def check():
+    """Raises `KeyboardInterrupt` if there was a Ctrl-C."""
+    if _received:
+        raise KeyboardInterrupt

@@ -1,0 +1,66 @@
+"""The kernels of any file that this package writes or reads."""
+
+import os
+import pathlib
+
+from keras_squeezenet.pretrained import download
+from keras_squeezenet.pretrained import readers
+from keras_squeezenet.pretrained import sources
+
+
+def load_kernels(path):
+    """Reads the kernels of a network, without building it.
+
+    Args:
+        path: path of a weights file, a `.keras` model, a SavedModel folder or
+            a `.tflite` file, or the name of a public source.
+
+    Returns:
+        A dict of layer name to NumPy array, output channels last: float32, or
+        the integers of a quantized LiteRT file.
+
+    Raises:
+        OSError: if there is no such file, or it cannot be downloaded.
+        ValueError: if it is damaged, or has no kernels.
+    """
+    path = os.fspath(path)
+    if path in sources.NAMES:
+        path = download.fetch(sources.named(path).file)
+    if os.path.isfile(os.path.join(path, "saved_model.pb")):
+        kernels = _read_saved_model(path)
+    elif path.endswith(".tflite"):
+        kernels = _read_litert(path)
+    else:
+        kernels = {
+            layer: weights[0]
+            for layer, weights in readers.read(path).items()
+            if weights[0].ndim > 1
+        }
+    if not kernels:
+        raise ValueError(f"{path} should have layers with kernels. It has none")
+    return kernels
+
+
+def _read_saved_model(path):
+    from keras_squeezenet.export import saved_model
+
+    try:
+        return saved_model.read_kernels(path)
+    # TensorFlow has many exceptions for a damaged folder.
+    except Exception as error:
+        raise ValueError(
+            f"{path} cannot be read as a SavedModel: {error}"
+        ) from error
+
+
+def _read_litert(path):
+    from keras_squeezenet.export import litert
+
+    content = pathlib.Path(path).read_bytes()
+    try:
+        return litert.read_kernels(content)
+    # The interpreter has several exceptions for a file that is none.
+    except Exception as error:
+        raise ValueError(
+            f"{path} cannot be read as a LiteRT file: {error}"
+        ) from error

@@ -1,0 +1,94 @@
+"""What networks were trained on, folded into the first convolution.
+
+One `preprocess_input` then serves every set of weights.
+"""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Normalization:
+    """How RGB values from 0 to 255 become a network's input.
+
+    Args:
+        order: `"RGB"` or `"BGR"`, the order of the input's channels.
+        mean: of R, G and B, subtracted first.
+        std: of R, G and B, divided by then.
+    """
+
+    order: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float] = (1, 1, 1)
+
+
+# "caffe", "tf" and "torch" are the modes of Keras's `preprocess_input`.
+NORMALIZATIONS = {
+    # This package's `preprocess_input`.
+    "caffe": Normalization("BGR", (123.68, 116.779, 103.939)),
+    # The `mean_value` lines of the authors' train_val.prototxt.
+    "squeezenet": Normalization("BGR", (123, 117, 104)),
+    "tf": Normalization("RGB", (127.5,) * 3, (127.5,) * 3),
+    "torch": Normalization(
+        "RGB",
+        tuple(255 * mean for mean in (0.485, 0.456, 0.406)),
+        tuple(255 * std for std in (0.229, 0.224, 0.225)),
+    ),
+}
+OURS = NORMALIZATIONS["caffe"]
+
+
+def get(name):
+    """Returns the `Normalization` of that name.
+
+    Raises:
+        ValueError: if it is not a key of `NORMALIZATIONS`.
+    """
+    if name not in NORMALIZATIONS:
+        raise ValueError(
+            "`normalization` should be one of "
+            f"{', '.join(map(repr, NORMALIZATIONS))}. "
+            f"Received: normalization={name!r}"
+        )
+    return NORMALIZATIONS[name]
+
+
+def fold(kernel, bias, trained_on):
+    """Makes a first convolution take this package's `preprocess_input`.
+
+    It gives the same outputs for the same image as before, wherever no zeros
+    are padded. The sums are made in float64.
+
+    Args:
+        kernel: float32 array of shape `(height, width, 3, filters)`.
+        bias: float32 array of shape `(filters,)`.
+        trained_on: `Normalization` that the weights expect.
+
+    Returns:
+        `(kernel, bias)`, of the same shapes and dtypes.
+
+    Raises:
+        ValueError: if the kernel does not take 3 channels, or the bias is
+            not of its filters.
+    """
+    if trained_on == OURS:
+        return kernel, bias
+    three_channels = kernel.ndim == 4 and kernel.shape[2] == 3
+    # NumPy would make a bias of one number fit any kernel.
+    if not three_channels or bias.shape != kernel.shape[3:]:
+        raise ValueError(
+            "An input normalization is folded into kernels of shape (height, "
+            "width, 3, filters) with biases of shape (filters,). Received: "
+            f"{kernel.shape} and {bias.shape}"
+        )
+    mean, std = np.array(trained_on.mean), np.array(trained_on.std)
+    shift = np.array(OURS.mean) - mean
+    rgb = kernel.astype("float64")
+    if trained_on.order == "BGR":
+        rgb = rgb[:, :, ::-1]
+    rgb = rgb / std[:, np.newaxis]
+    bias = bias + np.einsum("hwcf,c->f", rgb, shift)
+    if OURS.order == "BGR":
+        rgb = rgb[:, :, ::-1]
+    return rgb.astype("float32"), bias.astype("float32")

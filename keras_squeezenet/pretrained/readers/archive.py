@@ -1,0 +1,65 @@
+"""Content of files and zip archives, of bounded size."""
+
+import io
+import os
+import zipfile
+
+# The paper's largest network, of 6,279,016 parameters, takes 24 MiB.
+MAX_BYTES = 64 * 2**20
+# What the directory of a zip archive has before each member.
+MEMBER = b"PK\1\2"
+MAX_MEMBERS = 10_000
+
+
+def require_size(size, what):
+    """Raises ValueError for more than `MAX_BYTES` bytes."""
+    if size > MAX_BYTES:
+        raise ValueError(
+            f"{what} should have at most {MAX_BYTES:,} bytes. "
+            f"Received: {size:,} bytes"
+        )
+
+
+def read_file(path):
+    """Returns the content of a weights file.
+
+    Raises:
+        OSError: if it cannot be opened.
+        ValueError: if it has more than `MAX_BYTES` bytes.
+    """
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        require_size(size, f"The file {path}")
+        return file.read(size)
+
+
+def open_zip(content):
+    """Opens a zip archive whose members have at most `MAX_BYTES` in all.
+
+    Raises:
+        ValueError: if there is more, also if the archive declares less.
+    """
+    # Counted beforehand, for each becomes an object in memory.
+    if content.count(MEMBER) > MAX_MEMBERS:
+        raise ValueError(f"at most {MAX_MEMBERS:,} members are expected")
+    opened = _Zip(io.BytesIO(content))
+    require_size(
+        sum(member.file_size for member in opened.infolist()),
+        "the members of the archive",
+    )
+    return opened
+
+
+class _Zip(zipfile.ZipFile):
+    """Unpacks no more of a member than its directory declares."""
+
+    def read(self, name):
+        member = self.getinfo(name)
+        # Of the other methods, `zipfile` unpacks all before it counts.
+        if member.compress_type not in (
+            zipfile.ZIP_STORED,
+            zipfile.ZIP_DEFLATED,
+        ):
+            raise ValueError(f"{name} should be stored or deflated")
+        with self.open(member) as file:
+            return file.read(member.file_size)

@@ -1,0 +1,163 @@
+"""Reader of Keras's weights: HDF5, of Keras 3, and of Keras 2 and before.
+
+HDF5's own library does not stand damaged files: one wrong byte can make it
+loop for ever. pyfive reads the same files in Python.
+"""
+
+import io
+import math
+import warnings
+
+import numpy as np
+import pyfive
+
+from keras_squeezenet.pretrained.readers import archive
+
+WEIGHTS_OF_ARCHIVE = "model.weights.h5"
+LEGACY_LAYERS = "layer_names"
+LEGACY_WEIGHTS = "weight_names"
+# Where a whole model was saved, its weights are below this group.
+LEGACY_ROOT = "model_weights"
+# A file of Keras has some hundreds; one that goes round in circles has more.
+MAX_OBJECTS = 2_000
+MAX_DEPTH = 50
+# The layout of an array in one piece, and where it is if it is not here.
+CONTIGUOUS = 1
+UNDEFINED = 2**64 - 1
+
+
+def read(content):
+    """Returns `{layer name: (kernel, bias)}`, HWIO and float32.
+
+    Args:
+        content: bytes of a `.weights.h5` of Keras 3, or an `.h5` of Keras 2
+            and before. `fire2/squeeze1x1` in it is `fire2_squeeze1x1` here.
+
+    Raises:
+        ValueError: if it is no such file, or a data set has no floats.
+    """
+    with warnings.catch_warnings():
+        # Of attributes that nobody asks for.
+        warnings.simplefilter("ignore")
+        objects = _objects(pyfive.File(io.BytesIO(content)))
+        if LEGACY_ROOT in objects:
+            datasets = _legacy(objects, LEGACY_ROOT)
+        elif LEGACY_LAYERS in objects[""].attrs:
+            datasets = _legacy(objects, "")
+        else:
+            datasets = _keras_3(objects)
+        return _arrays(datasets)
+
+
+def read_archive(content):
+    """Does what `read` does for a `.keras` file, a zip archive."""
+    with archive.open_zip(content) as opened:
+        if WEIGHTS_OF_ARCHIVE not in opened.namelist():
+            raise ValueError(
+                f"{WEIGHTS_OF_ARCHIVE} is expected in the archive. Found: "
+                f"{', '.join(opened.namelist()[:9]) or 'nothing'}"
+            )
+        return read(opened.read(WEIGHTS_OF_ARCHIVE))
+
+
+def _objects(file):
+    """Returns `{path: group or data set}`."""
+    found = {}
+    pending = [("", file)]
+    for path, opened in pending:
+        found[path] = opened
+        if len(pending) > MAX_OBJECTS or path.count("/") > MAX_DEPTH:
+            raise ValueError(
+                f"at most {MAX_OBJECTS:,} objects in groups {MAX_DEPTH} deep "
+                "are expected"
+            )
+        if isinstance(opened, pyfive.Group):
+            # Without the index of a data set in chunks, which is refused.
+            pending += [
+                (f"{path}/{name}".lstrip("/"), opened.get_lazy_view(name))
+                for name in opened
+            ]
+    return found
+
+
+def _legacy(objects, root):
+    layers = {}
+    for layer in _strings(objects, root, LEGACY_LAYERS):
+        path = f"{root}/{layer}".lstrip("/")
+        weights = _strings(objects, path, LEGACY_WEIGHTS)
+        if weights:
+            layers[layer.replace("/", "_")] = [
+                _dataset(objects, f"{path}/{weight}") for weight in weights
+            ]
+    return layers
+
+
+def _keras_3(objects):
+    layers = {}
+    for path, group in objects.items():
+        parts = path.split("/")
+        if parts[-1] == "vars" and "layers" in parts and len(group):
+            (layer,) = _strings(objects, path, "name")
+            if layer in layers:
+                raise ValueError(f"it has several layers called {layer!r}")
+            layers[layer] = [
+                _dataset(objects, f"{path}/{index}")
+                for index in range(len(group))
+            ]
+    if not layers:
+        raise ValueError(
+            "the weights of layers are expected, as Keras writes them. "
+            f"Found: {', '.join(list(objects)[1:10]) or 'nothing'}"
+        )
+    return layers
+
+
+def _strings(objects, path, attribute):
+    attributes = _object(objects, path).attrs
+    if attribute not in attributes:
+        raise ValueError(
+            f"{path or 'the file'} should have the attribute {attribute}, as "
+            "Keras 2 and Keras 3.10 and later write it"
+        )
+    return [
+        text.decode() if isinstance(text, bytes) else str(text)
+        for text in np.ravel(attributes[attribute])
+    ]
+
+
+def _dataset(objects, path):
+    """Returns a data set that is one piece of the file, of floats."""
+    dataset = _object(objects, path)
+    if not isinstance(dataset, pyfive.Dataset):
+        raise ValueError(f"{path} should be a data set, and is a group")
+    if dataset.dtype.kind != "f":
+        raise ValueError(
+            f"{path} should hold floats. Received: {dataset.dtype}"
+        )
+    if (
+        dataset.id.layout_class != CONTIGUOUS
+        or dataset.id.data_offset == UNDEFINED
+    ):
+        raise ValueError(f"{path} should be one piece of the file")
+    return dataset
+
+
+def _object(objects, path):
+    if path not in objects:
+        raise ValueError(f"{path} is expected, and is not in the file")
+    return objects[path]
+
+
+def _arrays(layers):
+    archive.require_size(
+        sum(
+            math.prod(map(int, dataset.shape)) * dataset.dtype.itemsize
+            for datasets in layers.values()
+            for dataset in datasets
+        ),
+        "the data sets",
+    )
+    return {
+        layer: tuple(np.asarray(d[()], "float32") for d in datasets)
+        for layer, datasets in layers.items()
+    }

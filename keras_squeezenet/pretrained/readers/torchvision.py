@@ -1,0 +1,59 @@
+"""Reader of torchvision's SqueezeNets, `squeezenet1_0` and `squeezenet1_1`.
+
+Their modules have numbers: `features.0` is conv1, the other `features` with
+weights are the Fire modules in order, `classifier.1` is conv10.
+"""
+
+import re
+
+import numpy as np
+
+from keras_squeezenet.pretrained.readers import torch_pickle
+
+_CONVOLUTION = re.compile(
+    r"(features\.\d+|classifier\.1)(?:\.(squeeze|expand1x1|expand3x3))?"
+)
+# What the paper calls otherwise.
+RENAMED = {"squeeze": "squeeze1x1"}
+
+
+def read(content):
+    """Returns `{layer name: (kernel, bias)}`, HWIO and float32.
+
+    Args:
+        content: bytes of a state dict that `torch.save` wrote.
+
+    Raises:
+        ValueError: if it is no state dict, or of another network.
+    """
+    arrays = torch_pickle.read(content)
+    names = dict.fromkeys(key.rpartition(".")[0] for key in arrays)
+    if not names or not all(map(_CONVOLUTION.fullmatch, names)):
+        raise ValueError(
+            "the keys of torchvision's SqueezeNets are expected, such as "
+            f"features.0.weight. Found: {', '.join(list(arrays)[:5]) or 'none'}"
+        )
+    fires = sorted(
+        {int(name.split(".")[1]) for name in names if "features" in name} - {0}
+    )
+    modules = {
+        f"features.{index}": f"fire{number}"
+        for number, index in enumerate(fires, start=2)
+    }
+    modules |= {"features.0": "conv1", "classifier.1": "conv10"}
+    layers = {}
+    for name in names:
+        module, part = _CONVOLUTION.fullmatch(name).groups()
+        layer = modules[module]
+        if part:
+            layer += f"_{RENAMED.get(part, part)}"
+        layers[layer] = tuple(
+            _hwio(arrays[f"{name}.{weight}"]) for weight in ("weight", "bias")
+        )
+    return layers
+
+
+def _hwio(array):
+    if array.ndim == 4:
+        array = array.transpose(2, 3, 1, 0)
+    return np.ascontiguousarray(array, "float32")

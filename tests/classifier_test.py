@@ -1,0 +1,595 @@
+import dataclasses
+import json
+import pathlib
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from keras_squeezenet import SqueezeNet
+from keras_squeezenet import SqueezeNet1_0
+from keras_squeezenet import SqueezeNetConfig
+from keras_squeezenet import SqueezeNetSimpleBypass
+from keras_squeezenet import Stem
+from keras_squeezenet import classifier
+from keras_squeezenet import labels
+from keras_squeezenet.export import saved_model
+from keras_squeezenet.pretrained import download
+from keras_squeezenet.pretrained import sources
+
+SMALL = SqueezeNetConfig(
+    base_e=8, incr_e=8, SR=0.25, stem=Stem(8)
+).for_small_images()
+SIDE = 32
+CLASSES = 5
+NAMES = ("ant", "bee", "cat", "dog", "eel")
+FORMS = [
+    "model.keras",
+    "model.weights.h5",
+    "model.npz",
+    "saved_model",
+    "exported",
+    "model.tflite",
+]
+DEEP_COMPRESSION = "compressed_SqueezeNet.net"
+# Where the network is sure: the index, the file's name, the probability.
+SURE = [
+    (340, "n02391049_zebra.jpg", 0.9999),
+    (417, "n02782093_balloon.jpg", 1.0),
+    (805, "n04254680_soccer_ball.jpg", 0.9997),
+    (938, "n07715103_cauliflower.jpg", 0.9996),
+]
+
+
+def make_model(classes=CLASSES, channels=3, **options):
+    return SqueezeNet(
+        **{
+            "weights": None,
+            "input_shape": (SIDE, SIDE, channels),
+            "classes": classes,
+            "config": SMALL,
+            **options,
+        }
+    )
+
+
+def make_squares(count, side=SIDE):
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (count, side, side, 3)).astype("uint8")
+
+
+def save(path, model):
+    """Saves a Keras model; returns the path as `str`."""
+    model.save(path)
+    return str(path)
+
+
+def convert(model, squares=None):
+    """Returns the content of a `.tflite` file, int8 if there are examples."""
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    if squares is not None:
+        x = keras.applications.vgg16.preprocess_input(squares.astype("float32"))
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([each[None]] for each in x)
+        converter.inference_input_type = tf.int8
+        converter.inference_output_type = tf.int8
+        converter.target_spec.supported_ops = [
+            tf.lite.OpsSet.TFLITE_BUILTINS_INT8
+        ]
+    return converter.convert()
+
+
+@pytest.fixture(scope="module")
+def model(randomize):
+    return randomize(make_model())
+
+
+@pytest.fixture(scope="module")
+def forms(model, write_npz, tmp_path_factory):
+    """A folder with one network in every form."""
+    folder = tmp_path_factory.mktemp("forms")
+    model.save(folder / "model.keras")
+    model.save_weights(folder / "model.weights.h5")
+    write_npz(folder / "model.npz", model)
+    saved_model.save(model, folder / "saved_model")
+    model.export(folder / "exported", verbose=False)
+    (folder / "model.tflite").write_bytes(convert(model))
+    return folder
+
+
+@pytest.fixture
+def public_weights(shared_data, monkeypatch, tmp_path):
+    """The mirror that has the public weights, and an empty cache."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv(download.MIRROR, str(shared_data / "weights"))
+    return shared_data / "weights"
+
+
+def load(path, **options):
+    if str(path).endswith((".h5", ".npz")):
+        options = {"config": SMALL, "image_size": SIDE, **options}
+    return classifier.load(path, **options)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_a_network_says_the_same(form, forms, model, photographs):
+    network = load(forms / form)
+    assert network.image_size == SIDE
+    squares = [network.read(path) for path in photographs[::100]]
+    expected = model.predict_on_batch(
+        keras.applications.vgg16.preprocess_input(np.array(squares, "float32"))
+    )
+    assert len(set(expected.argmax(axis=1))) > 1
+    outputs = network.predict(squares)
+    assert outputs.dtype == "float32"
+    np.testing.assert_allclose(outputs, expected, atol=1e-4)
+    np.testing.assert_array_equal(
+        outputs.argmax(axis=1), expected.argmax(axis=1)
+    )
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_batch_changes_no_result_of_any_form(form, forms):
+    network = load(forms / form)
+    squares = make_squares(3)
+    expected = network.predict(squares)
+    for batch in (slice(0, 1), slice(1, 3), slice(2, 3), slice(0, 3)):
+        np.testing.assert_allclose(
+            network.predict(squares[batch]), expected[batch], atol=1e-5
+        )
+
+
+def test_int8_network_says_nearly_the_same(model, tmp_path):
+    squares = make_squares(32)
+    path = tmp_path / "model_int8.tflite"
+    path.write_bytes(convert(model, squares))
+    network = classifier.load(path)
+    x = keras.applications.vgg16.preprocess_input(squares.astype("float32"))
+    expected = model.predict_on_batch(x)
+    outputs = network.predict(squares)
+    assert set(np.unique(outputs * 256 % 1)) == {0}
+    assert abs(outputs - expected).max() < 0.25
+    high = np.sort(expected)[:, ::-1]
+    sure = high[:, 0] > high[:, 1] + 0.3
+    assert sure.sum() > 4
+    np.testing.assert_array_equal(
+        outputs[sure].argmax(axis=1), expected[sure].argmax(axis=1)
+    )
+
+
+@pytest.mark.parametrize("path_type", [str, pathlib.Path])
+def test_path_may_be_str_or_path(path_type, forms):
+    network = classifier.load(path_type(forms / "model.keras"))
+    assert network.name == str(forms / "model.keras")
+
+
+def test_source_is_loaded_by_its_name(public_weights, photographs):
+    network = classifier.load("imagenet_deep_compression")
+    assert network.name == "imagenet_deep_compression"
+    assert network.image_size == 227
+    assert network.classes == labels.imagenet_classes()
+    by_name = {path.name: path for path in photographs}
+    squares = [network.read(by_name[name]) for _, name, _ in SURE]
+    outputs = network.predict(squares)
+    assert outputs.argmax(axis=1).tolist() == [index for index, _, _ in SURE]
+    np.testing.assert_allclose(
+        outputs.max(axis=1), [sure for _, _, sure in SURE], atol=1e-3
+    )
+
+
+def test_source_by_its_path_is_the_source_by_its_name(public_weights):
+    squares = make_squares(2, 64)
+    one, other = (
+        classifier.load(path, image_size=64).predict(squares)
+        for path in (
+            "imagenet_deep_compression",
+            public_weights / DEEP_COMPRESSION,
+        )
+    )
+    np.testing.assert_array_equal(one, other)
+
+
+def test_config_chooses_the_source(public_weights):
+    with pytest.raises(ValueError, match="no weights 'imagenet_deep_comp.*1.1"):
+        classifier.load("imagenet_deep_compression", config="1.1")
+
+
+def test_missing_file_of_a_source_is_an_error(public_weights):
+    with pytest.raises(OSError, match="squeezenet_v1.1.caffemodel"):
+        classifier.load("imagenet")
+    with pytest.raises(OSError, match="squeezenet_v1.0.caffemodel"):
+        classifier.load("imagenet", config="1.0")
+
+
+@pytest.mark.parametrize("config", ["1.0", "1.1", "complex_bypass"])
+def test_weights_tell_their_network(config, tmp_path, randomize):
+    model = randomize(
+        make_model(config=config, input_shape=(48, 48, 3), classes=7)
+    )
+    path = tmp_path / "model.weights.h5"
+    model.save_weights(path)
+    network = classifier.load(path, image_size=48)
+    assert (network.image_size, network.classes) == (48, ())
+    squares = make_squares(2, 48)
+    expected = model.predict_on_batch(
+        keras.applications.vgg16.preprocess_input(squares.astype("float32"))
+    )
+    np.testing.assert_allclose(network.predict(squares), expected, atol=1e-5)
+
+
+def test_weights_take_images_of_227_by_default(tmp_path):
+    path = tmp_path / "model.weights.h5"
+    SqueezeNet(weights=None, classes=3).save_weights(path)
+    assert classifier.load(path).image_size == 227
+
+
+@pytest.fixture
+def bypass_weights(tmp_path, randomize):
+    """Weights of v1.0 and of the simple bypass, which are alike."""
+    path = tmp_path / "model.weights.h5"
+    model = SqueezeNetSimpleBypass(weights=None, input_shape=(48, 48, 3))
+    randomize(model).save_weights(path)
+    return path
+
+
+def outputs_of(builder, path, squares):
+    model = builder(weights=str(path), input_shape=squares.shape[1:])
+    return model.predict_on_batch(
+        keras.applications.vgg16.preprocess_input(squares.astype("float32"))
+    )
+
+
+def test_simple_bypass_has_to_be_named(bypass_weights):
+    squares = make_squares(1, 48)
+    expected = outputs_of(SqueezeNet1_0, bypass_weights, squares)
+    network = classifier.load(bypass_weights, image_size=48)
+    np.testing.assert_allclose(network.predict(squares), expected, atol=1e-5)
+    named = classifier.load(
+        bypass_weights, config="simple_bypass", image_size=48
+    )
+    bypassed = outputs_of(SqueezeNetSimpleBypass, bypass_weights, squares)
+    np.testing.assert_allclose(named.predict(squares), bypassed, atol=1e-5)
+    assert abs(bypassed - expected).max() > 0.1
+
+
+def test_public_weights_of_the_simple_bypass_are_known(
+    bypass_weights, monkeypatch
+):
+    source = next(
+        source
+        for source in sources.SOURCES
+        if source.variant == "simple_bypass"
+    )
+    digest = source.file.digest.of(bypass_weights.read_bytes())
+    file = dataclasses.replace(source.file, digest=digest)
+    source = dataclasses.replace(source, file=file, normalization="caffe")
+    monkeypatch.setattr(sources, "SOURCES", (source,))
+    squares = make_squares(1, 48)
+    np.testing.assert_allclose(
+        classifier.load(bypass_weights, image_size=48).predict(squares),
+        outputs_of(SqueezeNetSimpleBypass, bypass_weights, squares),
+        atol=1e-5,
+    )
+
+
+def test_weights_of_the_features_are_no_classifier(shared_data):
+    (path,) = (shared_data / "weights").glob("*_notop.h5")
+    with pytest.raises(ValueError, match="notop.h5 should have the weights of"):
+        classifier.load(path)
+    with pytest.raises(ValueError, match="those of the features only"):
+        classifier.load(path, config="1.1")
+
+
+def test_weights_of_another_network_are_refused(forms):
+    with pytest.raises(ValueError, match="should be of one of the networks"):
+        classifier.load(forms / "model.weights.h5")
+    with pytest.raises(ValueError, match="'conv1' expects weights of shapes"):
+        classifier.load(forms / "model.weights.h5", config="1.0")
+
+
+def test_transfer_head_may_give_logits(tmp_path, randomize):
+    base = make_model(include_top=False, pooling="avg")
+    logits = keras.layers.Dense(4)(base.output)
+    model = randomize(keras.Model(base.input, logits))
+    network = classifier.load(save(tmp_path / "model.keras", model))
+    squares = make_squares(3)
+    outputs = network.predict(squares)
+    expected = model.predict_on_batch(
+        keras.applications.vgg16.preprocess_input(squares.astype("float32"))
+    )
+    assert expected.min() < 0
+    np.testing.assert_allclose(outputs.sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(
+        outputs, keras.activations.softmax(expected), atol=1e-5
+    )
+
+
+def stub(*rows):
+    """A classifier that gives these rows, the batch's first ones."""
+    rows = np.array(rows, "float32")
+    return classifier.Classifier("stub", lambda x: rows[: len(x)], 1)
+
+
+def test_probabilities_stay_as_they_are():
+    row = [-1 / 256, 0.25, 1.0]
+    outputs = stub(row).predict(np.zeros((1, 1, 1, 3)))
+    np.testing.assert_allclose(outputs, [row])
+
+
+def test_large_logits_do_not_overflow():
+    outputs = stub([1e4, 0, -1e4]).predict(np.zeros((1, 1, 1, 3)))
+    assert outputs.tolist() == [[1, 0, 0]]
+
+
+def test_logits_of_one_image_do_not_change_those_of_another():
+    network = stub([0.5, 0.25, 0.0], [3, -2, 0])
+    squares = np.zeros((2, 1, 1, 3))
+    np.testing.assert_array_equal(
+        network.predict(squares)[:1], network.predict(squares[:1])
+    )
+
+
+def test_squares_are_preprocessed_and_left_alone():
+    seen = []
+    network = classifier.Classifier(
+        "stub", lambda x: seen.append(x) or np.zeros((len(x), 2)), 1
+    )
+    squares = np.full((1, 1, 1, 3), [10, 20, 30], "float32")
+    network.predict(squares)
+    np.testing.assert_allclose(
+        seen[0].ravel(), [30 - 103.939, 20 - 116.779, 10 - 123.68], rtol=1e-6
+    )
+    assert squares.ravel().tolist() == [10, 20, 30]
+
+
+def test_data_format_of_keras_changes_nothing(forms):
+    network = classifier.load(forms / "saved_model")
+    expected = network.predict(make_squares(1))
+    keras.config.set_image_data_format("channels_first")
+    np.testing.assert_array_equal(network.predict(make_squares(1)), expected)
+
+
+def write_noise(path, side):
+    pixels = make_squares(1, side)[0]
+    Image.fromarray(pixels).save(path)
+    return pixels
+
+
+def test_imagenet_is_asked_about_the_centre_of_227_in_256(tmp_path):
+    pixels = write_noise(tmp_path / "a.png", 256)
+    network = classifier.Classifier(
+        "stub", None, 227, labels.imagenet_classes()
+    )
+    np.testing.assert_array_equal(
+        network.read(tmp_path / "a.png"), pixels[14:241, 14:241]
+    )
+
+
+@pytest.mark.parametrize("classes", [(), ((None, "cat"), (None, "dog"))])
+def test_other_classes_are_asked_about_all_of_the_shorter_side(
+    classes, tmp_path
+):
+    pixels = write_noise(tmp_path / "a.png", 32)
+    network = classifier.Classifier("stub", None, 32, classes)
+    square = network.read(str(tmp_path / "a.png"))
+    assert isinstance(square, np.ndarray)
+    np.testing.assert_array_equal(square, pixels)
+
+
+def write_report(folder, names):
+    report = {"dataset": {"name": "pets", "classes": names}}
+    (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", ["model.keras", "saved_model", "saved_model/"])
+def test_names_are_those_of_the_report_beside(path, forms, tmp_path):
+    copy = shutil.copytree if "saved_model" in path else shutil.copy
+    copy(forms / path, tmp_path / path)
+    write_report(tmp_path, ["ä", *NAMES[1:]])
+    network = classifier.load(f"{tmp_path}/{path}")
+    assert network.classes[:2] == ((None, "ä"), (None, "bee"))
+    assert network.class_of(4) == (None, "eel")
+
+
+def test_names_that_are_given_come_first(forms, tmp_path):
+    shutil.copy(forms / "model.keras", tmp_path)
+    write_report(tmp_path, ["wrong"] * 5)
+    path = tmp_path / "model.keras"
+    network = classifier.load(path, class_names=NAMES)
+    assert network.classes == tuple((None, name) for name in NAMES)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "no report", "[]", "{}", '{"dataset": null}']
+)
+def test_report_without_names_gives_none(content, forms, tmp_path):
+    shutil.copy(forms / "model.keras", tmp_path)
+    (tmp_path / "report.json").write_text(content)
+    network = classifier.load(tmp_path / "model.keras")
+    assert network.classes == ()
+    assert network.class_of(3) == (None, "class 3")
+
+
+def test_report_in_the_working_folder_is_not_that_of_a_source(
+    public_weights, tmp_path, monkeypatch
+):
+    write_report(tmp_path, ["cat", "dog"])
+    monkeypatch.chdir(tmp_path)
+    network = classifier.load("imagenet_deep_compression", image_size=48)
+    assert network.classes == labels.imagenet_classes()
+
+
+@pytest.mark.parametrize("names", [NAMES[:4], (*NAMES, "fox")])
+def test_as_many_names_as_outputs_are_expected(names, forms, tmp_path):
+    path = forms / "model.keras"
+    text = f"one output for each of the {len(names)} names.* has 5 outputs"
+    with pytest.raises(ValueError, match=f"model.keras should have {text}"):
+        classifier.load(path, class_names=names)
+    shutil.copy(path, tmp_path)
+    write_report(tmp_path, names)
+    with pytest.raises(ValueError, match=text):
+        classifier.load(tmp_path / "model.keras")
+
+
+def test_1000_outputs_are_the_classes_of_imagenet(tmp_path):
+    path = save(tmp_path / "model.keras", make_model(classes=1000))
+    network = classifier.load(path)
+    assert network.classes == labels.imagenet_classes()
+    assert network.class_of(386) == ("n02504458", "African_elephant")
+    named = classifier.load(path, class_names=[f"{i}" for i in range(1000)])
+    assert named.class_of(386) == (None, "386")
+
+
+def test_images_of_any_size_are_227_unless_asked_for(tmp_path, randomize):
+    base = make_model(
+        include_top=False, input_shape=(None, None, 3), pooling="avg"
+    )
+    outputs = keras.layers.Dense(4, activation="softmax")(base.output)
+    model = randomize(keras.Model(base.input, outputs))
+    path = save(tmp_path / "model.keras", model)
+    assert classifier.load(path).image_size == 227
+    network = classifier.load(path, image_size=48)
+    assert network.image_size == 48
+    assert network.predict(make_squares(2, 48)).shape == (2, 4)
+    with pytest.raises(ValueError, match="cannot be run on an image of 2x2"):
+        classifier.load(path, image_size=2)
+
+
+@pytest.mark.parametrize("form", ["model.keras", "exported", "model.tflite"])
+def test_another_size_than_the_networks_is_refused(form, forms):
+    assert classifier.load(forms / form, image_size=SIDE).image_size == SIDE
+    with pytest.raises(
+        ValueError, match=f"{form} takes images of 32x32.*image_size=64"
+    ):
+        classifier.load(forms / form, image_size=64)
+
+
+@pytest.mark.parametrize(
+    "shape,text",
+    [((32, 48, 3), "None, 32, 48, 3"), ((32, 32, 1), "None, 32, 32, 1")],
+)
+def test_images_of_another_shape_are_refused(shape, text, tmp_path):
+    path = save(tmp_path / "model.keras", make_model(input_shape=shape))
+    with pytest.raises(
+        ValueError,
+        match=rf"\(batch, side, side, 3\).*Received: \({text}\)",
+    ):
+        classifier.load(path)
+
+
+def test_network_of_two_images_is_refused(tmp_path):
+    inputs = [keras.Input((SIDE, SIDE, 3)) for _ in range(2)]
+    outputs = keras.layers.GlobalAveragePooling2D()(keras.layers.Add()(inputs))
+    path = save(tmp_path / "model.keras", keras.Model(inputs, outputs))
+    with pytest.raises(ValueError, match="should take images of shape"):
+        classifier.load(path)
+
+
+def test_features_are_no_classes(tmp_path):
+    path = save(tmp_path / "model.keras", make_model(include_top=False))
+    with pytest.raises(
+        ValueError, match=r"should be a classifier.*\(1, 4, 4, 32\)"
+    ):
+        classifier.load(path)
+
+
+def test_network_of_two_outputs_is_refused(tmp_path):
+    model = make_model()
+    model = keras.Model(model.input, [model.output, model.output])
+    path = save(tmp_path / "model.keras", model)
+    with pytest.raises(
+        ValueError, match=r"one output.*Received: .*\[\(1, 5\), \(1, 5\)\]"
+    ):
+        classifier.load(path)
+
+
+@pytest.mark.filterwarnings("ignore:You are saving a model that has not")
+def test_model_that_was_never_built_is_refused(tmp_path):
+    model = keras.Sequential([keras.layers.Conv2D(2, 3)])
+    path = save(tmp_path / "model.keras", model)
+    with pytest.raises(ValueError, match="cannot be loaded as a Keras model"):
+        classifier.load(path)
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "empty"])
+@pytest.mark.parametrize(
+    "form,what",
+    [
+        ("model.keras", "cannot be loaded as a Keras model"),
+        ("model.tflite", "cannot be loaded as a LiteRT file"),
+        ("model.npz", "cannot be read as a NumPy archive"),
+        ("model.weights.h5", "cannot be read as Keras weights"),
+    ],
+)
+def test_damaged_file_is_an_error_that_names_it(
+    form, what, damage, forms, tmp_path
+):
+    content = (forms / form).read_bytes()
+    content = {
+        "cut": content[: len(content) // 2],
+        "text": b"no network",
+        "empty": b"",
+    }[damage]
+    (tmp_path / form).write_bytes(content)
+    with pytest.raises(ValueError, match=f"{tmp_path / form}.*{what}"):
+        load(tmp_path / form)
+
+
+def empty_graph(folder):
+    (folder / "saved_model.pb").write_bytes(b"")
+
+
+def no_graph(folder):
+    (folder / "saved_model.pb").write_text("no graph")
+
+
+def cut_graph(folder):
+    file = folder / "saved_model.pb"
+    file.write_bytes(file.read_bytes()[:1000])
+
+
+def no_variables(folder):
+    shutil.rmtree(folder / "variables")
+
+
+def cut_variables(folder):
+    (file,) = (folder / "variables").glob("*.data-*")
+    file.write_bytes(file.read_bytes()[:100])
+
+
+@pytest.mark.parametrize(
+    "damage", [empty_graph, no_graph, cut_graph, no_variables, cut_variables]
+)
+def test_damaged_saved_model_is_an_error_that_names_it(damage, forms, tmp_path):
+    folder = tmp_path / "saved_model"
+    shutil.copytree(forms / "saved_model", folder)
+    damage(folder)
+    with pytest.raises(
+        ValueError, match=f"{folder} cannot be loaded as a SavedModel"
+    ):
+        classifier.load(folder)
+
+
+def test_folder_that_is_no_saved_model_is_refused(tmp_path):
+    for name in ("folder", "folder.keras", "folder.tflite"):
+        (tmp_path / name).mkdir()
+        with pytest.raises(OSError, match=f"or SavedModel folder.*{name}"):
+            classifier.load(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a.keras", "a.tflite", "a.weights.h5", "a.net", "imagnet", "saved_model/"],
+)
+def test_missing_network_is_an_error_that_names_it(name, tmp_path):
+    with pytest.raises(FileNotFoundError, match="name of a public.*" + name):
+        classifier.load(f"{tmp_path}/{name}")
+
+
+def test_file_of_unknown_format_is_refused(tmp_path):
+    (tmp_path / "model.onnx").write_text("something")
+    with pytest.raises(ValueError, match="should be one of .*model.onnx"):
+        classifier.load(tmp_path / "model.onnx")

@@ -1,0 +1,61 @@
+import contextlib
+import os
+import signal
+
+import pytest
+import rich.console
+
+from keras_squeezenet.cli import console
+from keras_squeezenet.cli import interrupts
+
+
+@pytest.fixture(autouse=True)
+def default_handler():
+    """Ctrl-C works even where the process that started the tests ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def press_ctrl_c_unheard():
+    """Does what TensorFlow does while it traces: catches everything."""
+    with contextlib.suppress(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+        pytest.fail("no KeyboardInterrupt was raised")
+
+
+def test_ctrl_c_raises_at_once():
+    with interrupts.remembered():
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c_that_was_swallowed_ends_the_next_step():
+    progress = console.ConsoleProgress(rich.console.Console(quiet=True))
+    with interrupts.remembered(), pytest.raises(KeyboardInterrupt):
+        with progress.task("train", 3) as advance:
+            advance(loss=1.0)
+            press_ctrl_c_unheard()
+            advance(loss=1.0)
+            pytest.fail("the second step should not have ended")
+
+
+def test_without_ctrl_c_nothing_happens():
+    with interrupts.remembered():
+        interrupts.check()
+
+
+def test_one_command_does_not_stop_the_next():
+    with interrupts.remembered():
+        press_ctrl_c_unheard()
+    with interrupts.remembered():
+        interrupts.check()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ignored_ctrl_c_stays_ignored():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with interrupts.remembered():
+        os.kill(os.getpid(), signal.SIGINT)
+        interrupts.check()
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN

@@ -1,0 +1,590 @@
+import functools
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+import zlib
+
+import numpy as np
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+from PIL import Image
+
+from keras_squeezenet import SqueezeNet
+from keras_squeezenet import SqueezeNetConfig
+from keras_squeezenet import Stem
+from keras_squeezenet import classifier
+from keras_squeezenet import labels
+from keras_squeezenet.cli import predict
+from keras_squeezenet.pretrained import download
+
+DEEP_COMPRESSION = "--weights=imagenet_deep_compression"
+# Photographs whose class the network is sure of, and its name.
+SURE = {
+    "n01829413_hornbill.jpg": (93, "hornbill"),
+    "n02110341_dalmatian.jpg": (251, "dalmatian"),
+    "n02391049_zebra.jpg": (340, "zebra"),
+    "n02509815_lesser_panda.jpg": (387, "lesser_panda"),
+    "n02782093_balloon.jpg": (417, "balloon"),
+    "n03662601_lifeboat.jpg": (625, "lifeboat"),
+    "n04254680_soccer_ball.jpg": (805, "soccer_ball"),
+    "n07715103_cauliflower.jpg": (938, "cauliflower"),
+}
+LEVELS = 10
+SIDE = 4
+
+
+class Stub:
+    """A network that finds the class that is an image's level of grey."""
+
+    def __init__(self):
+        self.batches = []
+        self.arguments = None
+
+    def __call__(self, x):
+        self.batches.append(len(x))
+        levels = np.round(x[:, 0, 0, 2] + 123.68).astype(int)
+        return 0.7 * np.eye(LEVELS)[levels] + 0.03
+
+    def load(self, *arguments):
+        self.arguments = arguments
+        names = tuple((None, f"level_{i}") for i in range(LEVELS))
+        return classifier.Classifier("stub", self, SIDE, names)
+
+
+@pytest.fixture
+def stub(monkeypatch):
+    stub = Stub()
+    monkeypatch.setattr(classifier, "load", stub.load)
+    return stub
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    """A working folder with images of the levels 0 to 4."""
+    monkeypatch.chdir(tmp_path)
+    for level, name in enumerate(
+        ["b.png", "a.jpg", "sub/d.JPG", "sub/c.gif", "sub/deep/e.webp"]
+    ):
+        write_image(name, level)
+    return tmp_path
+
+
+def write_image(path, level, **options):
+    folder = os.path.dirname(path)
+    os.makedirs(folder or os.curdir, exist_ok=True)
+    pixels = np.full((SIDE, SIDE, 3), level, "uint8")
+    # Without loss in WebP, and nearly so in JPEG.
+    Image.fromarray(pixels).save(path, quality=100, lossless=True, **options)
+
+
+@pytest.fixture
+def run(run_command):
+    return functools.partial(run_command, predict)
+
+
+def found(run, *arguments):
+    """Runs the command with `--json`; returns `{file: best class}`."""
+    status, out, err = run("--json", *arguments)
+    assert (status, err) == (0, "")
+    results = json.loads(out)
+    best = {each["file"]: each["predictions"][0]["index"] for each in results}
+    assert len(best) == len(results)
+    return best
+
+
+@pytest.fixture
+def run_process():
+    """Returns a function that runs the command in a process of its own."""
+
+    def run_process(*arguments, **environ):
+        environ = {"PYTHONPATH": os.pathsep.join(sys.path), **environ}
+        return subprocess.run(
+            [sys.executable, "-m", "keras_squeezenet", "predict", *arguments],
+            capture_output=True,
+            env={
+                **{k: v for k, v in os.environ.items() if k[:3] != "TF_"},
+                **environ,
+            },
+        )
+
+    return run_process
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def mirror(shared_data):
+    """The address of a local server that has the weights."""
+    folder = shared_data / "weights"
+    handler = functools.partial(QuietHandler, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture
+def public_weights(shared_data, monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv(download.MIRROR, str(shared_data / "weights"))
+
+
+def test_files_are_found_in_the_order_of_the_arguments(run, stub, photos):
+    best = found(run, "b.png", "sub/c.gif", "a.jpg")
+    assert list(best.items()) == [("b.png", 0), ("sub/c.gif", 3), ("a.jpg", 1)]
+
+
+def test_folder_is_searched_with_its_sub_folders(run, stub, photos):
+    assert list(found(run, ".").items()) == [
+        ("a.jpg", 1),
+        ("b.png", 0),
+        ("sub/c.gif", 3),
+        ("sub/d.JPG", 2),
+        ("sub/deep/e.webp", 4),
+    ]
+
+
+def test_hidden_files_and_other_files_of_a_folder_are_left_out(
+    run, stub, photos
+):
+    write_image(".hidden.png", 5)
+    write_image("sub/.hidden/f.png", 6)
+    (photos / "sub" / "notes.txt").write_text("no image")
+    (photos / "sub" / "folder.jpg").mkdir()
+    assert list(found(run, "sub").values()) == [3, 2, 4]
+    assert found(run, ".hidden.png") == {".hidden.png": 5}
+    assert found(run, "sub/.hidden") == {"sub/.hidden/f.png": 6}
+
+
+def test_patterns_are_found_sorted(run, stub, photos):
+    write_image("c.jpg", 5)
+    assert list(found(run, "?.jpg", "*.png").values()) == [1, 5, 0]
+    assert list(found(run, "sub/[cd].*").values()) == [3, 2]
+
+
+def test_two_stars_are_any_sub_folders(run, stub, photos):
+    assert found(run, "**/*.webp") == {"sub/deep/e.webp": 4}
+    assert list(found(run, "**/*.*")) == [
+        "a.jpg",
+        "b.png",
+        "sub/c.gif",
+        "sub/d.JPG",
+        "sub/deep/e.webp",
+    ]
+
+
+def test_file_that_is_named_twice_is_shown_once(run, stub, photos):
+    best = found(run, "b.png", "*.png", ".", "b.png")
+    assert list(best.values()) == [0, 1, 3, 2, 4]
+
+
+@pytest.mark.parametrize(
+    "name", ["a b.png", "ä.png", "[red]x.png", "*.png", "%s.png", "[/].png"]
+)
+def test_file_names_may_be_odd(name, run, stub, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_image(name, 7)
+    write_image("other.png", 1)
+    assert found(run, name) == {name: 7}
+    status, out, err = run(name)
+    assert (status, err) == (0, "")
+    assert out.splitlines()[0] == name
+
+
+def test_file_names_may_begin_with_a_dash(run, stub, photos):
+    write_image("-x.png", 7)
+    assert found(run, "--", "-x.png") == {"-x.png": 7}
+    assert found(run, "./-x.png") == {"./-x.png": 7}
+
+
+def test_file_names_need_not_be_unicode(run, stub, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = os.fsdecode(b"\xff.png")
+    write_image(name, 7)
+    assert found(run, name) == {name: 7}
+    status, out, err = run(".")
+    assert (status, err) == (0, "")
+    assert out.splitlines()[0] == r"\udcff.png"
+    (tmp_path / name).write_text("no image")
+    status, out, err = run(".")
+    assert (status, out) == (1, "")
+    assert r"cannot be read: \udcff.png: cannot identify" in err
+
+
+@pytest.mark.parametrize(
+    "batch_size,batches",
+    [(1, [1] * 5), (2, [2, 2, 1]), (5, [5]), (32, [5])],
+)
+def test_images_are_looked_at_in_batches(
+    batch_size, batches, run, stub, photos
+):
+    best = found(run, ".", f"--batch_size={batch_size}")
+    assert list(best.values()) == [1, 0, 3, 2, 4]
+    assert stub.batches == batches
+
+
+def test_batch_without_a_readable_image_is_left_out(run, stub, photos):
+    status, out, err = run("--json", "--batch_size=1", "b.png", "x", "a.jpg")
+    assert status == 1
+    assert [each["file"] for each in json.loads(out)] == ["b.png", "a.jpg"]
+    assert stub.batches == [1, 1]
+
+
+def test_text_names_the_classes_with_their_probabilities(run, stub, photos):
+    status, out, err = run("sub/c.gif", "b.png", "--top=2")
+    assert (status, err) == (0, "")
+    assert out == (
+        "sub/c.gif\n"
+        "   1   73.00%  level 3\n"
+        "   2    3.00%  level 0\n"
+        "b.png\n"
+        "   1   73.00%  level 0\n"
+        "   2    3.00%  level 1\n"
+    )
+
+
+def test_json_has_all_there_is_to_know(run, stub, photos):
+    _, out, _ = run("a.jpg", "--json", "--top=2")
+    (result,) = json.loads(out)
+    for each in result["predictions"]:
+        each["probability"] = round(each["probability"], 6)
+    assert result == {
+        "file": "a.jpg",
+        "predictions": [
+            {
+                "rank": 1,
+                "index": 1,
+                "wordnet_id": None,
+                "label": "level_1",
+                "probability": 0.73,
+            },
+            {
+                "rank": 2,
+                "index": 0,
+                "wordnet_id": None,
+                "label": "level_0",
+                "probability": 0.03,
+            },
+        ],
+    }
+
+
+@pytest.mark.parametrize("top,count", [(None, 5), (1, 1), (10, 10), (99, 10)])
+def test_top_is_how_many_classes_are_named(top, count, run, stub, photos):
+    arguments = [f"--top={top}"] if top else []
+    _, out, _ = run("--json", "a.jpg", *arguments)
+    assert len(json.loads(out)[0]["predictions"]) == count
+    _, out, _ = run("a.jpg", *arguments)
+    assert len(out.splitlines()) == 1 + count
+
+
+def test_flags_reach_the_network(run, stub, photos):
+    found(run, ".")
+    assert stub.arguments == ("imagenet", None, None, None)
+    (photos / "names.txt").write_text("cat\n dog \n\n")
+    found(
+        run,
+        ".",
+        "--weights=a.npz",
+        "--config=1.0",
+        "--image_size=64",
+        "--labels=names.txt",
+    )
+    assert stub.arguments == ("a.npz", "1.0", 64, ["cat", "dog"])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_labels_may_come_from_windows(encoding, newline, run, stub, photos):
+    with open("names.txt", "w", encoding=encoding, newline=newline) as file:
+        file.write("Bär\nHund")
+    found(run, ".", "--labels=names.txt")
+    assert stub.arguments[-1] == ["Bär", "Hund"]
+
+
+@pytest.mark.parametrize(
+    "content,text",
+    [
+        (b"", "the name of a class in each line.*names.txt, which has none"),
+        (b" \n\n", "names.txt, which has none"),
+        (b"\xff\xfe", "text file in UTF-8. Received: --labels=names.txt"),
+    ],
+)
+def test_labels_that_are_no_text_are_refused(content, text, run, stub, photos):
+    (photos / "names.txt").write_bytes(content)
+    with pytest.raises(ValueError, match=text):
+        run(".", "--labels=names.txt")
+
+
+def test_missing_labels_are_an_error(run, stub, photos):
+    with pytest.raises(FileNotFoundError, match="names.txt"):
+        run(".", "--labels=names.txt")
+
+
+@pytest.mark.parametrize(
+    "flag", ["--top=0", "--batch_size=0", "--image_size=0", "--config=2.0"]
+)
+def test_flag_out_of_range_is_refused(flag, run, stub, photos):
+    with pytest.raises(flags.IllegalFlagValueError, match=flag[2:5]):
+        run(".", flag)
+
+
+def test_no_argument_is_an_error(run, stub):
+    with pytest.raises(ValueError, match="a folder or a pattern is expected"):
+        run()
+    assert stub.arguments is None
+
+
+@pytest.mark.parametrize("name", ["empty", "*.bmp", "sub/*/*/*", "sub/d*p"])
+def test_argument_that_names_nothing_is_an_error(name, run, stub, photos):
+    (photos / "empty").mkdir()
+    with pytest.raises(
+        ValueError, match="should have images in it .*, which has none"
+    ):
+        run("a.jpg", name)
+    # Before anything is downloaded.
+    assert stub.arguments is None
+
+
+def write_bomb(path):
+    """A PNG that says that it has 2^30 pixels."""
+    write_image(path, 1)
+    with open(path, "r+b") as file:
+        content = file.read()
+        sides = 2**15
+        header = b"IHDR" + sides.to_bytes(4, "big") * 2 + content[24:29]
+        file.seek(12)
+        file.write(header + zlib.crc32(header).to_bytes(4, "big"))
+
+
+def write_unreadable(kind, path):
+    if kind == "truncated":
+        noise = Image.effect_noise((64, 64), 50)
+        noise.save(path)
+        with open(path, "r+b") as file:
+            file.truncate(800)
+    elif kind == "bomb":
+        write_bomb(path)
+    elif kind != "missing":
+        with open(path, "w") as file:
+            file.write({"text": "no image", "empty": ""}[kind])
+
+
+@pytest.mark.parametrize("output", ["--json", "--nojson"])
+@pytest.mark.parametrize(
+    "kind,name,reason",
+    [
+        ("text", "x.jpg", "cannot identify image file"),
+        ("text", "x.txt", "cannot identify image file"),
+        ("empty", "x.png", "cannot identify image file"),
+        ("truncated", "x.jpg", "image file is truncated"),
+        ("missing", "x.jpg", "No such file or directory\n"),
+        ("missing", "x/", "No such file or directory\n"),
+        ("bomb", "x.png", "could be decompression bomb"),
+    ],
+)
+def test_what_cannot_be_read_is_named_and_skipped(
+    kind, name, reason, output, run, stub, photos
+):
+    write_unreadable(kind, name)
+    status, out, err = run(output, "b.png", name, "a.jpg")
+    assert status == 1
+    start = f"keras-squeezenet predict: skipped, cannot be read: {name}: "
+    assert err.startswith(start)
+    assert reason in err
+    assert err.count("\n") == 1
+    if output == "--json":
+        assert [each["file"] for each in json.loads(out)] == ["b.png", "a.jpg"]
+    else:
+        lines = out.splitlines()
+        assert [line for line in lines if line[0] != " "] == ["b.png", "a.jpg"]
+
+
+def test_file_without_permission_is_named_and_skipped(run, stub, photos):
+    (photos / "a.jpg").chmod(0)
+    if os.access("a.jpg", os.R_OK):
+        pytest.skip("this user may read everything")
+    status, out, err = run(".")
+    assert status == 1
+    assert err.endswith("a.jpg: Permission denied\n")
+
+
+def test_nothing_readable_leaves_an_empty_list(run, stub, photos):
+    (photos / "x.jpg").write_text("no image")
+    status, out, err = run("--json", "x.jpg", "missing.jpg")
+    assert (status, json.loads(out)) == (1, [])
+    assert [line.split(": ")[2] for line in err.splitlines()] == [
+        "x.jpg",
+        "missing.jpg",
+    ]
+    status, out, err = run("x.jpg")
+    assert (status, out) == (1, "")
+    assert stub.batches == []
+
+
+def test_error_without_a_text_is_named_by_its_kind(run, stub, photos):
+    class Damaged(Exception):
+        pass
+
+    def read(path):
+        raise Damaged
+
+    network = stub.load()
+    object.__setattr__(network, "read", read)
+    unreadable = {}
+    with flagsaver.flagsaver():
+        predict.FLAGS(["predict"])
+        assert list(predict.predict(network, ["a.jpg"], unreadable)) == []
+    assert unreadable == {"a.jpg": "Damaged()"}
+
+
+@pytest.mark.parametrize(
+    "weights,text",
+    [
+        ("imagnet", "the name of a public source .*Received: imagnet"),
+        ("missing.keras", "an existing file.*Received: missing.keras"),
+        ("a.jpg", "The weights file should be one of.*a.jpg"),
+        ("a.npz", "a.npz cannot be read as a NumPy archive"),
+        ("sub", "an existing file or SavedModel folder.*Received: sub"),
+    ],
+)
+def test_bad_weights_are_an_error(weights, text, run, photos):
+    (photos / "a.npz").write_text("no weights")
+    with pytest.raises((ValueError, OSError), match=text):
+        run(".", f"--weights={weights}")
+
+
+def test_weights_that_cannot_be_downloaded_are_an_error(
+    run, photos, monkeypatch
+):
+    monkeypatch.setenv(download.MIRROR, "http://127.0.0.1:9")
+    with pytest.raises(OSError, match="cannot be downloaded.*Without the int"):
+        run("--json", ".")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, randomize):
+    """The path of a network as `compress` leaves it, with its report."""
+    folder = tmp_path_factory.mktemp("trained")
+    config = SqueezeNetConfig(base_e=8, incr_e=8, SR=0.25, stem=Stem(8))
+    model = SqueezeNet(
+        weights=None,
+        input_shape=(32, 32, 3),
+        classes=3,
+        config=config.for_small_images(),
+    )
+    randomize(model).save(folder / "model.keras")
+    report = {"dataset": {"classes": ["bird", "cat", "great_dane"]}}
+    (folder / "report.json").write_text(json.dumps(report))
+    return folder / "model.keras"
+
+
+def test_trained_network_names_its_own_classes(run, trained, photos):
+    status, out, err = run(f"--weights={trained}", "a.jpg")
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == "a.jpg"
+    names = {line.split("%  ")[1] for line in lines[1:]}
+    assert names == {"bird", "cat", "great dane"}
+    (photos / "names.txt").write_text("Vogel\nKatze\nDogge\n")
+    _, out, _ = run(f"--weights={trained}", "a.jpg", "--labels=names.txt")
+    assert "Dogge" in out and "dane" not in out
+
+
+def test_as_many_labels_as_outputs_are_expected(run, trained, photos):
+    (photos / "names.txt").write_text("Vogel\nKatze\n")
+    with pytest.raises(ValueError, match="each of the 2 names.* 3 outputs"):
+        run(f"--weights={trained}", "a.jpg", "--labels=names.txt")
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_batch_size_changes_no_result(
+    batch_size, run, public_weights, photographs
+):
+    paths = [str(path) for path in photographs[:1000:250]]
+    results = []
+    for size in (32, batch_size):
+        _, out, _ = run(
+            "--json",
+            "--top=3",
+            f"--batch_size={size}",
+            DEEP_COMPRESSION,
+            *paths,
+        )
+        results.append(json.loads(out))
+    for one, other in zip(*results, strict=True):
+        assert one["file"] == other["file"]
+        for each, same in zip(one["predictions"], other["predictions"]):
+            probability = each.pop("probability")
+            assert same.pop("probability") == pytest.approx(
+                probability, rel=1e-3
+            )
+            assert each == same
+
+
+def test_photographs_are_what_they_show(run, public_weights, photographs):
+    folder = photographs[0].parent
+    _, out, _ = run(
+        "--json", "--top=1", DEEP_COMPRESSION, *(str(folder / n) for n in SURE)
+    )
+    for result, (name, (index, label)) in zip(
+        json.loads(out), SURE.items(), strict=True
+    ):
+        assert result["file"] == str(folder / name)
+        (best,) = result["predictions"]
+        assert best.pop("probability") > 0.98
+        assert best == {
+            "rank": 1,
+            "index": index,
+            "wordnet_id": name.partition("_")[0],
+            "label": label,
+        }
+        assert labels.imagenet_classes()[index][1] == label
+
+
+def test_download_prints_nothing_between_the_json(
+    run, mirror, monkeypatch, tmp_path, photographs
+):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv(download.MIRROR, mirror)
+    assert len(found(run, DEEP_COMPRESSION, str(photographs[0]))) == 1
+    assert (tmp_path / "models" / "compressed_SqueezeNet.net").is_file()
+
+
+@pytest.mark.slow
+def test_command_prints_json_and_nothing_else(
+    run_process, mirror, photographs, tmp_path
+):
+    (tmp_path / "text.jpg").write_text("no image")
+    zebra = photographs[340]
+    result = run_process(
+        *("--json", "--top", "1", str(zebra), str(tmp_path), DEEP_COMPRESSION),
+        KERAS_HOME=str(tmp_path),
+        KERAS_SQUEEZENET_MIRROR=mirror,
+    )
+    assert result.returncode == 1
+    assert result.stderr.decode() == (
+        "keras-squeezenet predict: skipped, cannot be read: "
+        f"{tmp_path}/text.jpg: cannot identify image file "
+        f"'{tmp_path}/text.jpg'\n"
+    )
+    (zebras,) = json.loads(result.stdout)
+    assert zebras["predictions"][0]["label"] == "zebra"
+
+
+@pytest.mark.slow
+def test_command_prints_text(run_process, trained, tmp_path):
+    name = tmp_path / os.fsdecode(b"[red] \xff.png")
+    write_image(name, 1)
+    result = run_process(f"--weights={trained}", str(tmp_path))
+    assert (result.returncode, result.stderr) == (0, b"")
+    lines = result.stdout.decode().splitlines()
+    assert lines[0] == rf"{tmp_path}/[red] \udcff.png"
+    assert len(lines) == 4

@@ -1,0 +1,773 @@
+import dataclasses
+import functools
+import http.server
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+
+import keras
+import numpy as np
+import pytest
+from absl import flags
+
+from keras_squeezenet import SqueezeNet
+from keras_squeezenet import SqueezeNet1_0
+from keras_squeezenet import SqueezeNet1_1
+from keras_squeezenet import SqueezeNetSimpleBypass
+from keras_squeezenet.cli import weights
+from keras_squeezenet.pretrained import download
+from keras_squeezenet.pretrained import readers
+from keras_squeezenet.pretrained import sources
+
+NET = "compressed_SqueezeNet.net"
+NO_TOP = "squeezenet_weights_tf_dim_ordering_tf_kernels_notop.h5"
+TORCH = "squeezenet1_1_directml_fp32.npz"
+SHAPE = (48, 48, 3)
+V1_0 = (
+    "imagenet 1.0",
+    "imagenet_dsd 1.0",
+    "imagenet_deep_compression 1.0",
+    "imagenet_torchvision 1.0",
+)
+ALL = (
+    "imagenet 1.0",
+    "imagenet 1.1",
+    "imagenet simple_bypass",
+    "imagenet_dsd 1.0",
+    "imagenet_deep_compression 1.0",
+    "imagenet_torchvision 1.0",
+    "imagenet_torchvision 1.1",
+)
+
+
+@pytest.fixture
+def run(run_command):
+    """Returns the exit status and the standard output of the command."""
+    return lambda *arguments: run_command(weights, *arguments)[:2]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty working folder."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """The folder of downloads, which is not there yet."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def files(shared_data):
+    """The folder of the public files that tests may read."""
+    return shared_data / "weights"
+
+
+@pytest.fixture
+def mirror(files, cache, monkeypatch):
+    monkeypatch.setenv(download.MIRROR, str(files))
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server(files, cache, monkeypatch):
+    """A local server that has the weights."""
+    handler = functools.partial(QuietHandler, directory=files)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setenv(download.MIRROR, url)
+        yield url
+        server.shutdown()
+
+
+@pytest.fixture
+def small_sources(tmp_path, monkeypatch):
+    """Every source, with a small file, on a mirror that has all of them."""
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    changed = []
+    for number, source in enumerate(sources.SOURCES):
+        content = b"%d" % number
+        (folder / source.file.name).write_bytes(content)
+        file = dataclasses.replace(
+            source.file, digest=source.file.digest.of(content), size=1
+        )
+        changed.append(dataclasses.replace(source, file=file))
+    monkeypatch.setattr(sources, "SOURCES", tuple(changed))
+    monkeypatch.setenv(download.MIRROR, str(folder))
+    return folder
+
+
+def images(count=2, shape=SHAPE):
+    rng = np.random.default_rng(0)
+    return rng.normal(scale=50, size=(count, *shape)).astype("float32")
+
+
+def assert_same_outputs(model, expected):
+    """Of images of a size that `expected` takes."""
+    x = images(shape=expected.input_shape[1:])
+    outputs = expected.predict_on_batch(x)
+    assert outputs.std() > 0
+    np.testing.assert_allclose(model.predict_on_batch(x), outputs, rtol=1e-4)
+
+
+def test_no_action_is_an_error(run):
+    with pytest.raises(
+        ValueError,
+        match="one of list, fetch, convert, verify is.*Received: no argument",
+    ):
+        run()
+
+
+def test_unknown_action_is_an_error(run):
+    with pytest.raises(ValueError, match="list, fetch, .*Received: lits"):
+        run("lits")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["list", "all"],
+        ["fetch"],
+        ["convert"],
+        ["convert", "a.npz"],
+        ["convert", "a.npz", "b.keras", "c.keras"],
+        ["verify"],
+    ],
+)
+def test_wrong_number_of_arguments_is_an_error(arguments, run):
+    received = " ".join(arguments[1:]) or "no argument"
+    with pytest.raises(
+        ValueError, match=f"weights {arguments[0]}`.*Received: {received}$"
+    ):
+        run(*arguments)
+
+
+def test_every_action_is_in_the_help():
+    for action in weights.ACTIONS:
+        assert re.search(rf"^{action} ", weights.__doc__, re.MULTILINE)
+
+
+def test_json_lists_the_sources(run, cache):
+    status, out = run("list", "--json")
+    assert status == 0
+    rows = json.loads(out)
+    assert tuple(f"{row['name']} {row['config']}" for row in rows) == ALL
+    for row, source in zip(rows, sources.SOURCES, strict=True):
+        assert row["title"] == source.title
+        assert row["url"] == source.file.url
+        assert row["digest"].split() == [
+            source.file.digest.algorithm,
+            source.file.digest.value,
+        ]
+        assert row["bytes"] == source.file.size
+        assert (row["top_1"], row["top_5"]) == (source.top_1, source.top_5)
+        assert row["reported_by"] == source.reported_by
+        assert row["normalization"] == source.normalization
+        assert row["license"] == source.license
+        assert row["citation"] == source.citation
+        assert row["read_by_tests"] == source.file.verified
+        assert row["cached"] is False
+    assert rows[1]["no_top_url"].endswith(NO_TOP)
+    assert [row["no_top_url"] for row in rows].count(None) == 6
+
+
+def test_table_lists_the_sources(run, cache):
+    status, out = run("list")
+    assert status == 0
+    lines = [re.split(" {2,}", line.strip()) for line in out.splitlines()]
+    assert ["imagenet", "1.0", "57.5/80.3", "?", "no", "BSD-2-Clause"] in lines
+    assert lines[1] == ["Public sources"]
+    assert lines[8][:5] == [
+        *("imagenet_deep_compression", "1.0", "57.5/80.3"),
+        *("675,763", "no"),
+    ]
+    assert tuple(" ".join(line[:2]) for line in lines[4:11]) == ALL
+    assert max(map(len, out.splitlines()[:12])) <= 80
+    assert out.endswith(f"Here: in {cache}.\n")
+
+
+def test_list_tells_what_is_here(run, mirror, cache):
+    run("fetch", "imagenet_deep_compression")
+    rows = json.loads(run("list", "--json")[1])
+    assert [row["name"] for row in rows if row["cached"]] == [
+        "imagenet_deep_compression"
+    ]
+    assert run("list")[1].count(" yes ") == 1
+    # A file with another content is as good as none.
+    (cache / NET).write_bytes(b"damaged")
+    assert " yes " not in run("list")[1]
+
+
+@pytest.mark.parametrize("origin", ["mirror", "server"])
+def test_source_is_fetched_into_the_cache(origin, run, cache, files, request):
+    request.getfixturevalue(origin)
+    for _ in range(2):
+        status, out = run("fetch", "imagenet_deep_compression")
+        assert status == 0
+        assert out.splitlines()[-1] == (
+            f"imagenet_deep_compression, 1.0: {cache / NET}"
+        )
+    assert (cache / NET).read_bytes() == (files / NET).read_bytes()
+    assert [path.name for path in cache.iterdir()] == [NET]
+
+
+def fetched(out):
+    return tuple(
+        line.partition(": ")[0].replace(",", "") for line in out.splitlines()
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments,names",
+    [
+        (["all"], ALL),
+        (["all", "--config=1.0"], V1_0),
+        (["imagenet"], ["imagenet 1.1"]),
+        (["imagenet", "--config=1.0"], ["imagenet 1.0"]),
+        (["imagenet", "--config=simple_bypass"], ["imagenet simple_bypass"]),
+        (["imagenet_dsd"], ["imagenet_dsd 1.0"]),
+        (
+            ["imagenet_torchvision", "imagenet"],
+            ["imagenet_torchvision 1.1", "imagenet 1.1"],
+        ),
+    ],
+)
+def test_sources_are_fetched_by_name(
+    arguments, names, run, cache, small_sources
+):
+    status, out = run("fetch", *arguments)
+    assert (status, fetched(out)) == (0, tuple(names))
+    assert len(list(cache.iterdir())) == len(names)
+    for line in out.splitlines():
+        assert os.path.isfile(line.partition(": ")[2])
+
+
+@pytest.mark.parametrize(
+    "arguments,text",
+    [
+        (["imagnet"], "no weights 'imagnet'. Public ones are: 1.0: 'imagenet'"),
+        (["all", "imagenet"], "no weights 'all'"),
+        (["imagenet", "imagnet"], "no weights 'imagnet'"),
+        (["imagenet_dsd", "--config=1.1"], "no weights 'imagenet_dsd' of 1.1"),
+    ],
+)
+def test_unknown_source_is_refused_before_any_download(
+    arguments, text, run, cache, small_sources
+):
+    with pytest.raises(ValueError, match=text):
+        run("fetch", *arguments)
+    assert not cache.exists()
+
+
+def test_unknown_config_is_refused(run):
+    with pytest.raises(flags.IllegalFlagValueError, match="1.0|1.1"):
+        run("fetch", "imagenet", "--config=2.0")
+
+
+def test_source_with_other_bytes_is_refused(run, cache, small_sources):
+    (small_sources / NET).write_bytes(b"other")
+    with pytest.raises(ValueError, match=f"{NET} should have the digest sha25"):
+        run("fetch", "imagenet_deep_compression")
+    assert not any(cache.iterdir())
+
+
+@pytest.mark.parametrize("name", ["out.keras", "out.weights.h5"])
+@pytest.mark.parametrize("given", [NET, "imagenet_deep_compression"])
+def test_net_is_converted(given, name, run, here, files, mirror):
+    path = files / given if given == NET else given
+    status, out = run("convert", path, name)
+    assert status == 0
+    first, last = out.splitlines()
+    assert first.endswith(
+        f"{NET}: 1.0, 1,000 classes, 1,248,424 parameters, input 'squeezenet'"
+    )
+    assert last == f"Written to {name}"
+    assert os.listdir() == [name]
+    expected = SqueezeNet1_0(weights=str(files / NET), input_shape=SHAPE)
+    model = SqueezeNet1_0(weights=name, input_shape=SHAPE)
+    for one, other in zip(
+        model.get_weights(), expected.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+    if name == "out.keras":
+        loaded = keras.models.load_model(name)
+        assert loaded.input_shape == (None, 227, 227, 3)
+        assert loaded.name == "squeezenet"
+        assert_same_outputs(loaded, SqueezeNet1_0(weights=str(files / NET)))
+
+
+def test_legacy_file_without_the_top_is_converted(run, here, files):
+    status, out = run("convert", files / NO_TOP, "out.weights.h5")
+    assert status == 0
+    assert "1.1, without the classifier, 722,496 parameters" in out
+    arguments = {"include_top": False, "input_shape": SHAPE}
+    assert_same_outputs(
+        SqueezeNet1_1(weights="out.weights.h5", **arguments),
+        SqueezeNet1_1(weights=str(files / NO_TOP), **arguments),
+    )
+    run("convert", files / NO_TOP, "out.keras")
+    loaded = keras.models.load_model("out.keras")
+    assert loaded.input_shape == (None, None, None, 3)
+
+
+def test_normalization_is_folded_in(run, here, files):
+    run("convert", files / TORCH, "out.weights.h5", "--normalization=torch")
+    run("convert", files / TORCH, "as_is.weights.h5")
+    x = np.random.default_rng(0).integers(0, 256, (2, *SHAPE))
+    x = x.astype("float32")
+    outputs = [
+        SqueezeNet1_1(weights=path, input_shape=SHAPE).predict_on_batch(
+            keras.applications.imagenet_utils.preprocess_input(
+                x.copy(), mode=mode
+            )
+        )
+        for path, mode in (
+            ("out.weights.h5", "caffe"),
+            ("as_is.weights.h5", "torch"),
+            ("as_is.weights.h5", "caffe"),
+        )
+    ]
+    np.testing.assert_allclose(outputs[0], outputs[1], atol=1e-4)
+    assert abs(outputs[0] - outputs[2]).max() > 0.1
+    with pytest.raises(flags.IllegalFlagValueError, match="squeezenet|tf"):
+        run("convert", files / TORCH, "x.keras", "--normalization=vgg")
+
+
+@pytest.fixture
+def npz(tmp_path, randomize, write_npz):
+    """A file of v1.0, or of the simple bypass, with 7 classes."""
+    model = SqueezeNet1_0(weights=None, input_shape=SHAPE, classes=7)
+    write_npz(tmp_path / "small.npz", randomize(model))
+    return tmp_path / "small.npz"
+
+
+@pytest.mark.parametrize("name", ["out.keras", "out.weights.h5"])
+def test_number_of_classes_is_kept(name, run, here, npz):
+    _, out = run("convert", npz, name)
+    assert out.startswith(f"{npz}: 1.0, 7 classes, ")
+    assert out.splitlines()[0].endswith("input 'caffe'")
+    arguments = {"classes": 7, "input_shape": SHAPE}
+    assert_same_outputs(
+        SqueezeNet1_0(weights=name, **arguments),
+        SqueezeNet1_0(weights=str(npz), **arguments),
+    )
+
+
+def test_converted_file_is_converted_back(run, here, npz):
+    run("convert", npz, "out.weights.h5")
+    run("convert", "out.weights.h5", "out.keras")
+    run("convert", "out.keras", "again.weights.h5")
+    expected = readers.read(npz)
+    for name, arrays in readers.read("again.weights.h5").items():
+        for one, other in zip(arrays, expected.pop(name), strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert not expected
+
+
+def bypasses(path):
+    names = [layer.name for layer in keras.models.load_model(path).layers]
+    return [name for name in names if name.endswith("_bypass")]
+
+
+def test_config_names_the_network(run, here, npz):
+    _, out = run("convert", npz, "out.keras", "--config=simple_bypass")
+    assert out.startswith(f"{npz}: simple_bypass, 7 classes, ")
+    assert len(bypasses("out.keras")) == 4
+    run("convert", npz, "other.keras")
+    assert bypasses("other.keras") == []
+
+
+def test_config_that_does_not_fit_is_refused(run, here, npz):
+    with pytest.raises(ValueError, match="'conv1' expects weights of shapes"):
+        run("convert", npz, "out.keras", "--config=1.1")
+    assert os.listdir() == []
+
+
+def test_public_file_of_the_simple_bypass_is_known(run, here, npz, monkeypatch):
+    source = sources.named("imagenet", "simple_bypass")
+    digest = source.file.digest.of(npz.read_bytes())
+    file = dataclasses.replace(source.file, digest=digest)
+    source = dataclasses.replace(source, file=file)
+    monkeypatch.setattr(sources, "SOURCES", (source,))
+    _, out = run("convert", npz, "out.keras")
+    assert out.startswith(f"{npz}: simple_bypass, 7 classes, ")
+    assert "input 'squeezenet'" in out
+    assert len(bypasses("out.keras")) == 4
+
+
+def test_other_padding_of_a_source_is_kept_and_told(
+    run, here, npz, monkeypatch
+):
+    source = sources.named("imagenet_torchvision", "1.0")
+    digest = source.file.digest.of(npz.read_bytes())
+    file = dataclasses.replace(source.file, digest=digest)
+    source = dataclasses.replace(source, file=file)
+    monkeypatch.setattr(sources, "SOURCES", (source,))
+    _, out = run("convert", npz, "out.keras")
+    assert "input 'torch'" in out
+    assert "with conv10_padding=0: a .keras file keeps that" in out
+    names = [
+        layer.name for layer in keras.models.load_model("out.keras").layers
+    ]
+    assert "conv10_pad" not in names
+
+
+def varint(number):
+    encoded = b""
+    while number > 127:
+        encoded += bytes([number & 127 | 128])
+        number >>= 7
+    return encoded + bytes([number])
+
+
+def message(field, content):
+    """A field of a protocol buffer that is bytes or a message."""
+    return varint(field << 3 | 2) + varint(len(content)) + content
+
+
+def blob(array):
+    """Caffe's `BlobProto`: the sides of a shape, and packed floats."""
+    sides = b"".join(b"\x08" + varint(side) for side in array.shape)
+    data = array.astype("<f4").tobytes()
+    return message(7, message(7, sides) + message(5, data))
+
+
+def test_caffe_model_is_converted(run, here, npz):
+    content = b"".join(
+        message(
+            100,
+            message(1, name.replace("_", "/").encode())
+            + blob(kernel.transpose(3, 2, 0, 1))
+            + blob(bias),
+        )
+        for name, (kernel, bias) in readers.read(npz).items()
+    )
+    (here / "a.caffemodel").write_bytes(content)
+    _, out = run("convert", "a.caffemodel", "out.weights.h5")
+    assert out.splitlines()[0].endswith(
+        "7 classes, 739,015 parameters, input 'squeezenet'"
+    )
+    arguments = {"classes": 7, "input_shape": SHAPE}
+    model = SqueezeNet1_0(weights="out.weights.h5", **arguments)
+    assert_same_outputs(
+        model, SqueezeNet1_0(weights="a.caffemodel", **arguments)
+    )
+    # Its own mean is 104 where that of `preprocess_input` is 103.939.
+    as_it_is = SqueezeNet1_0(weights=str(npz), **arguments)
+    x = images()
+    shifted = x - np.array([104 - 103.939, 117 - 116.779, 123 - 123.68])
+    np.testing.assert_allclose(
+        model.predict_on_batch(x),
+        as_it_is.predict_on_batch(shifted.astype("float32")),
+        rtol=1e-3,
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["out", "out.h5", "out.npz", "out.tflite", "weights.h5", "keras"]
+)
+def test_target_of_another_suffix_is_refused(name, run, here, npz):
+    with pytest.raises(
+        ValueError, match=f"end with .weights.h5 or .keras. Received: {name}$"
+    ):
+        run("convert", npz, name)
+    assert os.listdir() == []
+
+
+@pytest.mark.parametrize("name", ["out.keras", "out.weights.h5"])
+def test_existing_target_is_replaced_with_overwrite_only(name, run, here, npz):
+    (here / name).write_text("earlier")
+    with pytest.raises(FileExistsError, match=f"{name} exists.*--overwrite"):
+        run("convert", npz, name)
+    assert (here / name).read_text() == "earlier"
+    assert run("convert", npz, name, "--overwrite")[0] == 0
+    assert len(readers.read(name)) == 26
+    assert os.listdir() == [name]
+
+
+def test_folder_of_the_target_should_exist(run, here, npz):
+    with pytest.raises(FileNotFoundError, match="no folder new to write new/o"):
+        run("convert", npz, "new/out.keras")
+    assert os.listdir() == []
+
+
+@pytest.mark.parametrize("overwrite", ["--overwrite", "--nooverwrite"])
+@pytest.mark.parametrize(
+    "name,content,text",
+    [
+        ("a.npz", b"no weights", "a.npz cannot be read as a NumPy archive"),
+        ("a.net", b"\0" * 1000, "a.net cannot be read as Deep Compression"),
+        ("a.caffemodel", b"\xff", "a.caffemodel cannot be read as a Caffe"),
+        ("a.pth", b"", "a.pth cannot be read as a PyTorch state dict"),
+        ("a.h5", b"\x89HDF", "a.h5 cannot be read as legacy Keras weights"),
+        ("a.keras", b"PK", "a.keras cannot be read as a Keras model"),
+        ("a.onnx", b"", "The weights file should be one of .*a.onnx"),
+        ("a.npz", None, "No such file"),
+    ],
+)
+def test_source_that_cannot_be_read_leaves_the_target(
+    name, content, text, overwrite, run, here
+):
+    if content is not None:
+        (here / name).write_bytes(content)
+    before = set(os.listdir())
+    if overwrite == "--overwrite":
+        (here / "out.keras").write_text("earlier")
+        before.add("out.keras")
+    with pytest.raises((ValueError, OSError), match=text):
+        run("convert", name, "out.keras", overwrite)
+    assert set(os.listdir()) == before
+    if overwrite == "--overwrite":
+        assert (here / "out.keras").read_text() == "earlier"
+
+
+def test_weights_of_another_network_are_refused(run, here):
+    layer = keras.layers.Conv2D(4, 3, name="conv1")
+    model = keras.Sequential([keras.Input((8, 8, 3)), layer])
+    model.save(here / "other.keras")
+    with pytest.raises(ValueError, match="should be of one of the networks 1."):
+        run("convert", "other.keras", "out.keras")
+    assert os.listdir() == ["other.keras"]
+
+
+def test_nan_is_refused(run, here, npz):
+    write_nan(npz)
+    with pytest.raises(ValueError, match="'conv10' expects finite weights"):
+        run("convert", npz, "out.keras")
+    assert os.listdir() == []
+
+
+@pytest.mark.parametrize("change", ["value", "layer"])
+def test_file_that_does_not_hold_the_weights_is_not_kept(
+    change, run, here, npz, monkeypatch
+):
+    read = readers.read
+
+    def damaged(path):
+        arrays = read(path)
+        if "out" in str(path):
+            if change == "layer":
+                del arrays["fire5_expand3x3"]
+            else:
+                arrays["fire5_expand3x3"][1][3] += 1
+        return arrays
+
+    monkeypatch.setattr(readers, "read", damaged)
+    with pytest.raises(
+        RuntimeError, match="out.weights.h5 should hold.*'fire5_expand3x3'"
+    ):
+        run("convert", npz, "out.weights.h5")
+    assert os.listdir() == []
+
+
+def test_full_disk_leaves_nothing(run, here, npz, monkeypatch):
+    def save(model, path):
+        with open(path, "wb") as file:
+            file.write(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(keras.Model, "save", save)
+    with pytest.raises(OSError, match="no space left"):
+        run("convert", npz, "out.keras")
+    assert os.listdir() == []
+
+
+def write_nan(path):
+    with np.load(path) as file:
+        arrays = dict(file)
+    arrays["conv10/bias"][3] = np.nan
+    np.savez(path, **arrays)
+
+
+def verified(out):
+    """`{path: {check: result}}` of what the command printed."""
+    results, checks = {}, {}
+    for line in out.splitlines():
+        if line.startswith("  "):
+            check, result = re.split(" +", line.strip(), maxsplit=1)
+            checks[check] = result
+        else:
+            checks = {}
+            results[line] = checks
+    return results
+
+
+def test_public_file_is_verified(run, files):
+    status, out = run("verify", files / NET)
+    assert status == 0
+    assert verified(out) == {
+        str(files / NET): {
+            "size": "675,763 bytes",
+            "digest": "that of 'imagenet_deep_compression', 1.0",
+            "architecture": "1.0, 1,000 classes, 1,248,424 parameters",
+            "kernels": "finite, 415,921 of 1,244,448 weights are not zero",
+        }
+    }
+
+
+def test_public_file_without_the_top_is_verified(run, files):
+    status, out = run("verify", files / NO_TOP)
+    (checks,) = verified(out).values()
+    assert status == 0
+    assert checks["digest"] == "that of 'imagenet', 1.1"
+    assert checks["architecture"] == (
+        "1.1, without the classifier, 722,496 parameters"
+    )
+
+
+def test_source_is_verified_by_its_name(run, mirror, cache):
+    status, out = run("verify", "imagenet_deep_compression")
+    assert status == 0
+    checks = verified(out)["imagenet_deep_compression"]
+    assert checks["digest"] == "that of 'imagenet_deep_compression', 1.0"
+    assert (cache / NET).is_file()
+
+
+def test_other_file_is_verified_without_a_digest(run, npz):
+    status, out = run("verify", npz)
+    (checks,) = verified(out).values()
+    assert status == 0
+    assert checks["digest"] == "of no public source"
+    assert checks["architecture"].startswith("1.0, 7 classes, ")
+    assert checks["kernels"].startswith("finite, ")
+
+
+@pytest.mark.parametrize(
+    "variant,parameters",
+    [("1.1", "1,235,496"), ("complex_bypass", "1,589,672")],
+)
+def test_network_is_told_by_its_weights(variant, parameters, run, here):
+    model = SqueezeNet(weights=None, config=variant, input_shape=SHAPE)
+    model.save_weights("a.weights.h5")
+    _, out = run("verify", "a.weights.h5")
+    (checks,) = verified(out).values()
+    assert checks["architecture"] == (
+        f"{variant}, 1,000 classes, {parameters} parameters"
+    )
+
+
+def test_file_of_a_published_name_with_other_bytes_fails(run, here, files):
+    content = bytearray((files / NET).read_bytes())
+    content[-1] ^= 1
+    (here / NET).write_bytes(content)
+    status, out = run("verify", NET)
+    assert status == 1
+    (checks,) = verified(out).values()
+    assert list(checks) == ["size", "FAILED"]
+    assert re.fullmatch(
+        "a file of this name should have the digest sha256 e4ab6960[0-9a-f]+. "
+        "Received: sha256 [0-9a-f]{64}",
+        checks["FAILED"],
+    )
+
+
+def test_nan_fails(run, npz):
+    write_nan(npz)
+    status, out = run("verify", npz)
+    assert status == 1
+    (checks,) = verified(out).values()
+    assert checks["FAILED"] == "the weights should be finite. Some are not."
+
+
+@pytest.mark.parametrize(
+    "name,content,text",
+    [
+        ("a.npz", b"no weights", "a.npz cannot be read as a NumPy archive"),
+        ("a.txt", b"no weights", "The weights file should be one of"),
+        ("a.npz", None, "No such file"),
+    ],
+)
+def test_what_cannot_be_read_fails(name, content, text, run, here):
+    if content is not None:
+        (here / name).write_bytes(content)
+    status, out = run("verify", name)
+    assert status == 1
+    assert text in verified(out)[name]["FAILED"]
+
+
+def test_foreign_network_fails(run, here):
+    np.savez("a.npz", **{"conv1/kernel": np.ones((3, 3)), "conv1/bias": [1.0]})
+    status, out = run("verify", "a.npz")
+    assert status == 1
+    assert "one of the networks" in verified(out)["a.npz"]["FAILED"]
+
+
+def test_every_file_is_verified_whatever_the_others_are(
+    run, here, files, npz, mirror
+):
+    arguments = [
+        "missing.npz",
+        str(npz),
+        "imagenet",
+        str(files / NET),
+    ]
+    status, out = run("verify", *arguments)
+    assert status == 1
+    results = verified(out)
+    assert list(results) == arguments
+    failed = [path for path in arguments if "FAILED" in results[path]]
+    assert failed == ["missing.npz", "imagenet"]
+    assert "squeezenet_v1.1.caffemodel" in results["imagenet"]["FAILED"]
+
+
+def test_paths_are_printed_as_they_are(run, here, npz):
+    name = os.fsdecode(b"[red] \xff.npz")
+    os.rename(npz, name)
+    status, out = run("verify", name)
+    assert (status, out.splitlines()[0]) == (0, r"[red] \udcff.npz")
+    _, out = run("convert", name, "[b] out.keras")
+    assert out.startswith(r"[red] \udcff.npz: 1.0, 7 classes")
+    assert out.endswith("Written to [b] out.keras\n")
+    status, out = run("verify", os.fsdecode(b"\xff.npz"))
+    assert status == 1
+
+
+def test_long_lines_are_not_broken(run, here, npz):
+    folder = here / ("x" * 100)
+    folder.mkdir()
+    path = folder / "a.npz"
+    os.rename(npz, path)
+    _, out = run("convert", path, folder / "out.keras")
+    assert len(out.splitlines()) == 2
+    assert out.endswith(f"Written to {folder / 'out.keras'}\n")
+
+
+def test_converted_bypass_keeps_its_outputs(run, here, npz):
+    run("convert", npz, "out.weights.h5", "--config=simple_bypass")
+    arguments = {"classes": 7, "input_shape": SHAPE}
+    bypassed = SqueezeNetSimpleBypass(weights=str(npz), **arguments)
+    assert_same_outputs(
+        SqueezeNetSimpleBypass(weights="out.weights.h5", **arguments), bypassed
+    )
+
+
+@pytest.mark.slow
+def test_errors_of_the_command_are_one_line(here, files, tmp_path):
+    environ = {k: v for k, v in os.environ.items() if k[:3] != "TF_"}
+    environ["PYTHONPATH"] = os.pathsep.join(sys.path)
+    command = [sys.executable, "-m", "keras_squeezenet", "weights"]
+    result = subprocess.run(
+        [*command, "convert", files / NET, "out.h5"],
+        capture_output=True,
+        text=True,
+        env=environ,
+    )
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == (
+        "keras-squeezenet weights: the converted file should end with "
+        ".weights.h5 or .keras. Received: out.h5\n"
+    )

@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_squeezenet import SqueezeNet
+from keras_squeezenet import architecture
+from keras_squeezenet import inspection
+from keras_squeezenet.export import saved_model
+from keras_squeezenet.pretrained import download
+
+CONFIG = architecture.VARIANTS["complex_bypass"].for_small_images()
+SIDE = 32
+
+
+@pytest.fixture(scope="module")
+def model(randomize):
+    return randomize(
+        SqueezeNet(
+            weights=None, config=CONFIG, input_shape=(SIDE, SIDE, 3), classes=4
+        )
+    )
+
+
+def save(model, folder, name):
+    path = folder / name
+    if name == "saved_model":
+        saved_model.save(model, path)
+    elif name == "exported":
+        model.export(path, verbose=False)
+    elif name.endswith(".weights.h5"):
+        model.save_weights(path)
+    elif name.endswith(".tflite"):
+        converter = tf.lite.TFLiteConverter.from_keras_model(model)
+        path.write_bytes(converter.convert())
+    else:
+        model.save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a.keras", "a.weights.h5", "a.tflite", "saved_model", "exported"],
+)
+def test_every_form_of_a_model_has_its_kernels(name, model, tmp_path):
+    found = inspection.load_kernels(save(model, tmp_path, name))
+    expected = {
+        layer.name: np.asarray(layer.get_weights()[0])
+        for layer in model.layers
+        if layer.weights
+    }
+    assert sorted(found) == sorted(expected)
+    assert len(found) == 30
+    for layer, kernel in expected.items():
+        np.testing.assert_array_equal(found[layer], kernel, err_msg=layer)
+
+
+def test_name_of_a_public_source_is_a_path(shared_data, monkeypatch):
+    monkeypatch.setenv(download.MIRROR, str(shared_data / "weights"))
+    found = inspection.load_kernels("imagenet_deep_compression")
+    assert sum(map(np.count_nonzero, found.values())) == 415_921
+
+
+@pytest.mark.parametrize("name", ["damaged.tflite", "damaged.keras"])
+def test_damaged_file_is_refused(name, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(b"no network")
+    with pytest.raises(ValueError, match=f"{path} cannot be read as"):
+        inspection.load_kernels(path)
+
+
+def test_damaged_saved_model_is_refused(tmp_path):
+    (tmp_path / "saved_model.pb").write_bytes(b"no network")
+    with pytest.raises(ValueError, match=f"{tmp_path} cannot be read as"):
+        inspection.load_kernels(tmp_path)
+
+
+def test_missing_file_is_an_error(tmp_path):
+    with pytest.raises(OSError, match="nothing"):
+        inspection.load_kernels(tmp_path / "nothing.keras")
+
+
+def test_network_without_kernels_is_refused(tmp_path):
+    path = tmp_path / "empty.tflite"
+    empty = tf.function(tf.nn.relu, input_signature=[tf.TensorSpec([1, 4])])
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [empty.get_concrete_function()]
+    )
+    path.write_bytes(converter.convert())
+    with pytest.raises(ValueError, match="should have layers with kernels"):
+        inspection.load_kernels(path)

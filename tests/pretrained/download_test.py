@@ -1,0 +1,661 @@
+"""Downloads from a server on this machine, with every way to fail."""
+
+import concurrent.futures
+import contextlib
+import errno
+import gzip
+import hashlib
+import http.server
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import keras
+import pytest
+import requests
+
+from keras_squeezenet.pretrained import download
+from keras_squeezenet.pretrained import sources
+from keras_squeezenet.pretrained.readers import archive
+
+NAME = "squeezenet.weights.h5"
+CONTENT = bytes(range(256)) * 1000
+HALF = len(CONTENT) // 2
+# What `printf 'old' | sha256sum` and `printf 'old' | git hash-object --stdin`
+# print.
+OLD_SHA256 = "cba06b5736faf67e54b07b561eae94395e774c517a7d910a54369e1263ccfbd4"
+OLD_GIT = "489ce0f857e7634a0eb9f328265a3e91fad49f61"
+# A process that fetches `CONTENT`.
+PROGRAM = f"""
+import sys
+from keras_squeezenet.pretrained import download
+from keras_squeezenet.pretrained import sources
+url, digest = sys.argv[1:]
+file = sources.File(url + "/{NAME}", sources.Digest("sha256", digest))
+print(download.fetch(file))
+"""
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self.close_connection = True
+        self.server.requests.append(self.path)
+        self.server.headers.append(self.headers)
+        answers = self.server.answers
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        # The client may have given up.
+        with contextlib.suppress(ConnectionError):
+            answer(self)
+
+    def head(self, status=200, **headers):
+        self.send_response(status)
+        self.send_header("Connection", "close")
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Answers each request as the next of `answers` does, the last for ever."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers = [whole]
+        self.requests = []
+        self.headers = []
+        self.halfway = threading.Event()
+        self.go_on = threading.Event()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+def send(content):
+    def answer(handler):
+        handler.head(Content_Length=len(content))
+        handler.wfile.write(content)
+
+    return answer
+
+
+whole = send(CONTENT)
+
+
+def cut(handler):
+    handler.head(Content_Length=len(CONTENT))
+    handler.wfile.write(CONTENT[:HALF])
+
+
+def hang_up(handler):
+    """Closes the connection without an answer."""
+
+
+def wait_before_the_first_byte(handler):
+    handler.server.go_on.wait()
+    whole(handler)
+
+
+def wait_halfway(handler):
+    cut(handler)
+    handler.server.halfway.set()
+    handler.server.go_on.wait()
+    handler.wfile.write(CONTENT[HALF:])
+
+
+def without_a_length(handler):
+    handler.head()
+    handler.wfile.write(CONTENT)
+
+
+def cut_without_a_length(handler):
+    handler.head()
+    handler.wfile.write(CONTENT[:HALF])
+
+
+def write_chunk(handler, content):
+    handler.wfile.write(b"%x\r\n%s\r\n" % (len(content), content))
+
+
+def chunked(handler):
+    handler.head(Transfer_Encoding="chunked")
+    for start in range(0, len(CONTENT), 1000):
+        write_chunk(handler, CONTENT[start : start + 1000])
+    write_chunk(handler, b"")
+
+
+def cut_chunked(handler):
+    handler.head(Transfer_Encoding="chunked")
+    write_chunk(handler, CONTENT[:HALF])
+
+
+def endless(handler):
+    handler.head(Transfer_Encoding="chunked")
+    while True:
+        write_chunk(handler, CONTENT)
+
+
+def compressed(handler):
+    content = gzip.compress(CONTENT)
+    handler.head(Content_Length=len(content), Content_Encoding="gzip")
+    handler.wfile.write(content)
+
+
+def wrongly_compressed(handler):
+    handler.head(Content_Length=len(CONTENT), Content_Encoding="gzip")
+    handler.wfile.write(CONTENT)
+
+
+def status(code):
+    return lambda handler: handler.head(code, Content_Length=0)
+
+
+def redirect(code, location):
+    def answer(handler):
+        handler.head(code, Location=location, Content_Length=0)
+
+    return answer
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """The folder of an empty cache, and no mirror."""
+    home = tmp_path / "keras"
+    home.mkdir()
+    monkeypatch.setenv("KERAS_HOME", str(home))
+    monkeypatch.delenv("KERAS_SQUEEZENET_MIRROR", raising=False)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "*")
+    return home / "models"
+
+
+@pytest.fixture
+def server():
+    with Server() as server:
+        # Polled for the shutdown.
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+        yield server
+        server.go_on.set()
+        server.shutdown()
+
+
+def file_of(server, content=CONTENT, algorithm="sha256", digits=64):
+    digest = sources.Digest(algorithm, "0" * digits).of(content)
+    return sources.File(f"{server.url}/{NAME}", digest)
+
+
+def address_that_refuses():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def file_at_nobody():
+    digest = sources.Digest("sha256", "0" * 64).of(CONTENT)
+    return sources.File(f"{address_that_refuses()}/{NAME}", digest)
+
+
+def names(folder):
+    """Everything in a folder, hidden files too."""
+    return sorted(os.listdir(folder)) if folder.exists() else []
+
+
+def put(folder, content, name=NAME):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(content)
+
+
+# What is in the cache.
+
+
+def test_file_lands_in_the_models_of_keras(server, cache):
+    path = download.fetch(file_of(server))
+    assert path == str(cache / NAME)
+    assert pathlib.Path(path).read_bytes() == CONTENT
+    assert names(cache) == [NAME]
+
+
+def test_second_fetch_asks_nobody(server, cache):
+    file = file_of(server)
+    assert not download.is_cached(file)
+    first = download.fetch(file)
+    assert download.is_cached(file)
+    assert download.fetch(file) == first
+    assert server.requests == [f"/{NAME}"]
+
+
+def test_default_cache_is_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.delenv("KERAS_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / ".keras").mkdir()
+    assert download.cache_folder() == tmp_path / ".keras" / "models"
+
+
+def test_cache_that_cannot_be_written_is_where_keras_has_its_own(monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    shared = "/tmp" if os.path.isdir("/tmp") else tempfile.gettempdir()
+    expected = pathlib.Path(shared, ".keras", "models")
+    assert download.cache_folder() == expected
+
+
+@pytest.mark.parametrize("algorithm, digits", [("sha256", 64), ("git", 40)])
+def test_cached_file_with_another_digest_is_replaced(
+    algorithm, digits, server, cache
+):
+    put(cache, CONTENT[:-1] + b"\0")
+    file = file_of(server, algorithm=algorithm, digits=digits)
+    assert not download.is_cached(file)
+    download.fetch(file)
+    assert (cache / NAME).read_bytes() == CONTENT
+    assert names(cache) == [NAME]
+
+
+def test_cached_file_with_another_digest_is_neither_used_nor_removed(cache):
+    put(cache, b"old")
+    with pytest.raises(download.DownloadError):
+        download.fetch(file_at_nobody())
+    assert names(cache) == [NAME]
+    assert (cache / NAME).read_bytes() == b"old"
+
+
+@pytest.mark.parametrize(
+    "algorithm, received",
+    [("sha256", OLD_SHA256), ("git", OLD_GIT), ("sha256", OLD_SHA256[:8])],
+)
+@pytest.mark.parametrize("before", [None, b"older"])
+def test_wrong_content_changes_nothing(
+    algorithm, received, before, server, cache
+):
+    put(cache, b"other", name="other.h5")
+    if before:
+        put(cache, before)
+    found = names(cache)
+    server.answers = [send(b"old")]
+    file = file_of(server, algorithm=algorithm, digits=len(received))
+    message = (
+        f"{server.url}/{NAME} should have the digest {algorithm} "
+        f"{file.digest.value}. Received: {algorithm} {received}."
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        download.fetch(file)
+    assert names(cache) == found
+    assert (cache / "other.h5").read_bytes() == b"other"
+    if before:
+        assert (cache / NAME).read_bytes() == before
+    assert len(server.requests) == 1
+
+
+def test_first_digits_of_a_digest_are_enough(server, cache):
+    file = file_of(server, digits=8)
+    assert file.digest.value == hashlib.sha256(CONTENT).hexdigest()[:8]
+    download.fetch(file)
+    assert download.is_cached(file)
+    put(cache, CONTENT + b"\0")
+    assert not download.is_cached(file)
+
+
+# What is shown.
+
+
+@pytest.mark.parametrize("answer", [whole, chunked])
+def test_progress_is_shown(answer, server, capsys):
+    server.answers = [answer]
+    download.fetch(file_of(server))
+    shown = capsys.readouterr().out
+    url = f"{server.url}/{NAME}"
+    assert shown.startswith(f"Downloading data from {url}\n")
+    total = {whole: "256000", chunked: "Unknown"}[answer]
+    assert f"256000/{total}" in shown
+    assert shown.endswith("\n")
+    download.fetch(file_of(server))
+    assert capsys.readouterr().out == ""
+
+
+def test_nothing_is_shown_without_interactive_logging(server, capfd):
+    keras.config.disable_interactive_logging()
+    try:
+        download.fetch(file_of(server))
+    finally:
+        keras.config.enable_interactive_logging()
+    assert capfd.readouterr() == ("", "")
+
+
+# Servers and connections.
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [without_a_length, chunked, compressed],
+    ids=lambda it: it.__name__,
+)
+def test_any_transfer_gives_the_same_file(answer, server, cache):
+    server.answers = [answer]
+    download.fetch(file_of(server))
+    assert (cache / NAME).read_bytes() == CONTENT
+    assert server.headers[0]["Accept-Encoding"] == "identity"
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [cut, cut_chunked, hang_up, wrongly_compressed, status(500), status(503)],
+)
+def test_failure_that_may_pass_is_tried_again(failure, server, cache):
+    server.answers = [failure, failure, whole]
+    download.fetch(file_of(server))
+    assert (cache / NAME).read_bytes() == CONTENT
+    assert names(cache) == [NAME]
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize(
+    "failure, tried, reason",
+    [
+        (cut, 3, "128000 bytes read, 128000 more expected"),
+        (cut_chunked, 3, "ended prematurely"),
+        (hang_up, 3, "without response"),
+        (wrongly_compressed, 3, "failed to decode"),
+        (status(500), 3, "500"),
+        (status(503), 3, "503"),
+        (status(403), 1, "403"),
+        (status(404), 1, "404"),
+        (status(429), 1, "429"),
+    ],
+)
+def test_failure_that_stays_is_told(failure, tried, reason, server, cache):
+    server.answers = [failure]
+    with pytest.raises(download.DownloadError) as raised:
+        download.fetch(file_of(server))
+    message = str(raised.value)
+    assert message.startswith(f"{server.url}/{NAME} cannot be downloaded: ")
+    assert reason in message
+    assert str(cache) in message
+    assert "environment variable KERAS_SQUEEZENET_MIRROR" in message
+    assert isinstance(raised.value, OSError)
+    assert isinstance(raised.value.__cause__, requests.RequestException)
+    assert names(cache) == []
+    assert len(server.requests) == tried
+
+
+def test_cut_that_nobody_notices_is_found_by_the_digest(server, cache):
+    server.answers = [cut_without_a_length]
+    with pytest.raises(ValueError, match="should have the digest"):
+        download.fetch(file_of(server))
+    assert names(cache) == []
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("absolute", [False, True])
+def test_redirects_are_followed(code, absolute, server, cache):
+    location = f"{server.url if absolute else ''}/moved/file"
+    server.answers = [redirect(code, location), whole]
+    assert download.fetch(file_of(server)) == str(cache / NAME)
+    assert (cache / NAME).read_bytes() == CONTENT
+    assert server.requests == [f"/{NAME}", "/moved/file"]
+
+
+def test_endless_redirects_are_an_error(server, cache):
+    server.answers = [redirect(302, f"/{NAME}")]
+    with pytest.raises(download.DownloadError, match="Exceeded 30 redirects"):
+        download.fetch(file_of(server))
+    assert names(cache) == []
+    assert len(server.requests) == 31
+
+
+def test_redirect_to_a_file_of_this_machine_is_not_followed(
+    server, cache, tmp_path
+):
+    put(tmp_path, CONTENT)
+    server.answers = [redirect(302, (tmp_path / NAME).as_uri())]
+    with pytest.raises(download.DownloadError, match="No connection adapters"):
+        download.fetch(file_of(server))
+    assert names(cache) == []
+
+
+@pytest.mark.parametrize("answer", [wait_before_the_first_byte, wait_halfway])
+def test_waiting_has_an_end(answer, server, cache, monkeypatch):
+    monkeypatch.setattr(download, "TIMEOUT", (0.1, 0.1))
+    server.answers = [answer]
+    start = time.monotonic()
+    with pytest.raises(download.DownloadError, match="timed out"):
+        download.fetch(file_of(server))
+    assert 0.3 <= time.monotonic() - start < 3
+    assert names(cache) == []
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("answer", [endless, whole])
+def test_answer_of_too_many_bytes_is_stopped(
+    answer, server, cache, monkeypatch
+):
+    monkeypatch.setattr(archive, "MAX_BYTES", 100_000)
+    server.answers = [answer]
+    message = (
+        f"What {server.url}/{NAME} sends should have at most 100,000 bytes. "
+        "Received: "
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        download.fetch(file_of(server))
+    assert names(cache) == []
+    assert len(server.requests) == 1
+
+
+# No server.
+
+
+def test_refused_connection_is_told_at_once(cache):
+    file = file_at_nobody()
+    start = time.monotonic()
+    with pytest.raises(download.DownloadError) as raised:
+        download.fetch(file)
+    assert time.monotonic() - start < 2
+    message = str(raised.value)
+    assert message.startswith(f"{file.url} cannot be downloaded: ")
+    assert "Without the internet, put the file into" in message
+    assert "KERAS_SQUEEZENET_MIRROR" in message
+    assert names(cache) == []
+
+
+def test_host_that_nobody_knows_is_told_at_once(cache, monkeypatch):
+    def unknown(*_, **__):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    digest = sources.Digest("git", "0" * 40)
+    file = sources.File(f"https://weights.invalid/{NAME}", digest)
+    with pytest.raises(download.DownloadError) as raised:
+        download.fetch(file)
+    message = str(raised.value)
+    assert f"https://weights.invalid/{NAME} cannot be downloaded" in message
+    # For people: nothing of the libraries between.
+    assert "HTTPSConnection" not in message
+    assert message.count(NAME) == 1
+    assert "Name or service not known" in message
+    assert "KERAS_SQUEEZENET_MIRROR" in message
+    assert names(cache) == []
+
+
+def test_host_that_does_not_answer_is_asked_once(monkeypatch):
+    connections = []
+
+    def connect(address, timeout, *_, **__):
+        connections.append((address, timeout))
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr("urllib3.util.connection.create_connection", connect)
+    file = sources.File(f"http://127.0.0.1:1/{NAME}", file_at_nobody().digest)
+    with pytest.raises(download.DownloadError, match="timed out"):
+        download.fetch(file)
+    assert connections == [(("127.0.0.1", 1), 10)]
+
+
+def test_full_disk_is_told_as_it_is(server, cache, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as raised:
+        download.fetch(file_of(server))
+    assert not isinstance(raised.value, download.DownloadError)
+    assert names(cache) == []
+    assert len(server.requests) == 1
+
+
+# Interrupted, killed, and at once.
+
+
+def test_interrupt_leaves_nothing(server, cache):
+    def interrupt(handler):
+        cut(handler)
+        os.kill(os.getpid(), signal.SIGINT)
+        handler.server.go_on.wait()
+
+    put(cache, b"other", name="other.h5")
+    server.answers = [interrupt, whole]
+    with pytest.raises(KeyboardInterrupt):
+        download.fetch(file_of(server))
+    assert names(cache) == ["other.h5"]
+    download.fetch(file_of(server))
+    assert names(cache) == ["other.h5", NAME]
+
+
+def test_several_may_fetch_a_file_at_once(server, cache):
+    halfway = threading.Barrier(4)
+
+    def wait_for_the_others(handler):
+        cut(handler)
+        halfway.wait(10)
+        handler.wfile.write(CONTENT[HALF:])
+
+    server.answers = [wait_for_the_others]
+    file = file_of(server)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(download.fetch, [file] * 4))
+    assert found == [str(cache / NAME)] * 4
+    assert (cache / NAME).read_bytes() == CONTENT
+    assert names(cache) == [NAME]
+
+
+def test_processes_do_not_disturb_each_other(server, cache):
+    """One is killed halfway, while another one fetches the same file."""
+    server.answers = [wait_halfway, whole]
+    file = file_of(server)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, server.url, file.digest.value],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert server.halfway.wait(60)
+        # What it has is under no name that is ever read.
+        assert NAME not in names(cache)
+        assert not download.is_cached(file)
+        download.fetch(file)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert (cache / NAME).read_bytes() == CONTENT
+    assert len(server.requests) == 2
+
+
+# Mirrors.
+
+
+@pytest.fixture
+def mirror(tmp_path, monkeypatch):
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    monkeypatch.setenv("KERAS_SQUEEZENET_MIRROR", str(folder))
+    return folder
+
+
+def test_mirror_may_be_a_folder(mirror, cache, capsys):
+    put(mirror, CONTENT)
+    put(mirror, b"other", name="other.h5")
+    assert download.fetch(file_at_nobody()) == str(cache / NAME)
+    assert (cache / NAME).read_bytes() == CONTENT
+    assert names(cache) == [NAME]
+    assert names(mirror) == ["other.h5", NAME]
+    assert capsys.readouterr().out == ""
+
+
+def test_mirror_may_be_in_the_home_folder(mirror, cache, monkeypatch):
+    put(mirror, CONTENT)
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(mirror.parent))
+    monkeypatch.setenv("KERAS_SQUEEZENET_MIRROR", "~/mirror")
+    download.fetch(file_at_nobody())
+    assert names(cache) == [NAME]
+
+
+def test_mirror_without_the_file_is_told(mirror, cache):
+    put(mirror, CONTENT, name="other.h5")
+    message = (
+        f"KERAS_SQUEEZENET_MIRROR={mirror} should be a folder with a file "
+        f"{NAME}, or the address of one. There is no such file."
+    )
+    with pytest.raises(download.DownloadError, match=re.escape(message)):
+        download.fetch(file_at_nobody())
+    assert names(cache) == []
+
+
+@pytest.mark.parametrize("before", [None, b"older"])
+def test_wrong_content_of_a_mirror_changes_nothing(before, mirror, cache):
+    put(mirror, b"old")
+    if before:
+        put(cache, before)
+    with pytest.raises(ValueError, match=f"mirror.{NAME} .*{OLD_SHA256}"):
+        download.fetch(file_at_nobody())
+    assert names(cache) == ([NAME] if before else [])
+    if before:
+        assert (cache / NAME).read_bytes() == before
+    assert (mirror / NAME).read_bytes() == b"old"
+
+
+def test_mirrored_file_of_too_many_bytes_is_refused(mirror, cache, monkeypatch):
+    monkeypatch.setattr(archive, "MAX_BYTES", 100_000)
+    put(mirror, CONTENT)
+    with pytest.raises(ValueError, match="at most 100,000 bytes"):
+        download.fetch(file_at_nobody())
+    assert names(cache) == []
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_mirror_may_be_an_address(slash, server, cache, monkeypatch):
+    monkeypatch.setenv(
+        "KERAS_SQUEEZENET_MIRROR", f"{server.url}/squeezenet{slash}"
+    )
+    download.fetch(file_at_nobody())
+    assert (cache / NAME).read_bytes() == CONTENT
+    assert server.requests == [f"/squeezenet/{NAME}"]
+
+
+def test_error_of_a_mirror_names_its_address(server, monkeypatch):
+    monkeypatch.setenv("KERAS_SQUEEZENET_MIRROR", f"{server.url}/squeezenet")
+    server.answers = [status(404)]
+    file = file_at_nobody()
+    with pytest.raises(download.DownloadError) as raised:
+        download.fetch(file)
+    message = str(raised.value)
+    assert f"{server.url}/squeezenet/{NAME} cannot be downloaded" in message
+    assert file.url not in message
+
+
+def test_cached_file_needs_no_mirror(mirror, cache):
+    put(cache, CONTENT)
+    assert download.fetch(file_at_nobody()) == str(cache / NAME)

@@ -1,0 +1,565 @@
+import dataclasses
+import pathlib
+import re
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+from keras_squeezenet import SqueezeNet
+from keras_squeezenet import SqueezeNet1_0
+from keras_squeezenet import SqueezeNet1_1
+from keras_squeezenet import SqueezeNetComplexBypass
+from keras_squeezenet import SqueezeNetSimpleBypass
+from keras_squeezenet import architecture
+from keras_squeezenet import preprocess_input
+from keras_squeezenet import pretrained
+from keras_squeezenet.pretrained import download
+from keras_squeezenet.pretrained import readers
+from keras_squeezenet.pretrained import sources
+
+VARIANTS = architecture.VARIANTS
+BUILDERS = {
+    "1.0": SqueezeNet1_0,
+    "1.1": SqueezeNet1_1,
+    "simple_bypass": SqueezeNetSimpleBypass,
+    "complex_bypass": SqueezeNetComplexBypass,
+}
+SHAPE = (32, 32, 3)
+DEEP_COMPRESSION = "compressed_SqueezeNet.net"
+CAFFE = "squeezenet_v1.1_caffe_fp32trunk_fp16conv10.npz"
+NO_TOP = "squeezenet_weights_tf_dim_ordering_tf_kernels_notop.h5"
+RELEASED = {"1.0": DEEP_COMPRESSION, "1.1": CAFFE}
+
+
+def weights_of(model):
+    return {
+        layer.name: layer.get_weights()
+        for layer in model.layers
+        if layer.weights
+    }
+
+
+def random_weights(variant="1.1", **arguments):
+    rng = np.random.default_rng(0)
+    return {
+        convolution.name: (
+            rng.normal(size=convolution.kernel_shape).astype("float32"),
+            rng.normal(size=convolution.filters).astype("float32"),
+        )
+        for convolution in architecture.convolutions(
+            VARIANTS[variant], **arguments
+        )
+    }
+
+
+def write_npz(path, weights):
+    arrays = {}
+    for layer, (kernel, bias) in weights.items():
+        arrays[f"{layer.replace('_', '/')}/kernel"] = kernel
+        arrays[f"{layer.replace('_', '/')}/bias"] = bias
+    np.savez(path, **arrays)
+
+
+def write(path, model):
+    if path.suffix == ".npz":
+        write_npz(path, weights_of(model))
+    elif path.suffix == ".keras":
+        model.save(path)
+    else:
+        model.save_weights(path)
+
+
+def assert_same(found, expected):
+    assert list(found) == list(expected)
+    for name, arrays in expected.items():
+        for one, other in zip(found[name], arrays, strict=True):
+            np.testing.assert_array_equal(one, other, err_msg=name)
+
+
+@pytest.fixture
+def mirror(tmp_path, monkeypatch):
+    """A folder instead of the internet, and an empty cache."""
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    monkeypatch.setenv("KERAS_SQUEEZENET_MIRROR", str(folder))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    return folder
+
+
+def publish(monkeypatch, path, **fields):
+    """Makes a file the one of the public source of v1.1; returns its name."""
+    file = sources.File(
+        f"https://example.org/{path.name}",
+        sources.Digest("git", "0" * 40).of(path.read_bytes()),
+    )
+    (source,) = (
+        dataclasses.replace(source, file=file, **fields)
+        for source in sources.SOURCES
+        if (source.name, source.variant) == ("imagenet", "1.1")
+    )
+    monkeypatch.setattr(sources, "SOURCES", (source,))
+    return source.name
+
+
+@pytest.mark.parametrize("variant", RELEASED)
+def test_released_weights_fill_the_network(variant, shared_data):
+    path = shared_data / "weights" / RELEASED[variant]
+    model = BUILDERS[variant](weights=path, input_shape=SHAPE)
+    normalization = {"1.0": "squeezenet", "1.1": "caffe"}[variant]
+    expected = pretrained.fold(readers.read(path), normalization)
+    assert_same(weights_of(model), expected)
+    assert model.count_params() == {"1.0": 1_248_424, "1.1": 1_235_496}[variant]
+
+
+@pytest.mark.parametrize("variant", RELEASED)
+def test_pretrained_weights_serve_any_size(variant, shared_data):
+    path = str(shared_data / "weights" / RELEASED[variant])
+    model = BUILDERS[variant](weights=path, input_shape=(64, 80, 3))
+    default = BUILDERS[variant](weights=path)
+    assert model.output_shape == (None, 1000)
+    assert_same(weights_of(model), weights_of(default))
+
+
+@pytest.mark.parametrize("variant", RELEASED)
+def test_features_come_from_a_file_with_a_classifier(variant, shared_data):
+    path = shared_data / "weights" / RELEASED[variant]
+    features = BUILDERS[variant](include_top=False, weights=path)
+    expected = weights_of(BUILDERS[variant](weights=path))
+    del expected["conv10"]
+    assert_same(weights_of(features), expected)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".weights.h5", ".keras"])
+@pytest.mark.parametrize("builder", [SqueezeNet1_1, SqueezeNetComplexBypass])
+def test_file_of_a_whole_model_serves_models_and_features(
+    suffix, builder, tmp_path, randomize
+):
+    model = randomize(builder(weights=None, input_shape=SHAPE, classes=10))
+    expected = weights_of(model)
+    path = tmp_path / f"squeezenet{suffix}"
+    write(path, model)
+    arguments = {"weights": path, "input_shape": SHAPE}
+    assert_same(weights_of(builder(classes=10, **arguments)), expected)
+    del expected["conv10"]
+    assert_same(weights_of(builder(include_top=False, **arguments)), expected)
+
+
+@pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
+def test_features_come_from_a_model_around_them(suffix, tmp_path, randomize):
+    features = SqueezeNet1_1(
+        include_top=False, weights=None, input_shape=SHAPE, pooling="avg"
+    )
+    model = keras.Sequential([features, keras.layers.Dense(5, name="flowers")])
+    path = tmp_path / f"transfer{suffix}"
+    write(path, randomize(model))
+    found = SqueezeNet1_1(include_top=False, weights=path)
+    assert_same(weights_of(found), weights_of(features))
+
+
+def test_weights_of_a_transfer_head_serve_the_same_head(tmp_path, randomize):
+    config = dataclasses.replace(VARIANTS["1.1"], conv10_activation=None)
+    arguments = {"config": config, "classes": 12, "input_shape": SHAPE}
+    model = randomize(SqueezeNet(weights=None, **arguments))
+    model.save_weights(tmp_path / "flowers.weights.h5")
+    found = SqueezeNet(weights=tmp_path / "flowers.weights.h5", **arguments)
+    assert_same(weights_of(found), weights_of(model))
+    assert found.get_layer("conv10").activation is keras.activations.linear
+
+
+def test_half_precision_file_is_loaded_in_single_precision(tmp_path):
+    half = {
+        name: [array.astype("float16") for array in arrays]
+        for name, arrays in random_weights(include_top=False).items()
+    }
+    write_npz(tmp_path / "half.npz", half)
+    model = SqueezeNet1_1(include_top=False, weights=tmp_path / "half.npz")
+    assert_same(weights_of(model), half)
+    assert {weight.dtype for weight in model.weights} == {"float32"}
+
+
+@pytest.mark.parametrize("convert", [str, pathlib.Path])
+def test_path_may_be_of_either_kind(convert, tmp_path):
+    weights = random_weights()
+    write_npz(tmp_path / "squeezenet.npz", weights)
+    path = convert(tmp_path / "squeezenet.npz")
+    model = SqueezeNet1_1(weights=path)
+    assert_same(weights_of(model), weights)
+    pretrained.load_weights(model, path)
+
+
+def test_missing_layer_is_named(tmp_path):
+    path = tmp_path / "headless.npz"
+    write_npz(path, random_weights(include_top=False))
+    message = f"{path} has no weights for layer 'conv10'. It has: conv1, fire2"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        SqueezeNet1_1(weights=path)
+
+
+def test_missing_bypass_is_named(tmp_path):
+    path = tmp_path / "v1.0.npz"
+    write_npz(path, random_weights("1.0"))
+    message = f"{path} has no weights for layer 'fire2_bypass1x1'. It has: "
+    with pytest.raises(ValueError, match=re.escape(message)):
+        SqueezeNetComplexBypass(weights=path)
+
+
+@pytest.mark.parametrize(
+    "builder, arguments, message",
+    [
+        (
+            SqueezeNet1_0,
+            {"classes": 10},
+            "Layer 'conv10' expects weights of shapes "
+            "[(1, 1, 512, 10), (10,)]. "
+            "Received: [(1, 1, 512, 1000), (1000,)] from ",
+        ),
+        (
+            SqueezeNet1_1,
+            {},
+            "Layer 'conv1' expects weights of shapes [(3, 3, 3, 64), (64,)]. "
+            "Received: [(7, 7, 3, 96), (96,)] from ",
+        ),
+        (
+            SqueezeNet1_0,
+            {"input_shape": (64, 64, 1)},
+            "Layer 'conv1' expects weights of shapes [(7, 7, 1, 96), (96,)]. "
+            "Received: [(7, 7, 3, 96), (96,)] from ",
+        ),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".npz", ".net"])
+def test_weights_of_another_shape_are_refused(
+    suffix, builder, arguments, message, tmp_path
+):
+    path = tmp_path / f"v1.0{suffix}"
+    if suffix == ".npz":
+        write_npz(path, random_weights("1.0"))
+    else:
+        write_net(path)
+    with pytest.raises(ValueError, match=re.escape(f"{message}{path}")):
+        builder(weights=path, **arguments)
+
+
+def write_net(path):
+    """Writes Deep Compression's file of a v1.0 whose weights are all zero."""
+    content = bytes(4 * 26)
+    for convolution in architecture.convolutions(VARIANTS["1.0"]):
+        content += bytes(4 * 256 + 4 * convolution.filters)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".net", ".weights.h5", ".keras"])
+@pytest.mark.filterwarnings("ignore:Skipping nested container")
+def test_nothing_is_assigned_when_a_layer_does_not_fit(
+    suffix, tmp_path, randomize
+):
+    path = tmp_path / f"squeezenet{suffix}"
+    if suffix == ".net":
+        write_net(path)
+    else:
+        source = SqueezeNet1_0(weights=None, input_shape=SHAPE)
+        write(path, randomize(source))
+    model = SqueezeNet1_0(weights=None, input_shape=SHAPE, classes=10)
+    before = weights_of(model)
+    with pytest.raises(ValueError, match="conv10"):
+        pretrained.load_weights(model, path)
+    assert_same(weights_of(model), before)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("layer, index", [("conv10", 0), ("conv1", 1)])
+def test_weights_that_are_not_finite_are_refused(value, layer, index, tmp_path):
+    weights = random_weights()
+    weights[layer][index].flat[-1] = value
+    path = tmp_path / "diverged.npz"
+    write_npz(path, weights)
+    model = SqueezeNet1_1(weights=None)
+    before = weights_of(model)
+    message = (
+        f"Layer '{layer}' expects finite weights. Received: NaN or infinity "
+        f"from {path}"
+    )
+    for normalization in (None, "torch"):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            pretrained.load_weights(model, path, normalization)
+    assert_same(weights_of(model), before)
+
+
+def test_layer_without_a_bias_in_the_file_is_refused():
+    weights = random_weights()
+    weights["fire2_squeeze1x1"] = weights["fire2_squeeze1x1"][:1]
+    message = (
+        "Layer 'fire2_squeeze1x1' expects weights of shapes "
+        "[(1, 1, 64, 16), (16,)]. Received: [(1, 1, 64, 16)] from the file"
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        pretrained.assign(SqueezeNet1_1(weights=None), weights, "the file")
+
+
+@pytest.mark.parametrize("name", ["weights", "weights.zip", "weights.NPZ"])
+def test_file_of_an_unknown_format_is_refused(name, tmp_path):
+    path = tmp_path / name
+    path.touch()
+    message = (
+        r"The weights file should be one of \.weights\.h5, \.keras, .*\.npz.*"
+        rf"Received: weights={re.escape(str(path))}"
+    )
+    with pytest.raises(ValueError, match=message):
+        SqueezeNet1_1(weights=path)
+
+
+def test_missing_file_and_folder_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="or the path to the weights file"):
+        SqueezeNet1_1(weights=tmp_path / "missing.npz")
+    with pytest.raises(FileNotFoundError):
+        pretrained.load_weights(
+            SqueezeNet1_1(weights=None), tmp_path / "missing.npz"
+        )
+    (tmp_path / "folder.npz").mkdir()
+    with pytest.raises(OSError):
+        SqueezeNet1_1(weights=tmp_path / "folder.npz")
+
+
+@pytest.mark.parametrize(
+    "normalization", [None, "caffe", "squeezenet", "tf", "torch"]
+)
+def test_normalization_is_folded_into_the_first_layer_alone(
+    normalization, tmp_path
+):
+    folded = normalization or "caffe"
+    weights = random_weights()
+    path = tmp_path / "squeezenet.npz"
+    write_npz(path, weights)
+    model = SqueezeNet1_1(weights=None)
+    pretrained.load_weights(model, path, normalization=normalization)
+    found = weights_of(model)
+    assert_same(found, pretrained.fold(weights, folded))
+    changed = [
+        name
+        for name, arrays in weights.items()
+        if any((one != other).any() for one, other in zip(arrays, found[name]))
+    ]
+    assert changed == ([] if folded == "caffe" else ["conv1"])
+
+
+@pytest.mark.parametrize(
+    "suffix, normalization",
+    {
+        ".weights.h5": "caffe",
+        ".keras": "caffe",
+        ".h5": "caffe",
+        ".npz": "caffe",
+        ".caffemodel": "squeezenet",
+        ".net": "squeezenet",
+        ".pth": "torch",
+        ".pt": "torch",
+    }.items(),
+)
+def test_format_tells_the_usual_normalization(
+    suffix, normalization, tmp_path, monkeypatch
+):
+    weights = random_weights()
+    known = readers.FORMATS[suffix]
+    assert known.normalization == normalization
+    read = dataclasses.replace(known, read=lambda content: weights)
+    monkeypatch.setitem(readers.FORMATS, suffix, read)
+    path = tmp_path / f"squeezenet{suffix}"
+    path.touch()
+    model = SqueezeNet1_1(weights=path)
+    assert_same(weights_of(model), pretrained.fold(weights, normalization))
+
+
+def test_unknown_normalization_is_refused(tmp_path):
+    path = tmp_path / "squeezenet.npz"
+    write_npz(path, random_weights())
+    model = SqueezeNet1_1(weights=None)
+    with pytest.raises(ValueError, match="Received: normalization='inception'"):
+        pretrained.load_weights(model, path, normalization="inception")
+
+
+def test_weights_without_a_first_layer_are_not_folded():
+    weights = random_weights()
+    del weights["conv1"]
+    assert pretrained.fold(weights, "torch") is weights
+    # A kernel alone is left for `assign` to refuse.
+    weights["conv1"] = (np.zeros((3, 3, 3, 64)),)
+    assert pretrained.fold(weights, "torch") is weights
+
+
+def test_folded_network_classifies_the_same_image_alike(tmp_path, randomize):
+    """The images are from 0 to 255, the weights for values from -1 to 1."""
+    path = tmp_path / "tf.npz"
+    model = randomize(
+        SqueezeNet1_1(
+            weights=None, input_shape=SHAPE, classifier_activation=None
+        )
+    )
+    write_npz(path, weights_of(model))
+    rng = np.random.default_rng(0)
+    rgb = rng.integers(0, 256, (2, *SHAPE)).astype("float32")
+    expected = keras.ops.convert_to_numpy(model(rgb / 127.5 - 1))
+    pretrained.load_weights(model, path, normalization="tf")
+    found = keras.ops.convert_to_numpy(model(preprocess_input(rgb)))
+    np.testing.assert_allclose(
+        found, expected, rtol=0, atol=1e-5 * expected.max()
+    )
+
+
+# Public sources, by name and by path.
+
+
+def test_public_source_is_loaded_by_name(mirror, shared_data):
+    released = shared_data / "weights" / DEEP_COMPRESSION
+    shutil.copy(released, mirror)
+    model = SqueezeNet1_0(weights="imagenet_deep_compression")
+    assert_same(weights_of(model), weights_of(SqueezeNet1_0(weights=released)))
+    cached = download.cache_folder() / DEEP_COMPRESSION
+    assert cached.read_bytes() == released.read_bytes()
+
+
+def test_path_of_a_public_file_is_taken_as_its_source(shared_data, tmp_path):
+    released = shared_data / "weights" / NO_TOP
+    weights = readers.read(released)
+    model = SqueezeNet1_1(include_top=False, weights=released)
+    assert_same(weights_of(model), pretrained.fold(weights, "squeezenet"))
+    renamed = tmp_path / "renamed.h5"
+    shutil.copy(released, renamed)
+    model = SqueezeNet1_1(include_top=False, weights=renamed)
+    assert_same(weights_of(model), pretrained.fold(weights, "squeezenet"))
+    # HDF5 does not mind what follows.
+    other = tmp_path / "other.h5"
+    other.write_bytes(released.read_bytes() + b"\0")
+    model = SqueezeNet1_1(include_top=False, weights=other)
+    assert_same(weights_of(model), weights)
+
+
+def test_features_of_a_public_source_need_no_classifier(mirror, shared_data):
+    shutil.copy(shared_data / "weights" / NO_TOP, mirror)
+    model = SqueezeNet1_1(include_top=False, weights="imagenet")
+    path = shared_data / "weights" / NO_TOP
+    expected = weights_of(SqueezeNet1_1(include_top=False, weights=path))
+    assert_same(weights_of(model), expected)
+    with pytest.raises(download.DownloadError):
+        SqueezeNet1_1(weights="imagenet")
+
+
+def test_features_come_from_a_whole_file_that_is_here(
+    mirror, tmp_path, monkeypatch
+):
+    weights = random_weights()
+    path = tmp_path / "squeezenet_v1.1.npz"
+    write_npz(path, weights)
+    name = publish(monkeypatch, path)
+    download.cache_folder().mkdir()
+    shutil.copy(path, download.cache_folder())
+    model = SqueezeNet1_1(include_top=False, weights=name)
+    expected = pretrained.fold(weights, "squeezenet")
+    del expected["conv10"]
+    assert_same(weights_of(model), expected)
+
+
+def test_unknown_file_resolves_to_what_was_given(tmp_path):
+    path = tmp_path / "squeezenet.npz"
+    write_npz(path, random_weights(include_top=False))
+    config = dataclasses.replace(VARIANTS["1.0"], conv10_padding=3)
+    found = pretrained.resolve(path, config)
+    assert found == pretrained.Resolved(str(path), None, config)
+
+
+@pytest.mark.parametrize("padding", [None, 0, 2])
+def test_public_file_brings_its_normalization_and_its_padding(
+    padding, tmp_path, monkeypatch
+):
+    path = tmp_path / "squeezenet.npz"
+    write_npz(path, random_weights())
+    publish(monkeypatch, path, normalization="tf", conv10_padding=padding)
+    config = dataclasses.replace(
+        VARIANTS["1.1"], conv10_padding=1, conv10_activation=None
+    )
+    found = pretrained.resolve(path, config)
+    assert found.path == str(path)
+    assert found.normalization == "tf"
+    # Everything else is as it was asked for.
+    assert found.config == dataclasses.replace(
+        config, conv10_padding=1 if padding is None else padding
+    )
+    model = SqueezeNet(weights=path, config=config, input_shape=SHAPE)
+    side = {None: 3, 0: 1, 2: 5}[padding]
+    assert model.get_layer("conv10").output.shape[1] == side
+
+
+def test_source_that_a_network_has_not_is_refused():
+    message = "complex_bypass: none. Pass `weights=None`"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        SqueezeNetComplexBypass()
+    with pytest.raises(ValueError, match="Received: weights='imagenet_dsd'"):
+        SqueezeNet1_1(weights="imagenet_dsd")
+
+
+# Which network weights are of.
+
+
+@pytest.mark.parametrize("classes", [2, 1000, None])
+@pytest.mark.parametrize(
+    "variant, inferred",
+    [("1.0", "1.0"), ("1.1", "1.1"), ("simple_bypass", "1.0")]
+    + [("complex_bypass", "complex_bypass")],
+)
+def test_network_is_inferred_from_its_weights(variant, inferred, classes):
+    weights = random_weights(
+        variant, classes=classes, include_top=classes is not None
+    )
+    assert pretrained.infer_network(weights) == (inferred, classes)
+
+
+def test_network_of_a_released_file_is_inferred(shared_data):
+    found = {
+        name: pretrained.infer_network(
+            readers.read(shared_data / "weights" / name)
+        )
+        for name in (DEEP_COMPRESSION, CAFFE, NO_TOP)
+    }
+    assert found == {
+        DEEP_COMPRESSION: ("1.0", 1000),
+        CAFFE: ("1.1", 1000),
+        NO_TOP: ("1.1", None),
+    }
+
+
+def test_network_of_a_transfer_head_is_inferred(tmp_path):
+    config = dataclasses.replace(VARIANTS["1.1"], conv10_activation=None)
+    model = SqueezeNet(weights=None, config=config, classes=12)
+    path = tmp_path / "flowers.weights.h5"
+    model.save_weights(path)
+    assert pretrained.infer_network(readers.read(path)) == ("1.1", 12)
+
+
+def test_weights_of_another_network_are_of_none(shared_data):
+    arrays = readers.read(shared_data / "caffe" / "det1.caffemodel")
+    message = (
+        "The weights should be of one of the networks 1.0, 1.1, "
+        "simple_bypass, complex_bypass. Received: conv1 [(3, 3, 3, 10), (10,)]"
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        pretrained.infer_network(arrays)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"conv11": (np.zeros((1, 1, 10, 10)), np.zeros(10))},
+        {"conv10": ()},
+        {"conv10": (np.array(0.0),)},
+        {"conv10": (np.zeros((1, 1, 512, 1000)),)},
+        {"conv10": (np.zeros((1, 1, 512, 9)), np.zeros(10))},
+        {"conv1": (np.zeros((3, 3, 1, 64)), np.zeros(64))},
+        {"fire2_squeeze1x1": (np.zeros((1, 1, 64, 17)), np.zeros(17))},
+    ],
+    ids=lambda changed: " ".join(changed),
+)
+def test_weights_that_are_nearly_those_of_a_network_are_of_none(changed):
+    weights = {**random_weights(), **changed}
+    with pytest.raises(ValueError, match="The weights should be of one of"):
+        pretrained.infer_network(weights)

@@ -1,0 +1,221 @@
+"""Damaged files of every format: one clear error, soon and in little memory."""
+
+import io
+import pickle
+import struct
+import tracemalloc
+import zipfile
+
+import h5py
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from keras_squeezenet import architecture
+from keras_squeezenet.pretrained import readers
+from keras_squeezenet.pretrained.readers import torch_pickle
+
+KERNEL = np.arange(6, dtype="<f4").reshape(1, 1, 3, 2)
+BIAS = np.arange(2, dtype="<f4")
+# Of what Python and NumPy allocate, for files of at most 50 kB.
+PEAK = 8 * 2**20
+
+
+def npz():
+    file = io.BytesIO()
+    np.savez(file, **{"conv1/kernel": KERNEL, "conv1/bias": BIAS})
+    return file.getvalue()
+
+
+def keras_3():
+    file = io.BytesIO()
+    with h5py.File(file, "w") as opened:
+        variables = opened.create_group("layers/conv2d/vars")
+        variables.attrs["name"] = "conv1"
+        variables["0"], variables["1"] = KERNEL, BIAS
+    return file.getvalue()
+
+
+def keras_archive():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as opened:
+        opened.writestr("model.weights.h5", keras_3())
+    return file.getvalue()
+
+
+def legacy_h5():
+    file = io.BytesIO()
+    with h5py.File(file, "w") as opened:
+        opened.attrs["layer_names"] = [b"conv1", b"pool1"]
+        for layer in ("conv1", "pool1"):
+            opened.create_group(layer).attrs["weight_names"] = []
+        opened["conv1"].attrs["weight_names"] = [b"kernel:0", b"bias:0"]
+        opened["conv1/kernel:0"], opened["conv1/bias:0"] = KERNEL, BIAS
+    return file.getvalue()
+
+
+def caffemodel():
+    def field(number, content):
+        return bytes([number << 3 | 2, len(content)]) + content
+
+    shape = field(7, field(1, bytes([2, 3, 1, 1])))
+    blobs = field(7, shape + field(5, KERNEL.tobytes()))
+    blobs += field(7, field(7, field(1, b"\2")) + field(5, BIAS.tobytes()))
+    layer = field(1, b"conv1") + blobs
+    # Field 100 takes two bytes.
+    return b"\xa2\x06" + bytes([len(layer)]) + layer
+
+
+def net():
+    layers = architecture.convolutions(architecture.VARIANTS["1.0"])
+    content = struct.pack("<26I", 3, *[0] * 25)
+    for number, layer in enumerate(layers):
+        content += bytes(4 * 256 + 4 * layer.filters)
+        content += b"\1\2\3\x21\x04" if number == 0 else b""
+    return content
+
+
+def state_dict():
+    def number(value):
+        return b"K" + bytes([value])
+
+    def tensor(key, shape, strides):
+        storage = (
+            b"((X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0%dX\3\0\0\0cpu"
+            b"K\6tQ" % key
+        )
+        sides = b"(" + b"".join(map(number, shape)) + b"t"
+        steps = b"(" + b"".join(map(number, strides)) + b"t"
+        name = b"ctorch._utils\n_rebuild_tensor_v2\n"
+        return name + storage + b"K\0" + sides + steps + b"tR"
+
+    return (
+        b"\x80\2}(X\x11\0\0\0features.0.weight"
+        + tensor(0, (2, 3, 1, 1), (3, 1, 1, 1))
+        + b"X\x0f\0\0\0features.0.bias"
+        + tensor(1, (2,), (1,))
+        + b"u."
+    )
+
+
+def torch_zip():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as opened:
+        opened.writestr("net/data.pkl", state_dict())
+        opened.writestr("net/data/0", KERNEL.tobytes())
+        opened.writestr("net/data/1", BIAS.tobytes())
+    return file.getvalue()
+
+
+def torch_legacy():
+    content = torch_pickle.LEGACY_START
+    content += pickle.dumps({"little_endian": True}, 2)
+    content += state_dict() + pickle.dumps(["0", "1"], 2)
+    for values in (KERNEL, BIAS):
+        content += struct.pack("<q", values.size) + values.tobytes()
+    return content
+
+
+FILES = {
+    "npz": (".npz", npz()),
+    "keras_3": (".weights.h5", keras_3()),
+    "keras_archive": (".keras", keras_archive()),
+    "legacy_h5": (".h5", legacy_h5()),
+    "caffemodel": (".caffemodel", caffemodel()),
+    "net": (".net", net()),
+    "torch_zip": (".pth", torch_zip()),
+    "torch_legacy": (".pt", torch_legacy()),
+}
+every_file = pytest.mark.parametrize("name", FILES)
+
+
+def outcome(suffix, content, folder):
+    """Reads a file; returns the arrays, or `None` where it was refused."""
+    path = folder / f"damaged{suffix}"
+    path.write_bytes(content)
+    tracemalloc.start()
+    try:
+        return readers.read(path)
+    except ValueError as error:
+        assert str(error).startswith(f"{path} cannot be read as ")
+        return None
+    finally:
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < PEAK
+
+
+@st.composite
+def damages(draw, content):
+    """The content of a file after one to four accidents."""
+    content = bytearray(content)
+    for _ in range(draw(st.integers(1, 4))):
+        kind = draw(st.sampled_from(("flip", "run", "cut", "copy", "insert")))
+        at = draw(st.integers(0, max(0, len(content) - 1)))
+        if kind == "cut":
+            del content[at:]
+        elif kind == "flip" and content:
+            content[at] ^= 1 << draw(st.integers(0, 7))
+        elif kind == "run":
+            length = draw(st.sampled_from((1, 2, 4, 8)))
+            content[at : at + length] = length * draw(
+                st.sampled_from((b"\xff", b"\0", b"\x7f", b"\x80"))
+            )
+        elif kind == "copy":
+            start = draw(st.integers(0, len(content)))
+            content[at:at] = content[start : start + 64]
+        else:
+            content[at:at] = draw(st.binary(min_size=1, max_size=16))
+    return bytes(content)
+
+
+@every_file
+def test_undamaged_file_is_read(name, tmp_path):
+    suffix, content = FILES[name]
+    kernel, bias = outcome(suffix, content, tmp_path)["conv1"]
+    if name == "net":
+        assert kernel.shape == (7, 7, 3, 96)
+    else:
+        assert kernel.shape == (1, 1, 3, 2)
+        np.testing.assert_array_equal(bias, BIAS)
+
+
+@every_file
+def test_damaged_file_is_read_or_refused(name, tmp_path):
+    suffix, content = FILES[name]
+    outcomes = []
+
+    # The deadline, in milliseconds, is for what would go on for ever.
+    @hypothesis.settings(
+        max_examples=300, deadline=5000, derandomize=True, database=None
+    )
+    @hypothesis.given(damages(content))
+    def read(damaged):
+        arrays = outcome(suffix, damaged, tmp_path)
+        outcomes.append(arrays)
+        for pair in (arrays or {}).values():
+            assert all(array.dtype == "float32" for array in pair)
+
+    read()
+    assert None in outcomes
+
+
+@every_file
+def test_random_bytes_are_refused(name, tmp_path):
+    suffix, content = FILES[name]
+    rng = np.random.default_rng(0)
+    for length in (0, 1, 7, 100, 10_000):
+        for start in (b"", content[:16]):
+            assert outcome(suffix, start + rng.bytes(length), tmp_path) is None
+
+
+@every_file
+def test_truncated_file_is_refused_wherever_it_ends(name, tmp_path):
+    suffix, content = FILES[name]
+    step = max(1, len(content) // 400)
+    for length in range(0, len(content), step):
+        arrays = outcome(suffix, content[:length], tmp_path)
+        # A protocol buffer may end between two fields, and HDF5 files have
+        # bytes at their end that mean nothing.
+        assert arrays is None or name in ("caffemodel", "keras_3", "legacy_h5")

@@ -1,0 +1,221 @@
+"""The model cards, their index and the sources say the same."""
+
+import pathlib
+import re
+
+import pytest
+
+from keras_squeezenet.pretrained import readers
+from keras_squeezenet.pretrained import sources
+
+WEIGHTS = pathlib.Path(__file__).parents[1] / "weights"
+SECTIONS = [
+    "Model details",
+    "How to use",
+    "Training",
+    "Evaluation",
+    "Limitations and bias",
+    "Licence",
+    "Citation",
+    "File",
+]
+BUILDERS = {
+    "1.0": "SqueezeNet1_0",
+    "1.1": "SqueezeNet1_1",
+    "simple_bypass": "SqueezeNetSimpleBypass",
+}
+PAPER = "1602.07360"
+# Variant and name: licence, top-1, top-5, paper.
+PUBLISHED = {
+    ("1.0", "imagenet"): ("bsd-2-clause", 57.5, 80.3, PAPER),
+    ("1.1", "imagenet"): ("bsd-2-clause", 57.5, 80.3, PAPER),
+    ("simple_bypass", "imagenet"): ("other", 60.38, 82.50, PAPER),
+    ("1.0", "imagenet_dsd"): ("other", 61.76, 83.47, "1607.04381"),
+    ("1.0", "imagenet_deep_compression"): ("other", 57.5, 80.3, "1510.00149"),
+    ("1.0", "imagenet_torchvision"): ("bsd-3-clause", 58.092, 80.420, PAPER),
+    ("1.1", "imagenet_torchvision"): ("bsd-3-clause", 58.178, 80.624, PAPER),
+}
+
+
+def card_name(source):
+    return f"squeezenet_{source.variant}_{source.name}"
+
+
+def read(name):
+    return (WEIGHTS / f"{name}.md").read_text(encoding="utf-8")
+
+
+def rows(text):
+    """The cells of every row of a Markdown text's tables."""
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if line.startswith("|")
+    ]
+
+
+def unwrapped(text):
+    return " ".join(text.split())
+
+
+@pytest.fixture
+def metadata():
+    """Returns a function that gives a card's metadata as the Hub reads it."""
+    hub = pytest.importorskip("huggingface_hub")
+    return lambda name: hub.ModelCard.load(WEIGHTS / f"{name}.md").data
+
+
+CARDS = [card_name(source) for source in sources.SOURCES]
+every_source = pytest.mark.parametrize("source", sources.SOURCES, ids=CARDS)
+
+
+def test_every_source_has_a_card_and_every_card_a_source():
+    cards = {path.stem for path in WEIGHTS.glob("*.md")} - {"README"}
+    assert sorted(cards) == sorted(CARDS)
+    listed = [(source.variant, source.name) for source in sources.SOURCES]
+    assert sorted(listed) == sorted(PUBLISHED)
+
+
+@every_source
+def test_metadata_is_that_of_the_source(source, metadata):
+    data = metadata(card_name(source))
+    license, top_1, top_5, paper = PUBLISHED[source.variant, source.name]
+    assert (source.top_1, source.top_5) == (top_1, top_5)
+    assert source.citation == f"arXiv:{paper}"
+    assert f"arxiv:{paper}" in data.tags
+    assert data.license == license
+    if license == "other":
+        assert source.license == "not stated"
+        assert data.license_name == "not-stated"
+        repository = data.license_link.removeprefix("https://github.com/")
+        assert f"/{repository}/" in source.file.url
+    else:
+        assert source.license.lower() == license
+        assert data.license_name is None
+    assert data.library_name == "keras"
+    assert data.pipeline_tag == "image-classification"
+    assert data.datasets == ["imagenet-1k"]
+    assert data.metrics == ["accuracy"]
+
+
+@every_source
+def test_results_are_those_of_the_source(source, metadata):
+    data = metadata(card_name(source))
+    assert data.model_name == card_name(source)
+    assert [
+        (result.metric_name, result.metric_value)
+        for result in data.eval_results
+    ] == [
+        ("Top-1 accuracy (%)", source.top_1),
+        ("Top-5 accuracy (%)", source.top_5),
+    ]
+    for result in data.eval_results:
+        assert result.task_type == "image-classification"
+        assert result.dataset_type == "imagenet-1k"
+        assert result.dataset_split == "validation"
+        assert result.metric_type == "accuracy"
+        assert result.source_name == source.reported_by
+        assert result.source_url.startswith("https://")
+        assert not result.verified
+
+
+@every_source
+def test_card_has_the_usual_sections(source):
+    text = read(card_name(source))
+    assert re.findall(r"^## (.+)", text, re.MULTILINE) == SECTIONS
+
+
+@every_source
+def test_card_tells_the_files(source):
+    text = read(card_name(source))
+    found = rows(text.partition("## File")[2])[2:]
+    assert len(found) == len(source.files)
+    for row, file in zip(found, source.files):
+        link, digest, size, verified = row
+        assert link == f"[{file.name}]({file.url})"
+        assert digest == f"{file.digest.algorithm} `{file.digest.value}`"
+        assert verified == ("yes" if file.verified else "no")
+        if file.size:
+            assert size == f"{file.size:,} bytes"
+
+
+@every_source
+def test_card_tells_the_accuracy_and_who_reports_it(source):
+    text = read(card_name(source))
+    table = text.partition("## Evaluation")[2].partition("## Limit")[0]
+    who, top_1, top_5 = rows(table)[2]
+    assert who == source.reported_by
+    assert (float(top_1), float(top_5)) == (source.top_1, source.top_5)
+    assert "This project has not measured them" in unwrapped(table)
+
+
+@every_source
+def test_card_loads_the_weights_that_it_describes(source):
+    text = read(card_name(source))
+    code = re.search(r"```python\n(.+?)```", text, re.DOTALL)[1]
+    compile(code, card_name(source), "exec")
+    builder = BUILDERS[source.variant]
+    assert f"from keras_squeezenet import {builder}\n" in code
+    call = re.search(r"model = (\w+)\(\s*weights=\"(\w+)\"", code)
+    assert call.groups() == (builder, source.name)
+
+
+@every_source
+def test_card_cites_the_papers(source):
+    citation = read(card_name(source)).partition("## Citation")[2]
+    assert f"journal = {{{source.citation}}}" in citation
+    assert f"journal = {{{sources.SQUEEZENET_PAPER}}}" in citation
+
+
+@every_source
+def test_card_says_where_no_licence_is_stated(source):
+    text = unwrapped(read(card_name(source)))
+    said = "The repository states no licence." in text
+    assert said == (source.license == "not stated")
+
+
+def test_index_lists_the_sources_with_the_figures_of_their_cards():
+    table = [row for row in rows(read("README")) if "](squeezenet_" in row[0]]
+    assert len(table) == len(sources.SOURCES)
+    for row, source in zip(table, sources.SOURCES):
+        link, config, accuracy, who, license, size, verified = row
+        assert link == f'[`"{source.name}"`]({card_name(source)}.md)'
+        assert config == f'`"{source.variant}"`'
+        top_1, top_5 = map(float, accuracy.split("/"))
+        assert (top_1, top_5) == (source.top_1, source.top_5)
+        assert who == source.reported_by
+        assert license == source.license
+        assert verified == ("yes" if source.file.verified else "no")
+        if source.file.size:
+            assert size == f"{source.file.size:,}"
+        else:
+            assert size.endswith(" million")
+
+
+def test_index_tells_the_other_file_of_v1_1():
+    (no_top,) = [source.no_top for source in sources.SOURCES if source.no_top]
+    assert f"{no_top.size:,} bytes" in read("README")
+    assert "3,032,184 bytes" in read("README")
+
+
+def test_index_lists_the_formats():
+    suffixes = re.findall(r"`(\.[\w.]+)`", read("README"))
+    assert suffixes == list(readers.FORMATS)
+
+
+def test_index_tells_how_to_do_without_the_internet():
+    text = read("README")
+    assert "`KERAS_SQUEEZENET_MIRROR`" in text
+    assert "`~/.keras/models`" in text
+
+
+@pytest.mark.parametrize("name", ["README", *CARDS])
+def test_links_to_files_beside_lead_somewhere(name):
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", read(name)):
+        file, _, anchor = target.partition("#")
+        text = (WEIGHTS / file).read_text(encoding="utf-8")
+        headings = [
+            re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-")
+            for heading in re.findall(r"^#+ (.+)", text, re.MULTILINE)
+        ]
+        assert not anchor or anchor in headings, target
