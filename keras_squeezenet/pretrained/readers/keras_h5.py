@@ -21,6 +21,8 @@ LEGACY_ROOT = "model_weights"
 # A file of Keras has some hundreds; one that goes round in circles has more.
 MAX_OBJECTS = 2_000
 MAX_DEPTH = 50
+# SqueezeNet's take 1,600. A header that goes on with itself would take 65,535.
+MAX_READS = 20_000
 # The layout of an array in one piece, and where it is if it is not here.
 CONTIGUOUS = 1
 UNDEFINED = 2**64 - 1
@@ -39,7 +41,7 @@ def read(content):
     with warnings.catch_warnings():
         # Of attributes that nobody asks for.
         warnings.simplefilter("ignore")
-        objects = _objects(pyfive.File(io.BytesIO(content)))
+        objects = _objects(pyfive.File(_Content(content)))
         if LEGACY_ROOT in objects:
             datasets = _legacy(objects, LEGACY_ROOT)
         elif LEGACY_LAYERS in objects[""].attrs:
@@ -58,6 +60,18 @@ def read_archive(content):
                 f"{', '.join(opened.namelist()[:9]) or 'nothing'}"
             )
         return read(opened.read(WEIGHTS_OF_ARCHIVE))
+
+
+class _Content(io.BytesIO):
+    """The content of a file that is left when it leads in circles."""
+
+    reads = 0
+
+    def read(self, *arguments):
+        self.reads += 1
+        if self.reads > MAX_READS:
+            raise ValueError(f"at most {MAX_READS:,} parts are expected")
+        return super().read(*arguments)
 
 
 def _objects(file):
