@@ -17,8 +17,10 @@ EXTRAS = {
     "test": [
         "huggingface_hub>=0.20",
         "hypothesis>=6.100",
+        "jsonschema>=4.18",
         "pytest>=8",
         "ruff>=0.6",
+        "tensorboard>=2.18",
     ],
 }
 EXTRAS["all"] = sorted({name for names in EXTRAS.values() for name in names})
@@ -33,17 +35,23 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=["keras_squeezenet", "keras_squeezenet.*"]),
-    package_data={"keras_squeezenet": ["*.tsv"]},
+    package_data={
+        "keras_squeezenet": ["*.tsv"],
+        "keras_squeezenet.report": ["*.jinja", "*.json"],
+    },
     install_requires=[
         "absl-py>=1.4",
         "ai-edge-litert>=2.0",
         # TensorFlow Datasets imports it, and does not declare it.
         "importlib_resources",
+        "jinja2>=3.1",
         "keras>=3.10,<4",
+        "matplotlib>=3.7",
         "numpy>=1.26",
         "pillow>=10.1",
         "protobuf>=4.21",
         "pyfive>=1.0",
+        "pyyaml>=6",
         "requests>=2.28",
         "rich>=13",
         # TF-MOT imports distutils, which only setuptools has since 3.12.

@@ -17,7 +17,7 @@ def load_kernels(path):
 
     Returns:
         A dict of layer name to NumPy array, output channels last: float32, or
-        the integers of a quantized LiteRT file.
+        the float16 or int8 numbers of a LiteRT file that has such.
 
     Raises:
         OSError: if there is no such file, or it cannot be downloaded.

@@ -1,6 +1,7 @@
 """Output files and folders that are written whole or not at all."""
 
 import contextlib
+import fnmatch
 import os
 import pathlib
 import shutil
@@ -8,8 +9,14 @@ import tempfile
 import uuid
 
 
-def require_writable(folder, overwrite=False):
+def require_writable(folder, overwrite=False, ignored=()):
     """Raises unless `new_folder` may write to `folder`.
+
+    Args:
+        folder: path of the folder.
+        overwrite: whether something may be in it. Defaults to `False`.
+        ignored: patterns of names that may be in it all the same. Defaults
+            to none.
 
     Raises:
         FileExistsError: if something is in it and `overwrite` is not set.
@@ -20,12 +27,31 @@ def require_writable(folder, overwrite=False):
         raise NotADirectoryError(
             f"the output should be a folder. Received: {folder}, a file"
         )
-    if not overwrite and folder.is_dir() and any(folder.iterdir()):
+    names = os.listdir(folder) if folder.is_dir() else []
+    if not overwrite and any(not _matches(name, ignored) for name in names):
         raise FileExistsError(
             f"the output folder {folder} is not empty, and nothing was "
             "written to it. Name another one, or pass --overwrite to replace "
             "the files of an earlier run."
         )
+
+
+def sweep(folder, patterns):
+    """Removes the files and folders in a folder that match a pattern.
+
+    Args:
+        folder: path; it need not exist.
+        patterns: patterns of names.
+    """
+    folder = pathlib.Path(folder)
+    for name in os.listdir(folder) if folder.is_dir() else ():
+        path = folder / name
+        if _matches(name, patterns):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _matches(name, patterns):
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
 @contextlib.contextmanager
@@ -57,7 +83,7 @@ def new_file(path):
 
 
 @contextlib.contextmanager
-def new_folder(folder, overwrite=False):
+def new_folder(folder, overwrite=False, ignored=()):
     """Yields a temporary folder, whose content goes to `folder` at the end.
 
     If an error or Ctrl-C ends the block, or the move at its end, `folder` is
@@ -67,6 +93,8 @@ def new_folder(folder, overwrite=False):
         folder: path of the folder to write.
         overwrite: whether new files may replace older ones of the same name.
             Defaults to `False`.
+        ignored: patterns of names that may be in it all the same. Defaults
+            to none.
 
     Yields:
         `pathlib.Path`, an empty folder.
@@ -75,7 +103,7 @@ def new_folder(folder, overwrite=False):
         FileExistsError: if something is in it and `overwrite` is not set.
     """
     folder = pathlib.Path(folder).absolute()
-    require_writable(folder, overwrite)
+    require_writable(folder, overwrite, ignored)
     made = _make_folders(folder)
     # Within the folder, which may be another disk than its parent.
     temporary = pathlib.Path(tempfile.mkdtemp(prefix=".new.", dir=folder))

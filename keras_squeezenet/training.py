@@ -1,6 +1,5 @@
-"""Training for a number of steps, the same in Keras 3 and in tf_keras."""
+"""Training epoch by epoch, the same in Keras 3 and in tf_keras."""
 
-import itertools
 import math
 
 import numpy as np
@@ -14,31 +13,19 @@ class NonFiniteLossError(RuntimeError):
     """The loss became NaN or infinite."""
 
 
-def train(
-    namespace,
-    model,
-    batches,
-    steps,
-    epoch_steps,
-    learning_rate,
-    advance,
-    callbacks=(),
+def compile_classifier(
+    namespace, model, steps, learning_rate, weight_decay=None
 ):
-    """Trains a classifier with Adam, a warm-up and a cosine decay.
+    """Compiles a classifier for Adam with a warm-up and a cosine decay.
 
     Args:
         namespace: the module `keras` or `tf_keras`, whichever made the model.
-        model: `Model` from images to probabilities. It is compiled here.
-        batches: infinite `tf.data.Dataset` of `(images, labels)`.
+        model: `Model` from images to probabilities.
         steps: int, the number of training steps.
-        epoch_steps: int, the number of steps in an epoch.
         learning_rate: float, at the end of the warm-up; it decays to 0.
-        advance: function called after each step with the running means of
-            `loss` and `accuracy` over the epoch.
-        callbacks: list of callbacks of the same namespace.
-
-    Raises:
-        NonFiniteLossError: naming the step.
+        weight_decay: float, the share of every weight that a step at a
+            learning rate of 1 would take away, apart from the gradient
+            (AdamW). Defaults to `None`, no decay.
     """
     warmup_steps = int(steps * WARMUP_SHARE)
     schedule = namespace.optimizers.schedules.CosineDecay(
@@ -48,38 +35,93 @@ def train(
         warmup_steps=warmup_steps,
     )
     model.compile(
-        optimizer=namespace.optimizers.Adam(schedule),
+        optimizer=namespace.optimizers.Adam(
+            schedule, weight_decay=weight_decay
+        ),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
-    done = itertools.count(1)
+
+
+def train(
+    namespace,
+    model,
+    batches,
+    steps,
+    epoch_steps,
+    advance,
+    callbacks=(),
+    first_epoch=0,
+    seed=0,
+):
+    """Trains a compiled classifier; yields after each epoch.
+
+    What happens in an epoch depends on the model's and the optimizer's
+    variables, the seed and the number of the epoch only: it can go on from
+    any of them.
+
+    Args:
+        namespace: the module `keras` or `tf_keras`, whichever made the model.
+        model: `Model` that `compile_classifier` compiled.
+        batches: function of an epoch's number to its batches of `(images,
+            labels)`, at least `epoch_steps`.
+        steps: int, the number of training steps.
+        epoch_steps: int, the number of steps in an epoch.
+        advance: function called after each step with the running means of
+            `loss` and `accuracy` over the epoch.
+        callbacks: list of callbacks of the same namespace.
+        first_epoch: int, the epochs that are done already. Defaults to `0`.
+        seed: int, of dropout. Defaults to `0`.
+
+    Yields:
+        A dict of the `epoch`, from 1, and its mean `loss` and `accuracy`.
+
+    Raises:
+        NonFiniteLossError: naming the step.
+    """
+    done = first_epoch * epoch_steps
 
     def on_train_batch_end(batch, logs):
-        step = next(done)
+        nonlocal done
+        done += 1
         if not math.isfinite(logs["loss"]):
             raise NonFiniteLossError(
-                f"the loss became {logs['loss']} at step {step} of {steps}. "
-                "A lower learning rate is what usually helps. Received: "
-                f"learning_rate={learning_rate}"
+                f"the loss became {logs['loss']} at step {done} of {steps}. "
+                "A lower learning rate is what usually helps."
             )
         advance(loss=logs["loss"], accuracy=logs["accuracy"])
-        # The last epoch may be a part of one.
-        if step == steps:
-            model.stop_training = True
 
-    model.fit(
-        batches,
-        steps_per_epoch=epoch_steps,
-        epochs=math.ceil(steps / epoch_steps),
-        callbacks=[
-            *callbacks,
-            namespace.callbacks.LambdaCallback(
-                on_train_batch_end=on_train_batch_end
-            ),
-        ],
-        shuffle=False,
-        verbose=0,
+    watch = namespace.callbacks.LambdaCallback(
+        on_train_batch_end=on_train_batch_end
     )
+    for epoch in range(first_epoch, math.ceil(steps / epoch_steps)):
+        _reseed(model, seed + epoch)
+        history = model.fit(
+            batches(epoch),
+            steps_per_epoch=min(epoch_steps, steps - done),
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            callbacks=[*callbacks, watch],
+            shuffle=False,
+            verbose=0,
+        ).history
+        yield {
+            "epoch": epoch + 1,
+            "loss": float(history["loss"][0]),
+            "accuracy": float(history["accuracy"][0]),
+        }
+
+
+def _reseed(model, seed):
+    """Has dropout draw as it would after a fresh start with this seed."""
+    for layer in model.layers:
+        layer = getattr(layer, "layer", layer)
+        # Of Keras 3; of tf_keras, where its layers have generators.
+        if hasattr(layer, "seed_generator"):
+            layer.seed_generator.state.assign(np.array([seed, 0]))
+        random = getattr(layer, "_random_generator", None)
+        if getattr(random, "_generator", None) is not None:
+            random._generator.reset_from_seed(seed)
 
 
 def accuracy(predict, batches, advance):

@@ -5,11 +5,34 @@ import tensorflow as tf
 from keras_squeezenet import SqueezeNet
 from keras_squeezenet import architecture
 from keras_squeezenet import inspection
+from keras_squeezenet.export import litert
 from keras_squeezenet.export import saved_model
 from keras_squeezenet.pretrained import download
 
 CONFIG = architecture.VARIANTS["complex_bypass"].for_small_images()
 SIDE = 32
+IMAGES = np.random.default_rng(0).normal(scale=50, size=(4, SIDE, SIDE, 3))
+CALIBRATION = [IMAGES.astype("float32")]
+
+
+def convert(model):
+    return tf.lite.TFLiteConverter.from_keras_model(model).convert()
+
+
+CONVERT = {
+    "stock.tflite": convert,
+    "float32.tflite": litert.convert_float32,
+    "float16.tflite": litert.convert_float16,
+    "int8.tflite": lambda model: litert.convert_post_training_int8(
+        model, CALIBRATION
+    ),
+    "int16x8.tflite": lambda model: litert.convert_int16x8(model, CALIBRATION),
+}
+DTYPES = {
+    "float16.tflite": "float16",
+    "int8.tflite": "int8",
+    "int16x8.tflite": "int8",
+}
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +53,7 @@ def save(model, folder, name):
     elif name.endswith(".weights.h5"):
         model.save_weights(path)
     elif name.endswith(".tflite"):
-        converter = tf.lite.TFLiteConverter.from_keras_model(model)
-        path.write_bytes(converter.convert())
+        path.write_bytes(CONVERT[name](model))
     else:
         model.save(path)
     return path
@@ -39,7 +61,7 @@ def save(model, folder, name):
 
 @pytest.mark.parametrize(
     "name",
-    ["a.keras", "a.weights.h5", "a.tflite", "saved_model", "exported"],
+    ["a.keras", "a.weights.h5", "saved_model", "exported", *CONVERT],
 )
 def test_every_form_of_a_model_has_its_kernels(name, model, tmp_path):
     found = inspection.load_kernels(save(model, tmp_path, name))
@@ -51,7 +73,13 @@ def test_every_form_of_a_model_has_its_kernels(name, model, tmp_path):
     assert sorted(found) == sorted(expected)
     assert len(found) == 30
     for layer, kernel in expected.items():
-        np.testing.assert_array_equal(found[layer], kernel, err_msg=layer)
+        assert found[layer].dtype == DTYPES.get(name, "float32")
+        if found[layer].dtype == "int8":
+            scale = abs(kernel).max(axis=(0, 1, 2)) / 127
+            kernel = np.round(kernel / scale)
+        np.testing.assert_array_equal(
+            found[layer], kernel.astype(found[layer].dtype), err_msg=layer
+        )
 
 
 def test_name_of_a_public_source_is_a_path(shared_data, monkeypatch):

@@ -31,13 +31,14 @@ def test_command_compresses_real_digits(tmp_path):
     assert finished.stderr == ""
     report = json.loads((out / "report.json").read_text())
     stages = {stage["name"]: stage for stage in report["stages"]}
-    dense, int8 = stages["dense"], stages["int8 LiteRT"]
+    files = {file["name"]: file for file in report["files"]}
+    dense, int8 = stages["dense"], files["model_int8.tflite"]
     assert dense["accuracy"] > 0.85
     assert int8["accuracy"] > dense["accuracy"] - 0.05
-    assert int8["density"] < 0.4
+    assert stages["quantized"]["density"] < 0.4
     assert 9 * int8["gzip_bytes"] < dense["bytes"]
-    for stage in stages.values():
-        assert f"{stage['accuracy']:.2%}" in finished.stdout
+    for measured in (*stages.values(), *files.values()):
+        assert f"{measured['accuracy']:.2%}" in finished.stdout
     for layer in report["layers"]:
         assert layer["name"] in finished.stdout
         assert layer["int8_distinct_values_per_channel"] <= 16

@@ -329,3 +329,35 @@ def test_file_does_not_replace_a_folder(tmp_path):
         with outputs.new_file(tmp_path / "out") as temporary:
             temporary.write_text("new")
     assert read(tmp_path) == {"out": None, "out/a.txt": "old"}
+
+
+IGNORED = (".unfinished", ".new.*")
+
+
+def test_ignored_names_may_be_in_the_folder_and_stay(tmp_path):
+    write(tmp_path, {".unfinished": "state", ".new.abc/x": "left over"})
+    outputs.require_writable(tmp_path, ignored=IGNORED)
+    with outputs.new_folder(tmp_path, ignored=IGNORED) as folder:
+        write(folder, {"a.txt": "a"})
+    assert read(tmp_path) == {
+        ".unfinished": "state",
+        ".new.abc": None,
+        ".new.abc/x": "left over",
+        "a.txt": "a",
+    }
+
+
+def test_other_names_are_refused_beside_ignored_ones(tmp_path):
+    write(tmp_path, {".unfinished": "state", "mine.txt": "mine"})
+    with pytest.raises(FileExistsError, match="not empty"):
+        outputs.require_writable(tmp_path, ignored=IGNORED)
+
+
+def test_sweeping_removes_what_matches_and_nothing_else(tmp_path):
+    write(
+        tmp_path,
+        {".unfinished": "a", ".new.abc/deep/x": "b", "new.txt": "c"},
+    )
+    outputs.sweep(tmp_path, IGNORED)
+    assert read(tmp_path) == {"new.txt": "c"}
+    outputs.sweep(tmp_path / "missing", IGNORED)

@@ -1,6 +1,7 @@
 """`keras-squeezenet compress`: the main job."""
 
 import dataclasses
+import os
 
 import keras
 import rich.console
@@ -8,68 +9,35 @@ from absl import flags
 
 from keras_squeezenet import architecture
 from keras_squeezenet import compression
-from keras_squeezenet import data
 from keras_squeezenet import outputs
 from keras_squeezenet import report
 from keras_squeezenet import squeezenet
 from keras_squeezenet.cli import console as consoles
+from keras_squeezenet.cli import datasets
+from keras_squeezenet.cli import recipe_flags
+from keras_squeezenet.compression import checkpoints
 from keras_squeezenet.compression import twin
 
 # Images up to this side, in pixels, get a first convolution with stride 1.
 SMALL_IMAGE_SIZE = 64
 
-RECIPE_HELP = {
-    "train_epochs": "epochs of training before any compression",
-    "prune_epochs": "epochs of pruning",
-    "cluster_epochs": "epochs of weight sharing",
-    "quantize_epochs": "epochs of quantization-aware training",
-    "max_train_steps": "an upper bound to each stage's steps, for trials",
-    "batch_size": "images in a training step",
-    "learning_rate": "of the first stage, at the end of its warm-up",
-    "finetune_learning_rate": "of pruning; later stages take less",
-    "target_density": "share of weights to keep in each kernel; conv1 and the "
-    "squeeze layers stay dense",
-    "number_of_clusters": "shared values of each kernel, zero included",
-    "seed": "of every random number",
-}
-
 FLAGS = flags.FlagValues()
 
-_DATASET = flags.DEFINE_string(
-    "dataset",
-    "mnist5k",
-    "'mnist5k' (embedded, no download), 'folder', or the name of any image "
-    "classification data set of TensorFlow Datasets",
-    flag_values=FLAGS,
-)
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir",
-    None,
-    "the folder of images, or of TensorFlow Datasets",
-    flag_values=FLAGS,
-)
-_IMAGE_SIZE = flags.DEFINE_integer(
-    "image_size",
-    None,
-    "side of the images; by default the data set's, or 224",
-    flag_values=FLAGS,
-)
-_SKIP_BAD_IMAGES = flags.DEFINE_bool(
-    "skip_bad_images",
-    False,
-    "go on without the images that cannot be read",
-    flag_values=FLAGS,
-)
+datasets.define(FLAGS)
+recipe_flags.define(FLAGS)
 _OUT = flags.DEFINE_string(
-    "out",
-    "squeezenet_compressed",
-    "output folder",
-    flag_values=FLAGS,
+    "out", "squeezenet_compressed", "output folder", flag_values=FLAGS
 )
 _OVERWRITE = flags.DEFINE_bool(
     "overwrite",
     False,
     "replace the files of an earlier run in --out",
+    flag_values=FLAGS,
+)
+_RESUME = flags.DEFINE_bool(
+    "resume",
+    False,
+    "go on with the run in --out that was stopped, from its last epoch",
     flag_values=FLAGS,
 )
 _CONFIG = flags.DEFINE_enum(
@@ -92,64 +60,69 @@ _MODEL = flags.DEFINE_string(
     "a trained .keras model to compress, instead of a new one",
     flag_values=FLAGS,
 )
-for _field in dataclasses.fields(compression.Recipe):
-    _define = (
-        flags.DEFINE_float
-        if isinstance(_field.default, float)
-        else flags.DEFINE_integer
-    )
-    _define(
-        _field.name,
-        _field.default,
-        RECIPE_HELP[_field.name],
-        flag_values=FLAGS,
-    )
+_TENSORBOARD = flags.DEFINE_string(
+    "tensorboard", None, "folder of TensorBoard's logs", flag_values=FLAGS
+)
 
 
 def main():
     console = rich.console.Console(markup=False, highlight=False)
     recipe = make_recipe()
-    outputs.require_writable(_OUT.value, _OVERWRITE.value)
+    outputs.require_writable(
+        _OUT.value, _OVERWRITE.value, compression.IGNORED_FILES
+    )
     model = load_model() if _MODEL.value else None
     keras.utils.set_random_seed(recipe.seed)
     progress = consoles.ConsoleProgress(console)
-    with progress.task("load data", None):
-        dataset = data.load(
-            _DATASET.value,
-            data_dir=_DATA_DIR.value,
-            image_size=_IMAGE_SIZE.value,
-            skip_bad_images=_SKIP_BAD_IMAGES.value,
-            seed=recipe.seed,
-        )
+    dataset = datasets.load(FLAGS, recipe.seed, progress)
+    dataset = dataset.hold_out(recipe.validation_share, recipe.seed)
     model = model or make_model(dataset)
-    console.print(
-        f"{model.name}, {model.count_params():,} parameters, on "
-        f"{dataset.name}: {len(dataset.class_names)} classes, "
-        f"{dataset.train_size:,} images of "
-        f"{dataset.image_size}x{dataset.image_size} to train on, "
-        f"{dataset.test_size:,} to test on"
-    )
-    for path in dataset.skipped:
-        _print_path(console, "skipped, could not be read:", path)
-    summary = compression.compress(
-        model,
-        dataset,
-        recipe,
-        _OUT.value,
-        overwrite=_OVERWRITE.value,
-        progress=progress,
-    )
+    print_header(console, model, dataset)
+    try:
+        summary = compression.compress(
+            model,
+            dataset,
+            dataset.validation_batches(recipe.batch_size),
+            recipe,
+            _OUT.value,
+            test=dataset.test_batches(recipe.batch_size),
+            overwrite=_OVERWRITE.value,
+            resume=_RESUME.value,
+            tensorboard=_TENSORBOARD.value,
+            progress=progress,
+        )
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(*way_on()) from stop
     for table in report.tables(summary):
         consoles.print_table(console, table)
     _print_path(console, "Written to", _OUT.value)
 
 
+def print_header(console, model, dataset):
+    console.print(
+        f"{model.name}, {model.count_params():,} parameters, on "
+        f"{dataset.name}: {len(dataset.class_names)} classes, images of "
+        f"{dataset.image_size}x{dataset.image_size}: "
+        f"{dataset.train_size:,} to train on, {dataset.validation_size:,} to "
+        f"choose by, {dataset.test_size:,} to test on"
+    )
+    for path in dataset.skipped:
+        _print_path(console, "skipped, could not be read:", path)
+
+
+def way_on():
+    """Yields what to say after Ctrl-C, where there is something to go on."""
+    if os.path.exists(os.path.join(_OUT.value, checkpoints.FILE)):
+        yield (
+            "The last epoch that was finished is kept: the same command with "
+            "--resume goes on from there."
+        )
+
+
 def make_recipe():
-    values = FLAGS.flag_values_dict()
-    names = [field.name for field in dataclasses.fields(compression.Recipe)]
-    recipe = compression.Recipe(**{name: values[name] for name in names})
+    recipe = recipe_flags.make(FLAGS)
     if _MODEL.value and not FLAGS["train_epochs"].present:
-        recipe = dataclasses.replace(recipe, train_epochs=0)
+        recipe = recipe.replace(train_epochs=0)
     return recipe
 
 

@@ -40,19 +40,11 @@ def main(arguments):
 
 
 def print_report(console, path):
-    with open(path, encoding="utf-8") as file:
-        summary = json.load(file)
+    summary = report.read(path)
     if _JSON.value:
         print(json.dumps(summary, indent=2))
         return
-    try:
-        tables = report.tables(summary)
-    except (KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path} should be a report of `compress`, of version "
-            f"{report.VERSION}. It has no {error}"
-        ) from error
-    for table in tables:
+    for table in report.tables(summary):
         consoles.print_table(console, table)
 
 

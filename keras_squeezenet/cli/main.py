@@ -18,6 +18,7 @@ COMMANDS = {
     "compress": "train and compress a SqueezeNet, and report on it",
     "inspect": "print the layer table of any file that this package writes",
     "predict": "name what is in photographs",
+    "sensitivity": "measure how much each layer bears being compressed",
     "weights": "list, fetch, convert and verify pretrained weights",
 }
 # absl names the last two where a flag is not known.
@@ -26,6 +27,7 @@ NATIVE_LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 # What bad input raises, besides errors of this package, which are of these.
 USER_ERRORS = (ValueError, OSError, ImportError, RuntimeError)
 INTERRUPTED = 130
+NOTHING = "Nothing was written."
 
 
 def run(argv=None):
@@ -49,14 +51,15 @@ def run(argv=None):
                 lambda positional: _call(command, positional),
                 argv=[f"keras-squeezenet {name}", *arguments],
             )
-    except KeyboardInterrupt:
-        print(f"\nkeras-squeezenet {name}: stopped, nothing was written.")
+    except KeyboardInterrupt as stop:
+        # What a command has to say, if it has.
+        print(f"\nkeras-squeezenet {name}: stopped. {str(stop) or NOTHING}")
         sys.exit(INTERRUPTED)
 
 
 def usage():
     lines = [USAGE, ""]
-    lines += [f"  {name:10} {what}" for name, what in COMMANDS.items()]
+    lines += [f"  {name:12} {what}" for name, what in COMMANDS.items()]
     lines += ["", "keras-squeezenet COMMAND --help lists a command's flags."]
     return "\n".join(lines)
 

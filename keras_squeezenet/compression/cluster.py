@@ -6,15 +6,14 @@ Reference:
 """
 
 import numpy as np
-import tf_keras
 
 from keras_squeezenet.compression import guarantees
 from keras_squeezenet.compression import tfmot
 from keras_squeezenet.compression import twin as twins
 
 
-def cluster(model, clusters, fit, steps):
-    """Gives every kernel a codebook of shared values, in place, and trains it.
+def wrap(model, clusters, initialization="kmeans++"):
+    """Returns a tf_keras twin whose kernels share values that are trained.
 
     Zero stays one of the values of a kernel that has zeros, and every zero
     weight stays zero.
@@ -22,33 +21,35 @@ def cluster(model, clusters, fit, steps):
     Args:
         model: `keras.Model` that has a twin.
         clusters: dict of layer name to the size of its codebook, zero
-            included.
-        fit: function of `(twin, steps, callbacks)` that trains a tf_keras
-            model.
-        steps: int, the number of training steps.
+            included; the other layers stay as they are.
+        initialization: of the codebooks, a key of `tfmot.INITIALIZATIONS`.
+            Defaults to `"kmeans++"`.
+    """
+    kernels = twins.kernels(model)
+
+    def wrap_layer(layer):
+        size = clusters.get(layer.name)
+        # A codebook that is no smaller than the kernel shares nothing.
+        if size is None or kernels[layer.name].size <= size:
+            return layer
+        return tfmot.cluster_weights(
+            layer,
+            number_of_clusters=size,
+            cluster_centroids_init=tfmot.INITIALIZATIONS[initialization],
+            preserve_sparsity=bool(np.any(kernels[layer.name] == 0)),
+        )
+
+    return twins.clone(model, wrap_layer)
+
+
+def finish(wrapped, clusters, model):
+    """Copies what a wrapped twin has become to its model.
 
     Raises:
         GuaranteeError: if a kernel has more distinct values than its codebook,
             or has lost a zero. The model is unchanged then.
     """
     before = twins.kernels(model)
-
-    def wrap(layer):
-        size = clusters.get(layer.name)
-        # A codebook that is no smaller than the kernel shares nothing.
-        if size is None or before[layer.name].size <= size:
-            return layer
-        return tfmot.cluster_weights(
-            layer,
-            number_of_clusters=size,
-            cluster_centroids_init=tfmot.KMEANS_PLUS_PLUS,
-            preserve_sparsity=bool(np.any(before[layer.name] == 0)),
-        )
-
-    wrapped = tf_keras.models.clone_model(
-        twins.make_twin(model), clone_function=wrap
-    )
-    fit(wrapped, steps, [])
     clustered = tfmot.strip_clustering(wrapped)
     after = twins.kernels(clustered)
     guarantees.require_distinct(after, clusters, "cluster")

@@ -32,6 +32,30 @@ def require_density(kernels, densities, stage):
             )
 
 
+def require_pattern(kernels, names, kept, group, stage):
+    """Raises unless of each group of input channels at most some are used.
+
+    Args:
+        kernels: dict of layer name to array, input channels next to last.
+        names: the layers to look at.
+        kept: int, the weights that may be not zero.
+        group: int, of so many neighbouring input channels.
+        stage: str, named in the error.
+
+    Raises:
+        GuaranteeError: naming the layer.
+    """
+    for name in names:
+        kernel = kernels[name]
+        groups = np.moveaxis(kernel, -2, -1).reshape(-1, group)
+        worst = np.count_nonzero(groups, axis=1).max()
+        if worst > kept:
+            raise GuaranteeError(
+                f"{stage}: layer {name!r} should keep at most {kept} of every "
+                f"{group} weights. Measured: {worst}"
+            )
+
+
 def require_zeros_kept(before, after, stage):
     """Raises unless every zero weight of `before` is zero in `after`."""
     for name, kernel in before.items():

@@ -5,54 +5,88 @@ Reference:
 - SqueezeNet paper, section 4.2 and table 2
 """
 
-import functools
+import dataclasses
 import gzip
+import pathlib
 import time
 
 import keras
 import numpy as np
-import tf_keras
 
+from keras_squeezenet import data
 from keras_squeezenet import kernels as statistics
 from keras_squeezenet import outputs
 from keras_squeezenet import report
 from keras_squeezenet import training
-from keras_squeezenet.compression import cluster
+from keras_squeezenet.codec import deep_compression
+from keras_squeezenet.compression import checkpoints
+from keras_squeezenet.compression import evidence
+from keras_squeezenet.compression import forms
 from keras_squeezenet.compression import guarantees
-from keras_squeezenet.compression import prune
-from keras_squeezenet.compression import quantize
+from keras_squeezenet.compression import sensitivity
+from keras_squeezenet.compression import splits
+from keras_squeezenet.compression import stages
 from keras_squeezenet.compression import twin as twins
-from keras_squeezenet.export import litert
+from keras_squeezenet.compression.recipe import Recipe
+from keras_squeezenet.export import comparison
 from keras_squeezenet.export import saved_model
 from keras_squeezenet.progress import Progress
 
 CALIBRATION_BATCHES = 8
-# Float32 sums in another order; the outputs are probabilities.
-TOLERANCE = 1e-4
-
-MODEL_FILE = "model.keras"
-SAVED_MODEL_FOLDER = "saved_model"
-LITERT_FILE = "model_int8.tflite"
+# What a run that was killed may have left in its output folder.
+IGNORED_FILES = (checkpoints.FILE, f".*.{checkpoints.FILE}", ".new.*")
 
 
-def compress(model, dataset, recipe, out, overwrite=False, progress=None):
+class AccuracyLossError(RuntimeError):
+    """A stage lost more accuracy than the recipe allows, however gently."""
+
+
+def compress(
+    model,
+    train,
+    validation,
+    recipe=None,
+    out="squeezenet_compressed",
+    *,
+    test=None,
+    name="images",
+    class_names=None,
+    overwrite=False,
+    resume=False,
+    tensorboard=None,
+    progress=None,
+):
     """Trains and compresses a model, and writes every form of it.
 
     After each stage what it promised is measured on its result: the density
     and the number of distinct values of each kernel, and equal outputs of
-    each form of the model.
+    each form of the model. Of a stage's epochs the one with the best accuracy
+    on the validation images is kept.
 
     Args:
         model: `keras.Model`, a flat Functional SqueezeNet from preprocessed
-            images to probabilities of the data set's classes. Its weights
-            change.
-        dataset: `data.ImageDataset`.
-        recipe: `Recipe`.
-        out: path of the output folder: `model.keras`, `saved_model/`,
-            `model_int8.tflite`, `report.json` and `report.md`. It is written
-            when all is done, or not at all.
+            images to probabilities of the classes; transfer heads are
+            allowed. Its weights change.
+        train: `(images, labels)`, arrays as `Model.fit` takes them; or a
+            `tf.data.Dataset` of batches of them; or a `data.ImageDataset`.
+        validation: images and labels in one of the first two forms, to choose
+            by.
+        recipe: `Recipe`. Defaults to `Recipe()`.
+        out: path of the output folder, see `forms`; `report.json`,
+            `report.md` and `report.html` are there too. It is written when
+            all is done; until then it has a file to resume from. Defaults to
+            `"squeezenet_compressed"`.
+        test: images and labels like `validation`, which nothing is chosen by
+            and the reported accuracies are measured on. Defaults to `None`:
+            to `validation`.
+        name: str, of the images in the report. Defaults to that of `train`.
+        class_names: list of str. Defaults to those of `train`, or numbers.
         overwrite: whether to replace these files of an earlier run. Defaults
             to `False`.
+        resume: whether to go on with a run of the same arguments that was
+            stopped or killed, from its last epoch. Defaults to `False`.
+        tensorboard: path of a folder for TensorBoard's logs. Defaults to
+            `None`, no logs.
         progress: `Progress`, to be told how the work goes on. Defaults to
             a silent one.
 
@@ -60,218 +94,393 @@ def compress(model, dataset, recipe, out, overwrite=False, progress=None):
         The report, a dict as in `report.json`.
 
     Raises:
-        ValueError: if the model is no SqueezeNet, or has another number of
-            classes than the data set, or another image size.
+        ValueError: if the model is no SqueezeNet, or does not fit the images,
+            or a run to resume had other arguments.
         FileExistsError: if the output folder is not empty.
         NonFiniteLossError: if a loss becomes NaN, naming stage and step.
+        ImportError: if `tensorboard` is asked for and not installed.
         RuntimeError: on another backend than TensorFlow.
         GuaranteeError: if a stage falls short of what it promised.
+        AccuracyLossError: if a stage loses more than
+            `recipe.max_accuracy_drop`, however gently it is tried; what the
+            stages before it made has been written.
     """
+    recipe = recipe or Recipe()
     saved_model.require_tensorflow()
     twins.require_squeezenet(model)
-    _require_fit(model, dataset)
-    with outputs.new_folder(out, overwrite) as folder:
-        pipeline = _Pipeline(model, dataset, recipe, progress or Progress())
-        pipeline.train()
-        pipeline.prune()
-        pipeline.cluster()
-        quantized = pipeline.quantize()
-        int8_kernels = pipeline.export_litert(quantized, folder)
-        pipeline.export_keras(_without_optimizer(model), folder)
-        summary = report.make(
-            model=model,
-            dataset=dataset,
-            recipe=recipe,
-            stages=pipeline.stages,
-            layers=_layers(model, int8_kernels),
-            folder=folder,
-        )
-        report.write(summary, folder)
+    if tensorboard is not None:
+        _require_tensorboard()
+    run = _Run(model, recipe, pathlib.Path(out), progress or Progress())
+    run.tensorboard = tensorboard
+    run.describe(train, name, class_names)
+    run.take_images(train, validation, test)
+    run.begin(overwrite, resume)
+    lost = run.run_stages()
+    with outputs.new_folder(out, overwrite, IGNORED_FILES) as folder:
+        summary, pictures = run.export(folder, lost)
+        report.write(summary, folder, pictures)
+    outputs.sweep(run.checkpoint.parent, IGNORED_FILES)
+    if lost:
+        raise lost
     return summary
 
 
-class _Pipeline:
-    """A model on its way, and what was measured after each stage."""
+class _Run:
+    """A model on its way, and where it is."""
 
-    def __init__(self, model, dataset, recipe, progress):
+    def __init__(self, model, recipe, out, progress):
         self.model = model
-        self.dataset = dataset
         self.recipe = recipe
         self.progress = progress
-        self.stages = []
-        self.epoch_steps = max(1, dataset.train_size // recipe.batch_size)
-        self.batches = dataset.train_batches(recipe.batch_size, recipe.seed)
+        self.checkpoint = out / checkpoints.FILE
+        self.state = checkpoints.State()
+
+    def describe(self, train, name, class_names):
+        skipped = []
+        if isinstance(train, data.ImageDataset):
+            name, class_names = train.name, train.class_names
+            skipped = list(train.skipped)
+        classes = self.model.output_shape[-1]
+        self.dataset = {
+            "name": name,
+            "image_size": self.model.input_shape[1],
+            "classes": list(class_names or map(str, range(classes))),
+            "skipped_images": skipped,
+        }
+
+    def take_images(self, train, validation, test):
+        recipe = self.recipe
+        self.train = splits.training_split(
+            train, recipe.batch_size, recipe.seed, recipe.augmentation
+        )
+        self.validation, self.test = (
+            splits.evaluation_split(images, recipe.batch_size, name)
+            for images, name in (
+                (validation, "validation"),
+                (validation if test is None else test, "test"),
+            )
+        )
+        self.dataset |= {
+            "train_images": self.train.size,
+            "validation_images": self.validation.size,
+            "test_images": 0 if test is None else self.test.size,
+        }
+        keras.utils.set_random_seed(recipe.seed)
         self.calibration = [
             np.asarray(images)
-            for images, _ in self.batches.take(CALIBRATION_BATCHES)
+            for images, _ in self.train.batches(0).take(CALIBRATION_BATCHES)
         ]
-        _require_probabilities(model, self.calibration[0])
+        self._require_fit()
 
-    def train(self):
-        started = time.monotonic()
-        steps = self._steps(self.recipe.train_epochs)
-        if steps:
-            self._fit(
-                self.model,
-                steps,
-                name="train",
-                namespace=keras,
-                learning_rate=self.recipe.learning_rate,
+    def _require_fit(self):
+        expected = self.calibration[0].shape[1:]
+        if self.model.input_shape[1:] != expected:
+            raise ValueError(
+                f"the model should take images of shape {expected}, as "
+                f"{self.dataset['name']!r} has them. Received: a model that "
+                f"takes {self.model.input_shape[1:]}"
             )
-        twin = twins.make_twin(self.model)
-        self._require_same_outputs(twin.predict_on_batch, "the tf_keras twin")
-        self._finish("dense", started)
+        stages.require_layers(self.model, self.recipe)
+        classes = len(self.dataset["classes"])
+        if self.model.output_shape != (None, classes):
+            raise ValueError(
+                f"the model should put out the shape {(None, classes)}: one "
+                f"probability for each class of {self.dataset['name']!r}. "
+                f"Received: a model that puts out {self.model.output_shape}"
+            )
+        _require_probabilities(self.model, self.calibration[0])
 
-    def prune(self):
-        started = time.monotonic()
-        densities = {
-            layer: self.recipe.target_density
-            for layer in twins.kernels(self.model)
-            if layer != "conv1" and not layer.endswith("_squeeze1x1")
+    def begin(self, overwrite, resume):
+        """Goes to where a run to resume was, or to the beginning."""
+        outputs.require_writable(
+            self.checkpoint.parent, overwrite, IGNORED_FILES
+        )
+        found = self.checkpoint.exists()
+        if found and not (resume or overwrite):
+            raise FileExistsError(
+                f"{self.checkpoint.parent} has a run that was not finished: "
+                "pass --resume (resume=True) to go on with it, or --overwrite "
+                "to begin anew."
+            )
+        if found and resume:
+            self.state = checkpoints.load(self.checkpoint, self._identity())
+            self.model.set_weights(self.state.weights)
+            return
+        outputs.sweep(self.checkpoint.parent, IGNORED_FILES)
+        self.state.weights = self.model.get_weights()
+
+    def _identity(self):
+        recipe = dataclasses.asdict(self.recipe)
+        return {
+            **{f"recipe.{field}": value for field, value in recipe.items()},
+            "dataset": self.dataset,
+            "model": self.model.name,
+            "parameters": self.model.count_params(),
         }
-        prune.prune(
-            self.model,
-            densities,
-            self._twin_fit("prune", 1),
-            self._steps(self.recipe.prune_epochs),
-        )
-        self._finish("pruned", started)
 
-    def cluster(self):
-        started = time.monotonic()
-        cluster.cluster(
-            self.model,
-            self._clusters(),
-            self._twin_fit("cluster", 1 / 2),
-            self._steps(self.recipe.cluster_epochs),
-        )
-        self._finish("clustered", started)
+    def save(self):
+        checkpoints.save(self.checkpoint, self.state, self._identity())
 
-    def quantize(self):
-        started = time.monotonic()
-        quantized = quantize.quantize(
+    def run_stages(self):
+        """Runs the stages that are left; returns an error of lost accuracy."""
+        kinds = self.recipe.stages
+        if kinds[:1] != ("train",):
+            kinds = ("train", *kinds)
+        for kind in kinds[self.state.stage :]:
+            try:
+                self.run_stage(kind)
+            except AccuracyLossError as error:
+                return error
+        return None
+
+    def run_stage(self, kind):
+        """Runs a stage, more gently each time that it loses too much."""
+        state = self.state
+        while True:
+            started = time.monotonic()
+            stage = self._make_stage(kind)
+            accuracy = self._fit(stage, kind)
+            ranges = stage.finish()
+            lost = self._lost(accuracy)
+            if lost is None:
+                break
+            self._retry_or_raise(kind, lost)
+        state.stages.append(self._measure(stage, kind, accuracy, started))
+        state.ranges = ranges
+        state.weights = self.model.get_weights()
+        state.dense = state.dense or state.weights
+        state.stage += 1
+        state.attempt, state.seconds = 0, 0.0
+        self._forget_training()
+        self.save()
+
+    def _make_stage(self, kind):
+        recipe = stages.gentler(self.recipe, kind, self.state.attempt)
+        if kind == "train":
+            if "train" not in recipe.stages:
+                recipe = recipe.replace(train_epochs=0)
+        else:
+            self._require_same_outputs_of_twin()
+        if stages.needs_sensitivity(recipe, kind) and not (
+            self.state.sensitivity
+        ):
+            self.state.sensitivity = self._scan()
+        keras.utils.set_random_seed(self.recipe.seed)
+        return stages.make(
+            kind,
             self.model,
-            self._clusters(),
+            recipe,
+            self._steps,
             self.calibration,
-            self._twin_fit("quantize", 1 / 5),
-            self._steps(self.recipe.quantize_epochs),
+            self.state.sensitivity,
         )
-        self._finish("quantized", started)
-        return quantized
 
-    def export_litert(self, quantized, folder):
-        """Writes the int8 LiteRT file, and measures the file itself."""
+    def _fit(self, stage, kind):
+        """Trains a stage; returns the validation accuracy of its result."""
+        steps = self._steps(stage.epochs)
+        if not steps:
+            return self._accuracy(stage.trainee, self.validation, "validate")
+        training.compile_classifier(
+            stage.namespace, stage.trainee, steps, stage.learning_rate
+        )
+        self._restore(stage.trainee)
+        settled = stage.settled_after(steps)
+        with self.progress.task(kind, steps) as advance:
+            for _ in range(len(self.state.history) * self.train.steps):
+                advance()
+            try:
+                for epoch in self._epochs(stage, kind, steps, advance):
+                    done = min(epoch["epoch"] * self.train.steps, steps)
+                    self._keep(stage.trainee, epoch, done >= settled)
+            except training.NonFiniteLossError as error:
+                raise training.NonFiniteLossError(f"{kind}: {error}") from error
+        stage.trainee.set_weights(self.state.best_weights)
+        return self.state.history[self.state.best]["validation_accuracy"]
+
+    def _epochs(self, stage, kind, steps, advance):
         started = time.monotonic()
-        with self.progress.task("convert to LiteRT", None):
-            content = litert.convert_int8(quantized)
-        (folder / LITERT_FILE).write_bytes(content)
-        interpreter = litert.LiteRTModel(content)
-        kernels = interpreter.kernels(twins.kernels(self.model))
-        if interpreter.float_tensors():
-            raise guarantees.GuaranteeError(
-                f"{LITERT_FILE} should have integer tensors only. Measured: "
-                f"{', '.join(interpreter.float_tensors())}"
-            )
-        guarantees.require_zeros_kept(
-            twins.kernels(self.model), kernels, LITERT_FILE
-        )
-        guarantees.require_distinct(
-            kernels, self._clusters(), LITERT_FILE, per_channel=True
-        )
-        self._finish("int8 LiteRT", started, interpreter, kernels, content)
-        return kernels
+        for epoch in training.train(
+            stage.namespace,
+            stage.trainee,
+            self.train.batches,
+            steps,
+            self.train.steps,
+            advance,
+            [*stage.callbacks, *self._tensorboard(stage.namespace, kind)],
+            first_epoch=len(self.state.history),
+            seed=self.recipe.seed,
+        ):
+            yield epoch
+            self.state.seconds += time.monotonic() - started
+            started = time.monotonic()
+            self.save()
 
-    def export_keras(self, model, folder):
-        """Writes the Keras 3 model and its SavedModel."""
-        model.save(folder / MODEL_FILE)
-        loaded = keras.models.load_model(folder / MODEL_FILE)
-        self._require_same_outputs(loaded.predict_on_batch, MODEL_FILE)
-        with self.progress.task("export SavedModel", None):
-            saved_model.save(model, folder / SAVED_MODEL_FOLDER)
-        self._require_same_outputs(
-            saved_model.load(folder / SAVED_MODEL_FOLDER), SAVED_MODEL_FOLDER
+    def _keep(self, trainee, epoch, is_settled):
+        """Notes an epoch, and its weights if they are the best so far."""
+        state = self.state
+        accuracy = self._accuracy(trainee, self.validation)
+        state.history.append({**epoch, "validation_accuracy": accuracy})
+        state.training = _variables(trainee)
+        best = None if state.best is None else state.history[state.best]
+        # Of equals the later one, which has been trained longer.
+        if is_settled and not (best and best["validation_accuracy"] > accuracy):
+            state.best = len(state.history) - 1
+            state.best_weights = trainee.get_weights()
+
+    def _restore(self, trainee):
+        if not self.state.training:
+            return
+        trainee.optimizer.build(trainee.trainable_variables)
+        for variable, value in zip(
+            [*trainee.weights, *trainee.optimizer.variables],
+            self.state.training,
+            strict=True,
+        ):
+            variable.assign(value)
+
+    def _lost(self, accuracy):
+        """How many points too low an accuracy is, or `None`."""
+        allowed = self.recipe.max_accuracy_drop
+        if allowed is None or not self.state.stages:
+            return None
+        dense = self.state.stages[0]["validation_accuracy"]
+        drop = 100 * (dense - accuracy)
+        # A share of images is no decimal fraction.
+        return drop if drop > allowed + 1e-9 else None
+
+    def _retry_or_raise(self, kind, lost):
+        state = self.state
+        self.model.set_weights(state.weights)
+        retries = self.recipe.max_retries
+        if not stages.can_be_gentler(self.recipe, kind):
+            retries = 0
+        if state.attempt >= retries:
+            raise AccuracyLossError(
+                f"the stage {kind!r} loses {lost:.2f} points of validation "
+                f"accuracy after {state.attempt + 1} attempts, and may lose "
+                f"{self.recipe.max_accuracy_drop}. What the stages before it "
+                "made was written. More epochs, a higher density or more bits "
+                "are what usually helps."
+            )
+        state.attempt += 1
+        self._forget_training()
+        self.save()
+
+    def _forget_training(self):
+        self.state.history, self.state.best = [], None
+        self.state.training, self.state.best_weights = [], []
+
+    def _measure(self, stage, kind, validation_accuracy, started):
+        """Returns the report of a stage that has ended."""
+        measured = stage.trainee if stage.measures_trainee else self.model
+        kernels = twins.kernels(self.model)
+        content = _weight_bytes(self.model)
+        name = stages.NAMES[kind]
+        seconds = self.state.seconds or time.monotonic() - started
+        return {
+            "name": name,
+            "kind": kind,
+            "accuracy": self._accuracy(measured, self.test, f"test {name}"),
+            "validation_accuracy": validation_accuracy,
+            "density": statistics.overall_density(kernels),
+            "distinct_values": max(
+                len(np.unique(kernel)) for kernel in kernels.values()
+            ),
+            "seconds": seconds,
+            "epochs": len(self.state.history),
+            "attempts": self.state.attempt + 1,
+            "bytes": len(content),
+            "gzip_bytes": len(gzip.compress(content)),
+            "huffman_bytes": _huffman_bytes(self.model),
+            "history": self.state.history,
+        }
+
+    def export(self, folder, lost):
+        """Writes every form of the model; returns report and pictures."""
+        quantized = forms.quantized(
+            self.model, self.state.ranges, self.calibration, self.recipe
+        )
+        written = forms.write(
+            self.model,
+            quantized,
+            self.recipe,
+            folder,
+            self.test.batches(0),
+            self.calibration,
+            self.progress,
+        )
+        final = written.final
+        dense = keras.models.clone_model(self.model)
+        dense.set_weights(self.state.dense)
+        before = comparison.evaluate(
+            dense.predict_on_batch, self.test.batches(0)
+        )
+        chosen = evidence.choose_samples(before, final)
+        return report.make(
+            model=self.model,
+            dataset=self.dataset,
+            recipe=self.recipe,
+            status="accuracy_lost" if lost else "complete",
+            message=str(lost) if lost else None,
+            stages=self.state.stages,
+            layers=forms.layers(self.model, written.int8_kernels),
+            files=written.files,
+            confusion=comparison.confusion_matrix(
+                final.labels, final.predicted, len(self.dataset["classes"])
+            ).tolist(),
+            histograms=evidence.histograms(
+                twins.kernels(dense), twins.kernels(self.model)
+            ),
+            samples=[evidence.sample(before, final, index) for index in chosen],
+            sensitivity=self.state.sensitivity,
+        ), evidence.pictures(self.test.batches(0), chosen)
+
+    def _scan(self):
+        images, labels = sensitivity.choose(
+            self.validation.batches(0),
+            self.validation.size,
+            self.recipe.sensitivity_images,
+        )
+        return sensitivity.scan(
+            self.model, images, labels, progress=self.progress
         )
 
     def _steps(self, epochs):
-        return self.recipe.steps(epochs, self.epoch_steps)
+        return self.recipe.steps(epochs, self.train.steps)
 
-    def _clusters(self):
-        size = self.recipe.number_of_clusters
-        return dict.fromkeys(twins.kernels(self.model), size)
+    def _accuracy(self, model, split, task=None):
+        batches = split.batches(0)
+        if task is None:
+            return training.accuracy(
+                model.predict_on_batch, batches, lambda **metrics: None
+            )
+        with self.progress.task(task, split.steps) as advance:
+            return training.accuracy(model.predict_on_batch, batches, advance)
 
-    def _fit(
-        self, model, steps, callbacks=(), *, name, namespace, learning_rate
-    ):
-        with self.progress.task(name, steps) as advance:
-            try:
-                training.train(
-                    namespace,
-                    model,
-                    self.batches,
-                    steps,
-                    self.epoch_steps,
-                    learning_rate,
-                    advance,
-                    callbacks,
-                )
-            except training.NonFiniteLossError as error:
-                raise training.NonFiniteLossError(f"{name}: {error}") from error
+    def _tensorboard(self, namespace, kind):
+        if self.tensorboard is None:
+            return []
+        folder = pathlib.Path(self.tensorboard) / stages.NAMES[kind]
+        return [namespace.callbacks.TensorBoard(folder)]
 
-    def _twin_fit(self, name, share):
-        return functools.partial(
-            self._fit,
-            name=name,
-            namespace=tf_keras,
-            learning_rate=self.recipe.finetune_learning_rate * share,
-        )
-
-    def _finish(self, name, started, predict=None, kernels=None, content=None):
-        """Measures a stage's result; by default the model's weights."""
-        predict = predict or self.model.predict_on_batch
-        kernels = kernels or twins.kernels(self.model)
-        content = content or _weight_bytes(self.model)
-        seconds = time.monotonic() - started
-        batches = self.dataset.test_batches(self.recipe.batch_size)
-        with self.progress.task(
-            f"test {name}", -(-self.dataset.test_size // self.recipe.batch_size)
-        ) as advance:
-            accuracy = training.accuracy(predict, batches, advance)
-        self.stages.append(
-            {
-                "name": name,
-                "accuracy": accuracy,
-                "density": statistics.overall_density(kernels),
-                "seconds": seconds,
-                "bytes": len(content),
-                "gzip_bytes": len(gzip.compress(content)),
-            }
-        )
-
-    def _require_same_outputs(self, predict, what):
+    def _require_same_outputs_of_twin(self):
         images = self.calibration[0]
         guarantees.require_equal(
             self.model.predict_on_batch(images),
-            predict(images),
-            TOLERANCE,
-            what,
+            twins.make_twin(self.model).predict_on_batch(images),
+            forms.TOLERANCE,
+            "the tf_keras twin",
         )
 
 
-def _require_fit(model, dataset):
-    expected = (None, dataset.image_size, dataset.image_size, 3)
-    if model.input_shape != expected:
-        raise ValueError(
-            f"the model should take images of shape {expected}, as "
-            f"{dataset.name!r} has them. Received: a model that takes "
-            f"{model.input_shape}"
-        )
-    expected = (None, len(dataset.class_names))
-    if model.output_shape != expected:
-        raise ValueError(
-            f"the model should put out the shape {expected}: one probability "
-            f"for each class of {dataset.name!r}. Received: a model that puts "
-            f"out {model.output_shape}"
-        )
+def _require_tensorboard():
+    """TensorFlow writes its logs, and does not bring it along any more."""
+    try:
+        import tensorboard as _  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "logs for TensorBoard need it: pip install tensorboard"
+        ) from error
 
 
 def _require_probabilities(model, images):
@@ -285,11 +494,11 @@ def _require_probabilities(model, images):
         )
 
 
-def _without_optimizer(model):
-    """Returns a copy of a model that writes no state of its training."""
-    copy = keras.Model.from_config(model.get_config())
-    copy.set_weights(model.get_weights())
-    return copy
+def _variables(model):
+    return [
+        np.asarray(keras.ops.convert_to_numpy(variable))
+        for variable in (*model.weights, *model.optimizer.variables)
+    ]
 
 
 def _weight_bytes(model):
@@ -298,22 +507,9 @@ def _weight_bytes(model):
     )
 
 
-def _layers(model, int8_kernels):
-    """Returns what was measured on each kernel, as rows of the report."""
-    rows = []
-    for name, kernel in twins.kernels(model).items():
-        measured = statistics.measure(kernel)
-        int8 = statistics.measure(int8_kernels[name])
-        rows.append(
-            {
-                "name": name,
-                "shape": list(measured.shape),
-                "weights": kernel.size,
-                "density": measured.density,
-                "distinct_values": measured.distinct,
-                "bits": measured.bits,
-                "int8_density": int8.density,
-                "int8_distinct_values_per_channel": int8.distinct_per_channel,
-            }
-        )
-    return rows
+def _huffman_bytes(model):
+    return sum(
+        deep_compression.count_bytes(*layer.get_weights()).huffman.total
+        for layer in model.layers
+        if layer.weights
+    )

@@ -1,4 +1,4 @@
-"""Quantization-aware training that keeps zeros and shared values.
+"""8-bit weights and activations that keep zeros and shared values.
 
 TF-MOT's own prune- and cluster-preserving schemes drop both, silently, in
 every convolution that feeds a Concatenate: in SqueezeNet's expand layers.
@@ -13,56 +13,97 @@ from keras_squeezenet.compression import guarantees
 from keras_squeezenet.compression import tfmot
 from keras_squeezenet.compression import twin as twins
 
+# More values than that are no codebook: 8 bits have no more.
+MAX_CODEBOOK = 256
+# What the ranges call the input, whatever its layer is called.
+INPUT = "input"
+# What is preserved of a kernel, by its name in a recipe: zeros, shared values.
+PRESERVED = {
+    "both": (True, True),
+    "sparsity": (True, False),
+    "clusters": (False, True),
+    "none": (False, False),
+}
 
-def quantize(model, clusters, calibration, fit, steps):
-    """Trains a model, in place, with weights and activations of 8 bits.
+
+def wrap(model, ranges, preserve="both"):
+    """Returns a twin with fake quantization, to be trained or converted.
+
+    As it is, it computes with the model's weights in 8 bits.
 
     Args:
-        model: `keras.Model` that has a twin, pruned and clustered.
-        clusters: dict of layer name to the size of its codebook.
-        calibration: list of batches of images, to set the ranges of the
-            activations by.
-        fit: function of `(twin, steps, callbacks)` that trains a tf_keras
-            model.
-        steps: int, the number of training steps.
+        model: `keras.Model` that has a twin.
+        ranges: what `measure_ranges` or `read_ranges` returned.
+        preserve: `"both"`, `"sparsity"`, `"clusters"` or `"none"`, what
+            training shall keep of each kernel that has it. Defaults to
+            `"both"`.
 
     Returns:
-        A `tf_keras.Model` of quantization wrappers, ready for conversion to
-        LiteRT. Its kernels are float32, and those of `model` equal them.
+        A `tf_keras.Model` of TF-MOT's quantization wrappers.
+    """
+    kernels = twins.kernels(model)
+    with _codebooks_by_layer(), twins.generators():
+        wrapped = tfmot.quantize_apply(
+            tfmot.quantize_annotate_model(twins.make_twin(model)),
+            _PreservingScheme(kernels, preserve),
+        )
+    _set_ranges(wrapped, ranges, kernels)
+    return wrapped
+
+
+def finish(wrapped, model, preserve="both"):
+    """Copies what a wrapped twin has become to its model.
+
+    Returns:
+        The ranges of its activations, as `wrap` takes them.
 
     Raises:
-        GuaranteeError: if a kernel has lost a zero, or has more distinct
-            values than its codebook. The model is unchanged then.
+        GuaranteeError: if a kernel has lost a zero or has more distinct values
+            than before, and should have kept them. The model is unchanged
+            then.
     """
     before = twins.kernels(model)
-    twin = twins.make_twin(model)
-    ranges = measure_ranges(twin, calibration)
-    with _codebooks_by_layer():
-        wrapped = tfmot.quantize_apply(
-            tfmot.quantize_annotate_model(twin), _PreservingScheme()
-        )
-    set_ranges(wrapped, ranges)
-    fit(wrapped, steps, [])
     quantized = tfmot.strip_clustering_cqat(wrapped)
     after = twins.kernels(quantized)
-    guarantees.require_zeros_kept(before, after, "quantize")
-    guarantees.require_distinct(after, clusters, "quantize")
+    keeps_zeros, keeps_codebooks = PRESERVED[preserve]
+    if keeps_zeros:
+        guarantees.require_zeros_kept(before, after, "quantize")
+    if keeps_codebooks:
+        guarantees.require_distinct(after, codebook_sizes(before), "quantize")
     twins.copy_weights(quantized, model)
-    return quantized
+    return read_ranges(wrapped)
 
 
-def measure_ranges(twin, batches):
+def codebook_sizes(kernels):
+    """Returns `{layer name: distinct values}` of the kernels that share some.
+
+    Args:
+        kernels: dict of layer name to array.
+    """
+    sizes = {name: len(np.unique(kernel)) for name, kernel in kernels.items()}
+    return {
+        name: size
+        for name, size in sizes.items()
+        if size <= MAX_CODEBOOK and size < kernels[name].size
+    }
+
+
+def measure_ranges(model, batches):
     """Returns the mean range over batches of what each layer puts out.
 
     TF-MOT starts every range at (-6, 6) and moves it by a thousandth of the
     way a step: a network whose activations are hundreds would be clipped to
     noise for its whole training.
 
+    Args:
+        model: flat Functional model of either Keras.
+        batches: list of batches of images.
+
     Returns:
-        A dict of layer name to `(input range, output range)`, where a range
-        is `(min, max)` and takes in 0.
+        A dict of layer name to `[min, max]`, which take in 0.
     """
-    probe = tf_keras.Model(twin.input, [layer.output for layer in twin.layers])
+    names = [INPUT, *(layer.name for layer in model.layers[1:])]
+    probe = type(model)(model.input, [layer.output for layer in model.layers])
     extremes = np.mean(
         [
             [
@@ -73,44 +114,83 @@ def measure_ranges(twin, batches):
         ],
         axis=0,
     )
-    by_output = {
-        id(layer.output): extreme
-        for layer, extreme in zip(twin.layers, extremes)
-    }
-    return {
-        layer.name: (
-            by_output.get(id(layer.input)),
-            by_output[id(layer.output)],
-        )
-        for layer in twin.layers
-    }
+    return dict(zip(names, extremes.tolist()))
 
 
-def set_ranges(quantized, ranges):
-    """Sets the activation ranges of a model of quantization wrappers."""
-    for layer in quantized.layers:
-        if hasattr(layer, "layer"):
-            before, after = ranges[layer.layer.name]
-        else:
-            # The input, or the QuantizeLayer behind it.
-            before = after = ranges[quantized.layers[0].name][1]
+def read_ranges(wrapped):
+    """Returns what training has made of the ranges, as `measure_ranges` does.
+
+    Layers whose output TF-MOT does not quantize are not in it.
+    """
+    ranges = {}
+    for name, kind, end, weight in _range_weights(wrapped):
+        # That of the layer before; a layer that it is not named after.
+        if kind != "pre_activation":
+            ranges.setdefault(name, [0.0, 0.0])
+            ranges[name][end] = float(weight.numpy())
+    return ranges
+
+
+def _set_ranges(wrapped, ranges, kernels):
+    inputs = _inputs(wrapped)
+    for name, kind, end, weight in _range_weights(wrapped):
+        source = inputs[name] if kind == "pre_activation" else name
+        if source in ranges:
+            weight.assign(ranges[source][end])
+    for layer in wrapped.layers:
+        for weight in layer.weights:
+            sign = {"kernel_min": -1, "kernel_max": 1}.get(
+                twins.weight_name(weight)
+            )
+            if sign:
+                # Symmetric, of each output channel, as TF-MOT quantizes.
+                kernel = np.abs(kernels[layer.layer.name])
+                limit = kernel.max(axis=tuple(range(kernel.ndim - 1)))
+                if not weight.shape.rank:
+                    limit = limit.max()
+                weight.assign(sign * limit)
+
+
+def _range_weights(wrapped):
+    """Yields `(layer name, kind, end, weight)`; an end is 0 or 1."""
+    for layer in wrapped.layers:
+        # Else it is the input, or the QuantizeLayer behind it.
+        name = layer.layer.name if hasattr(layer, "layer") else INPUT
         for weight in layer.weights:
             kind, _, end = twins.weight_name(weight).rpartition("_")
-            if kind in ("post_activation", "output", "quantize_layer"):
-                found = after
-            elif kind == "pre_activation":
-                found = before
-            else:
-                continue
-            weight.assign(found[("min", "max").index(end)])
+            # The last one is numbered where a process has several.
+            if kind in (
+                "post_activation",
+                "pre_activation",
+                "output",
+            ) or kind.startswith("quantize_layer"):
+                yield name, kind, ("min", "max").index(end), weight
+
+
+def _inputs(wrapped):
+    """Returns `{layer name: name of the layer before it}`."""
+    names = {
+        id(layer.output): layer.layer.name if hasattr(layer, "layer") else INPUT
+        for layer in wrapped.layers
+    }
+    return {
+        layer.layer.name: names.get(id(layer.input))
+        for layer in wrapped.layers
+        if hasattr(layer, "layer")
+    }
 
 
 class _PreservingScheme(tfmot.Default8BitQuantizeScheme):
+    def __init__(self, kernels, preserve):
+        super().__init__()
+        self.kernels = kernels
+        self.preserve = preserve
+
     def get_layout_transformer(self):
         return _PreservingLayoutTransform(super().get_layout_transformer())
 
     def get_quantize_registry(self):
-        return _PreservingRegistry()
+        return _PreservingRegistry(self.kernels, self.preserve)
 
 
 class _PreservingLayoutTransform(tfmot.QuantizeLayoutTransform):
@@ -132,16 +212,32 @@ class _PreservingLayoutTransform(tfmot.QuantizeLayoutTransform):
 
 
 class _PreservingRegistry(tfmot.Default8BitQuantizeRegistry):
-    """Preserves zeros and codebooks, each layer for itself.
+    """Preserves zeros and codebooks, of each layer what it has.
 
     One registry of TF-MOT shares its quantizers among the layers, and the
     first layer without a zero turns the preserving of zeros off for the rest.
     """
 
+    def __init__(self, kernels, preserve):
+        super().__init__()
+        self.preserve = preserve
+        self.sparse = {
+            name for name, kernel in kernels.items() if np.any(kernel == 0)
+        }
+        self.clustered = codebook_sizes(kernels)
+
     def get_quantize_config(self, layer):
-        return tfmot.ClusterPreserveQuantizeRegistry(
-            preserve_sparsity=True
-        ).get_quantize_config(layer)
+        keeps_zeros, keeps_codebooks = PRESERVED[self.preserve]
+        sparsity = keeps_zeros and layer.name in self.sparse
+        if keeps_codebooks and layer.name in self.clustered:
+            registry = tfmot.ClusterPreserveQuantizeRegistry(
+                preserve_sparsity=sparsity
+            )
+        elif sparsity:
+            registry = tfmot.PrunePreserveQuantizeRegistry()
+        else:
+            return super().get_quantize_config(layer)
+        return registry.get_quantize_config(layer)
 
 
 @contextlib.contextmanager

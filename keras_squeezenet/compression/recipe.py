@@ -1,87 +1,298 @@
 """What the compression pipeline does, as data."""
 
 import dataclasses
+import json
+import pathlib
+from collections.abc import Mapping
+
+STAGES = ("train", "prune", "densify", "cluster", "quantize")
+AUGMENTATIONS = (None, "crop", "flip_crop")
+SCHEDULES = ("polynomial", "constant", "iterative")
+PATTERNS = (None, "2:4")
+SPLITS = ("threshold", "proportional", "sensitivity")
+BITS = (8, 6, 5, 4)
+INITIALIZATIONS = ("kmeans++", "linear", "density", "random")
+PRESERVED = ("both", "sparsity", "clusters", "none")
+LITERT_FORMS = ("float32", "float16", "int8", "int16x8")
+SUFFIXES = (".json", ".yaml", ".yml")
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """The stages' lengths and targets.
+    """The stages in their order, and what each is to reach.
+
+    A rule by layer is a dict of patterns of names, such as
+    `"*_expand3x3"`, to numbers: of the patterns that match a layer the first
+    one counts.
 
     Args:
-        train_epochs: int, epochs of training before any compression; 0 for a
-            model that is trained. Defaults to `6`.
-        prune_epochs: int, epochs of pruning. Defaults to `3`.
-        cluster_epochs: int, epochs of weight sharing. Defaults to `1`.
-        quantize_epochs: int, epochs of quantization-aware training. Defaults
-            to `1`.
+        stages: tuple of `"train"`, `"prune"`, `"densify"` (the last part of
+            dense-sparse-dense training), `"cluster"` and `"quantize"`, in any
+            order, each at most once. Defaults to all but `"densify"`.
+        batch_size: int. Defaults to `32`.
         max_train_steps: int, an upper bound to the training steps of each
             stage, for trials. Defaults to `None`, no bound.
-        batch_size: int. Defaults to `32`.
-        learning_rate: float, of the first stage. Defaults to `1e-3`.
-        finetune_learning_rate: float, of pruning; weight sharing and
-            quantization-aware training take a half and a fifth of it.
-            Defaults to `1e-3`.
-        target_density: float in (0, 1], the share of weights that pruning
-            keeps in every kernel but those of `conv1` and the squeeze layers,
-            which have few and stay dense, as most do in the paper (table 1).
-            Defaults to `0.25`.
-        number_of_clusters: int from 3 to 256, the size of each kernel's
-            codebook, zero included. Defaults to `16`.
         seed: int, of the order of the images and of every random number.
             Defaults to `0`.
+        augmentation: `None`, `"crop"` or `"flip_crop"`, what is done to the
+            training images of an `ImageDataset`. Defaults to `None`.
+        validation_share: float in (0, 0.5], the share of an `ImageDataset`'s
+            training images that are held out to choose by: they are what a
+            stage's best epoch and its loss of accuracy are measured on.
+            Defaults to `0.1`.
+        train_epochs: float, epochs of training before any compression; 0 for
+            a model that is trained. Defaults to `6`.
+        learning_rate: float, of training, at the end of its warm-up. Defaults
+            to `1e-3`.
+        finetune_learning_rate: float, of pruning; weight sharing, densifying
+            and quantization-aware training take 1/2, 1/2 and 1/5 of it.
+            Defaults to `1e-3`.
+        prune_epochs: float. Defaults to `3`.
+        prune_schedule: how the density falls: `"polynomial"`, `"constant"`
+            (at once) or `"iterative"` (in `prune_rounds` steps, with
+            retraining after each). Defaults to `"polynomial"`.
+        prune_rounds: int. Defaults to `4`.
+        prune_pattern: `None`, or `"2:4"`: two weights of every four are kept
+            where the density is not 1. Defaults to `None`.
+        densities: rule by layer, the share of weights to keep, in (0, 1].
+            Defaults to a quarter of the weights, but all of `conv1` and of
+            the squeeze layers, which have few and stay dense, as most do in
+            the paper (table 1).
+        overall_density: float in (0, 1], of all kernels together. The layers
+            whose density is 1 stay dense; the density of the others is set
+            by `density_split`. Defaults to `None`: `densities` holds.
+        density_split: `"threshold"` (one magnitude for all layers),
+            `"proportional"` (`densities` times one factor that is at most 1)
+            or `"sensitivity"` (by a scan). Defaults to `"threshold"`.
+        densify_epochs: float. Defaults to `2`.
+        cluster_epochs: float. Defaults to `1`.
+        bits: rule by layer, from 2 to 8: a kernel shares `2**bits` values,
+            zero included. Defaults to 4 in all layers.
+        average_bits: float, of all weights; each layer's 8, 6, 5 or 4 bits
+            are chosen by a scan then. Defaults to `None`: `bits` holds.
+        cluster_initialization: `"kmeans++"`, `"linear"`, `"density"` or
+            `"random"`. Defaults to `"kmeans++"`.
+        quantize_epochs: float; 0 quantizes a trained model as it is, by
+            ranges of its activations. Defaults to `1`.
+        quantize_preserve: what quantization-aware training keeps of each
+            kernel: `"both"` its zeros and its shared values, `"sparsity"`,
+            `"clusters"` or `"none"`. Defaults to `"both"`.
+        keep_frozen: whether layers with `trainable=False` are neither trained
+            nor pruned nor clustered. Defaults to `False`.
+        max_accuracy_drop: float, the points of validation accuracy that a
+            stage's result may be below the dense model's. Defaults to `None`,
+            any.
+        max_retries: int, how often a stage that lost more is tried again,
+            more gently. Defaults to `2`.
+        sensitivity_images: int, the validation images of a scan. Defaults to
+            `256`.
+        litert: tuple of `"float32"`, `"float16"`, `"int8"` and `"int16x8"`,
+            the LiteRT files to write. Defaults to the first three.
 
     Raises:
         ValueError: if a value is out of range.
     """
 
-    train_epochs: int = 6
-    prune_epochs: int = 3
-    cluster_epochs: int = 1
-    quantize_epochs: int = 1
-    max_train_steps: int | None = None
+    stages: tuple[str, ...] = ("train", "prune", "cluster", "quantize")
     batch_size: int = 32
+    max_train_steps: int | None = None
+    seed: int = 0
+    augmentation: str | None = None
+    validation_share: float = 0.1
+    train_epochs: float = 6
     learning_rate: float = 1e-3
     finetune_learning_rate: float = 1e-3
-    target_density: float = 0.25
-    number_of_clusters: int = 16
-    seed: int = 0
+    prune_epochs: float = 3
+    prune_schedule: str = "polynomial"
+    prune_rounds: int = 4
+    prune_pattern: str | None = None
+    densities: Mapping[str, float] = dataclasses.field(
+        default_factory=lambda: {"conv1": 1, "*_squeeze1x1": 1, "*": 0.25}
+    )
+    overall_density: float | None = None
+    density_split: str = "threshold"
+    densify_epochs: float = 2
+    cluster_epochs: float = 1
+    bits: Mapping[str, int] = dataclasses.field(
+        default_factory=lambda: {"*": 4}
+    )
+    average_bits: float | None = None
+    cluster_initialization: str = "kmeans++"
+    quantize_epochs: float = 1
+    quantize_preserve: str = "both"
+    keep_frozen: bool = False
+    max_accuracy_drop: float | None = None
+    max_retries: int = 2
+    sensitivity_images: int = 256
+    litert: tuple[str, ...] = ("float32", "float16", "int8")
 
     def __post_init__(self):
-        self._require("train_epochs", "at least 0", lambda value: value >= 0)
-        for field in (
-            "prune_epochs",
-            "cluster_epochs",
-            "quantize_epochs",
-            "batch_size",
-        ):
-            self._require(field, "at least 1", lambda value: value >= 1)
-        if self.max_train_steps is not None:
-            self._require(
-                "max_train_steps", "at least 1", lambda value: value >= 1
-            )
-        for field in ("learning_rate", "finetune_learning_rate"):
-            self._require(field, "greater than 0", lambda value: value > 0)
-        self._require(
-            "target_density",
-            "a share of weights to keep, greater than 0 and at most 1",
-            lambda value: 0 < value <= 1,
-        )
-        self._require(
-            "number_of_clusters",
-            "from 3 to 256",
-            lambda value: 3 <= value <= 256,
-        )
-
-    def _require(self, field, expected, is_valid):
-        value = getattr(self, field)
-        if not is_valid(value):
-            raise ValueError(
-                f"`{field}` should be {expected}. Received: {field}={value}"
-            )
+        # As a file has them.
+        for field in ("stages", "litert"):
+            if isinstance(getattr(self, field), list):
+                object.__setattr__(self, field, tuple(getattr(self, field)))
+        for field, (expected, is_valid) in _RULES.items():
+            value = getattr(self, field)
+            if not _holds(is_valid, value):
+                raise ValueError(
+                    f"`{field}` should be {expected}. Received: {field}={value}"
+                )
 
     def steps(self, epochs, epoch_steps):
         """Returns the number of training steps of a stage."""
-        steps = epochs * epoch_steps
+        steps = max(bool(epochs), round(epochs * epoch_steps))
         if self.max_train_steps is not None:
             steps = min(steps, self.max_train_steps)
         return steps
+
+    def replace(self, **changes):
+        """Returns a copy with other values."""
+        return dataclasses.replace(self, **changes)
+
+
+def load(path):
+    """Reads a recipe from a JSON or YAML file of some of its fields.
+
+    Raises:
+        OSError: if there is no such file.
+        ValueError: if it is neither, or has a field that is none, or a value
+            out of range.
+    """
+    path = pathlib.Path(path)
+    if path.suffix not in SUFFIXES:
+        raise ValueError(
+            f"a recipe should be a file in {', '.join(SUFFIXES)}. "
+            f"Received: {path}"
+        )
+    values = _parse(path)
+    if not isinstance(values, dict):
+        raise ValueError(
+            f"{path} should hold fields of a recipe and their values. "
+            f"Received: {type(values).__name__}"
+        )
+    fields = [field.name for field in dataclasses.fields(Recipe)]
+    unknown = sorted(map(str, set(values) - set(fields)))
+    if unknown:
+        raise ValueError(
+            f"{path} should have fields of a recipe only: "
+            f"{', '.join(fields)}. Received: {', '.join(unknown)}"
+        )
+    try:
+        return Recipe(**values)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _parse(path):
+    text = path.read_text(encoding="utf-8")
+    try:
+        if path.suffix == ".json":
+            return json.loads(text)
+        import yaml
+
+        return yaml.safe_load(text)
+    # Of either library.
+    except Exception as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+
+
+def _holds(is_valid, value):
+    try:
+        return bool(is_valid(value))
+    # A value of a wrong type, as a file may have it.
+    except (TypeError, AttributeError):
+        return False
+
+
+def _at_least(limit):
+    return f"at least {limit}", lambda value: value >= limit
+
+
+def _integer(limit):
+    return (
+        f"an integer, at least {limit}",
+        lambda value: isinstance(value, int) and value >= limit,
+    )
+
+
+def _optional(rule):
+    expected, is_valid = rule
+    return (
+        f"{expected}, or `None`",
+        lambda value: value is None or is_valid(value),
+    )
+
+
+def _one_of(choices):
+    return (
+        f"one of {', '.join(map(repr, choices))}",
+        lambda value: value in choices,
+    )
+
+
+def _some_of(choices):
+    return (
+        f"some of {', '.join(map(repr, choices))}, each once",
+        lambda values: (
+            set(values) <= set(choices) and len(set(values)) == len(values)
+        ),
+    )
+
+
+def _by_layer(rule):
+    expected, is_valid = rule
+    return (
+        f"a dict of patterns of layers, each with {expected}",
+        lambda rules: len(rules) > 0 and all(map(is_valid, rules.values())),
+    )
+
+
+_POSITIVE = "greater than 0", lambda value: value > 0
+SHARE = (
+    "a share of weights to keep, greater than 0 and at most 1",
+    lambda value: 0 < value <= 1,
+)
+CODE_BITS = (
+    "an integer from 2 to 8",
+    lambda value: isinstance(value, int) and 2 <= value <= 8,
+)
+# What each field should be, and whether a value is that.
+_RULES = {
+    "stages": (
+        f"{_some_of(STAGES)[0]}, 'train' first if at all",
+        lambda stages: (
+            _some_of(STAGES)[1](stages) and "train" not in stages[1:]
+        ),
+    ),
+    "batch_size": _integer(1),
+    "max_train_steps": _optional(_integer(1)),
+    "seed": _integer(0),
+    "augmentation": _one_of(AUGMENTATIONS),
+    "validation_share": (
+        "greater than 0 and at most 0.5",
+        lambda value: 0 < value <= 0.5,
+    ),
+    "train_epochs": _at_least(0),
+    "learning_rate": _POSITIVE,
+    "finetune_learning_rate": _POSITIVE,
+    "prune_epochs": _POSITIVE,
+    "prune_schedule": _one_of(SCHEDULES),
+    "prune_rounds": _integer(1),
+    "prune_pattern": _one_of(PATTERNS),
+    "densities": _by_layer(SHARE),
+    "overall_density": _optional(SHARE),
+    "density_split": _one_of(SPLITS),
+    "densify_epochs": _POSITIVE,
+    "cluster_epochs": _POSITIVE,
+    "bits": _by_layer(CODE_BITS),
+    "average_bits": _optional(
+        ("from 4 to 8", lambda value: min(BITS) <= value <= max(BITS))
+    ),
+    "cluster_initialization": _one_of(INITIALIZATIONS),
+    "quantize_epochs": _at_least(0),
+    "quantize_preserve": _one_of(PRESERVED),
+    "max_accuracy_drop": _optional(_at_least(0)),
+    "max_retries": _integer(0),
+    "sensitivity_images": _integer(1),
+    "litert": _some_of(LITERT_FORMS),
+}

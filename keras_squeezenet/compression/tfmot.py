@@ -24,6 +24,9 @@ try:
     from tensorflow_model_optimization.python.core.quantization.keras.collab_opts.cluster_preserve import (  # noqa: E501
         cluster_utils,
     )
+    from tensorflow_model_optimization.python.core.quantization.keras.collab_opts.prune_preserve import (  # noqa: E501
+        prune_preserve_quantize_registry as prune_preserve,
+    )
     from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (  # noqa: E501
         default_8bit_quantize_registry as default_8bit,
     )
@@ -36,6 +39,9 @@ finally:
 ClusterPreserveQuantizeRegistry = (
     cluster_preserve.Default8bitClusterPreserveQuantizeRegistry
 )
+PrunePreserveQuantizeRegistry = (
+    prune_preserve.Default8bitPrunePreserveQuantizeRegistry
+)
 Default8BitQuantizeRegistry = default_8bit.Default8BitQuantizeRegistry
 Default8BitQuantizeScheme = (
     tfmot.quantization.keras.default_8bit.Default8BitQuantizeScheme
@@ -45,14 +51,17 @@ quantize_annotate_model = tfmot.quantization.keras.quantize_annotate_model
 quantize_apply = tfmot.quantization.keras.quantize_apply
 strip_clustering_cqat = cluster_utils.strip_clustering_cqat
 
-ConstantSparsity = tfmot.sparsity.keras.ConstantSparsity
 PolynomialDecay = tfmot.sparsity.keras.PolynomialDecay
+PruningSchedule = tfmot.sparsity.keras.PruningSchedule
 UpdatePruningStep = tfmot.sparsity.keras.UpdatePruningStep
 prune_low_magnitude = tfmot.sparsity.keras.prune_low_magnitude
 strip_pruning = tfmot.sparsity.keras.strip_pruning
 
-KMEANS_PLUS_PLUS = (
-    tfmot.clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS
-)
+INITIALIZATIONS = {
+    "kmeans++": tfmot.clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS,
+    "linear": tfmot.clustering.keras.CentroidInitialization.LINEAR,
+    "density": tfmot.clustering.keras.CentroidInitialization.DENSITY_BASED,
+    "random": tfmot.clustering.keras.CentroidInitialization.RANDOM,
+}
 cluster_weights = sparsity_preserving.cluster_weights
 strip_clustering = tfmot.clustering.keras.strip_clustering

@@ -4,6 +4,8 @@ TF-MOT knows tf_keras only, and tf_keras cannot read the config of a Keras 3
 model. What a SqueezeNet is made of is little enough to be listed.
 """
 
+import contextlib
+
 import keras
 import tf_keras
 
@@ -100,6 +102,38 @@ def _twin_layer(layer):
     config = layer.get_config()
     arguments = {name: config[name] for name in LAYERS[kind]}
     return getattr(tf_keras.layers, kind)(name=layer.name, **arguments)
+
+
+@contextlib.contextmanager
+def generators():
+    """Has layers of tf_keras made here draw from generators of their own.
+
+    Those can be set back, so that training goes on after a restart as it
+    would have without one; what TensorFlow draws from by default cannot.
+    """
+    random = tf_keras.backend.experimental
+    if random.is_tf_random_generator_enabled():
+        yield
+        return
+    random.enable_tf_random_generator()
+    try:
+        yield
+    finally:
+        random.disable_tf_random_generator()
+
+
+def clone(model, wrap_layer):
+    """Returns a twin of a model whose layers are wrapped.
+
+    Args:
+        model: as `make_twin` takes it.
+        wrap_layer: function from each layer of the twin to a layer.
+    """
+    with generators():
+        # Once only: a wrapper takes the layers of the twin for itself.
+        return tf_keras.models.clone_model(
+            make_twin(model), clone_function=wrap_layer
+        )
 
 
 def copy_weights(source, target):

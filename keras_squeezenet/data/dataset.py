@@ -2,8 +2,10 @@
 
 import dataclasses
 
+import numpy as np
 import tensorflow as tf
 
+from keras_squeezenet.data import augmentation as augmentations
 from keras_squeezenet.data import images
 
 DEFAULT_IMAGE_SIZE = 224
@@ -27,6 +29,9 @@ class ImageDataset:
         test_size: int, the number of images in `test`.
         skipped: tuple of str, the paths of the files that could not be read
             and were left out. Defaults to `()`.
+        validation: the same as `train`, of images that `hold_out` took from
+            them. Defaults to `None`.
+        validation_size: int. Defaults to `0`.
 
     Raises:
         ValueError: if there are fewer than two classes, or a split is empty.
@@ -40,6 +45,8 @@ class ImageDataset:
     train_size: int
     test_size: int
     skipped: tuple[str, ...] = ()
+    validation: tf.data.Dataset | None = None
+    validation_size: int = 0
 
     def __post_init__(self):
         if len(self.class_names) < 2:
@@ -80,6 +87,69 @@ class ImageDataset:
         )
         return _preprocessed(batches)
 
+    def epoch_batches(self, batch_size, seed=0, epoch=0, augmentation=None):
+        """Returns the batches of one epoch, in an order of its own.
+
+        What is in them depends on the arguments alone.
+
+        Args:
+            batch_size: int, the images in each batch; what is left over is
+                left out.
+            seed: int, of the order and of the augmentation. Defaults to `0`.
+            epoch: int. Defaults to `0`.
+            augmentation: a key of `augmentation.AUGMENTATIONS`, or `None`.
+                Defaults to `None`.
+
+        Returns:
+            A `tf.data.Dataset` like that of `train_batches`, but finite.
+        """
+        window = min(self.train_size, max(1, _memory_size(self.image_size)))
+        examples = self.train.shuffle(window, seed=mix_seed(seed, epoch))
+        if augmentation is not None:
+            augment = augmentations.AUGMENTATIONS[augmentation]
+            examples = examples.enumerate().map(
+                lambda index, example: (
+                    augment(
+                        example[0], tf.stack([mix_seed(seed, epoch), index])
+                    ),
+                    example[1],
+                ),
+                num_parallel_calls=tf.data.AUTOTUNE,
+            )
+        return _preprocessed(examples.batch(batch_size, drop_remainder=True))
+
+    def hold_out(self, share, seed=0):
+        """Returns the data set with some training images as `validation`.
+
+        Args:
+            share: float between 0 and 1.
+            seed: int, of the choice. Defaults to `0`.
+
+        Raises:
+            ValueError: if no image would be left to train on.
+        """
+        held = max(1, round(share * self.train_size))
+        chosen = np.random.default_rng(seed).permutation(self.train_size)[:held]
+        is_held = tf.constant(np.isin(np.arange(self.train_size), chosen))
+        numbered = self.train.enumerate()
+
+        def part(wanted):
+            return numbered.filter(
+                lambda index, example: is_held[index] == wanted
+            ).map(lambda index, example: example)
+
+        return dataclasses.replace(
+            self,
+            train=part(False),
+            train_size=self.train_size - held,
+            validation=part(True),
+            validation_size=held,
+        )
+
+    def validation_batches(self, batch_size):
+        """Does for the images held out what `test_batches` does."""
+        return _preprocessed(self.validation.batch(batch_size))
+
     def test_batches(self, batch_size):
         """Returns one pass of the preprocessed test images, in their order.
 
@@ -115,6 +185,11 @@ def squares(examples, size, image_size):
         num_parallel_calls=tf.data.AUTOTUNE,
     )
     return examples.cache() if fits_in_memory(size, image_size) else examples
+
+
+def mix_seed(seed, epoch):
+    """A seed for an epoch, which is not another seed's for another epoch."""
+    return seed * 10_007 + epoch
 
 
 def _memory_size(image_size):

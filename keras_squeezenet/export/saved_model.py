@@ -21,28 +21,59 @@ def save(model, path):
         RuntimeError: on another backend.
     """
     require_tensorflow()
+    _write(model, path)
+
+
+def save_quantized(quantized, path):
+    """Writes a model trained quantization-aware as `save` writes a model.
+
+    The folder has TensorFlow's own fake quantization around the float32
+    kernels and activations, so it computes what the int8 file was trained to
+    compute, and needs neither TF-MOT nor this package to do so.
+
+    Args:
+        quantized: `tf_keras.Model` with TF-MOT's quantization wrappers, with
+            one input and one output. The batch may have any size.
+        path: the folder to write, which should not exist.
+    """
+    _write(quantized, path)
+
+
+def servable(model):
+    """Returns a `tf.Module` whose `serve` runs a model of either Keras.
+
+    Args:
+        model: `keras.Model` on the TensorFlow backend or `tf_keras.Model`,
+            with one input and one output.
+
+    Returns:
+        A `tf.Module`. Its `serve` is a `tf.function` of `images`, float32 and
+        of any batch; its variables are those that the outputs depend on.
+    """
     signature = tf.TensorSpec(model.input_shape, tf.float32, name="images")
-    servable = tf.Module()
-    servable.variables_of_model = [weight.value for weight in model.weights]
-    servable.serve = tf.function(
+    module = tf.Module()
+    module.serve = tf.function(
         lambda images: model(images, training=False),
         input_signature=[signature],
     )
-    tf.saved_model.save(
-        servable,
-        str(path),
-        signatures={SIGNATURE: servable.serve},
-    )
+    # The function itself does not keep its variables.
+    module.weights = module.serve.get_concrete_function().variables
+    return module
 
 
-def require_tensorflow():
+def require_tensorflow(what="A SavedModel"):
     """Raises a `RuntimeError` unless Keras runs on TensorFlow."""
     if keras.backend.backend() != "tensorflow":
         raise RuntimeError(
-            "A SavedModel can be written on the TensorFlow backend only. Set "
+            f"{what} can be written on the TensorFlow backend only. Set "
             "KERAS_BACKEND=tensorflow. Received: KERAS_BACKEND="
             f"{keras.backend.backend()}"
         )
+
+
+def _write(model, path):
+    module = servable(model)
+    tf.saved_model.save(module, str(path), signatures={SIGNATURE: module.serve})
 
 
 def load(path):

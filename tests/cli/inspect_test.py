@@ -73,6 +73,23 @@ def test_public_source_has_the_published_density(run, shared_data, monkeypatch):
     assert fire8.split()[1:4] == ["3x3x64x256", "147,456", "29.9%"]
 
 
+def test_folder_of_compress_is_shown_by_its_report(run, tmp_path):
+    stage = {"name": "dense", "accuracy": 0.9, "density": 1.0, "seconds": 2.5}
+    stage |= {"distinct_values": 4096, "bytes": 2_905_128}
+    stage |= {"gzip_bytes": 2_691_234, "huffman_bytes": 2_712_345}
+    summary = {"version": 2, "stages": [stage], "layers": [], "files": []}
+    (tmp_path / "report.json").write_text(json.dumps(summary))
+    lines = run(tmp_path).splitlines()
+    titles = [line.strip() for line in lines if line[:1].isupper()]
+    assert titles == ["Stages", "Layers", "Files"]
+    (row,) = [line.split() for line in lines if line.startswith("dense")]
+    assert row == [
+        *("dense", "90.00%", "100.0%", "4,096", "2.5"),
+        *("2,905,128", "2,691,234", "2,712,345"),
+    ]
+    assert json.loads(run(tmp_path, "--json")) == summary
+
+
 @pytest.mark.parametrize("arguments", [[], ["a", "b"]])
 def test_one_path_is_expected(run, arguments):
     with pytest.raises(ValueError, match="one file or folder is expected"):
@@ -80,7 +97,13 @@ def test_one_path_is_expected(run, arguments):
 
 
 @pytest.mark.parametrize(
-    "content, message", [("{}", "It has no 'stages'"), ("x", "Expecting value")]
+    "content, message",
+    [
+        ("{}", "of version 2. Received: version None$"),
+        ("[]", "of version 2. Received: version None$"),
+        ('{"version": 1}', "Received: version 1; run `compress` again$"),
+        ("x", "Expecting value"),
+    ],
 )
 def test_folder_with_another_report_is_refused(content, message, run, tmp_path):
     (tmp_path / "report.json").write_text(content)

@@ -80,7 +80,9 @@ def test_usage_lists_the_commands():
     )
     listed = [line.split()[0] for line in lines if line.startswith("  ")]
     assert listed == list(main.COMMANDS)
-    assert listed == ["compress", "inspect", "predict", "weights"]
+    assert listed == [
+        *("compress", "inspect", "predict", "sensitivity", "weights"),
+    ]
 
 
 def test_arguments_are_those_of_the_process(monkeypatch, capsys):
@@ -260,7 +262,7 @@ def test_ctrl_c_is_no_error():
     result = run_fake("raise KeyboardInterrupt")
     assert result.returncode == 130
     assert result.stdout == (
-        "\nkeras-squeezenet fake: stopped, nothing was written.\n"
+        "\nkeras-squeezenet fake: stopped. Nothing was written.\n"
     )
     assert result.stderr == ""
 
@@ -316,8 +318,9 @@ def test_help_of_compress_lists_its_flags():
     assert result.stdout.startswith("`keras-squeezenet compress`: ")
     for flag in ("--dataset: ", "--out: ", "--model: ", "--[no]overwrite: "):
         assert f"\n  {flag}" in result.stdout
-    assert "  --target_density: share of weights to keep" in result.stdout
-    assert "(default: '0.25')" in result.stdout
+    assert "  --overall_density: of all weights, instead" in result.stdout
+    text = " ".join(result.stdout.split())
+    assert "(default: conv1:1,*_squeeze1x1:1,*:0.25)" in text
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@ import pytest
 
 from keras_squeezenet.compression import cluster
 from keras_squeezenet.compression import guarantees
+from keras_squeezenet.compression import tfmot
 from keras_squeezenet.compression import twin as twins
 
 
@@ -15,12 +16,21 @@ def zero_half(model):
             layer.kernel.assign(kernel)
 
 
-def test_every_kernel_gets_a_codebook_and_keeps_its_zeros(make_model, fit):
+def run(model, clusters, fit, steps, **options):
+    wrapped = cluster.wrap(model, clusters, **options)
+    fit(wrapped, steps)
+    cluster.finish(wrapped, clusters, model)
+
+
+@pytest.mark.parametrize("initialization", tfmot.INITIALIZATIONS)
+def test_every_kernel_gets_a_codebook_and_keeps_its_zeros(
+    initialization, make_model, fit
+):
     model = make_model()
     zero_half(model)
     before = twins.kernels(model)
     clusters = dict.fromkeys(before, 8) | {"conv10": 4}
-    cluster.cluster(model, clusters, fit, steps=4)
+    run(model, clusters, fit, steps=4, initialization=initialization)
     kernels = twins.kernels(model)
     assert len(np.unique(kernels["conv10"])) <= 4
     for name, kernel in kernels.items():
@@ -34,7 +44,7 @@ def test_kernel_smaller_than_its_codebook_is_left_alone(make_model, fit):
     model = make_model(base_e=4, incr_e=4)
     before = twins.kernels(model)
     assert before["fire2_expand1x1"].size == 2
-    cluster.cluster(model, {"fire2_expand1x1": 8}, fit, steps=1)
+    run(model, {"fire2_expand1x1": 8}, fit, steps=1)
     assert len(np.unique(twins.kernels(model)["fire2_expand1x1"])) == 2
 
 
@@ -44,7 +54,7 @@ def test_codebook_that_grew_is_an_error(make_model, fit, monkeypatch):
 
     def strip_and_train(model):
         stripped = strip(model)
-        fit(stripped, 1, [])
+        fit(stripped, 1)
         return stripped
 
     monkeypatch.setattr(cluster.tfmot, "strip_clustering", strip_and_train)
@@ -53,6 +63,6 @@ def test_codebook_that_grew_is_an_error(make_model, fit, monkeypatch):
     with pytest.raises(
         guarantees.GuaranteeError, match="at most 8 distinct values"
     ):
-        cluster.cluster(model, dict.fromkeys(twins.kernels(model), 8), fit, 1)
+        run(model, dict.fromkeys(twins.kernels(model), 8), fit, steps=1)
     for expected, received in zip(before, model.get_weights()):
         np.testing.assert_array_equal(expected, received)

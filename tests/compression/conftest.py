@@ -68,17 +68,18 @@ def make_model():
 def fit(dataset):
     """Trains a tf_keras model, as the pipeline has it done."""
 
-    def fit(model, steps, callbacks):
-        training.train(
+    def fit(model, steps, callbacks=()):
+        training.compile_classifier(tf_keras, model, steps, 1e-3)
+        epochs = training.train(
             tf_keras,
             model,
-            dataset.train_batches(BATCH_SIZE),
+            lambda epoch: dataset.epoch_batches(BATCH_SIZE, epoch=epoch),
             steps,
             epoch_steps=4,
-            learning_rate=1e-3,
             advance=lambda **metrics: None,
             callbacks=callbacks,
         )
+        return list(epochs)
 
     return fit
 

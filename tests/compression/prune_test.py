@@ -13,11 +13,20 @@ def densities_of(model, density):
     return {name: density for name in twins.kernels(model) if name != "conv1"}
 
 
-def test_every_kernel_gets_its_density_and_conv1_stays_dense(make_model, fit):
+def run(model, densities, fit, steps, **options):
+    wrapped, callbacks = prune.wrap(model, densities, steps, **options)
+    fit(wrapped, steps, callbacks)
+    prune.finish(wrapped, densities, model, options.get("pattern"))
+
+
+@pytest.mark.parametrize("schedule", ["polynomial", "constant", "iterative"])
+def test_every_kernel_gets_its_density_and_conv1_stays_dense(
+    schedule, make_model, fit
+):
     model = make_model()
     before = twins.kernels(model)
     densities = densities_of(model, 0.25) | {"conv10": 0.1}
-    prune.prune(model, densities, fit, steps=6)
+    run(model, densities, fit, steps=6, schedule=schedule)
     kernels = twins.kernels(model)
     for name, density in densities.items():
         kept = np.count_nonzero(kernels[name]) / kernels[name].size
@@ -27,18 +36,56 @@ def test_every_kernel_gets_its_density_and_conv1_stays_dense(make_model, fit):
     assert np.any(kernels["conv1"] != before["conv1"])
 
 
-@pytest.mark.parametrize("steps", [1, 2, 3, 7, 99, 100, 101, 1250])
-def test_last_update_of_the_masks_has_the_final_density(steps):
-    schedule = prune.schedule(0.33, steps)
-    updates = [
-        (step, float(schedule(tf.constant(step))[1]))
-        for step in range(steps)
+def updates(schedule, steps):
+    """The steps at which the masks change, from 1, and each one's density."""
+    return [
+        (step, 1 - float(schedule(tf.constant(step))[1]))
+        for step in range(1, steps + 1)
         if bool(schedule(tf.constant(step))[0])
     ]
-    last_step, last_sparsity = updates[-1]
-    assert last_sparsity == pytest.approx(0.67)
-    assert last_step <= max(1, steps * prune.PRUNING_SHARE)
-    assert len(updates) <= 2 * prune.MASK_UPDATES or steps == 1
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 7, 99, 100, 101, 1250])
+@pytest.mark.parametrize("name", ["polynomial", "constant", "iterative"])
+def test_last_update_of_the_masks_has_the_final_density(name, steps):
+    found = updates(prune.make_schedule(name, 0.33, steps, rounds=4), steps)
+    last_step, last_density = found[-1]
+    assert last_density == pytest.approx(0.33)
+    assert prune.settled_after(name, steps, rounds=4) == last_step
+    assert (
+        last_step
+        <= {
+            "polynomial": max(1, steps * prune.PRUNING_SHARE),
+            "constant": 1,
+            "iterative": 1 + steps * 3 / 4,
+        }[name]
+    )
+    assert len(found) <= prune.MASK_UPDATES + 1
+
+
+def test_rounds_keep_the_same_share_each():
+    schedule = prune.make_schedule("iterative", 1 / 16, 103, rounds=4)
+    found = updates(schedule, 103)
+    assert [step for step, _ in found] == [1, 26, 51, 76]
+    assert [density for _, density in found] == pytest.approx(
+        [1 / 2, 1 / 4, 1 / 8, 1 / 16]
+    )
+
+
+def test_two_of_four_input_channels_are_kept(make_model, fit):
+    model = make_model()
+    kernels = twins.kernels(model)
+    names = [
+        name
+        for name, kernel in kernels.items()
+        if prune.fits_pattern(kernel, "2:4")
+    ]
+    assert "conv1" not in names and len(names) == 25
+    run(model, dict.fromkeys(names, 0.5), fit, steps=2, pattern="2:4")
+    for name, kernel in twins.kernels(model).items():
+        groups = np.moveaxis(kernel, 2, -1).reshape(-1, 4)
+        if name in names:
+            assert set(np.count_nonzero(groups, axis=1)) == {2}, name
 
 
 def test_default_frequency_of_tfmot_would_be_noticed(
@@ -47,8 +94,8 @@ def test_default_frequency_of_tfmot_would_be_noticed(
     """In a short stage it prunes nothing, silently."""
     monkeypatch.setattr(
         prune,
-        "schedule",
-        lambda density, steps: tfmot.PolynomialDecay(
+        "make_schedule",
+        lambda name, density, steps, rounds: tfmot.PolynomialDecay(
             0.0, 1 - density, begin_step=0, end_step=steps
         ),
     )
@@ -57,12 +104,12 @@ def test_default_frequency_of_tfmot_would_be_noticed(
     with pytest.raises(
         guarantees.GuaranteeError, match="should keep 50.00% .* 100.00%"
     ):
-        prune.prune(model, densities_of(model, 0.5), fit, steps=6)
+        run(model, densities_of(model, 0.5), fit, steps=6)
     for expected, received in zip(before, model.get_weights()):
         np.testing.assert_array_equal(expected, received)
 
 
 def test_density_of_one_prunes_nothing(make_model, fit):
     model = make_model()
-    prune.prune(model, densities_of(model, 1.0), fit, steps=2)
+    run(model, densities_of(model, 1.0), fit, steps=2)
     assert statistics.overall_density(twins.kernels(model)) == 1

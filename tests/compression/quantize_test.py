@@ -26,22 +26,74 @@ def sparse_model(make_model):
     return model
 
 
+def run(model, calibration, fit, steps, preserve="both"):
+    ranges = quantize.measure_ranges(model, calibration)
+    wrapped = quantize.wrap(model, ranges, preserve)
+    fit(wrapped, steps)
+    quantize.finish(wrapped, model, preserve)
+    return wrapped
+
+
 def test_expand_layers_keep_their_zeros_and_codebooks(
     sparse_model, calibration, fit
 ):
     """TF-MOT's own schemes lose both in front of a Concatenate."""
     before = twins.kernels(sparse_model)
-    clusters = {name: len(np.unique(kernel)) for name, kernel in before.items()}
+    clusters = quantize.codebook_sizes(before)
     assert clusters["conv1"] == 8  # and none of them is zero
-    quantized = quantize.quantize(
-        sparse_model, clusters, calibration, fit, steps=3
-    )
+    run(sparse_model, calibration, fit, steps=3)
     kernels = twins.kernels(sparse_model)
     for name, kernel in kernels.items():
         assert not np.any(kernel[before[name] == 0]), name
         assert len(np.unique(kernel)) <= clusters[name], name
-        np.testing.assert_array_equal(kernel, twins.kernels(quantized)[name])
     assert np.any(kernels["fire2_expand3x3"] != before["fire2_expand3x3"])
+
+
+@pytest.mark.parametrize(
+    "preserve,keeps_zeros,keeps_codebooks",
+    [
+        ("sparsity", True, False),
+        ("clusters", False, True),
+        ("none", False, False),
+    ],
+)
+def test_what_is_not_preserved_is_lost(
+    preserve, keeps_zeros, keeps_codebooks, sparse_model, calibration, fit
+):
+    before = twins.kernels(sparse_model)
+    run(sparse_model, calibration, fit, steps=3, preserve=preserve)
+    name = "fire2_expand3x3"
+    after = twins.kernels(sparse_model)[name]
+    assert (not np.any(after[before[name] == 0])) == keeps_zeros
+    assert (len(np.unique(after)) <= 9) == keeps_codebooks
+
+
+def test_dense_kernel_without_a_codebook_is_quantized(make_model, calibration):
+    model = make_model()
+    assert quantize.codebook_sizes(twins.kernels(model)) == {}
+    wrapped = quantize.wrap(model, quantize.measure_ranges(model, calibration))
+    np.testing.assert_allclose(
+        model.predict_on_batch(calibration[0]),
+        wrapped.predict_on_batch(calibration[0]),
+        atol=0.01,
+    )
+
+
+def test_wrapped_again_it_computes_the_same(
+    make_model, calibration, fit, randomize
+):
+    """As for a run that goes on in another process, or the export."""
+    model = randomize(make_model())
+    conv10 = model.get_layer("conv10")
+    # The logits of random weights are far apart.
+    conv10.kernel.assign(conv10.kernel / 20)
+    wrapped = run(model, calibration, fit, steps=3)
+    again = quantize.wrap(model, quantize.read_ranges(wrapped))
+    expected = wrapped.predict_on_batch(calibration[0])
+    np.testing.assert_allclose(
+        expected, again.predict_on_batch(calibration[0]), atol=0.01
+    )
+    assert np.ptp(expected, axis=0).max() > 0.05
 
 
 def test_stock_scheme_would_be_noticed(
@@ -49,20 +101,16 @@ def test_stock_scheme_would_be_noticed(
 ):
     scheme = stock.Default8BitClusterPreserveQuantizeScheme
     monkeypatch.setattr(
-        quantize, "_PreservingScheme", lambda: scheme(preserve_sparsity=True)
+        quantize,
+        "_PreservingScheme",
+        lambda kernels, preserve: scheme(preserve_sparsity=True),
     )
     before = sparse_model.get_weights()
     with pytest.raises(
         guarantees.GuaranteeError,
         match="quantize: layer .*should keep its zero",
     ):
-        quantize.quantize(
-            sparse_model,
-            dict.fromkeys(twins.kernels(sparse_model), 9),
-            calibration,
-            fit,
-            steps=3,
-        )
+        run(sparse_model, calibration, fit, steps=3)
     for expected, received in zip(before, sparse_model.get_weights()):
         np.testing.assert_array_equal(expected, received)
 
@@ -74,34 +122,45 @@ def test_ranges_are_means_over_the_batches_and_take_in_zero():
         tf_keras.Model(inputs, outputs),
         [np.array([[-2.0], [3.0]]), np.array([[1.0], [5.0]])],
     )
-    assert ranges["out"] == (
-        pytest.approx((-1.0, 4.0)),
-        pytest.approx((-1.0, 4.0)),
-    )
+    assert ranges == {
+        quantize.INPUT: pytest.approx([-1.0, 4.0]),
+        "out": pytest.approx([-1.0, 4.0]),
+    }
 
 
-def test_activation_ranges_are_set_before_the_first_step(
-    sparse_model, calibration
-):
-    ranges = quantize.measure_ranges(twins.make_twin(sparse_model), calibration)
-    found = {}
-
-    def fit(model, steps, callbacks):
-        for layer in model.layers:
-            for weight in layer.weights:
-                found[weight.name] = weight.numpy()
-
-    quantize.quantize(sparse_model, {}, calibration, fit, steps=1)
-    _, (low, high) = ranges["fire2_squeeze1x1"]
-    assert high > 6  # what TF-MOT starts at
-    assert found["quant_fire2_squeeze1x1/post_activation_max:0"] == (
-        pytest.approx(high)
-    )
-    assert found["quant_fire2_squeeze1x1/post_activation_min:0"] == low == 0
-    _, (low, high) = ranges["fire2_concat"]
-    assert found["quant_fire2_concat/output_max:0"] == pytest.approx(high)
-    assert found["quantize_layer/quantize_layer_min:0"] < -90
-    assert found["quantize_layer/quantize_layer_max:0"] > 90
+def test_ranges_are_set_before_the_first_step(sparse_model, calibration):
+    ranges = quantize.measure_ranges(sparse_model, calibration)
+    # Twice: a second one in a process has other names inside.
+    for _ in range(2):
+        wrapped = quantize.wrap(sparse_model, ranges)
+        found = {
+            layer.name: {
+                twins.weight_name(weight): weight.numpy()
+                for weight in layer.weights
+            }
+            for layer in wrapped.layers
+        }
+        low, high = ranges["fire2_squeeze1x1"]
+        assert low == 0 and high > 6  # what TF-MOT starts at
+        squeeze = found["quant_fire2_squeeze1x1"]
+        assert squeeze["post_activation_max"] == pytest.approx(high)
+        assert squeeze["post_activation_min"] == 0
+        kernel = twins.kernels(sparse_model)["fire2_squeeze1x1"]
+        np.testing.assert_allclose(
+            squeeze["kernel_max"], np.abs(kernel).max((0, 1, 2))
+        )
+        _, high = ranges["fire2_concat"]
+        assert found["quant_fire2_concat"]["output_max"] == pytest.approx(high)
+        inputs = {
+            name.rpartition("_")[2]: value
+            for name, value in found[wrapped.layers[1].name].items()
+            if name.startswith("quantize_layer")
+        }
+        assert inputs["min"] < -90
+        assert inputs["max"] > 90
+        assert quantize.read_ranges(wrapped)["fire2_concat"] == pytest.approx(
+            ranges["fire2_concat"]
+        )
 
 
 def test_tfmot_is_left_as_it_was():

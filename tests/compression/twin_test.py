@@ -4,6 +4,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tf_keras
 
 from keras_squeezenet import SqueezeNet
 from keras_squeezenet import architecture
@@ -102,3 +103,20 @@ assert "TF_USE_LEGACY_KERAS" not in os.environ
 assert tf.keras.Model is keras.Model
 """
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_dropout_of_a_clone_can_be_set_back_and_gone_on_with(make_model):
+    """So that a run that was killed goes on with the same numbers."""
+    model = make_model()
+    random = tf_keras.backend.experimental
+    assert not random.is_tf_random_generator_enabled()
+    wrapped = twins.clone(model, lambda layer: layer)
+    assert not random.is_tf_random_generator_enabled()
+    dropout = wrapped.get_layer("drop9")
+    ones = np.ones((1, 2, 2, 8), "float32")
+    drawn = []
+    for seed in (1, 2, 1):
+        dropout._random_generator._generator.reset_from_seed(seed)
+        drawn.append(dropout(ones, training=True).numpy())
+    np.testing.assert_array_equal(drawn[0], drawn[2])
+    assert np.any(drawn[0] != drawn[1])

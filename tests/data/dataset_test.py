@@ -96,6 +96,65 @@ def test_train_batches_never_end():
     assert batches.cardinality() == tf.data.INFINITE_CARDINALITY
 
 
+def test_an_epoch_holds_each_image_once_in_an_order_of_its_own():
+    levels = make_dataset(train_size=20)
+
+    def epoch(number, seed=0):
+        return levels_of(levels.epoch_batches(5, seed, number))
+
+    assert [len(batch) for batch in epoch(0)] == [5] * 4
+    for number in range(3):
+        assert sorted(flat(epoch(number))) == list(range(20))
+        assert epoch(number) == epoch(number)
+    orders = [*map(epoch, range(3)), epoch(0, seed=1), epoch(1, seed=1)]
+    for one, other in itertools.combinations(orders, 2):
+        assert one != other
+
+
+def test_an_epoch_leaves_out_what_fills_no_batch():
+    batches = levels_of(make_dataset(train_size=10).epoch_batches(4))
+    assert [len(batch) for batch in batches] == [4, 4]
+
+
+def test_augmentation_of_an_epoch_depends_on_seed_and_epoch_alone():
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (6, 16, 16, 3)).astype("uint8")
+    examples = tf.data.Dataset.from_tensor_slices((pixels, np.zeros(6, int)))
+    noise = make_dataset(train=examples, train_size=6, image_size=16)
+
+    def epoch(number, augmentation="flip_crop", seed=0):
+        ((found, _),) = noise.epoch_batches(6, seed, number, augmentation)
+        return found.numpy()
+
+    np.testing.assert_array_equal(epoch(1), epoch(1))
+    # By the sums of their pixels the same images can be told.
+    plain = set(epoch(1, augmentation=None).sum((1, 2, 3)).tolist())
+    assert not plain & set(epoch(1).sum((1, 2, 3)).tolist())
+    assert np.any(epoch(1) != epoch(2))
+    assert np.any(epoch(1) != epoch(1, seed=1))
+
+
+def test_images_held_out_are_the_same_and_none_to_train_on():
+    levels = make_dataset(train_size=20)
+    held = levels.hold_out(0.25, seed=3)
+    assert (held.train_size, held.validation_size) == (15, 5)
+    train = flat(levels_of(held.epoch_batches(5)))
+    validation = flat(levels_of(held.validation_batches(4)))
+    assert validation == sorted(validation)
+    assert sorted(train + validation) == list(range(20))
+    again = levels.hold_out(0.25, seed=3).validation_batches(4)
+    assert flat(levels_of(again)) == validation
+    other = levels.hold_out(0.25, seed=4).validation_batches(4)
+    assert flat(levels_of(other)) != validation
+    assert levels_of(held.test_batches(9)) == levels_of(levels.test_batches(9))
+
+
+def test_one_image_at_least_is_held_out_and_one_left():
+    assert make_dataset(train_size=10).hold_out(0.01).validation_size == 1
+    with pytest.raises(ValueError, match="with 0 and 5 images"):
+        make_dataset(train_size=1).hold_out(0.5)
+
+
 def test_test_batches_hold_each_image_once_in_order():
     batches = make_dataset(test_size=5).test_batches(2)
     expected = [[100, 101], [102, 103], [104]]

@@ -1,8 +1,11 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
 
+from keras_squeezenet import kernels as statistics
+from keras_squeezenet.compression import twin as twins
 from keras_squeezenet.export import litert
 
 SIDE = 8
@@ -189,3 +192,150 @@ def test_missing_kernel_is_an_error_that_names_the_layer(int8, layer):
 def test_float_file_has_no_int8_kernel(float32):
     with pytest.raises(ValueError, match="layer 'conv1' is expected"):
         float32.kernels(KERNELS)
+
+
+FORMS = {
+    "float32": ("float32", "float32"),
+    "float16": ("float32", "float16"),
+    "int16x8": ("int16", "int8"),
+    "post_training_int8": ("int8", "int8"),
+    "int8": ("int8", "int8"),
+}
+
+
+@pytest.fixture(scope="module")
+def contents(pruned, quantized, calibration):
+    """Every form of the pruned and clustered model, as the bytes of a file."""
+    return {
+        "float32": litert.convert_float32(pruned),
+        "float16": litert.convert_float16(pruned),
+        "int16x8": litert.convert_int16x8(pruned, calibration),
+        "post_training_int8": litert.convert_post_training_int8(
+            pruned, calibration
+        ),
+        "int8": litert.convert_int8(quantized),
+    }
+
+
+@pytest.fixture(params=FORMS)
+def form(request):
+    return request.param
+
+
+def test_inputs_and_outputs_are_of_the_form(form, contents):
+    model = litert.LiteRTModel(contents[form])
+    dtype, _ = FORMS[form]
+    assert model.input["dtype"] is model.output["dtype"] is np.dtype(dtype).type
+    assert model.input["shape_signature"].tolist() == [-1, SIDE, SIDE, 3]
+    assert bool(model.float_tensors()) == (dtype == "float32")
+
+
+# Of probabilities whose standard deviation is 0.1.
+@pytest.mark.parametrize(
+    "form, tolerance",
+    [
+        ("float32", 1e-6),
+        ("float16", 1e-3),
+        ("int16x8", 0.01),
+        ("post_training_int8", 0.03),
+    ],
+)
+def test_every_form_gives_the_outputs_of_the_model(
+    form, tolerance, contents, pruned, calibration
+):
+    model = litert.LiteRTModel(contents[form])
+    expected = pruned.predict_on_batch(calibration[0])
+    assert expected.std() > 0.1
+    outputs = model(calibration[0])
+    assert outputs.dtype == "float32"
+    np.testing.assert_allclose(outputs, expected, atol=tolerance)
+    # Another size of batch, in the same interpreter.
+    np.testing.assert_allclose(
+        model(calibration[0][:3]), outputs[:3], atol=1e-6
+    )
+
+
+def test_int8_file_gives_the_outputs_of_its_quantized_model(
+    contents, quantized, calibration
+):
+    expected = quantized.predict_on_batch(calibration[0])
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(
+        litert.LiteRTModel(contents["int8"])(calibration[0]),
+        expected,
+        atol=0.01,
+    )
+
+
+def test_zeros_stay_zero_and_shared_values_shared(form, contents, pruned):
+    kernels = litert.read_kernels(contents[form])
+    expected = twins.kernels(pruned)
+    assert sorted(kernels) == sorted(expected)
+    for name, kernel in kernels.items():
+        assert kernel.dtype == FORMS[form][1]
+        np.testing.assert_array_equal(kernel == 0, expected[name] == 0)
+        before = statistics.measure(expected[name])
+        after = statistics.measure(kernel)
+        assert 0.3 < after.density < 0.7
+        # Two values of a channel are 127 / 8 codes apart at least.
+        assert after.distinct_per_channel == before.distinct_per_channel
+        if kernel.dtype != "int8":
+            assert after.distinct == before.distinct <= 9
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_float_kernels_are_those_of_the_model(dtype, contents, pruned):
+    kernels = litert.read_kernels(contents[dtype])
+    for name, kernel in twins.kernels(pruned).items():
+        np.testing.assert_array_equal(kernels[name], kernel.astype(dtype))
+
+
+@pytest.mark.parametrize("form", ["int16x8", "post_training_int8", "int8"])
+def test_integer_kernels_use_the_whole_range(form, contents, pruned):
+    kernels = litert.read_kernels(contents[form])
+    kernel = twins.kernels(pruned)["fire2_expand3x3"]
+    scale = abs(kernel).max(axis=(0, 1, 2)) / 127
+    np.testing.assert_array_equal(
+        kernels["fire2_expand3x3"], np.round(kernel / scale).astype("int8")
+    )
+
+
+def test_weights_shrink_with_their_form(randomize):
+    inputs = tf_keras.Input((SIDE, SIDE, 3))
+    x = tf_keras.layers.Conv2D(32, 3, name="conv1")(inputs)
+    x = tf_keras.layers.Conv2D(256, 3, name="conv2")(x)
+    outputs = tf_keras.layers.GlobalAveragePooling2D()(x)
+    model = randomize(tf_keras.Model(inputs, outputs))
+    images = [make_images(2)]
+    weights = model.count_params()
+    # Beside the weights: the graph, and the scales of the output channels.
+    for content, size in (
+        (litert.convert_float32(model), 4),
+        (litert.convert_float16(model), 2),
+        (litert.convert_post_training_int8(model, images), 1),
+        (litert.convert_int16x8(model, images), 1),
+    ):
+        assert 0 < len(content) - size * weights < weights / 4
+
+
+def test_conversion_prints_nothing(pruned, capsys):
+    litert.convert_float32(pruned)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    "convert", [litert.convert_int16x8, litert.convert_post_training_int8]
+)
+@pytest.mark.parametrize("calibration", [[], [np.zeros((0, SIDE, SIDE, 3))]])
+def test_calibration_without_an_image_is_refused(convert, calibration, pruned):
+    with pytest.raises(ValueError, match="at least one image is expected"):
+        convert(pruned, calibration)
+
+
+def test_another_backend_is_refused(pruned, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    with pytest.raises(
+        RuntimeError,
+        match="A LiteRT file can be .* only.*Received: KERAS_BACKEND=torch",
+    ):
+        litert.convert_float32(pruned)

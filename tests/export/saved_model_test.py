@@ -1,4 +1,6 @@
 import dataclasses
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -8,6 +10,8 @@ import tensorflow as tf
 from keras_squeezenet import SqueezeNet
 from keras_squeezenet import SqueezeNetConfig
 from keras_squeezenet import Stem
+from keras_squeezenet import inspection
+from keras_squeezenet.compression import twin as twins
 from keras_squeezenet.export import saved_model
 
 SMALL = SqueezeNetConfig(
@@ -246,3 +250,107 @@ def test_folder_without_the_signature_is_refused(tmp_path):
 def test_folder_that_is_no_saved_model_is_refused(tmp_path):
     with pytest.raises(OSError, match="SavedModel file does not exist"):
         saved_model.load_signature(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def quantized_folder(quantized, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("quantized") / "saved_model"
+    saved_model.save_quantized(quantized, folder)
+    return folder
+
+
+STOCK_PROGRAM = """
+import sys
+
+import numpy as np
+import tensorflow as tf
+
+folder, images, outputs = sys.argv[1:]
+loaded = tf.saved_model.load(folder)
+images = np.load(images)
+for batch in (images[:1], images):
+    (received,) = loaded.signatures["serving_default"](
+        images=tf.constant(batch)
+    ).values()
+    np.testing.assert_array_equal(received, loaded.serve(batch))
+np.save(outputs, received)
+for name in ("keras_squeezenet", "tensorflow_model_optimization", "tf_keras"):
+    assert name not in sys.modules, name
+"""
+
+
+@pytest.mark.slow
+def test_stock_tensorflow_runs_a_quantized_model(
+    quantized_folder, quantized, calibration, tmp_path
+):
+    images, outputs = tmp_path / "images.npy", tmp_path / "outputs.npy"
+    np.save(images, calibration[0])
+    program = [sys.executable, "-c", STOCK_PROGRAM]
+    subprocess.run(
+        [*program, quantized_folder, images, outputs], check=True, cwd=tmp_path
+    )
+    expected = quantized.predict_on_batch(calibration[0])
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(np.load(outputs), expected, atol=1e-6)
+
+
+def test_outputs_are_those_of_the_quantized_model(
+    quantized_folder, quantized, calibration
+):
+    predict = saved_model.load(quantized_folder)
+    for count in (1, 5):
+        images = calibration[0][:count]
+        np.testing.assert_allclose(
+            predict(images), quantized.predict_on_batch(images), atol=1e-6
+        )
+
+
+def test_quantized_model_rounds_its_kernels_to_8_bits(
+    quantized_folder, pruned, calibration
+):
+    signature = tf.saved_model.load(str(quantized_folder)).signatures
+    graph = signature["serving_default"].graph.as_graph_def()
+    operations = [
+        node
+        for function in graph.library.function
+        for node in function.node_def
+    ]
+    rounded = [
+        node.attr["num_bits"].i
+        for node in operations
+        if node.op == "FakeQuantWithMinMaxVarsPerChannel"
+    ]
+    # The kernels of the dense layers have one scale each.
+    assert rounded == [8] * 4
+    outputs = saved_model.load(quantized_folder)(calibration[0])
+    expected = pruned.predict_on_batch(calibration[0])
+    assert 1e-4 < abs(outputs - expected).mean() < 0.02
+
+
+def test_quantized_model_has_one_interface_with_the_float_one(quantized_folder):
+    function, shape = saved_model.load_signature(quantized_folder)
+    assert shape == (None, 8, 8, 3)
+    images = make_images(3, 8)
+    np.testing.assert_array_equal(
+        function(images), saved_model.load(quantized_folder)(images)
+    )
+
+
+def test_kernels_of_a_quantized_model_are_its_float_ones(
+    quantized_folder, pruned
+):
+    expected = twins.kernels(pruned)
+    found = inspection.load_kernels(quantized_folder)
+    assert sorted(found) == sorted(expected)
+    assert "fire2_expand3x3" in found
+    for name, kernel in expected.items():
+        np.testing.assert_array_equal(found[name], kernel)
+
+
+def test_quantized_weights_are_written_once(quantized_folder, pruned):
+    variables = tf.train.list_variables(
+        str(quantized_folder / "variables" / "variables")
+    )
+    written = [tuple(shape) for _, shape in variables if len(shape) > 1]
+    expected = [kernel.shape for kernel in twins.kernels(pruned).values()]
+    assert sorted(written) == sorted(expected)

@@ -1,0 +1,1 @@
+"""The coding of weights: arrays in, bytes and their numbers out."""

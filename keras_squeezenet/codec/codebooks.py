@@ -1,0 +1,69 @@
+"""Codebooks of shared values: k-means in one dimension.
+
+Reference:
+- [Deep Compression](https://arxiv.org/abs/1510.00149) (Han et al., 2016),
+  section 3: linear initialization
+"""
+
+import numpy as np
+
+ITERATIONS = 50
+
+
+def kmeans(values, size, iterations=ITERATIONS):
+    """Returns a codebook for an array; zero stays one of its values.
+
+    The centroids begin at equal distances over the range of the values.
+
+    Args:
+        values: array of any shape.
+        size: int, at least 2: the number of shared values, zero included
+            where there are zeros.
+        iterations: int. Defaults to `50`; it ends sooner where nothing moves.
+
+    Returns:
+        A sorted float32 array of at most `size` numbers.
+    """
+    values = np.sort(np.asarray(values, "float64"), axis=None)
+    nonzero = values[values != 0]
+    has_zeros = len(nonzero) < len(values)
+    if not len(nonzero):
+        return np.zeros(1, "float32")
+    sums = np.concatenate([[0], np.cumsum(nonzero)])
+    centroids = np.linspace(nonzero[0], nonzero[-1], size - has_zeros)
+    for _ in range(iterations):
+        borders = np.searchsorted(nonzero, (centroids[1:] + centroids[:-1]) / 2)
+        borders = np.concatenate([[0], borders, [len(nonzero)]])
+        counts = np.diff(borders)
+        means = np.diff(sums[borders]) / np.maximum(counts, 1)
+        # A centroid that no value is near to is given up.
+        moved = means[counts > 0]
+        if np.array_equal(moved, centroids):
+            break
+        centroids = moved
+    zeros = [0.0] if has_zeros else []
+    return np.unique(np.concatenate([centroids, zeros]).astype("float32"))
+
+
+def quantize(values, codebook):
+    """Returns an array with each value replaced by the nearest shared one.
+
+    Zeros stay zero where the codebook has it, and other values do not become
+    zero.
+
+    Args:
+        values: array.
+        codebook: sorted array.
+
+    Returns:
+        A float32 array of the shape of `values`.
+    """
+    values = np.asarray(values)
+    shared = codebook[codebook != 0] if 0 in codebook else codebook
+    if not len(shared):
+        return np.zeros(values.shape, "float32")
+    nearest = np.searchsorted((shared[1:] + shared[:-1]) / 2, values)
+    found = shared[nearest].astype("float32")
+    return (
+        np.where(values == 0, np.float32(0), found) if 0 in codebook else found
+    )

@@ -1,0 +1,124 @@
+"""The images to train on and to measure on, whatever form they come in."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from keras_squeezenet import data
+from keras_squeezenet.data import dataset
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """Labelled images, in batches.
+
+    Args:
+        batches: function from the number of an epoch, from 0, to a
+            `tf.data.Dataset` of `(images, labels)`: preprocessed float32
+            images of shape `(batch, height, width, 3)` and integer labels.
+            Images to measure on are the same in every epoch.
+        steps: int, the batches in an epoch.
+        size: int, the images in an epoch.
+    """
+
+    batches: Callable
+    steps: int
+    size: int
+
+
+def training_split(images, batch_size, seed=0, augmentation=None):
+    """Returns the `Split` of images to train on.
+
+    Args:
+        images: `(images, labels)`, two arrays as `Model.fit` takes them, which
+            are shuffled anew in every epoch; or a `tf.data.Dataset` of batches
+            of them, whose order is its own affair; or a `data.ImageDataset`.
+        batch_size: int, for arrays and data sets that are not in batches.
+        seed: int, of the order of the images. Defaults to `0`.
+        augmentation: what is done to the images of a `data.ImageDataset`, see
+            its `epoch_batches`. Defaults to `None`.
+
+    Raises:
+        ValueError: if the images are in no such form, or there are none.
+    """
+    if isinstance(images, data.ImageDataset):
+        batch_size = min(batch_size, images.train_size)
+        return Split(
+            lambda epoch: images.epoch_batches(
+                batch_size, seed, epoch, augmentation
+            ),
+            images.train_size // batch_size,
+            images.train_size,
+        )
+    if augmentation is not None:
+        raise ValueError(
+            "`augmentation` is for an `ImageDataset`; augment other images "
+            f"beforehand. Received: augmentation={augmentation!r}"
+        )
+    if isinstance(images, tf.data.Dataset):
+        return _batched(images, "train")
+    x, y = _arrays(images, "train")
+    batch_size = min(batch_size, len(x))
+    whole = tf.data.Dataset.from_tensor_slices((x, y))
+    return Split(
+        lambda epoch: (
+            whole.shuffle(len(x), seed=dataset.mix_seed(seed, epoch))
+            .batch(batch_size, drop_remainder=True)
+            .prefetch(tf.data.AUTOTUNE)
+        ),
+        len(x) // batch_size,
+        len(x),
+    )
+
+
+def evaluation_split(images, batch_size, name):
+    """Returns the `Split` of images to measure on, in their order.
+
+    Args:
+        images: arrays or batches, as `training_split` takes them.
+        batch_size: int, for arrays.
+        name: str, the argument's name in errors.
+
+    Raises:
+        ValueError: if the images are in no such form, or there are none.
+    """
+    if isinstance(images, tf.data.Dataset):
+        return _batched(images, name)
+    x, y = _arrays(images, name)
+    batches = tf.data.Dataset.from_tensor_slices((x, y)).batch(batch_size)
+    return Split(lambda epoch: batches, -(-len(x) // batch_size), len(x))
+
+
+def _batched(batches, name):
+    spec = batches.element_spec
+    shapes = [getattr(part, "shape", None) for part in tf.nest.flatten(spec)]
+    if len(shapes) != 2 or [shape.rank for shape in shapes] != [4, 1]:
+        raise ValueError(
+            f"`{name}` should be batches of images (batch, height, width, 3) "
+            f"and integer labels (batch,). Received: {spec}"
+        )
+    sizes = [len(labels) for _, labels in batches.as_numpy_iterator()]
+    if not sizes:
+        raise ValueError(f"`{name}` should have images. Received: none")
+    return Split(lambda epoch: batches, len(sizes), sum(sizes))
+
+
+def _arrays(images, name):
+    try:
+        x, y = (np.asarray(array) for array in images)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"`{name}` should be a `tf.data.Dataset` of batches, or images "
+            f"and labels, two arrays. Received: {type(images).__name__}"
+        ) from None
+    if x.ndim != 4 or y.shape != x.shape[:1] or y.dtype.kind not in "iu":
+        raise ValueError(
+            f"`{name}` should be images of shape (images, height, width, 3) "
+            f"and integer labels of shape (images,). Received: {x.shape} and "
+            f"{y.shape} of {y.dtype}"
+        )
+    if not len(x):
+        raise ValueError(f"`{name}` should have images. Received: none")
+    return x.astype("float32", copy=False), y

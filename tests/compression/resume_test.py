@@ -1,0 +1,116 @@
+"""Runs that are killed go on as if they had not been."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from keras_squeezenet import compression
+from keras_squeezenet.compression import checkpoints
+
+RECIPE = compression.Recipe(
+    train_epochs=2,
+    prune_epochs=2,
+    cluster_epochs=2,
+    quantize_epochs=2,
+    batch_size=16,
+    bits={"*": 3},
+    litert=(),
+)
+# What is written in a run: the state after each epoch, and after each stage.
+SAVES = 12
+
+
+class Killed(BaseException):
+    """No handler of this package is for it."""
+
+
+def run(make_model, dataset, out, **options):
+    keras.utils.set_random_seed(0)
+    model = make_model()
+    held_out = dataset.hold_out(0.25)
+    report = compression.compress(
+        model, held_out, held_out.validation_batches(16), RECIPE, out, **options
+    )
+    return model, report
+
+
+@pytest.fixture(scope="module")
+def whole(make_model, dataset, tmp_path_factory):
+    return run(make_model, dataset, tmp_path_factory.mktemp("whole") / "out")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("saves", [4, 10])
+def test_killed_run_ends_as_one_that_was_not(
+    saves, whole, make_model, dataset, tmp_path, monkeypatch
+):
+    out = tmp_path / "out"
+    save, done = checkpoints.save, []
+
+    def save_and_die(*arguments):
+        save(*arguments)
+        done.append(arguments)
+        if len(done) == saves:
+            raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoints, "save", save_and_die)
+        with pytest.raises(Killed):
+            run(make_model, dataset, out)
+    assert os.listdir(out) == [checkpoints.FILE]
+    model, report = run(make_model, dataset, out, resume=True)
+    expected_model, expected = whole
+    for one, other in zip(expected_model.get_weights(), model.get_weights()):
+        np.testing.assert_array_equal(one, other)
+    for one, other in zip(expected["stages"], report["stages"], strict=True):
+        assert one["history"] == other["history"]
+        assert one["accuracy"] == other["accuracy"]
+    assert checkpoints.FILE not in os.listdir(out)
+
+
+def test_unfinished_run_is_not_overwritten_unasked(
+    make_model, dataset, tmp_path
+):
+    out = tmp_path / "out"
+    checkpoints.save(out / checkpoints.FILE, checkpoints.State(), {})
+    before = (out / checkpoints.FILE).read_bytes()
+    with pytest.raises(FileExistsError, match="pass --resume .* --overwrite"):
+        run(make_model, dataset, out)
+    with pytest.raises(ValueError, match="with the arguments that it was"):
+        run(make_model, dataset, out, resume=True)
+    assert (out / checkpoints.FILE).read_bytes() == before
+
+
+COMMAND = [
+    *(sys.executable, "-m", "keras_squeezenet", "compress", "--resume"),
+    *("--max_train_steps=6", "--batch_size=16", "--train_epochs=0.03"),
+    *("--stages=train,prune", "--litert="),
+]
+
+
+@pytest.mark.slow
+def test_command_that_was_killed_is_resumed(tmp_path):
+    pytest.importorskip("mlxtend")
+    out = tmp_path / "out"
+    command = [*COMMAND, f"--out={out}"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL
+    ) as process:
+        deadline = time.monotonic() + 300
+        while not (out / checkpoints.FILE).exists():
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+    assert os.listdir(out)
+    subprocess.run(command, env=environment, check=True)
+    report = json.loads((out / "report.json").read_text())
+    assert [stage["kind"] for stage in report["stages"]] == ["train", "prune"]
+    assert not [name for name in os.listdir(out) if name.startswith(".")]

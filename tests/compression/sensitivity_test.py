@@ -1,0 +1,136 @@
+import contextlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_squeezenet.compression import sensitivity
+from keras_squeezenet.compression import twin as twins
+from keras_squeezenet.progress import Progress
+
+DENSITIES = (0.5, 0.1)
+BITS = (8, 2)
+
+
+@pytest.fixture(scope="module")
+def images():
+    rng = np.random.default_rng(0)
+    return rng.normal(scale=60, size=(24, 16, 16, 3)).astype("float32")
+
+
+@pytest.fixture(scope="module")
+def labels():
+    return np.arange(24) % 4
+
+
+class Listener(Progress):
+    def __init__(self, advance):
+        self.advance = advance
+
+    @contextlib.contextmanager
+    def task(self, name, steps):
+        self.steps = steps
+        yield self.advance
+
+
+def scan(model, images, labels, **options):
+    return sensitivity.scan(
+        model, images, labels, DENSITIES, BITS, batch_size=8, **options
+    )
+
+
+def divergence(expected, received):
+    # A probability may be 0.
+    expected = np.maximum(expected.astype("float64"), 1e-7)
+    received = np.maximum(received.astype("float64"), 1e-7)
+    return np.mean(np.sum(expected * np.log(expected / received), axis=1))
+
+
+@pytest.mark.parametrize("bypass", [None, "complex"])
+def test_scan_measures_what_a_changed_network_puts_out(
+    bypass, make_model, randomize, images, labels
+):
+    model = randomize(make_model(bypass=bypass))
+    found = scan(model, images, labels)
+    expected = model.predict_on_batch(images)
+    assert found["images"] == 24
+    assert found["accuracy"] == np.mean(expected.argmax(1) == labels)
+    kernels = twins.kernels(model)
+    assert [row["name"] for row in found["layers"]] == list(kernels)
+    for row in found["layers"]:
+        name, kernel = row["name"], kernels[row["name"]]
+        assert row["weights"] == kernel.size
+        threshold = np.sort(np.abs(kernel), axis=None)[-round(kernel.size / 2)]
+        model.get_layer(name).kernel.assign(
+            np.where(np.abs(kernel) < threshold, 0, kernel)
+        )
+        outputs = model.predict_on_batch(images)
+        half = row["densities"][0]
+        assert half["density"] == 0.5
+        assert half["accuracy"] == np.mean(outputs.argmax(1) == labels)
+        assert half["kl"] == pytest.approx(
+            divergence(expected, outputs), rel=1e-3, abs=1e-6
+        )
+        model.get_layer(name).kernel.assign(kernel)
+    for kind in ("densities", "bits"):
+        mild, severe = zip(
+            *([r["kl"] for r in row[kind]] for row in found["layers"])
+        )
+        assert np.mean(mild) < np.mean(severe)
+
+
+def test_weights_are_the_same_afterwards(make_model, images, labels):
+    model = make_model()
+    before = model.get_weights()
+
+    def stop(**metrics):
+        raise KeyboardInterrupt
+
+    scan(model, images, labels)
+    for one, other in zip(before, model.get_weights()):
+        np.testing.assert_array_equal(one, other)
+    with pytest.raises(KeyboardInterrupt):
+        scan(model, images, labels, progress=Listener(stop))
+    for one, other in zip(before, model.get_weights()):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_pruned_kernel_keeps_its_largest_weights():
+    kernel = np.array([[0.5, -2.0], [1.0, -0.25]], "float32")
+    np.testing.assert_array_equal(
+        sensitivity.prune(kernel, 0.5), [[0, -2], [1, 0]]
+    )
+    np.testing.assert_array_equal(
+        sensitivity.prune(kernel, 0.01), [[0, -2], [0, 0]]
+    )
+    np.testing.assert_array_equal(sensitivity.prune(kernel, 1), kernel)
+
+
+def test_shared_kernel_has_as_many_values_as_its_bits_allow():
+    rng = np.random.default_rng(0)
+    kernel = rng.normal(size=(3, 3, 8, 8)).astype("float32")
+    assert len(np.unique(sensitivity.share(kernel, 3))) == 8
+    half = sensitivity.prune(kernel, 0.5)
+    shared = sensitivity.share(half, 3)
+    assert len(np.unique(shared)) == 8
+    np.testing.assert_array_equal(shared == 0, half == 0)
+
+
+def test_progress_counts_every_change(make_model, images, labels):
+    calls = []
+    progress = Listener(lambda **metrics: calls.append(metrics))
+    scan(make_model(), images, labels, progress=progress)
+    assert progress.steps == len(calls) == 26 * 4
+
+
+@pytest.mark.parametrize(
+    "count,expected", [(3, [0, 3, 6]), (4, [0, 2, 4, 6]), (99, range(10))]
+)
+def test_images_are_chosen_at_equal_distances(count, expected):
+    """The first ones would be of the first classes, in a folder."""
+    batches = tf.data.Dataset.from_tensor_slices(
+        (np.arange(20.0).reshape(10, 2), np.arange(10))
+    ).batch(4)
+    chosen, labels = sensitivity.choose(batches, 10, count)
+    assert labels.tolist() == list(expected)
+    assert chosen[:, 0].tolist() == [2 * label for label in expected]

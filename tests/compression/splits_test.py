@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_squeezenet.compression import splits
+
+IMAGES = np.arange(10 * 4 * 4 * 3, dtype="float32").reshape(10, 4, 4, 3)
+LABELS = np.arange(10) % 3
+
+
+def numbers(batches):
+    """Which of the images are in batches, in their order."""
+    return [
+        int(image[0, 0, 0]) // 48 for images, _ in batches for image in images
+    ]
+
+
+def test_arrays_are_shuffled_anew_in_every_epoch_and_the_same_again():
+    split = splits.training_split((IMAGES, LABELS), batch_size=5, seed=3)
+    assert (split.steps, split.size) == (2, 10)
+    tf.random.set_seed(0)
+    orders = [numbers(split.batches(epoch)) for epoch in (0, 1, 0)]
+    assert sorted(orders[0]) == list(range(10))
+    assert orders[0] == orders[2] != orders[1]
+
+
+def test_what_is_left_over_of_an_epoch_is_left_out():
+    split = splits.training_split((IMAGES, LABELS), batch_size=4)
+    assert split.steps == 2
+    assert len(numbers(split.batches(0))) == 8
+
+
+def test_batch_is_never_larger_than_the_images_are():
+    split = splits.training_split((IMAGES, LABELS), batch_size=64)
+    assert split.steps == 1
+    assert len(numbers(split.batches(0))) == 10
+
+
+def test_images_to_measure_on_keep_their_order_and_are_all_there():
+    split = splits.evaluation_split((IMAGES, LABELS), 4, "test")
+    assert (split.steps, split.size) == (3, 10)
+    assert numbers(split.batches(0)) == list(range(10))
+
+
+@pytest.mark.parametrize("make", ["training", "evaluation"])
+def test_batches_are_taken_as_they_are(make):
+    batches = tf.data.Dataset.from_tensor_slices((IMAGES, LABELS)).batch(4)
+    if make == "training":
+        split = splits.training_split(batches, 99)
+    else:
+        split = splits.evaluation_split(batches, 99, "test")
+    assert (split.steps, split.size) == (3, 10)
+    assert numbers(split.batches(5)) == list(range(10))
+
+
+def test_image_data_set_gives_its_epochs(dataset):
+    split = splits.training_split(dataset, batch_size=20, seed=1)
+    assert (split.steps, split.size) == (3, 64)
+    (first, _), *_ = split.batches(2)
+    (expected, _), *_ = dataset.epoch_batches(20, seed=1, epoch=2)
+    np.testing.assert_array_equal(first, expected)
+
+
+@pytest.mark.parametrize(
+    "images,expected",
+    [
+        ((IMAGES, LABELS[:5]), r"Received: \(10, 4, 4, 3\) and \(5,\)"),
+        ((IMAGES, np.eye(3)[LABELS]), r"\(10, 3\) of float64"),
+        ((IMAGES[0], LABELS), "images, height, width, 3"),
+        ((IMAGES[:0], LABELS[:0]), "should have images. Received: none"),
+        (IMAGES, "or images and labels, two arrays. Received: ndarray"),
+        (None, "Received: NoneType"),
+        (
+            tf.data.Dataset.from_tensor_slices((IMAGES, LABELS)),
+            "`validation` should be batches of images",
+        ),
+        (
+            tf.data.Dataset.from_tensor_slices((IMAGES, LABELS))
+            .batch(4)
+            .take(0),
+            "`validation` should have images",
+        ),
+    ],
+)
+def test_other_things_are_refused(images, expected):
+    with pytest.raises(ValueError, match=expected):
+        splits.evaluation_split(images, 4, "validation")
+
+
+def test_arrays_are_not_augmented():
+    with pytest.raises(ValueError, match="is for an `ImageDataset`"):
+        splits.training_split((IMAGES, LABELS), 4, augmentation="crop")

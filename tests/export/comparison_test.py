@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+
+from keras_squeezenet.export import comparison
+
+PROBABILITIES = np.array(
+    [[0.7, 0.2, 0.1], [0.1, 0.5, 0.4], [0.2, 0.3, 0.5], [0.4, 0.4, 0.2]]
+)
+
+
+def test_equal_outputs_agree():
+    assert comparison.compare(PROBABILITIES, PROBABILITIES) == (1, 0)
+
+
+def test_agreement_counts_the_top_class_only():
+    received = PROBABILITIES + [
+        [0, 0.25, 0],
+        [0, 0, 0.25],
+        [0, 0, 0],
+        [0, 0, 0],
+    ]
+    found = comparison.compare(PROBABILITIES, received)
+    assert found.agreement == 0.75
+    assert found.max_difference == pytest.approx(0.25)
+
+
+def test_difference_of_unsigned_codes_does_not_wrap():
+    low, high = np.array([[1, 0]], "uint8"), np.array([[2, 0]], "uint8")
+    assert comparison.compare(low, high).max_difference == 1
+
+
+def test_nan_is_no_small_difference():
+    assert np.isnan(comparison.compare([[0.5]], [[np.nan]]).max_difference)
+
+
+@pytest.mark.parametrize(
+    "expected, received, message",
+    [
+        ((3, 2), (3, 1), r"Received: shapes \(3, 2\) and \(3, 1\)"),
+        ((3,), (3,), r"Received: shapes \(3,\) and \(3,\)"),
+        ((0, 2), (0, 2), "at least one image"),
+    ],
+)
+def test_outputs_of_other_images_are_refused(expected, received, message):
+    with pytest.raises(ValueError, match=message):
+        comparison.compare(np.zeros(expected), np.zeros(received))
+
+
+def test_one_pass_gives_accuracy_and_predictions():
+    told = []
+    calls = []
+
+    def predict(images):
+        calls.append(len(images))
+        return PROBABILITIES[images]
+
+    batches = [([0, 1], [0, 1]), ([2], [0]), ([3], [2])]
+    found = comparison.evaluate(
+        predict, batches, lambda accuracy: told.append(accuracy)
+    )
+    assert calls == [2, 1, 1]
+    assert told == [1, 2 / 3, 0.5]
+    assert found.accuracy == 0.5
+    assert found.predicted.tolist() == [0, 1, 2, 0]
+    assert found.labels.tolist() == [0, 1, 0, 2]
+    np.testing.assert_array_equal(found.probabilities, PROBABILITIES)
+
+
+def test_no_image_is_an_error():
+    with pytest.raises(ValueError, match="at least one image is expected"):
+        comparison.evaluate(np.asarray, [])
+
+
+def test_rows_of_the_confusion_matrix_are_the_true_classes():
+    labels = [0, 0, 0, 1, 2]
+    predicted = [0, 0, 1, 1, 0]
+    matrix = comparison.confusion_matrix(labels, predicted, 4)
+    assert matrix.tolist() == [
+        [2, 1, 0, 0],
+        [0, 1, 0, 0],
+        [1, 0, 0, 0],
+        [0, 0, 0, 0],
+    ]

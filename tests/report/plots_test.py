@@ -1,0 +1,110 @@
+import pytest
+
+from keras_squeezenet.report import plots
+
+
+def texts(drawn):
+    drawn.draw_without_rendering()
+    return [
+        found.get_text()
+        for axes in drawn.axes
+        for found in (
+            *axes.texts,
+            *axes.get_xticklabels(),
+            *axes.get_yticklabels(),
+            axes.title,
+            axes.xaxis.label,
+            axes.yaxis.label,
+        )
+    ]
+
+
+def test_every_stage_and_file_has_its_accuracy_and_bytes(make):
+    drawn = plots.sizes(make())
+    words = texts(drawn)
+    for word in ("dense", "pruned", "saved_model/", "98.77%", "97.00%"):
+        assert word in words
+    raw, gzipped, huffman, *_ = drawn.axes[0].lines
+    assert raw.get_xdata().tolist() == [2905128, 2905128, 12345, 23456, 812]
+    assert gzipped.get_xdata().tolist()[:2] == [9000, 3000]
+    assert huffman.get_xdata().tolist() == [8000, 2000]
+
+
+def test_layers_are_beside_the_papers(make):
+    drawn = plots.layers(make())
+    bars = [bar.get_width() for bar in drawn.axes[0].patches]
+    assert bars == [100, 25]
+    (paper,) = drawn.axes[0].lines
+    assert paper.get_xdata().tolist() == [100]
+    assert "12  (4,096 values)" in texts(drawn)
+
+
+def test_zeros_are_no_bar_of_a_histogram(make):
+    made = make()
+    made["layers"][0]["density"] = (
+        1000 - made["histograms"][0]["after"][20]
+    ) / 1000
+    drawn = plots.histograms(made)
+    before, after = drawn.axes[0].patches
+    values, edges, _ = after.get_data()
+    assert len(values) == 40
+    assert values[20] == 0 and values.max() == before.get_data()[0].max()
+
+
+def test_sensitivity_names_the_layers_that_lose_most(make):
+    scan = make()["sensitivity"]
+    drawn = plots.sensitivity(scan, highlighted=1)
+    left, right = drawn.axes
+    labels = left.get_legend_handles_labels()[1]
+    assert labels == ["fire2_squeeze1x1"]
+    line = next(line for line in left.lines if line.get_label() == labels[0])
+    assert line.get_xdata().tolist() == [50, 10]
+    assert line.get_ydata().tolist() == pytest.approx([80, 50])
+    # As far as it can be read, it gets worse to the right.
+    assert left.get_xlim()[0] > left.get_xlim()[1]
+    assert right.get_xlim()[0] > right.get_xlim()[1]
+
+
+def test_layer_has_the_same_colour_for_density_and_bits(make):
+    scan = make()["sensitivity"]
+    # By the bits alone `conv1` is the one that loses more.
+    bits = zip(scan["layers"][0]["bits"], scan["layers"][1]["bits"])
+    for conv1, fire2 in bits:
+        conv1["accuracy"], fire2["accuracy"] = 0.75, 0.8
+    left, right = (
+        {line.get_label(): line.get_color() for line in axes.lines}
+        for axes in plots.sensitivity(scan).axes
+    )
+    assert left == right
+    assert left["fire2_squeeze1x1"] == plots.ORANGE
+    assert left["conv1"] == plots.BLUE
+
+
+def test_epochs_go_on_from_stage_to_stage(make):
+    top, bottom = plots.training(make()).axes
+    assert [line.get_xdata().tolist() for line in top.lines] == [
+        [1, 2, 3],
+        [4, 5],
+    ]
+    assert bottom.lines[0].get_ydata().tolist() == [1, 0.5, 0.25]
+
+
+def test_training_of_no_epochs_is_an_empty_picture(make):
+    made = make()
+    for stage in made["stages"]:
+        stage["history"] = []
+    assert plots.training(made).axes[0].lines[:] == []
+
+
+def test_confusion_is_a_share_of_the_row(make):
+    axes = plots.confusion(make()).axes[0]
+    shares = axes.images[0].get_array()
+    assert shares[0].tolist() == pytest.approx([100 * 5 / 6, 100 / 6, 0])
+    assert {text.get_text() for text in axes.texts} == {"5", "1", "6", "7"}
+
+
+def test_samples_say_what_both_networks_say(make, pictures):
+    (axes,) = plots.samples(make(), pictures).axes[:1]
+    assert axes.get_title() == "is: two"
+    assert axes.get_xlabel() == "dense: two 90%\ncompressed: one 50%"
+    assert axes.xaxis.label.get_color() == plots.ORANGE

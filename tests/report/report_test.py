@@ -1,0 +1,96 @@
+import importlib.metadata
+import importlib.resources
+import json
+
+import jsonschema
+import pytest
+
+from keras_squeezenet import report
+
+
+@pytest.fixture(scope="module")
+def schema():
+    folder = importlib.resources.files("keras_squeezenet.report")
+    return json.loads((folder / "schema.json").read_text(encoding="utf-8"))
+
+
+def test_report_follows_its_schema(make, schema):
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(make(), schema)
+    jsonschema.validate(make(sensitivity=None, message="lost"), schema)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": 1},
+        {"status": "fine"},
+        {"further": 1},
+        {"stages": [{"name": "dense"}]},
+        {"files": None},
+    ],
+)
+def test_schema_allows_nothing_else(change, make, schema):
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**make(), **change}, schema)
+
+
+def test_schema_needs_every_field(make, schema):
+    for field in make():
+        less = make()
+        del less[field]
+        with pytest.raises(jsonschema.ValidationError, match=field):
+            jsonschema.validate(less, schema)
+
+
+def test_report_says_what_was_compressed(make):
+    made = make()
+    assert made["version"] == 2
+    assert made["model"] == {
+        "name": "squeezenet",
+        "parameters": 1_235_496,
+        "input_shape": [28, 28, 3],
+    }
+    assert made["recipe"]["max_train_steps"] == 7
+    assert made["recipe"]["stages"] == ["train", "prune", "cluster", "quantize"]
+
+
+def test_report_names_the_versions_of_the_packages(make):
+    packages = make()["environment"]["packages"]
+    assert packages["keras"] == importlib.metadata.version("keras")
+    assert set(packages) == {
+        "keras-squeezenet",
+        "keras",
+        "tensorflow",
+        "tf-keras",
+        "tensorflow-model-optimization",
+        "ai-edge-litert",
+    }
+
+
+def test_missing_package_has_no_version(make, monkeypatch):
+    monkeypatch.setattr(report, "PACKAGES", ("no-such-package-here",))
+    packages = make()["environment"]["packages"]
+    assert packages == {"no-such-package-here": None}
+
+
+def test_written_report_is_read_unchanged(make, pictures, tmp_path):
+    made = make(dataset={"name": "kočky", "classes": ["kočka", "犬", "c"]})
+    report.write(made, tmp_path, pictures)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "report.html",
+        "report.json",
+        "report.md",
+    ]
+    assert report.read(tmp_path / "report.json") == made
+    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert text.startswith("# squeezenet on kočky\n")
+
+
+def test_report_of_another_version_is_refused(make, tmp_path):
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps({**make(), "version": 1}))
+    with pytest.raises(
+        ValueError, match="of version 2. Received: version 1; run `compress` "
+    ):
+        report.read(path)

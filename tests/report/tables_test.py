@@ -1,0 +1,66 @@
+from keras_squeezenet import report
+
+
+def test_tables_have_formatted_cells(make):
+    stages, layers, files = report.tables(make())
+    assert [table.title for table in (stages, layers, files)] == [
+        "Stages",
+        "Layers",
+        "Files",
+    ]
+    assert stages.rows[1] == (
+        *("pruned", "97.00%", "33.0%", "999", "12.3"),
+        *("2,905,128", "3,000", "2,000"),
+    )
+    assert layers.rows == [
+        (
+            *("conv1", "1,728", "100.0%", "100%", "4,096", "12"),
+            *("100.0%", "4,096"),
+        ),
+        (
+            *("head", "1,536", "25.0%", "-", "16", "4"),
+            *("25.0%", "16"),
+        ),
+    ]
+    assert files.rows[1] == (
+        *("saved_model/", "23,456", "7,818", "95.00%", "99.00%"),
+        "1.2e-07",
+    )
+
+
+def test_tables_fit_a_terminal(make):
+    made = make()
+    made["stages"][0] |= {
+        **{"name": "quantized", "accuracy": 1.0, "seconds": 12_345.6},
+        **{"distinct_values": 294_912, "bytes": 4_993_696},
+        **{"gzip_bytes": 4_623_456, "huffman_bytes": 4_993_696},
+    }
+    made["layers"][0] |= {"name": "fire9_squeeze1x1", "weights": 512_000}
+    made["files"][0] |= {
+        **{"name": "saved_model_quantized/", "accuracy": 1.0, "agreement": 1.0},
+        **{"bytes": 16_993_696, "gzip_bytes": 14_993_696},
+    }
+    for table in report.tables(made):
+        columns = zip(table.columns, *table.rows)
+        widths = [max(map(len, column)) for column in columns]
+        # A header of two words may take two lines.
+        widths[-2:] = [min(width, 9) for width in widths[-2:]]
+        assert sum(widths) + 2 * (len(widths) - 1) <= 80, table.title
+
+
+def test_layers_without_an_int8_file_have_no_such_figures(make):
+    made = make()
+    for layer in made["layers"]:
+        layer["int8_density"] = None
+        layer["int8_distinct_values_per_channel"] = None
+    assert [row[-2:] for row in report.layer_table(made).rows] == [
+        ("-", "-"),
+        ("-", "-"),
+    ]
+
+
+def test_tables_have_a_column_for_each_cell(make):
+    for table in report.tables(make()):
+        assert table.rows
+        for cells in table.rows:
+            assert len(cells) == len(table.columns), table.title
