@@ -2,7 +2,7 @@
 
 model.keras             the Keras model
 saved_model/            for TensorFlow
-saved_model_quantized/  the same after quantization-aware training
+saved_model_qat/  the same after quantization-aware training
 model_float32.tflite    for LiteRT; float16, int8 and int16x8 likewise
 """
 
@@ -28,7 +28,7 @@ TOLERANCE = 1e-4
 
 MODEL_FILE = "model.keras"
 SAVED_MODEL_FOLDER = "saved_model"
-QUANTIZED_FOLDER = "saved_model_quantized"
+QUANTIZED_FOLDER = "saved_model_qat"
 LITERT_FILE = "model_{}.tflite"
 INT8_FILE = LITERT_FILE.format("int8")
 PAPER_NETWORK = architecture.VARIANTS["1.0"]
@@ -79,7 +79,7 @@ def quantized(model, ranges, calibration, recipe):
     return quantize.wrap(model, ranges, recipe.quantize_preserve)
 
 
-def write(model, quantized, recipe, folder, batches, calibration, progress):
+def write(model, quantized, recipe, folder, test, calibration, progress):
     """Writes every form that a recipe asks for.
 
     Args:
@@ -87,7 +87,7 @@ def write(model, quantized, recipe, folder, batches, calibration, progress):
         quantized: what `quantized` returned.
         recipe: `Recipe`.
         folder: `pathlib.Path` of an empty folder.
-        batches: `(images, labels)` to compare the forms on.
+        test: `splits.Split` to compare the forms on.
         calibration: list of batches of images.
         progress: `Progress`.
 
@@ -97,7 +97,7 @@ def write(model, quantized, recipe, folder, batches, calibration, progress):
     Raises:
         GuaranteeError: if a form is not what it should be.
     """
-    writer = _Writer(folder, batches, progress)
+    writer = _Writer(folder, test, progress)
     copy = _without_optimizer(model)
     writer.reference("model", copy.predict_on_batch)
     if quantized is not None:
@@ -148,20 +148,20 @@ def write(model, quantized, recipe, folder, batches, calibration, progress):
 class _Writer:
     """Measures files as they are written."""
 
-    def __init__(self, folder, batches, progress):
+    def __init__(self, folder, test, progress):
         self.folder = folder
-        self.batches = batches
+        self.test = test
         self.progress = progress
         self.sources = {}
         self.rows = []
         self.evaluations = {}
 
     def reference(self, name, predict):
-        self.sources[name] = comparison.evaluate(predict, self.batches)
+        self.sources[name] = comparison.evaluate(predict, self.test.batches(0))
 
     def add(self, name, predict, source, tolerance):
-        with self.progress.task(f"test {name}", None) as advance:
-            found = comparison.evaluate(predict, self.batches, advance)
+        with self.progress.task(f"test {name}", self.test.steps) as advance:
+            found = comparison.evaluate(predict, self.test.batches(0), advance)
         expected = self.sources[source].probabilities
         if tolerance is not None:
             guarantees.require_equal(

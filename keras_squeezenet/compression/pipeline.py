@@ -405,7 +405,7 @@ class _Run:
             quantized,
             self.recipe,
             folder,
-            self.test.batches(0),
+            self.test,
             self.calibration,
             self.progress,
         )

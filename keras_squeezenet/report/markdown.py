@@ -13,7 +13,7 @@ LEGEND = (
     "within an output channel, which has a scale of its own. Agreement is the "
     "share of images with the same most probable class as the model has that "
     "a file was made from, the one in 8-bit training for int8 and "
-    "saved_model_quantized, and the difference is the largest of any "
+    "saved_model_qat, and the difference is the largest of any "
     "probability."
 )
 

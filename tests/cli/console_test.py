@@ -14,8 +14,9 @@ LONGEST = {
     "shape": [1, 1, 128, 16],
     "weights": 147_456,
     "density": 1.0,
-    "distinct_values": 256,
-    "bits": 8,
+    "paper_density": 1.0,
+    "distinct_values": 147_456,
+    "bits": 18,
     "int8_density": 1.0,
     "int8_distinct_values_per_channel": 256,
 }
@@ -27,19 +28,24 @@ LAYERS = [
 ]
 STAGES = [
     {
-        "name": "int8 LiteRT",
+        "name": "densified",
         "accuracy": 1.0,
         "density": 1.0,
+        "distinct_values": 147_456,
         "seconds": 86_399.9,
-        "bytes": 12_345_678,
-        "gzip_bytes": 12_345_678,
+        "bytes": 9_876_543,
+        "gzip_bytes": 9_876_543,
+        "huffman_bytes": 9_876_543,
     }
 ]
 FILES = [
     {
-        "name": "model_int8.tflite",
+        "name": "saved_model_qat/",
         "bytes": 12_345_678,
         "gzip_bytes": 12_345_678,
+        "accuracy": 1.0,
+        "agreement": 1.0,
+        "max_difference": 1e-7,
     }
 ]
 REPORT = {"stages": STAGES, "layers": LAYERS, "files": FILES}
@@ -156,7 +162,7 @@ def test_longest_bar_is_shown_uncut(count, seconds):
             advance(loss=1.2345, accuracy=0.9876)
 
     console = make_console(force_terminal=True, get_time=lambda: now)
-    name = f"test {STAGES[0]['name']}"
+    name = f"test {FILES[0]['name']}".rstrip("/")
     with consoles.ConsoleProgress(console).task(name, 12_500) as advance:
         run_slowly(advance)
     text = printed(console)

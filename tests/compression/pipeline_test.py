@@ -65,7 +65,7 @@ def test_every_form_of_the_model_is_written(compressed):
         "report.json",
         "report.md",
         "saved_model",
-        "saved_model_quantized",
+        "saved_model_qat",
     ]
     assert json.loads((out / "report.json").read_text()) == report
 

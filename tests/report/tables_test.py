@@ -28,26 +28,6 @@ def test_tables_have_formatted_cells(make):
     )
 
 
-def test_tables_fit_a_terminal(make):
-    made = make()
-    made["stages"][0] |= {
-        **{"name": "quantized", "accuracy": 1.0, "seconds": 12_345.6},
-        **{"distinct_values": 294_912, "bytes": 4_993_696},
-        **{"gzip_bytes": 4_623_456, "huffman_bytes": 4_993_696},
-    }
-    made["layers"][0] |= {"name": "fire9_squeeze1x1", "weights": 512_000}
-    made["files"][0] |= {
-        **{"name": "saved_model_quantized/", "accuracy": 1.0, "agreement": 1.0},
-        **{"bytes": 16_993_696, "gzip_bytes": 14_993_696},
-    }
-    for table in report.tables(made):
-        columns = zip(table.columns, *table.rows)
-        widths = [max(map(len, column)) for column in columns]
-        # A header of two words may take two lines.
-        widths[-2:] = [min(width, 9) for width in widths[-2:]]
-        assert sum(widths) + 2 * (len(widths) - 1) <= 80, table.title
-
-
 def test_layers_without_an_int8_file_have_no_such_figures(make):
     made = make()
     for layer in made["layers"]:
