@@ -1,3 +1,6 @@
+import dataclasses
+
+import keras
 import numpy as np
 import pytest
 import tf_keras
@@ -5,10 +8,14 @@ from tensorflow_model_optimization.python.core.quantization.keras.collab_opts.cl
     default_8bit_cluster_preserve_quantize_scheme as stock,
 )
 
+from keras_squeezenet import SqueezeNet
+from keras_squeezenet import architecture
 from keras_squeezenet.compression import guarantees
 from keras_squeezenet.compression import quantize
+from keras_squeezenet.compression import sensitivity
 from keras_squeezenet.compression import tfmot
 from keras_squeezenet.compression import twin as twins
+from keras_squeezenet.export import litert
 
 
 @pytest.fixture
@@ -161,6 +168,71 @@ def test_ranges_are_set_before_the_first_step(sparse_model, calibration):
         assert quantize.read_ranges(wrapped)["fire2_concat"] == pytest.approx(
             ranges["fire2_concat"]
         )
+
+
+def make_variant(variant, head):
+    """A narrow network of a variant; its own head, or one of transfer."""
+    config = dataclasses.replace(
+        architecture.VARIANTS[variant], base_e=16, incr_e=16, SR=0.25
+    )
+    if head is None:
+        return SqueezeNet(
+            weights=None, input_shape=(32, 32, 3), classes=4, config=config
+        )
+    base = SqueezeNet(
+        include_top=False,
+        weights=None,
+        pooling=head,
+        input_shape=(32, 32, 3),
+        config=config,
+    )
+    x = keras.layers.Dense(8, activation="relu", name="hidden")(base.output)
+    x = keras.layers.Dropout(0.2, name="drop")(x)
+    x = keras.layers.Dense(4, activation="softmax", name="head")(x)
+    return keras.Model(base.input, x)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "variant,head",
+    [
+        ("1.0", None),
+        ("1.1", "avg"),
+        ("1.1", "max"),
+        ("simple_bypass", None),
+        ("complex_bypass", None),
+    ],
+)
+def test_every_variant_and_head_keeps_zeros_and_values_in_int8(
+    variant, head, randomize
+):
+    model = randomize(make_variant(variant, head))
+    for layer in model.layers:
+        if layer.weights:
+            sparse = sensitivity.prune(layer.kernel.numpy(), 0.5)
+            layer.kernel.assign(sensitivity.share(sparse, 3))
+            last = layer
+    last.bias.assign(0 * last.bias)
+    rng = np.random.default_rng(0)
+    images = rng.normal(scale=60, size=(16, 32, 32, 3)).astype("float32")
+    # So that the probabilities are neither 0 nor 1.
+    while model.predict_on_batch(images).max(axis=-1).mean() > 0.7:
+        last.kernel.assign(last.kernel / 1.5)
+    wrapped = quantize.wrap(model, quantize.measure_ranges(model, [images]))
+    content = litert.convert_int8(wrapped)
+    int8 = litert.LiteRTModel(content)
+    assert int8.float_tensors() == []
+    kernels = twins.kernels(model)
+    found = int8.kernels(kernels)
+    guarantees.require_zeros_kept(kernels, found, "int8")
+    guarantees.require_distinct(
+        found, dict.fromkeys(kernels, 8), "int8", per_channel=True
+    )
+    expected = model.predict_on_batch(images)
+    assert np.ptp(expected, axis=0).max() > 0.03
+    in_training = wrapped.predict_on_batch(images)
+    np.testing.assert_allclose(in_training, expected, atol=0.1)
+    np.testing.assert_allclose(int8(images), in_training, atol=0.03)
 
 
 def test_tfmot_is_left_as_it_was():
