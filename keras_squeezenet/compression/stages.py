@@ -203,6 +203,10 @@ def _freeze(trainee, model):
     for layer in trainee.layers:
         if getattr(layer, "layer", layer).name in frozen:
             layer.trainable = False
+            if layer.trainable_weights:
+                # TF-MOT's wrapper for 8-bit training trains them all the same.
+                layer._non_trainable_weights.extend(layer._trainable_weights)
+                layer._trainable_weights.clear()
 
 
 def _train(model, recipe, steps, calibration, sensitivity):

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from keras_squeezenet import SqueezeNet
+from keras_squeezenet import SqueezeNetConfig
 from keras_squeezenet import compression
 from keras_squeezenet import kernels as statistics
 from keras_squeezenet import training
@@ -298,7 +299,13 @@ def test_arrays_without_test_images_are_measured_on_validation(
 @pytest.mark.slow
 def test_transfer_model_keeps_its_frozen_layers(arrays, tmp_path):
     base = SqueezeNet(
-        include_top=False, weights=None, pooling="avg", input_shape=(16, 16, 3)
+        include_top=False,
+        weights=None,
+        pooling="avg",
+        input_shape=(16, 16, 3),
+        config=SqueezeNetConfig(
+            base_e=16, incr_e=16, SR=0.25, pools=("conv1", "fire4")
+        ).for_small_images(),
     )
     head = keras.layers.Dense(4, activation="softmax", name="head")
     model = keras.Model(base.input, head(base.output))
