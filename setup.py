@@ -19,6 +19,7 @@ EXTRAS = {
         "hypothesis>=6.100",
         "jsonschema>=4.18",
         "pytest>=8",
+        "pytest-xdist>=3.5",
         "ruff>=0.6",
         "tensorboard>=2.18",
     ],

@@ -28,6 +28,8 @@ BELOW = {
     "report": {"outputs"},
     "export": set(),
     "inspection": {"export", "pretrained"},
+    # Arrays in, bytes out: it knows nothing of networks.
+    "codec": set(),
     "classifier": {
         "architecture",
         "data",
@@ -39,6 +41,7 @@ BELOW = {
     },
     "compression": {
         "architecture",
+        "codec",
         "data",
         "export",
         "kernels",

@@ -4,6 +4,9 @@ from absl import flags
 
 from keras_squeezenet import data
 
+# What is defined here is a flag of the command that calls `define`.
+flags.disclaim_key_flags()
+
 
 def define(flag_values):
     """Defines the flags that `load` reads."""

@@ -44,6 +44,8 @@ HELP = {
     "litert": "the LiteRT files to write: "
     + ", ".join(recipe_module.LITERT_FORMS),
 }
+# What is defined here is a flag of the command that calls `define`.
+flags.disclaim_key_flags()
 _DEFINE = {
     bool: flags.DEFINE_bool,
     int: flags.DEFINE_integer,
