@@ -9,6 +9,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
+from keras_squeezenet import codec
 from keras_squeezenet import labels
 from keras_squeezenet import pretrained
 from keras_squeezenet import report
@@ -103,14 +104,15 @@ def load(path, config=None, image_size=None, class_names=None):
 
     Args:
         path: the name of a public source such as `"imagenet"`, or the path of
-            a weights file, a `.keras` model, a SavedModel folder or a
-            `.tflite` file. All of them take what `preprocess_input` gives.
+            a weights file, a `.keras` model, a `.sqz` or `.tflite` file or a
+            SavedModel folder. All of them take what `preprocess_input` gives.
         config: `SqueezeNetConfig` or a variant's name, for weights. Defaults
             to the variant that they fit.
         image_size: int, where the network takes images of any size. Defaults
             to `227`.
-        class_names: names of the classes. Defaults to those in the
-            `report.json` beside the file, or to ImageNet's for 1,000 outputs.
+        class_names: names of the classes. Defaults to those in a `.sqz` file
+            or in the `report.json` beside the file, or to ImageNet's for
+            1,000 outputs.
 
     Returns:
         A `Classifier`.
@@ -126,11 +128,13 @@ def load(path, config=None, image_size=None, class_names=None):
         function, shape = _load_litert(path)
     elif path.endswith(".keras"):
         function, shape = _load_keras(path)
+    elif path.endswith(".sqz"):
+        function, shape = _load_sqz(path)
     else:
         function, shape = _load_weights(path, config, image_size)
     side = _side(path, shape, image_size)
     count = _count_outputs(path, function, side)
-    found = class_names or _reported_names(path)
+    found = class_names or _saved_names(path)
     classes = tuple((None, name) for name in found)
     if not classes and count == len(labels.imagenet_classes()):
         classes = labels.imagenet_classes()
@@ -175,6 +179,12 @@ def _load_keras(path):
         raise ValueError(
             f"{path} cannot be loaded as a Keras model: {error}"
         ) from error
+
+
+def _load_sqz(path):
+    _require_file(path)
+    model = codec.load(path)
+    return model.predict_on_batch, model.input_shape
 
 
 def _load_saved_model(path):
@@ -248,10 +258,13 @@ def _count_outputs(path, function, side):
     return outputs.shape[1]
 
 
-def _reported_names(path):
-    """The names of the classes that `compress` wrote beside its files."""
+def _saved_names(path):
+    """The names of the classes, in the file or as `compress` wrote them."""
     if path in sources.NAMES:
         return ()
+    if path.endswith(".sqz"):
+        found = codec.read_labels(path)
+        return found if isinstance(found, list) else ()
     beside = pathlib.Path(path).absolute().with_name(report.JSON_FILE)
     try:
         return json.loads(beside.read_text("utf-8"))["dataset"]["classes"]

@@ -15,6 +15,7 @@ from keras_squeezenet import SqueezeNetConfig
 from keras_squeezenet import SqueezeNetSimpleBypass
 from keras_squeezenet import Stem
 from keras_squeezenet import classifier
+from keras_squeezenet import codec
 from keras_squeezenet import labels
 from keras_squeezenet.export import saved_model
 from keras_squeezenet.pretrained import download
@@ -28,6 +29,7 @@ CLASSES = 5
 NAMES = ("ant", "bee", "cat", "dog", "eel")
 FORMS = [
     "model.keras",
+    "model.sqz",
     "model.weights.h5",
     "model.npz",
     "saved_model",
@@ -92,6 +94,7 @@ def forms(model, write_npz, tmp_path_factory):
     """A folder with one network in every form."""
     folder = tmp_path_factory.mktemp("forms")
     model.save(folder / "model.keras")
+    codec.save(model, folder / "model.sqz")
     model.save_weights(folder / "model.weights.h5")
     write_npz(folder / "model.npz", model)
     saved_model.save(model, folder / "saved_model")
@@ -394,6 +397,13 @@ def test_names_are_those_of_the_report_beside(path, forms, tmp_path):
     assert network.class_of(4) == (None, "eel")
 
 
+def test_names_are_those_in_a_sqz_file(model, tmp_path):
+    codec.save(model, tmp_path / "model.sqz", ["ä", *NAMES[1:]])
+    write_report(tmp_path, ["wrong"] * 5)
+    network = classifier.load(tmp_path / "model.sqz")
+    assert network.classes[:2] == ((None, "ä"), (None, "bee"))
+
+
 def test_names_that_are_given_come_first(forms, tmp_path):
     shutil.copy(forms / "model.keras", tmp_path)
     write_report(tmp_path, ["wrong"] * 5)
@@ -458,7 +468,9 @@ def test_images_of_any_size_are_227_unless_asked_for(tmp_path, randomize):
         classifier.load(path, image_size=2)
 
 
-@pytest.mark.parametrize("form", ["model.keras", "exported", "model.tflite"])
+@pytest.mark.parametrize(
+    "form", ["model.keras", "model.sqz", "exported", "model.tflite"]
+)
 def test_another_size_than_the_networks_is_refused(form, forms):
     assert classifier.load(forms / form, image_size=SIDE).image_size == SIDE
     with pytest.raises(
@@ -519,6 +531,7 @@ def test_model_that_was_never_built_is_refused(tmp_path):
     "form,what",
     [
         ("model.keras", "cannot be loaded as a Keras model"),
+        ("model.sqz", "cannot be read as a .sqz file"),
         ("model.tflite", "cannot be loaded as a LiteRT file"),
         ("model.npz", "cannot be read as a NumPy archive"),
         ("model.weights.h5", "cannot be read as Keras weights"),

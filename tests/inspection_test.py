@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from keras_squeezenet import SqueezeNet
 from keras_squeezenet import architecture
+from keras_squeezenet import codec
 from keras_squeezenet import inspection
 from keras_squeezenet.export import litert
 from keras_squeezenet.export import saved_model
@@ -50,6 +51,8 @@ def save(model, folder, name):
         saved_model.save(model, path)
     elif name == "exported":
         model.export(path, verbose=False)
+    elif name.endswith(".sqz"):
+        codec.save(model, path)
     elif name.endswith(".weights.h5"):
         model.save_weights(path)
     elif name.endswith(".tflite"):
@@ -61,7 +64,7 @@ def save(model, folder, name):
 
 @pytest.mark.parametrize(
     "name",
-    ["a.keras", "a.weights.h5", "saved_model", "exported", *CONVERT],
+    ["a.keras", "a.sqz", "a.weights.h5", "saved_model", "exported", *CONVERT],
 )
 def test_every_form_of_a_model_has_its_kernels(name, model, tmp_path):
     found = inspection.load_kernels(save(model, tmp_path, name))
@@ -88,7 +91,9 @@ def test_name_of_a_public_source_is_a_path(shared_data, monkeypatch):
     assert sum(map(np.count_nonzero, found.values())) == 415_921
 
 
-@pytest.mark.parametrize("name", ["damaged.tflite", "damaged.keras"])
+@pytest.mark.parametrize(
+    "name", ["damaged.tflite", "damaged.keras", "damaged.sqz"]
+)
 def test_damaged_file_is_refused(name, tmp_path):
     path = tmp_path / name
     path.write_bytes(b"no network")

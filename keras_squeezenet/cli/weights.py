@@ -2,8 +2,8 @@
 
 list                  the public sources
 fetch NAME...         download ahead; `all` for every source
-convert FILE|NAME OUT any readable file to .weights.h5 or .keras, for what
-                      preprocess_input gives
+convert FILE|NAME OUT any readable file to .weights.h5, .keras or .sqz, for
+                      what preprocess_input gives
 verify FILE|NAME...   check the digest, the architecture and the values
 """
 
@@ -17,11 +17,14 @@ import rich.console
 from absl import flags
 
 from keras_squeezenet import architecture
+from keras_squeezenet import codec
+from keras_squeezenet import labels
 from keras_squeezenet import outputs
 from keras_squeezenet import pretrained
 from keras_squeezenet import report
 from keras_squeezenet import squeezenet
 from keras_squeezenet.cli import console as consoles
+from keras_squeezenet.codec import sqz
 from keras_squeezenet.pretrained import download
 from keras_squeezenet.pretrained import normalization
 from keras_squeezenet.pretrained import readers
@@ -30,7 +33,7 @@ from keras_squeezenet.pretrained.readers import archive
 
 ARGUMENTS = "ACTION ..."
 FLAGS = flags.FlagValues()
-CONVERTED_SUFFIXES = (".weights.h5", ".keras")
+CONVERTED_SUFFIXES = (".weights.h5", ".keras", sqz.SUFFIX)
 
 _CONFIG = flags.DEFINE_enum(
     "config",
@@ -165,8 +168,8 @@ def convert(console, arguments):
         _print(
             console,
             "The network was trained with conv10_padding="
-            f"{resolved.config.conv10_padding}: a .keras file keeps that, "
-            "weights alone do not.",
+            f"{resolved.config.conv10_padding}: a .keras and a .sqz file keep "
+            "that, weights alone do not.",
         )
 
 
@@ -180,8 +183,8 @@ def _file(argument):
 def _require_target(out):
     if not out.endswith(CONVERTED_SUFFIXES):
         raise ValueError(
-            "the converted file should end with "
-            f"{' or '.join(CONVERTED_SUFFIXES)}. Received: {out}"
+            "the converted file should end with one of "
+            f"{', '.join(CONVERTED_SUFFIXES)}. Received: {out}"
         )
     if os.path.exists(out) and not _OVERWRITE.value:
         raise FileExistsError(
@@ -198,6 +201,10 @@ def _write(model, out):
     with outputs.new_file(out) as temporary:
         if out.endswith(".keras"):
             model.save(temporary)
+        elif out.endswith(sqz.SUFFIX):
+            classes = model.output_shape[-1]
+            known = classes == len(labels.imagenet_classes())
+            codec.save(model, temporary, codec.IMAGENET if known else None)
         else:
             model.save_weights(temporary)
         _require_same(model, readers.read(temporary), out)

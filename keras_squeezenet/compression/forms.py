@@ -1,8 +1,9 @@
 """Every form of a compressed model, written, read again and compared.
 
 model.keras             the Keras model
+model.sqz               the same in the fewest bytes
 saved_model/            for TensorFlow
-saved_model_qat/  the same after quantization-aware training
+saved_model_qat/        the same after quantization-aware training
 model_float32.tflite    for LiteRT; float16, int8 and int16x8 likewise
 """
 
@@ -12,6 +13,7 @@ import gzip
 import keras
 
 from keras_squeezenet import architecture
+from keras_squeezenet import codec
 from keras_squeezenet import kernels as statistics
 from keras_squeezenet import outputs
 from keras_squeezenet.compression import guarantees
@@ -27,6 +29,7 @@ from keras_squeezenet.export import saved_model
 TOLERANCE = 1e-4
 
 MODEL_FILE = "model.keras"
+SQZ_FILE = "model.sqz"
 SAVED_MODEL_FOLDER = "saved_model"
 QUANTIZED_FOLDER = "saved_model_qat"
 LITERT_FILE = "model_{}.tflite"
@@ -79,7 +82,9 @@ def quantized(model, ranges, calibration, recipe):
     return quantize.wrap(model, ranges, recipe.quantize_preserve)
 
 
-def write(model, quantized, recipe, folder, test, calibration, progress):
+def write(
+    model, quantized, recipe, folder, dataset, test, calibration, progress
+):
     """Writes every form that a recipe asks for.
 
     Args:
@@ -87,6 +92,7 @@ def write(model, quantized, recipe, folder, test, calibration, progress):
         quantized: what `quantized` returned.
         recipe: `Recipe`.
         folder: `pathlib.Path` of an empty folder.
+        dataset: dict of the data set's `name` and `classes`.
         test: `splits.Split` to compare the forms on.
         calibration: list of batches of images.
         progress: `Progress`.
@@ -106,6 +112,17 @@ def write(model, quantized, recipe, folder, test, calibration, progress):
     copy.save(folder / MODEL_FILE)
     loaded = keras.models.load_model(folder / MODEL_FILE)
     writer.add(MODEL_FILE, loaded.predict_on_batch, "model", TOLERANCE)
+    codec.save(
+        copy,
+        folder / SQZ_FILE,
+        labels=dataset["classes"],
+        provenance={
+            "trained_on": dataset["name"],
+            "recipe": dataclasses.asdict(recipe),
+        },
+    )
+    loaded = codec.load(folder / SQZ_FILE)
+    writer.add(SQZ_FILE, loaded.predict_on_batch, "model", TOLERANCE)
     with progress.task("export SavedModel", None):
         saved_model.save(copy, folder / SAVED_MODEL_FOLDER)
     writer.add(

@@ -405,6 +405,7 @@ class _Run:
             quantized,
             self.recipe,
             folder,
+            self.dataset,
             self.test,
             self.calibration,
             self.progress,

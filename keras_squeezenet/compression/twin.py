@@ -1,7 +1,7 @@
 """The tf_keras twin of a Keras 3 model: same layers, names and weights.
 
 TF-MOT knows tf_keras only, and tf_keras cannot read the config of a Keras 3
-model. What a SqueezeNet is made of is little enough to be listed.
+model.
 """
 
 import contextlib
@@ -10,37 +10,14 @@ import keras
 import tf_keras
 
 from keras_squeezenet import architecture
-
-# The layers that a twin can have, and the arguments that define each.
-LAYERS = {
-    "Activation": ("activation",),
-    "Add": (),
-    "Concatenate": ("axis",),
-    "Conv2D": (
-        "filters",
-        "kernel_size",
-        "strides",
-        "padding",
-        "activation",
-        "use_bias",
-    ),
-    "Dense": ("units", "activation", "use_bias"),
-    "Dropout": ("rate",),
-    "GlobalAveragePooling2D": (),
-    "GlobalMaxPooling2D": (),
-    "MaxPooling2D": ("pool_size", "strides", "padding"),
-    "ReLU": (),
-    "Softmax": (),
-    "ZeroPadding2D": ("padding",),
-}
+from keras_squeezenet import graph
 
 
 def make_twin(model):
     """Rebuilds a flat Functional Keras 3 model in tf_keras.
 
     Args:
-        model: `keras.Model`, Functional, with the `"channels_last"` data
-            format and the layers listed in `LAYERS`, each called once.
+        model: `keras.Model`, as `graph.describe` takes it.
 
     Returns:
         A `tf_keras.Model` with copies of the weights.
@@ -49,59 +26,9 @@ def make_twin(model):
         ValueError: if the model is not Functional, is nested, or has a layer
             that has no twin.
     """
-    if not isinstance(model, keras.Model) or not hasattr(model, "operations"):
-        raise ValueError(
-            "a flat Functional `keras.Model` is expected. Received: "
-            f"model={model!r}"
-        )
-    tensors = {}
-    for layer in model.operations:
-        output = layer.output
-        if isinstance(layer, keras.layers.InputLayer):
-            twin_output = tf_keras.Input(
-                layer.batch_shape[1:], name=layer.name, dtype="float32"
-            )
-        else:
-            inputs = [
-                tensors[id(tensor)]
-                for tensor in layer._inbound_nodes[0].input_tensors
-            ]
-            twin_output = _twin_layer(layer)(
-                inputs if len(inputs) > 1 else inputs[0]
-            )
-        tensors[id(output)] = twin_output
-    twin = tf_keras.Model(
-        [tensors[id(tensor)] for tensor in model.inputs],
-        tensors[id(model.outputs[0])],
-        name=model.name,
-    )
+    twin = graph.build(tf_keras, graph.describe(model))
     copy_weights(model, twin)
     return twin
-
-
-def _twin_layer(layer):
-    kind = type(layer).__name__
-    if isinstance(layer, keras.Model):
-        raise ValueError(
-            f"the model {layer.name!r} is nested in the model to compress, "
-            "which should be flat: build the head on the base's own tensors, "
-            "`keras.Model(base.input, head(base.output))`."
-        )
-    if kind not in LAYERS:
-        raise ValueError(
-            f"layer {layer.name!r} is a {kind}, which cannot be compressed; "
-            f"a model may have {', '.join(LAYERS)}. Put preprocessing in "
-            "front of the model."
-        )
-    if getattr(layer, "data_format", "channels_last") != "channels_last":
-        raise ValueError(
-            f"layer {layer.name!r} should have "
-            "`data_format='channels_last'`, the only one that TensorFlow "
-            f"runs on a CPU. Received: data_format={layer.data_format!r}"
-        )
-    config = layer.get_config()
-    arguments = {name: config[name] for name in LAYERS[kind]}
-    return getattr(tf_keras.layers, kind)(name=layer.name, **arguments)
 
 
 @contextlib.contextmanager

@@ -285,7 +285,7 @@ def test_source_with_other_bytes_is_refused(run, cache, small_sources):
     assert not any(cache.iterdir())
 
 
-@pytest.mark.parametrize("name", ["out.keras", "out.weights.h5"])
+@pytest.mark.parametrize("name", ["out.keras", "out.sqz", "out.weights.h5"])
 @pytest.mark.parametrize("given", [NET, "imagenet_deep_compression"])
 def test_net_is_converted(given, name, run, here, files, mirror):
     path = files / given if given == NET else given
@@ -419,7 +419,7 @@ def test_other_padding_of_a_source_is_kept_and_told(
     monkeypatch.setattr(sources, "SOURCES", (source,))
     _, out = run("convert", npz, "out.keras")
     assert "input 'torch'" in out
-    assert "with conv10_padding=0: a .keras file keeps that" in out
+    assert "with conv10_padding=0: a .keras and a .sqz file keep that" in out
     names = [
         layer.name for layer in keras.models.load_model("out.keras").layers
     ]
@@ -482,7 +482,7 @@ def test_caffe_model_is_converted(run, here, npz):
 )
 def test_target_of_another_suffix_is_refused(name, run, here, npz):
     with pytest.raises(
-        ValueError, match=f"end with .weights.h5 or .keras. Received: {name}$"
+        ValueError, match=f"one of .weights.h5, .keras, .sqz. Received: {name}$"
     ):
         run("convert", npz, name)
     assert os.listdir() == []
@@ -769,5 +769,5 @@ def test_errors_of_the_command_are_one_line(here, files, tmp_path):
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr == (
         "keras-squeezenet weights: the converted file should end with "
-        ".weights.h5 or .keras. Received: out.h5\n"
+        "one of .weights.h5, .keras, .sqz. Received: out.h5\n"
     )

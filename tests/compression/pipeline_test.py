@@ -59,6 +59,7 @@ def test_every_form_of_the_model_is_written(compressed):
     _, report, out = compressed
     assert sorted(path.name for path in out.iterdir()) == [
         "model.keras",
+        "model.sqz",
         "model_float16.tflite",
         "model_float32.tflite",
         "model_int8.tflite",

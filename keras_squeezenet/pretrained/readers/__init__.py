@@ -13,6 +13,7 @@ from keras_squeezenet.pretrained.readers import caffemodel
 from keras_squeezenet.pretrained.readers import deep_compression
 from keras_squeezenet.pretrained.readers import keras_h5
 from keras_squeezenet.pretrained.readers import npz
+from keras_squeezenet.pretrained.readers import sqz
 from keras_squeezenet.pretrained.readers import torchvision
 
 
@@ -38,6 +39,7 @@ class Format:
 FORMATS = {
     ".weights.h5": Format("Keras weights", keras_h5.read, "caffe"),
     ".keras": Format("a Keras model", keras_h5.read_archive, "caffe"),
+    ".sqz": Format("a .sqz file", sqz.read, "caffe"),
     ".h5": Format("legacy Keras weights", keras_h5.read, "caffe"),
     ".npz": Format("a NumPy archive", npz.read, "caffe"),
     ".caffemodel": Format("a Caffe model", caffemodel.read, "squeezenet"),

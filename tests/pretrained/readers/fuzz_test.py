@@ -13,6 +13,8 @@ import pytest
 from hypothesis import strategies as st
 
 from keras_squeezenet import architecture
+from keras_squeezenet.codec import arrays
+from keras_squeezenet.codec import sqz
 from keras_squeezenet.pretrained import readers
 from keras_squeezenet.pretrained.readers import torch_pickle
 
@@ -117,7 +119,18 @@ def torch_legacy():
     return content
 
 
+def sqz_file():
+    return sqz.dump(
+        {},
+        {
+            "conv1/kernel": arrays.lossless(KERNEL),
+            "conv1/bias": arrays.lossless(BIAS),
+        },
+    )
+
+
 FILES = {
+    "sqz": (".sqz", sqz_file()),
     "npz": (".npz", npz()),
     "keras_3": (".weights.h5", keras_3()),
     "keras_archive": (".keras", keras_archive()),

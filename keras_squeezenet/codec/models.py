@@ -1,0 +1,126 @@
+"""Keras models in .sqz files."""
+
+import pathlib
+
+import keras
+import numpy as np
+
+from keras_squeezenet import graph
+from keras_squeezenet import outputs
+from keras_squeezenet.codec import arrays as forms
+from keras_squeezenet.codec import sqz
+
+# What `preprocess_input` makes of RGB images from 0 to 255.
+INPUT = {"channels": "BGR", "mean": [103.939, 116.779, 123.68], "scale": 1}
+KERNEL = "/kernel"
+# Instead of the names of its 1,000 classes.
+IMAGENET = "imagenet"
+
+
+def save(model, path, labels=None, provenance=None, arrays=None):
+    """Writes a model to a .sqz file.
+
+    Without `arrays` nothing is lost: kernels of few distinct values, such as
+    weight sharing leaves, take few bits a weight, others most of their 32.
+
+    Args:
+        model: `keras.Model`, as `graph.describe` takes it.
+        path: path of the file, which is written whole or not at all.
+        labels: list of str, the classes in their order, or `IMAGENET` for
+            the 1,000 in the order of their WordNet ids. Defaults to `None`:
+            not known.
+        provenance: dict, as `json` takes it, of where the weights come from.
+            Defaults to none.
+        arrays: dict of names such as `"conv1/kernel"` to forms of
+            `codec.arrays`, in the place of the model's weights. Defaults to
+            none.
+
+    Raises:
+        ValueError: if the model is not as `graph.describe` takes it.
+    """
+    found = {
+        name: forms.lossless(keras.ops.convert_to_numpy(weight))
+        for name, weight in _weights(model).items()
+    }
+    header = {
+        "network": graph.describe(model),
+        "input": INPUT,
+        "labels": labels,
+        "provenance": provenance or {},
+    }
+    content = sqz.dump(header, {**found, **(arrays or {})})
+    with outputs.new_file(path) as temporary:
+        pathlib.Path(temporary).write_bytes(content)
+
+
+def load(path):
+    """Loads the model of a .sqz file, on any backend of Keras.
+
+    Args:
+        path: path of the file.
+
+    Returns:
+        A `keras.Model` that takes images as `preprocess_input` makes them.
+
+    Raises:
+        OSError: if there is no such file.
+        ValueError: if it is damaged.
+    """
+    header, coded = sqz.read(path)
+    arrays = {name: array.to_array() for name, array in coded.items()}
+    kernels = {
+        name.removesuffix(KERNEL): array.shape
+        for name, array in arrays.items()
+        if name.endswith(KERNEL)
+    }
+    with sqz.explained(path):
+        model = graph.build(keras, header["network"], kernels)
+        _assign(model, arrays)
+    return model
+
+
+def read_labels(path):
+    """Returns what `save` was given as the `labels` of a .sqz file.
+
+    Raises:
+        OSError: if there is no such file.
+        ValueError: if it is damaged.
+    """
+    header, _ = sqz.read(path)
+    found = header.get("labels")
+    is_list = isinstance(found, list) and all(
+        isinstance(name, str) for name in found
+    )
+    return found if is_list or found == IMAGENET else None
+
+
+def _weights(model):
+    """Returns `{"conv1/kernel": variable}`."""
+    return {
+        f"{layer.name}/{weight.name}": weight
+        for layer in model.layers
+        for weight in layer.weights
+    }
+
+
+def _assign(model, arrays):
+    """Assigns all arrays, or raises a `ValueError` and assigns none."""
+    weights = _weights(model)
+    if set(weights) != set(arrays):
+        different = sorted(set(weights) ^ set(arrays))
+        raise ValueError(
+            "an array for each weight of the network is expected. These are "
+            f"without the other: {', '.join(different)}"
+        )
+    for name, weight in weights.items():
+        if weight.shape != arrays[name].shape:
+            raise ValueError(
+                f"{name} should have the shape {tuple(weight.shape)}. "
+                f"Received: {arrays[name].shape}"
+            )
+        if not np.isfinite(arrays[name]).all():
+            raise ValueError(
+                f"{name} should be finite. Received: NaN or infinity"
+            )
+    for name, weight in weights.items():
+        weight.assign(arrays[name])

@@ -1,0 +1,139 @@
+"""Interleaved range asymmetric numeral systems (rANS), vectorised in NumPy.
+
+An integer-only entropy coder: the same numbers give the same bytes on every
+platform. Symbol `i` belongs to lane `i % lanes`; a lane is a coder of its own
+with a state of 32 bits, and all lanes share one sequence of 16-bit words, so
+that a step codes one symbol of every lane at once.
+
+Content: the last state of each lane, little endian, then the words, in the
+order in which decoding takes them.
+
+Reference:
+- [Asymmetric numeral systems](https://arxiv.org/abs/1311.2540) (Duda, 2013)
+- [Interleaved entropy coders](https://arxiv.org/abs/1402.3392) (Giesen, 2014)
+"""
+
+import numpy as np
+
+PRECISION = 14
+TOTAL = 1 << PRECISION
+# A state is in [LOWEST, 2**32).
+LOWEST = 1 << 16
+WORD_BITS = 16
+STATE_BITS = 32
+
+
+def normalize(counts):
+    """Returns frequencies like counts, which add up to `TOTAL`.
+
+    What occurs has a frequency of at least 1.
+
+    Args:
+        counts: int array of one dimension, not all zeros, with at most
+            `TOTAL` entries and a sum below 2**49.
+
+    Returns:
+        An int64 array of the same length.
+    """
+    counts = np.asarray(counts, "int64")
+    frequencies, remainders = np.divmod(counts << PRECISION, counts.sum())
+    frequencies = np.where(counts > 0, np.maximum(frequencies, 1), 0)
+    left = TOTAL - int(frequencies.sum())
+    # Stable orders, so that equal counts are told apart the same way always.
+    if left > 0:
+        order = np.argsort(-remainders, kind="stable")
+        frequencies[order[:left]] += 1
+    while left < 0:
+        # The largest ones lose least by it.
+        order = np.argsort(-frequencies, kind="stable")
+        order = order[frequencies[order] > 1][:-left]
+        frequencies[order] -= 1
+        left += len(order)
+    return frequencies
+
+
+def encode(symbols, tables, members, lanes):
+    """Returns the bytes of symbols, each by one of several tables.
+
+    Args:
+        symbols: int array of one dimension.
+        tables: list of frequencies as `normalize` returns them; a symbol is
+            an index of its table, and its frequency is not 0.
+        members: int array, the number of each symbol's table.
+        lanes: int, from 1.
+    """
+    frequencies = np.concatenate(tables).astype("uint64")
+    starts = np.concatenate([np.cumsum(table) - table for table in tables])
+    offsets = np.cumsum([0, *map(len, tables)])[:-1]
+    entries = offsets[members] + symbols
+    frequencies, starts = frequencies[entries], starts[entries].astype("uint64")
+    states = np.full(lanes, LOWEST, "uint64")
+    words = []
+    # Backwards: the decoder undoes the last step first.
+    for begin in reversed(range(0, len(symbols), lanes)):
+        frequency = frequencies[begin : begin + lanes]
+        state = states[: len(frequency)]
+        full = state >= frequency << np.uint64(STATE_BITS - PRECISION)
+        words.append((state[full] & np.uint64(LOWEST - 1)).astype("<u2"))
+        state = np.where(full, state >> np.uint64(WORD_BITS), state)
+        quotient, remainder = np.divmod(state, frequency)
+        states[: len(frequency)] = (
+            (quotient << np.uint64(PRECISION))
+            + remainder
+            + starts[begin : begin + lanes]
+        )
+    parts = [states.astype("<u4"), *reversed(words)]
+    return b"".join(part.tobytes() for part in parts)
+
+
+def decode(content, tables, members, lanes):
+    """Returns the symbols that `encode` made bytes of.
+
+    Args:
+        content: bytes.
+        tables, members, lanes: as `encode` took them.
+
+    Returns:
+        An int32 array of the length of `members`.
+
+    Raises:
+        ValueError: if the content is not what `encode` returns.
+    """
+    if len(content) < 4 * lanes or len(content) % 2:
+        raise ValueError(
+            f"an even number of at least {4 * lanes} bytes is expected. "
+            f"Received: {len(content)} bytes"
+        )
+    states = np.frombuffer(content, "<u4", lanes).astype("uint32")
+    words = np.frombuffer(content, "<u2", offset=4 * lanes).astype("uint32")
+    # By the number of a table and the low bits of a state.
+    symbol_at = np.concatenate(
+        [np.repeat(np.arange(len(table)), table) for table in tables]
+    ).astype("int32")
+    frequency_at = np.concatenate(
+        [np.repeat(table, table) for table in tables]
+    ).astype("uint32")
+    rest_at = np.concatenate(
+        [np.arange(TOTAL) - np.repeat(np.cumsum(t) - t, t) for t in tables]
+    ).astype("uint32")
+    bases = np.asarray(members, "int64") << PRECISION
+    symbols = np.empty(len(bases), "int32")
+    taken = 0
+    for begin in range(0, len(bases), lanes):
+        base = bases[begin : begin + lanes]
+        state = states[: len(base)]
+        places = base + (state & np.uint32(TOTAL - 1))
+        symbols[begin : begin + lanes] = symbol_at[places]
+        state = frequency_at[places] * (state >> np.uint32(PRECISION))
+        state += rest_at[places]
+        empty = np.flatnonzero(state < LOWEST)
+        if taken + len(empty) > len(words):
+            raise ValueError("more words are expected than there are")
+        refill = words[taken : taken + len(empty)]
+        state[empty] = (state[empty] << np.uint32(WORD_BITS)) | refill
+        states[: len(base)] = state
+        taken += len(empty)
+    # Where the encoder began: all else is damage.
+    if taken != len(words) or np.any(states != LOWEST):
+        raise ValueError("the symbols do not end where the words end")
+    return symbols

@@ -1,0 +1,275 @@
+"""The .sqz file: arrays of weights and what is to be known about them.
+
+`SQZ.md` beside this module specifies it.
+"""
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import struct
+import zlib
+
+import numpy as np
+
+from keras_squeezenet.codec import arrays as forms
+from keras_squeezenet.codec import streams
+
+SUFFIX = ".sqz"
+MAGIC = b"\x89SQZ\r\n\x1a\n"
+VERSION = 1
+DIGEST_BYTES = 16
+_HEAD = struct.Struct(f"<8sB{DIGEST_BYTES}s")
+_LENGTH = struct.Struct("<I")
+# What a file may ask for is bounded: a dozen SqueezeNets.
+MAX_BYTES = 1 << 26
+MAX_HEADER_BYTES = 1 << 20
+MAX_ARRAYS = 1024
+MAX_NUMBERS = 1 << 24
+# A float32 number is four streams of bytes, the most significant one first.
+_PLANES = 4
+
+
+def dump(header, arrays, lanes_log2=streams.DEFAULT_LANES_LOG2):
+    """Returns the content of a .sqz file.
+
+    Args:
+        header: dict, as `json` takes it. `"arrays"` is added to it.
+        arrays: dict of name to `Plain`, `Shared` or `Stepped`.
+        lanes_log2: as `streams.encode` takes it.
+
+    Raises:
+        ValueError: if the arrays are too many or too large for a file.
+    """
+    rows = [_row(name, array) for name, array in arrays.items()]
+    _sizes(rows)
+    text = json.dumps({**header, "arrays": rows}, separators=(",", ":"))
+    _require(
+        len(text) <= MAX_HEADER_BYTES,
+        f"a header of at most {MAX_HEADER_BYTES:,} bytes",
+        f"{len(text):,} bytes",
+    )
+    codes = [
+        array.codes
+        for array in arrays.values()
+        if not isinstance(array, forms.Plain)
+    ]
+    deltas, numbers = _deltas(arrays.values()), _numbers(arrays.values())
+    coded = streams.encode(
+        [*codes, *_planes(deltas), *_planes(numbers)], lanes_log2
+    )
+    packed = zlib.compress(text.encode(), 9)
+    body = _LENGTH.pack(len(packed)) + packed + coded
+    return _HEAD.pack(MAGIC, VERSION, _digest(body)) + body
+
+
+def read(path):
+    """Returns the header and the arrays of a .sqz file.
+
+    Raises:
+        OSError: if there is no such file.
+        ValueError: naming it, if it is none, damaged or absurdly large.
+    """
+    with open(path, "rb") as file, explained(path):
+        size = os.fstat(file.fileno()).st_size
+        _require(size <= MAX_BYTES, f"at most {MAX_BYTES:,} bytes", f"{size:,}")
+        return load(file.read(size))
+
+
+@contextlib.contextmanager
+def explained(path):
+    """Has a `ValueError`, and what a wrong header leads to, name the file."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = str(error)
+        if not isinstance(error, ValueError):
+            reason = f"its header is wrong ({type(error).__name__}: {reason})"
+        raise ValueError(
+            f"{path} cannot be read as a .sqz file: {reason}"
+        ) from error
+
+
+def load(content):
+    """Returns the header and the arrays that `dump` took.
+
+    Args:
+        content: bytes of a file.
+
+    Returns:
+        `(header, arrays)`.
+
+    Raises:
+        ValueError: if it is no .sqz file, or damaged.
+    """
+    header, coded = _open(content)
+    rows = header["arrays"]
+    parts = streams.decode(coded, _sizes(rows))
+    codes = iter(parts[: -2 * _PLANES])
+    deltas = _Queue(_join(parts[-2 * _PLANES : -_PLANES]))
+    numbers = _Queue(_join(parts[-_PLANES:]).view("<f4").astype("float32"))
+    arrays = {row["name"]: _array(row, codes, deltas, numbers) for row in rows}
+    _require(len(arrays) == len(rows), "arrays of different names", "twins")
+    return header, arrays
+
+
+def _array(row, codes, deltas, numbers):
+    """The array of a header's row, from what is next in the streams."""
+    shape = row["shape"]
+    if row["form"] == "plain":
+        return forms.Plain(numbers.take(math.prod(shape)).reshape(shape))
+    code = next(codes).reshape(shape)
+    if row["form"] == "stepped":
+        return forms.Stepped(code, float(numbers.take(1)[0]))
+    entries = row["entries"]
+    if code.size:
+        _require(
+            0 <= code.min() <= code.max() < entries,
+            f"codes from 0 to {entries - 1} for {row['name']!r}",
+            f"{code.min()} to {code.max()}",
+        )
+    ordered = np.cumsum(deltas.take(entries), dtype="uint32")
+    return forms.Shared(code, forms.from_ordered(ordered))
+
+
+def _row(name, array):
+    row = {"name": name, "form": type(array).__name__.lower()}
+    if isinstance(array, forms.Plain):
+        return {**row, "shape": list(array.values.shape)}
+    row["shape"] = list(array.codes.shape)
+    if isinstance(array, forms.Shared):
+        row["entries"] = len(array.codebook)
+    return row
+
+
+def _sizes(rows):
+    """Returns the sizes of the streams of a header's rows.
+
+    First the codes of each array that has some, then four for the bytes of
+    all codebooks and four for those of all other numbers.
+    """
+    _require(len(rows) <= MAX_ARRAYS, f"at most {MAX_ARRAYS} arrays", len(rows))
+    codes, entries, numbers = [], 0, 0
+    for row in rows:
+        _require(_is_row(row), "an array's name, form and shape", repr(row))
+        count = math.prod(row["shape"])
+        if row["form"] == "plain":
+            numbers += count
+            continue
+        codes.append(count)
+        if row["form"] == "shared":
+            entries += row["entries"]
+        else:
+            numbers += 1
+    total = sum(codes) + entries + numbers
+    _require(
+        total <= MAX_NUMBERS,
+        f"arrays of at most {MAX_NUMBERS:,} numbers",
+        f"{total:,} numbers",
+    )
+    return codes + _PLANES * [entries] + _PLANES * [numbers]
+
+
+def _is_row(row):
+    if not isinstance(row, dict) or not isinstance(row.get("shape"), list):
+        return False
+    form, counts = row.get("form"), list(row["shape"])
+    if form == "shared":
+        counts.append(row.get("entries"))
+    return (
+        isinstance(row.get("name"), str)
+        and form in ("plain", "shared", "stepped")
+        and all(type(count) is int and count >= 0 for count in counts)
+    )
+
+
+class _Queue:
+    """An array that is taken from its beginning."""
+
+    def __init__(self, array):
+        self._array = array
+        self._taken = 0
+
+    def take(self, count):
+        self._taken += count
+        return self._array[self._taken - count : self._taken]
+
+
+def _deltas(arrays):
+    """The codebooks, as differences in the order of their numbers."""
+    ordered = [
+        np.diff(forms.to_ordered(array.codebook), prepend=np.uint32(0))
+        for array in arrays
+        if isinstance(array, forms.Shared)
+    ]
+    return np.concatenate([np.zeros(0, "uint32"), *ordered])
+
+
+def _numbers(arrays):
+    """The bits of the numbers that are kept as they are: values and steps."""
+    numbers = [
+        array.values.ravel()
+        if isinstance(array, forms.Plain)
+        else np.array([array.step])
+        for array in arrays
+        if not isinstance(array, forms.Shared)
+    ]
+    numbers = np.concatenate([np.zeros(0, "<f4"), *numbers]).astype("<f4")
+    return numbers.view("<u4")
+
+
+def _planes(values):
+    """The bytes of uint32 numbers, the most significant ones first."""
+    return list(values.astype(">u4").view("u1").reshape(-1, _PLANES).T)
+
+
+def _join(planes):
+    values = np.stack(planes, axis=1).astype("u1").view(">u4").ravel()
+    return values.astype("<u4")
+
+
+def _open(content):
+    """Returns the header and the streams, once the checksum is right."""
+    content = bytes(content)
+    start = content[: len(MAGIC)]
+    _require(start == MAGIC, f"a file that begins with {MAGIC!r}", repr(start))
+    try:
+        _, version, digest = _HEAD.unpack_from(content)
+        _require(
+            version == VERSION, f"version {VERSION} of the format", version
+        )
+        body = content[_HEAD.size :]
+        if _digest(body) != digest:
+            raise ValueError(
+                "its checksum is wrong: it is damaged or not complete. Copy "
+                "or download it again."
+            )
+        (length,) = _LENGTH.unpack_from(body)
+        end = _LENGTH.size + length
+        return _read_header(body[_LENGTH.size : end]), body[end:]
+    except (struct.error, zlib.error, RecursionError) as error:
+        raise ValueError(f"it is not complete ({error})") from error
+
+
+def _read_header(packed):
+    inflate = zlib.decompressobj()
+    text = inflate.decompress(packed, MAX_HEADER_BYTES)
+    _require(inflate.eof, "a whole header", "a part of one, or too much")
+    header = json.loads(text)
+    _require(
+        isinstance(header, dict) and isinstance(header.get("arrays"), list),
+        "a header with a list of arrays",
+        type(header).__name__,
+    )
+    return header
+
+
+def _digest(body):
+    return hashlib.sha256(body).digest()[:DIGEST_BYTES]
+
+
+def _require(condition, expected, received):
+    if not condition:
+        received = str(received)[:100]
+        raise ValueError(f"{expected} is expected. Received: {received}")

@@ -1,0 +1,86 @@
+"""Arrays of small integers as one entropy-coded stream.
+
+Each array has a table of its own; their symbols follow one another in one
+rANS stream.
+
+Content: the binary logarithm of the number of lanes, one byte; the number of
+bytes of the tables, a little-endian uint32; the tables; the rANS content.
+"""
+
+import struct
+
+import numpy as np
+
+from keras_squeezenet.codec import bits
+from keras_squeezenet.codec import rans
+from keras_squeezenet.codec import tables
+
+_HEAD = struct.Struct("<BI")
+DEFAULT_LANES_LOG2 = 8
+MAX_LANES_LOG2 = 14
+
+
+def encode(arrays, lanes_log2=DEFAULT_LANES_LOG2):
+    """Returns the bytes of arrays.
+
+    Args:
+        arrays: list of int arrays of any shape, whose values are within
+            `tables.MAX_SYMBOLS` of each other.
+        lanes_log2: int, the binary logarithm of the number of lanes. More of
+            them are faster, and take two bytes each. Defaults to `8`.
+    """
+    arrays = [np.ravel(array).astype("int64") for array in arrays]
+    arrays = [array for array in arrays if len(array)]
+    writer = bits.Writer()
+    found = [tables.write(writer, array) for array in arrays]
+    head = writer.to_bytes()
+    symbols = [array - table.first for array, table in zip(arrays, found)]
+    coded = rans.encode(
+        np.concatenate([np.zeros(0, "int64"), *symbols]),
+        [table.frequencies for table in found] or [np.array([rans.TOTAL])],
+        np.repeat(np.arange(len(arrays)), list(map(len, arrays))),
+        1 << lanes_log2,
+    )
+    return _HEAD.pack(lanes_log2, len(head)) + head + coded
+
+
+def decode(content, sizes):
+    """Returns the arrays that `encode` made bytes of.
+
+    Args:
+        content: bytes.
+        sizes: list of int, the number of each array's elements.
+
+    Returns:
+        A list of int32 arrays of one dimension.
+
+    Raises:
+        ValueError: if the content is damaged, or of other sizes.
+    """
+    if len(content) < _HEAD.size:
+        raise ValueError(
+            f"at least {_HEAD.size} bytes are expected. Received: "
+            f"{len(content)} bytes"
+        )
+    lanes_log2, length = _HEAD.unpack_from(content)
+    if lanes_log2 > MAX_LANES_LOG2:
+        raise ValueError(
+            f"at most 2**{MAX_LANES_LOG2} lanes are expected. Received: "
+            f"2**{lanes_log2}"
+        )
+    end = _HEAD.size + length
+    reader = bits.Reader(content[_HEAD.size : end])
+    found = [tables.read(reader) if size else None for size in sizes]
+    reader.require_end()
+    present = [table for table in found if table is not None]
+    symbols = rans.decode(
+        content[end:],
+        [table.frequencies for table in present] or [np.array([rans.TOTAL])],
+        np.repeat(np.arange(len(present)), [size for size in sizes if size]),
+        1 << lanes_log2,
+    )
+    parts = np.split(symbols, np.cumsum(sizes)[:-1]) if sizes else []
+    return [
+        part if table is None else part + np.int32(table.first)
+        for part, table in zip(parts, found)
+    ]

@@ -1,0 +1,15 @@
+"""Reader of this package's own .sqz files."""
+
+from keras_squeezenet.codec import sqz
+
+
+def read(content):
+    """Returns `{layer name: (kernel, bias)}`, HWIO and float32.
+
+    Raises:
+        ValueError: if it is no .sqz file, or damaged.
+    """
+    layers = {}
+    for name, array in sqz.load(content)[1].items():
+        layers.setdefault(name.rpartition("/")[0], []).append(array.to_array())
+    return {layer: tuple(weights) for layer, weights in layers.items()}

@@ -1,0 +1,211 @@
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from keras_squeezenet import SqueezeNet
+from keras_squeezenet import SqueezeNet1_0
+from keras_squeezenet import architecture
+from keras_squeezenet import codec
+from keras_squeezenet.codec import arrays
+from keras_squeezenet.codec import sqz
+
+SHAPE = (64, 64, 3)
+IMAGES = np.random.default_rng(0).normal(scale=60, size=(2, *SHAPE))
+
+
+def make_transfer_model():
+    base = SqueezeNet(
+        include_top=False, weights=None, pooling="avg", input_shape=SHAPE
+    )
+    head = keras.layers.Dense(3, activation="softmax", name="head")
+    return keras.Model(base.input, head(base.output), name="transfer")
+
+
+MAKERS = {
+    "transfer": make_transfer_model,
+    **{
+        variant: lambda variant=variant: SqueezeNet(
+            weights=None, input_shape=SHAPE, classes=5, config=variant
+        )
+        for variant in architecture.VARIANTS
+    },
+}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_model_comes_back_to_the_bit(name, tmp_path, randomize):
+    model = randomize(MAKERS[name]())
+    codec.save(model, tmp_path / "model.sqz")
+    loaded = codec.load(tmp_path / "model.sqz")
+    assert loaded.name == model.name
+    for expected, received in zip(
+        model.get_weights(), loaded.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(expected, received)
+    np.testing.assert_array_equal(
+        model.predict_on_batch(IMAGES), loaded.predict_on_batch(IMAGES)
+    )
+
+
+def test_shared_weights_take_few_bits(tmp_path):
+    model = SqueezeNet(weights=None, input_shape=SHAPE, classes=5)
+    rng = np.random.default_rng(0)
+    kernels = 0
+    for layer in model.layers:
+        if layer.weights:
+            shape = layer.kernel.shape
+            kernels += np.prod(shape)
+            layer.kernel.assign(rng.choice([-0.25, 0, 0, 0, 0.5], shape))
+    codec.save(model, tmp_path / "model.sqz")
+    # 1.371 bits are the entropy of 3/5, 1/5, 1/5.
+    assert os.path.getsize(tmp_path / "model.sqz") < 1.371 / 8 * kernels + 4000
+
+
+def test_file_is_weights_for_a_builder(tmp_path, randomize):
+    model = randomize(SqueezeNet(weights=None, input_shape=SHAPE))
+    path = tmp_path / "model.sqz"
+    codec.save(model, path)
+    for other in (
+        SqueezeNet(weights=str(path), input_shape=SHAPE),
+        SqueezeNet(weights=path, input_shape=SHAPE, include_top=False),
+    ):
+        for layer in other.layers:
+            for expected, received in zip(
+                model.get_layer(layer.name).get_weights()
+                if layer.weights
+                else [],
+                layer.get_weights(),
+            ):
+                np.testing.assert_array_equal(expected, received)
+    with pytest.raises(ValueError, match="'conv1' expects weights of shapes"):
+        SqueezeNet1_0(weights=path, input_shape=SHAPE)
+
+
+@pytest.mark.parametrize("labels", [None, codec.IMAGENET, ["ä", "b", "c"]])
+def test_labels_come_back(labels, tmp_path):
+    codec.save(make_transfer_model(), tmp_path / "model.sqz", labels)
+    assert codec.read_labels(tmp_path / "model.sqz") == labels
+
+
+def test_header_tells_input_and_provenance(tmp_path):
+    provenance = {"trained_on": "mnist5k", "accuracy": 0.95}
+    path = tmp_path / "model.sqz"
+    codec.save(make_transfer_model(), path, provenance=provenance)
+    header, _ = sqz.read(path)
+    assert header["provenance"] == provenance
+    assert header["input"] == {
+        "channels": "BGR",
+        "mean": [103.939, 116.779, 123.68],
+        "scale": 1,
+    }
+    assert header["network"]["layers"][0]["shape"] == [64, 64, 3]
+
+
+def test_other_arrays_take_the_place_of_weights(tmp_path):
+    model = make_transfer_model()
+    codes = np.arange(512 * 3).reshape(512, 3) % 7 - 3
+    path = tmp_path / "model.sqz"
+    codec.save(model, path, arrays={"head/kernel": arrays.Stepped(codes, 0.25)})
+    loaded = codec.load(path)
+    np.testing.assert_array_equal(
+        loaded.get_layer("head").get_weights()[0], codes * 0.25
+    )
+    np.testing.assert_array_equal(
+        loaded.get_layer("conv1").get_weights()[0],
+        model.get_layer("conv1").get_weights()[0],
+    )
+
+
+def rewritten(path, change):
+    """Writes a file whose header is another, and whose checksum is right."""
+    header, weights = sqz.read(path)
+    del header["arrays"]
+    change(header, weights)
+    path.write_bytes(sqz.dump(header, weights))
+    return path
+
+
+def drop_layer(header, weights):
+    del header["network"]["layers"][3]
+
+
+def drop_network(header, weights):
+    del header["network"]
+
+
+def drop_bias(header, weights):
+    del weights["head/bias"]
+
+
+def widen(header, weights):
+    header["network"]["layers"][1]["filters"] = 10**12
+
+
+def spoil(header, weights):
+    weights["head/bias"] = arrays.Plain(np.array([0, np.nan, 0], "float32"))
+
+
+def reshape(header, weights):
+    weights["head/bias"] = arrays.Plain(np.zeros(4, "float32"))
+
+
+def rename_type(header, weights):
+    header["network"]["layers"][1]["type"] = "Lambda"
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (drop_layer, "its header is wrong .KeyError: 'fire2_squeeze1x1"),
+        (drop_network, "its header is wrong .KeyError: 'network'"),
+        (drop_bias, "without the other: head/bias"),
+        (widen, "'conv1' should have the shape .*1000000000000"),
+        (spoil, "head/bias should be finite"),
+        (reshape, "head/bias should have the shape .3,"),
+        (rename_type, "'conv1' should have the shape None"),
+    ],
+)
+def test_wrong_header_is_an_error_that_names_the_file(change, error, tmp_path):
+    path = tmp_path / "model.sqz"
+    codec.save(make_transfer_model(), path)
+    with pytest.raises(ValueError, match=f"model.sqz cannot be .*{error}"):
+        codec.load(rewritten(path, change))
+
+
+def test_failed_save_leaves_the_file_as_it_was(tmp_path):
+    path = tmp_path / "model.sqz"
+    path.write_bytes(b"before")
+    inputs = keras.Input(SHAPE)
+    with pytest.raises(ValueError, match="is a Rescaling"):
+        codec.save(keras.Model(inputs, keras.layers.Rescaling(2)(inputs)), path)
+    assert path.read_bytes() == b"before"
+    assert os.listdir(tmp_path) == ["model.sqz"]
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_other_backends_load_it(backend, tmp_path, randomize):
+    pytest.importorskip(backend)
+    model = randomize(make_transfer_model())
+    codec.save(model, tmp_path / "model.sqz")
+    np.save(tmp_path / "images.npy", IMAGES)
+    script = (
+        "import numpy as np\n"
+        "from keras_squeezenet import codec\n"
+        "model = codec.load('model.sqz')\n"
+        "np.save('outputs.npy', model.predict(np.load('images.npy')))\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script],
+        check=True,
+        cwd=tmp_path,
+        env={**os.environ, "KERAS_BACKEND": backend},
+    )
+    np.testing.assert_allclose(
+        np.load(tmp_path / "outputs.npy"),
+        model.predict_on_batch(IMAGES),
+        atol=1e-5,
+    )

@@ -1,0 +1,205 @@
+import hashlib
+import json
+import struct
+import tracemalloc
+import zlib
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from keras_squeezenet.codec import arrays
+from keras_squeezenet.codec import sqz
+from keras_squeezenet.codec import streams
+
+RNG = np.random.default_rng(0)
+ARRAYS = {
+    "a/kernel": arrays.Shared(
+        RNG.integers(0, 3, (3, 3, 2, 4)), np.array([-1, 0, 0.5], "float32")
+    ),
+    "a/bias": arrays.Plain(np.array([1, -2.5, 0, 1e-3], "float32")),
+    "b/kernel": arrays.Stepped(RNG.integers(-9, 9, (4, 5)), 0.125),
+    "b/bias": arrays.Stepped(np.array([3, -3]), 0.5),
+    "c/kernel": arrays.Shared(np.array([[1, 0]]), np.array([-7, 7], "float32")),
+    "empty": arrays.Plain(np.zeros((0, 3), "float32")),
+}
+HEADER = {"labels": ["cat", "dog"], "provenance": {"seed": 0}}
+CONTENT = sqz.dump(HEADER, ARRAYS)
+# Of what Python and NumPy allocate for a file of 300 bytes.
+PEAK = 8 * 2**20
+
+
+def test_header_and_arrays_come_back():
+    header, received = sqz.load(CONTENT)
+    assert header.pop("arrays")[0] == {
+        "name": "a/kernel",
+        "form": "shared",
+        "shape": [3, 3, 2, 4],
+        "entries": 3,
+    }
+    assert header == HEADER
+    assert list(received) == list(ARRAYS)
+    for name, array in ARRAYS.items():
+        assert type(received[name]) is type(array)
+        np.testing.assert_array_equal(
+            received[name].to_array(), array.to_array()
+        )
+
+
+def test_same_arrays_make_the_same_bytes():
+    assert sqz.dump(HEADER, ARRAYS) == CONTENT
+
+
+def test_released_weights_are_kept_to_the_bit_in_532_kilobytes(net):
+    original = {
+        f"{layer}/{name}": weight
+        for layer, weights in net.items()
+        for name, weight in zip(("kernel", "bias"), weights)
+    }
+    content = sqz.dump(
+        {}, {name: arrays.lossless(weight) for name, weight in original.items()}
+    )
+    # The .net has 675,763 bytes, and 543,867 after brotli.
+    assert len(content) < 533_000
+    _, received = sqz.load(content)
+    for name, weight in original.items():
+        assert received[name].to_array().tobytes() == weight.tobytes()
+
+
+def test_file_that_is_cut_off_anywhere_is_refused():
+    for length in range(len(CONTENT)):
+        with pytest.raises(ValueError, match="is expected|not complete"):
+            sqz.load(CONTENT[:length])
+
+
+def test_every_flipped_bit_is_noticed():
+    for position in range(8 * len(CONTENT)):
+        flipped = bytearray(CONTENT)
+        flipped[position // 8] ^= 1 << position % 8
+        with pytest.raises(ValueError, match="is expected|checksum"):
+            sqz.load(bytes(flipped))
+
+
+def test_bytes_behind_the_end_are_noticed():
+    with pytest.raises(ValueError, match="checksum"):
+        sqz.load(CONTENT + b"\0")
+
+
+def test_newer_version_is_named():
+    newer = bytearray(CONTENT)
+    newer[len(sqz.MAGIC)] = 2
+    with pytest.raises(ValueError, match="version 1 .* Received: 2"):
+        sqz.load(bytes(newer))
+
+
+def seal(body):
+    """A file whose checksum is right, whatever is in it."""
+    digest = hashlib.sha256(body).digest()[:16]
+    return sqz.MAGIC + b"\1" + digest + body
+
+
+def forge(header, coded=None):
+    packed = zlib.compress(json.dumps(header).encode())
+    coded = streams.encode([]) if coded is None else coded
+    return seal(struct.pack("<I", len(packed)) + packed + coded)
+
+
+def row(**changes):
+    return {"name": "a", "form": "plain", "shape": [2], **changes}
+
+
+FORGED = {
+    "empty body": seal(b""),
+    "length only": seal(b"\xff\xff\xff\xff"),
+    "no deflate": seal(b"\4\0\0\0abcd"),
+    "bomb": seal(
+        struct.pack("<I", 20_000) + zlib.compress(b" " * 2**24)[:20_000]
+    ),
+    "no json": seal(struct.pack("<I", 9) + zlib.compress(b"{")),
+    "deep json": seal(
+        struct.pack("<I", 10**6) + zlib.compress(b"[" * 10**5 + b"]" * 10**5)
+    ),
+    "list": forge([]),
+    "no arrays": forge({}),
+    "arrays no list": forge({"arrays": {"a": 1}}),
+    "row no dict": forge({"arrays": [3]}),
+    "row without shape": forge({"arrays": [{"name": "a", "form": "plain"}]}),
+    "unknown form": forge({"arrays": [row(form="other")]}),
+    "negative side": forge({"arrays": [row(shape=[-1, 2])]}),
+    "side no integer": forge({"arrays": [row(shape=[1.5])]}),
+    "shared without entries": forge({"arrays": [row(form="shared")]}),
+    "absurd shape": forge({"arrays": [row(shape=[10**9, 10**9])]}),
+    "absurd entries": forge(
+        {"arrays": [row(form="shared", shape=[1], entries=10**12)]}
+    ),
+    "too many arrays": forge(
+        {"arrays": [row(name=str(n), shape=[0]) for n in range(1025)]}
+    ),
+    "same name twice": forge({"arrays": [row(shape=[0]), row(shape=[0])]}),
+    "more than there is": forge({"arrays": [row(shape=[1000])]}),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_wrong_content_with_a_right_checksum_is_refused(name, tmp_path):
+    path = tmp_path / "forged.sqz"
+    path.write_bytes(FORGED[name])
+    tracemalloc.start()
+    with pytest.raises(ValueError) as error:
+        sqz.read(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < PEAK
+    message = str(error.value)
+    assert message.startswith(f"{path} cannot be read as a .sqz file: ")
+    assert len(message) < len(str(path)) + 400
+
+
+def test_code_beyond_its_codebook_is_refused():
+    wrong = arrays.Shared(np.array([0, 2, 1]), np.array([1, 2], "float32"))
+    with pytest.raises(ValueError, match="codes from 0 to 1 for 'x'"):
+        sqz.load(sqz.dump({}, {"x": wrong}))
+
+
+@hypothesis.settings(
+    max_examples=400, deadline=5000, derandomize=True, database=None
+)
+@hypothesis.given(st.data())
+def test_damage_with_a_right_checksum_is_an_error_or_arrays(data):
+    body = bytearray(CONTENT[25:])
+    for _ in range(data.draw(st.integers(1, 3))):
+        position = data.draw(st.integers(0, len(body) - 1))
+        body[position] = data.draw(st.integers(0, 255))
+    tracemalloc.start()
+    try:
+        _, found = sqz.load(seal(bytes(body)))
+        assert all(
+            array.to_array().dtype == "float32" for array in found.values()
+        )
+    except ValueError:
+        pass
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < PEAK
+
+
+def test_missing_file_is_no_damaged_one(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        sqz.read(tmp_path / "none.sqz")
+
+
+def test_file_that_is_too_large_is_refused(tmp_path):
+    path = tmp_path / "large.sqz"
+    with open(path, "wb") as file:
+        file.truncate(sqz.MAX_BYTES + 1)
+    with pytest.raises(ValueError, match="at most 67,108,864 bytes"):
+        sqz.read(path)
+
+
+def test_more_than_a_file_can_have_is_not_written():
+    many = {str(n): arrays.Plain(np.zeros(0)) for n in range(1025)}
+    with pytest.raises(ValueError, match="at most 1024 arrays"):
+        sqz.dump({}, many)
+    with pytest.raises(ValueError, match="a header of at most"):
+        sqz.dump({"labels": ["x" * 2**20]}, {})

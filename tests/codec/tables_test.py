@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+
+from keras_squeezenet.codec import bits
+from keras_squeezenet.codec import rans
+from keras_squeezenet.codec import tables
+
+
+def coded(values):
+    writer = bits.Writer()
+    table = tables.write(writer, np.asarray(values))
+    return table, writer
+
+
+def assert_same(one, other):
+    assert one.first == other.first
+    np.testing.assert_array_equal(one.frequencies, other.frequencies)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [0],
+        [-7],
+        [3, 3, 3, 9],
+        np.random.default_rng(0).normal(scale=30, size=20_000).astype(int),
+        np.random.default_rng(0).geometric(0.3, 100),
+        np.arange(4096) - 2000,
+    ],
+    ids=["zero", "negative", "gap", "normal", "geometric", "wide"],
+)
+def test_reader_makes_the_table_of_the_writer(values):
+    table, writer = coded(values)
+    reader = bits.Reader(writer.to_bytes())
+    assert_same(tables.read(reader), table)
+    reader.require_end()
+
+
+def test_every_value_has_a_frequency():
+    values = np.array([-3, 0, 0, 0, 5])
+    table, _ = coded(values)
+    assert table.first == -3
+    found = np.flatnonzero(table.frequencies) + table.first
+    assert found.tolist() == [-3, 0, 5]
+
+
+def test_table_pays_for_itself():
+    """More values are worth a more exact table, and few a rough one."""
+    rng = np.random.default_rng(0)
+    many = rng.normal(scale=20, size=300_000).astype(int)
+    costs = []
+    for values in (many, many[:300]):
+        table, writer = coded(values)
+        counts = np.bincount(values - table.first)
+        share = table.frequencies[counts > 0] / rans.TOTAL
+        exact = counts[counts > 0] / len(values)
+        excess = np.sum(counts[counts > 0] * np.log2(exact / share))
+        costs.append((len(writer), excess))
+    (bits_of_many, excess_of_many), (bits_of_few, excess_of_few) = costs
+    assert bits_of_few < bits_of_many < 2000
+    assert excess_of_many / len(many) < 0.004
+    assert excess_of_few / 300 < 0.2
+
+
+@pytest.mark.parametrize(
+    "values", [[0, 4096], [2**20 + 1], [-(2**20) - 1]], ids=str
+)
+def test_values_that_are_too_many_or_too_large_are_refused(values):
+    with pytest.raises(ValueError, match=f"Received: {values[0]} to "):
+        coded(values)
+
+
+def forged(first=0, count=1, lengths=(1,)):
+    writer = bits.Writer()
+    writer.write_signed(first)
+    writer.write_gamma(count - 1)
+    writer.write(0, tables.MANTISSA_FIELD)
+    before = 0
+    for length in lengths:
+        writer.write_signed(length - before)
+        before = length
+    return bits.Reader(writer.to_bytes())
+
+
+@pytest.mark.parametrize(
+    ("reader", "error"),
+    [
+        (forged(first=2**21), "smaller alphabet"),
+        (forged(count=5000), "smaller alphabet"),
+        (forged(lengths=[29]), "smaller count"),
+        (forged(lengths=[-1]), "smaller count"),
+        (forged(count=2, lengths=[0, 0]), "a symbol that occurs"),
+    ],
+)
+def test_table_that_asks_for_too_much_is_an_error(reader, error):
+    with pytest.raises(ValueError, match=error):
+        tables.read(reader)
+
+
+def test_costs_are_far_from_being_rounded_either_way():
+    """So that they are the same with every library of mathematics."""
+    exact = 1024 * (14 - np.log2(np.arange(1, rans.TOTAL + 1)))
+    assert np.abs(exact % 1 - 0.5).min() > 1e-6

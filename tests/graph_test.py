@@ -1,0 +1,125 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+import tf_keras
+
+from keras_squeezenet import SqueezeNet
+from keras_squeezenet import architecture
+from keras_squeezenet import graph
+
+IMAGES = np.random.default_rng(0).normal(0, 70, (2, 64, 64, 3))
+SHAPE = (64, 64, 3)
+
+
+def shapes(model):
+    return {
+        layer.name: tuple(layer.kernel.shape)
+        for layer in model.layers
+        if layer.weights
+    }
+
+
+@pytest.mark.parametrize("namespace", [keras, tf_keras])
+@pytest.mark.parametrize("variant", architecture.VARIANTS)
+def test_model_is_built_from_its_description_as_json(
+    variant, namespace, randomize
+):
+    model = randomize(
+        SqueezeNet(weights=None, input_shape=SHAPE, config=variant)
+    )
+    description = json.loads(json.dumps(graph.describe(model)))
+    built = graph.build(namespace, description, shapes(model))
+    assert built.name == model.name
+    built.set_weights(model.get_weights())
+    np.testing.assert_array_equal(
+        built.predict_on_batch(IMAGES), model.predict_on_batch(IMAGES)
+    )
+
+
+def test_description_names_layers_inputs_and_arguments(make_small):
+    description = graph.describe(make_small())
+    assert description == {
+        "name": "small",
+        "layers": [
+            {"type": "InputLayer", "name": "images", "shape": [8, 8, 3]},
+            {
+                "type": "Conv2D",
+                "name": "conv1",
+                "inputs": ["images"],
+                "filters": 4,
+                "kernel_size": (3, 3),
+                "strides": (2, 2),
+                "padding": "same",
+                "activation": "relu",
+                "use_bias": True,
+            },
+            {
+                "type": "GlobalAveragePooling2D",
+                "name": "pool",
+                "inputs": ["conv1"],
+            },
+            {
+                "type": "Dense",
+                "name": "head",
+                "inputs": ["pool"],
+                "units": 2,
+                "activation": "softmax",
+                "use_bias": False,
+            },
+        ],
+    }
+
+
+@pytest.fixture
+def make_small():
+    def make_small():
+        layers = keras.layers
+        inputs = keras.Input((8, 8, 3), name="images")
+        conv1 = layers.Conv2D(
+            4, 3, 2, padding="same", activation="relu", name="conv1"
+        )
+        x = layers.GlobalAveragePooling2D(name="pool")(conv1(inputs))
+        head = layers.Dense(2, "softmax", use_bias=False, name="head")
+        return keras.Model(inputs, head(x), name="small")
+
+    return make_small
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"conv1": (3, 3, 3, 5)}, "'conv1' should have the shape .3, 3, 3, 4"),
+        ({"head": (5, 2)}, "'head' should have the shape .4, 2."),
+        ({"pool": (1,)}, "'pool' should have the shape None"),
+        ({"head": None}, "Received: None"),
+    ],
+)
+def test_kernel_of_another_shape_is_an_error(make_small, change, error):
+    model = make_small()
+    with pytest.raises(ValueError, match=error):
+        graph.build(keras, graph.describe(model), {**shapes(model), **change})
+
+
+def test_absurd_kernel_is_an_error_before_it_is_made(make_small):
+    model = make_small()
+    description = graph.describe(model)
+    description["layers"][1]["filters"] = 10**12
+    with pytest.raises(ValueError, match="1000000000000"):
+        graph.build(keras, description, shapes(model))
+
+
+def test_layer_that_is_called_twice_is_named(make_small):
+    model = make_small()
+    other = keras.Input((8, 8, 3))
+    model.get_layer("conv1")(other)
+    with pytest.raises(ValueError, match="'conv1' should be called once"):
+        graph.describe(model)
+
+
+def test_several_outputs_are_refused(make_small):
+    model = make_small()
+    outputs = [layer.output for layer in model.layers[1:]]
+    with pytest.raises(ValueError, match="Received: 'two' with 1 and 3"):
+        graph.describe(keras.Model(model.input, outputs, name="two"))
