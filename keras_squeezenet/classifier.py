@@ -126,12 +126,9 @@ def load(path, config=None, image_size=None, class_names=None):
         function, shape = _load_saved_model(path)
     elif path.endswith(".tflite"):
         function, shape = _load_litert(path)
-    elif path.endswith(".keras"):
-        function, shape = _load_keras(path)
-    elif path.endswith(".sqz"):
-        function, shape = _load_sqz(path)
     else:
-        function, shape = _load_weights(path, config, image_size)
+        model = load_model(path, config, image_size)
+        function, shape = model.predict_on_batch, model.input_shape
     side = _side(path, shape, image_size)
     count = _count_outputs(path, function, side)
     found = class_names or _saved_names(path)
@@ -144,6 +141,29 @@ def load(path, config=None, image_size=None, class_names=None):
             f"names of classes. It has {count} outputs."
         )
     return Classifier(path, function, side, classes)
+
+
+def load_model(path, config=None, image_size=None):
+    """Loads a network as a Keras model, from any form that keeps one.
+
+    Args:
+        path: as `load` takes it, but no SavedModel and no `.tflite` file.
+        config, image_size: as `load` takes them.
+
+    Returns:
+        A `keras.Model`.
+
+    Raises:
+        OSError: if there is no such file, or it cannot be downloaded.
+        ValueError: if it is damaged, or weights without a classifier.
+    """
+    path = os.fspath(path)
+    if path.endswith(".keras"):
+        return _load_keras(path)
+    if path.endswith(".sqz"):
+        _require_file(path)
+        return codec.load(path)
+    return _load_weights(path, config, image_size)
 
 
 def _load_weights(path, config, image_size):
@@ -160,31 +180,23 @@ def _load_weights(path, config, image_size):
             "the features only."
         )
     side = image_size or squeezenet.DEFAULT_SIDE
-    model = squeezenet.SqueezeNet(
+    return squeezenet.SqueezeNet(
         weights=path,
         config=config,
         classes=classes,
         input_shape=(side, side, 3),
     )
-    return model.predict_on_batch, model.input_shape
 
 
 def _load_keras(path):
     _require_file(path)
     try:
-        model = keras.models.load_model(path, compile=False)
-        return model.predict_on_batch, model.input_shape
+        return keras.models.load_model(path, compile=False)
     # Keras has many exceptions for a damaged file.
     except Exception as error:
         raise ValueError(
             f"{path} cannot be loaded as a Keras model: {error}"
         ) from error
-
-
-def _load_sqz(path):
-    _require_file(path)
-    model = codec.load(path)
-    return model.predict_on_batch, model.input_shape
 
 
 def _load_saved_model(path):

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import signal
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -34,6 +35,14 @@ def fresh_keras():
     keras.utils.set_random_seed(0)
     yield
     keras.config.set_image_data_format(data_format)
+
+
+@pytest.fixture
+def default_handler():
+    """Ctrl-C works even where the process that started the tests ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

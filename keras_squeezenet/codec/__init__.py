@@ -4,6 +4,7 @@
 """
 
 from keras_squeezenet.codec.models import IMAGENET as IMAGENET
+from keras_squeezenet.codec.models import dump as dump
 from keras_squeezenet.codec.models import load as load
 from keras_squeezenet.codec.models import read_labels as read_labels
 from keras_squeezenet.codec.models import save as save

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from keras_squeezenet.codec import tables
+from keras_squeezenet.codec import frequency_tables
 
 _SIGN = np.uint32(1 << 31)
 
@@ -67,7 +67,7 @@ def lossless(values):
     """
     values = np.ascontiguousarray(values, "float32")
     ordered, codes = np.unique(to_ordered(values), return_inverse=True)
-    if len(ordered) > min(tables.MAX_SYMBOLS, values.size // 2):
+    if len(ordered) > min(frequency_tables.MAX_SYMBOLS, values.size // 2):
         return Plain(values)
     return Shared(codes.reshape(values.shape), from_ordered(ordered))
 

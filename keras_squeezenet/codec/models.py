@@ -17,15 +17,14 @@ KERNEL = "/kernel"
 IMAGENET = "imagenet"
 
 
-def save(model, path, labels=None, provenance=None, arrays=None):
-    """Writes a model to a .sqz file.
+def dump(model, labels=None, provenance=None, arrays=None):
+    """Returns the content of a model's .sqz file.
 
     Without `arrays` nothing is lost: kernels of few distinct values, such as
     weight sharing leaves, take few bits a weight, others most of their 32.
 
     Args:
         model: `keras.Model`, as `graph.describe` takes it.
-        path: path of the file, which is written whole or not at all.
         labels: list of str, the classes in their order, or `IMAGENET` for
             the 1,000 in the order of their WordNet ids. Defaults to `None`:
             not known.
@@ -38,8 +37,10 @@ def save(model, path, labels=None, provenance=None, arrays=None):
     Raises:
         ValueError: if the model is not as `graph.describe` takes it.
     """
+    arrays = arrays or {}
     found = {
-        name: forms.lossless(keras.ops.convert_to_numpy(weight))
+        name: arrays.get(name)
+        or forms.lossless(keras.ops.convert_to_numpy(weight))
         for name, weight in _weights(model).items()
     }
     header = {
@@ -48,7 +49,20 @@ def save(model, path, labels=None, provenance=None, arrays=None):
         "labels": labels,
         "provenance": provenance or {},
     }
-    content = sqz.dump(header, {**found, **(arrays or {})})
+    return sqz.dump(header, found)
+
+
+def save(model, path, labels=None, provenance=None):
+    """Writes a model to a .sqz file, without loss.
+
+    Args:
+        model, labels, provenance: as `dump` takes them.
+        path: path of the file, which is written whole or not at all.
+
+    Raises:
+        ValueError: if the model is not as `graph.describe` takes it.
+    """
+    content = dump(model, labels, provenance)
     with outputs.new_file(path) as temporary:
         pathlib.Path(temporary).write_bytes(content)
 

@@ -12,8 +12,8 @@ import struct
 import numpy as np
 
 from keras_squeezenet.codec import bits
+from keras_squeezenet.codec import frequency_tables
 from keras_squeezenet.codec import rans
-from keras_squeezenet.codec import tables
 
 _HEAD = struct.Struct("<BI")
 DEFAULT_LANES_LOG2 = 8
@@ -25,14 +25,14 @@ def encode(arrays, lanes_log2=DEFAULT_LANES_LOG2):
 
     Args:
         arrays: list of int arrays of any shape, whose values are within
-            `tables.MAX_SYMBOLS` of each other.
+            `frequency_tables.MAX_SYMBOLS` of each other.
         lanes_log2: int, the binary logarithm of the number of lanes. More of
             them are faster, and take two bytes each. Defaults to `8`.
     """
     arrays = [np.ravel(array).astype("int64") for array in arrays]
     arrays = [array for array in arrays if len(array)]
     writer = bits.Writer()
-    found = [tables.write(writer, array) for array in arrays]
+    found = [frequency_tables.write(writer, array) for array in arrays]
     head = writer.to_bytes()
     symbols = [array - table.first for array, table in zip(arrays, found)]
     coded = rans.encode(
@@ -42,6 +42,17 @@ def encode(arrays, lanes_log2=DEFAULT_LANES_LOG2):
         1 << lanes_log2,
     )
     return _HEAD.pack(lanes_log2, len(head)) + head + coded
+
+
+def sizes(arrays):
+    """Returns the bytes that each array adds to a stream, with its table.
+
+    They are rounded up; what all arrays share is not among them.
+    """
+    return [
+        frequency_tables.cost(np.ravel(array).astype("int64"))
+        for array in arrays
+    ]
 
 
 def decode(content, sizes):
@@ -70,7 +81,7 @@ def decode(content, sizes):
         )
     end = _HEAD.size + length
     reader = bits.Reader(content[_HEAD.size : end])
-    found = [tables.read(reader) if size else None for size in sizes]
+    found = [frequency_tables.read(reader) if size else None for size in sizes]
     reader.require_end()
     present = [table for table in found if table is not None]
     symbols = rans.decode(

@@ -384,6 +384,45 @@ def samples(report, pictures):
     return drawn
 
 
+def pack(summary):
+    """What a network loses by the size of its file.
+
+    Args:
+        summary: dict of the chosen `bytes`, `kl` and `agreement`, and the
+            `curve`, dicts of the same, the smallest file first.
+    """
+    drawn = figure.Figure((9, 3.6), layout="constrained")
+    left, right = drawn.subplots(1, 2)
+    points = [point for point in summary["curve"] if point["kl"] > 0]
+    for axes, key, factor, label in (
+        (left, "kl", 1, "divergence of the outputs (nats)"),
+        (right, "agreement", 100, "images with the same first class (%)"),
+    ):
+        axes.plot(
+            [point["bytes"] for point in points],
+            [factor * point[key] for point in points],
+            color=BLUE,
+            marker="o",
+            markersize=3.5,
+        )
+        axes.plot(
+            [summary["bytes"]],
+            [factor * summary[key]],
+            color=ORANGE,
+            marker="D",
+            linestyle="none",
+            label="written",
+        )
+        axes.xaxis.set_major_formatter(ticker.FuncFormatter(_bytes))
+        axes.set_xlabel("bytes of the file")
+        axes.set_ylabel(label)
+        _plain(axes)
+        axes.grid(color="#eeeeee")
+    left.set_yscale("log")
+    left.legend(frameon=False)
+    return drawn
+
+
 def _plain(axes):
     axes.spines[["top", "right"]].set_visible(False)
 

@@ -8,13 +8,7 @@ import rich.console
 from keras_squeezenet.cli import console
 from keras_squeezenet.cli import interrupts
 
-
-@pytest.fixture(autouse=True)
-def default_handler():
-    """Ctrl-C works even where the process that started the tests ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("default_handler")
 
 
 def press_ctrl_c_unheard():

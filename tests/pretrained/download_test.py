@@ -519,6 +519,7 @@ def test_full_disk_is_told_as_it_is(server, cache, monkeypatch):
 # Interrupted, killed, and at once.
 
 
+@pytest.mark.usefixtures("default_handler")
 def test_interrupt_leaves_nothing(server, cache):
     def interrupt(handler):
         cut(handler)

@@ -9,6 +9,7 @@ from keras_squeezenet.pretrained.readers import archive
 SUFFIXES = [
     ".weights.h5",
     ".keras",
+    ".sqz",
     ".h5",
     ".npz",
     ".caffemodel",
@@ -41,8 +42,8 @@ def test_unknown_suffix_is_refused(name, tmp_path):
     path = tmp_path / name
     path.touch()
     message = (
-        "The weights file should be one of .weights.h5, .keras, .h5, .npz, "
-        f".caffemodel, .net, .pth, .pt. Received: weights={path}"
+        "The weights file should be one of .weights.h5, .keras, .sqz, .h5, "
+        f".npz, .caffemodel, .net, .pth, .pt. Received: weights={path}"
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         readers.read(path)

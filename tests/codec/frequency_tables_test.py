@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 
 from keras_squeezenet.codec import bits
+from keras_squeezenet.codec import frequency_tables
 from keras_squeezenet.codec import rans
-from keras_squeezenet.codec import tables
 
 
 def coded(values):
     writer = bits.Writer()
-    table = tables.write(writer, np.asarray(values))
+    table = frequency_tables.write(writer, np.asarray(values))
     return table, writer
 
 
@@ -32,7 +32,7 @@ def assert_same(one, other):
 def test_reader_makes_the_table_of_the_writer(values):
     table, writer = coded(values)
     reader = bits.Reader(writer.to_bytes())
-    assert_same(tables.read(reader), table)
+    assert_same(frequency_tables.read(reader), table)
     reader.require_end()
 
 
@@ -74,7 +74,7 @@ def forged(first=0, count=1, lengths=(1,)):
     writer = bits.Writer()
     writer.write_signed(first)
     writer.write_gamma(count - 1)
-    writer.write(0, tables.MANTISSA_FIELD)
+    writer.write(0, frequency_tables.MANTISSA_FIELD)
     before = 0
     for length in lengths:
         writer.write_signed(length - before)
@@ -94,7 +94,7 @@ def forged(first=0, count=1, lengths=(1,)):
 )
 def test_table_that_asks_for_too_much_is_an_error(reader, error):
     with pytest.raises(ValueError, match=error):
-        tables.read(reader)
+        frequency_tables.read(reader)
 
 
 def test_costs_are_far_from_being_rounded_either_way():

@@ -64,9 +64,7 @@ def write(writer, values):
             f"a value is expected less than {2**MAX_COUNT_LENGTH} times. "
             f"Received: {counts.max()} times"
         )
-    mantissa = min(
-        range(MAX_MANTISSA + 1), key=lambda bits: _cost(counts, bits)
-    )
+    mantissa = _best_mantissa(counts)
     writer.write_signed(first)
     writer.write_gamma(len(counts) - 1)
     writer.write(mantissa, MANTISSA_FIELD)
@@ -103,6 +101,22 @@ def read(reader):
     if not counts.any():
         raise ValueError("a symbol that occurs is expected")
     return Table(first, rans.normalize(counts))
+
+
+def cost(values):
+    """Returns the bytes, rounded up, of an array and its table.
+
+    Args:
+        values: int array of one dimension.
+    """
+    if not len(values):
+        return 0
+    counts = np.bincount(values - values.min())
+    return -(-_cost(counts, _best_mantissa(counts)) // (8 * _UNIT))
+
+
+def _best_mantissa(counts):
+    return min(range(MAX_MANTISSA + 1), key=lambda bits: _cost(counts, bits))
 
 
 def _split(counts, mantissa):

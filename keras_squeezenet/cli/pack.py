@@ -1,0 +1,242 @@
+"""`keras-squeezenet pack MODEL`: the smallest file of a trained network.
+
+Writes the .sqz file of a .keras model, a .sqz file, or pretrained weights by
+name or file. Nothing is trained: some hundreds of photographs of the kind that
+the network is for, without labels, tell which weights matter.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+
+import keras
+import numpy as np
+import rich.console
+from absl import flags
+
+from keras_squeezenet import architecture
+from keras_squeezenet import classifier
+from keras_squeezenet import codec
+from keras_squeezenet import data
+from keras_squeezenet import labels
+from keras_squeezenet import outputs
+from keras_squeezenet import report
+from keras_squeezenet import squeezenet
+from keras_squeezenet.cli import console as consoles
+from keras_squeezenet.compression import packing
+from keras_squeezenet.data import folder as folders
+
+ARGUMENTS = "MODEL"
+FLAGS = flags.FlagValues()
+SQZ_FILE = "model.sqz"
+JSON_FILE = "pack.json"
+PICTURE_FILE = "pack.png"
+DOTS_PER_INCH = 150
+# Of the Kullback-Leibler divergence, in nats, where nothing else is asked for.
+MAX_KL = 0.02
+
+_CALIBRATION = flags.DEFINE_string(
+    "calibration",
+    None,
+    "a folder of photographs, or the name of a data set",
+    flag_values=FLAGS,
+)
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir",
+    None,
+    "the folder of TensorFlow Datasets, for a data set's name",
+    flag_values=FLAGS,
+)
+_IMAGES = flags.DEFINE_integer(
+    "images", 500, "how many to use", flag_values=FLAGS, lower_bound=1
+)
+_TARGET_BYTES = flags.DEFINE_integer(
+    "target_bytes",
+    None,
+    "the most that the file may have; the best one that fits is written",
+    flag_values=FLAGS,
+    lower_bound=1,
+)
+_MAX_KL = flags.DEFINE_float(
+    "max_kl",
+    None,
+    "the most that the outputs may change by, as mean Kullback-Leibler "
+    "divergence in nats; the smallest file that keeps to it is written "
+    f"(default: {MAX_KL})",
+    flag_values=FLAGS,
+    lower_bound=0.0,
+)
+_CONFIG = flags.DEFINE_enum(
+    "config",
+    None,
+    list(architecture.VARIANTS),
+    "the network, for weights; by default the one that they fit",
+    flag_values=FLAGS,
+)
+_SEED = flags.DEFINE_integer(
+    "seed", 0, "of every random number", flag_values=FLAGS
+)
+_OUT = flags.DEFINE_string(
+    "out",
+    "squeezenet_packed",
+    f"folder for {SQZ_FILE}, {JSON_FILE} and {PICTURE_FILE}",
+    flag_values=FLAGS,
+)
+_OVERWRITE = flags.DEFINE_bool(
+    "overwrite", False, "replace these files", flag_values=FLAGS
+)
+_JSON = flags.DEFINE_bool(
+    "json", False, "print JSON, for programs", flag_values=FLAGS
+)
+
+
+def main(arguments):
+    require_valid(arguments)
+    (path,) = arguments
+    outputs.require_writable(_OUT.value, _OVERWRITE.value)
+    console = rich.console.Console(
+        markup=False, highlight=False, stderr=_JSON.value
+    )
+    if _JSON.value:
+        keras.config.disable_interactive_logging()
+    progress = consoles.ConsoleProgress(console)
+    network = classifier.load(path, _CONFIG.value)
+    model = classifier.load_model(path, _CONFIG.value)
+    with progress.task("load images", None):
+        images = load_images(network)
+    max_kl = MAX_KL if _MAX_KL.value is None else _MAX_KL.value
+    packed = packing.pack(
+        model,
+        images,
+        target_bytes=_TARGET_BYTES.value,
+        max_kl=None if _TARGET_BYTES.value else max_kl,
+        labels=class_names(network),
+        provenance=provenance(path),
+        seed=_SEED.value,
+        progress=progress,
+    )
+    summary = write(model, packed, len(images))
+    if _JSON.value:
+        print(json.dumps(summary, indent=2))
+    else:
+        for table in tables(summary):
+            consoles.print_table(console, table)
+        console.print(f"\nWritten to {consoles.printable(_OUT.value)}")
+
+
+def require_valid(arguments):
+    if len(arguments) != 1:
+        raise ValueError(
+            "one network is expected: a .keras or .sqz file, or pretrained "
+            f"weights. Received: {' '.join(arguments) or 'none'}"
+        )
+    if _CALIBRATION.value is None:
+        raise ValueError(
+            "--calibration should be a folder of photographs, or the name of a "
+            "data set. Received: none"
+        )
+    if _TARGET_BYTES.value and _MAX_KL.value is not None:
+        raise ValueError(
+            "one of --target_bytes and --max_kl is expected. Received: both"
+        )
+
+
+def load_images(network):
+    """Returns preprocessed images, at equal distances in what there is."""
+    if os.path.isdir(_CALIBRATION.value):
+        paths = list(folders.image_files(pathlib.Path(_CALIBRATION.value)))
+        if not paths:
+            raise ValueError(
+                "--calibration should be a folder with photographs in it. "
+                f"Received: --calibration={_CALIBRATION.value}, which has none"
+            )
+        squares = [network.read(paths[index]) for index in spread(len(paths))]
+    else:
+        dataset = data.load(
+            _CALIBRATION.value,
+            data_dir=_DATA_DIR.value,
+            image_size=network.image_size,
+            seed=_SEED.value,
+        )
+        chosen = set(spread(dataset.train_size).tolist())
+        squares = [
+            image.numpy()
+            for index, (image, _) in enumerate(dataset.train)
+            if index in chosen
+        ]
+    return squeezenet.preprocess_input(
+        np.stack(squares).astype("float32"), data_format="channels_last"
+    )
+
+
+def spread(count):
+    chosen = min(count, _IMAGES.value)
+    return np.linspace(0, count, chosen, endpoint=False).astype(int)
+
+
+def class_names(network):
+    if network.classes == labels.imagenet_classes():
+        return codec.IMAGENET
+    return [name for _, name in network.classes] or None
+
+
+def provenance(path):
+    return {
+        "packed_from": os.path.basename(path),
+        "calibration": os.path.basename(os.path.normpath(_CALIBRATION.value)),
+    }
+
+
+def write(model, packed, images):
+    """Writes the files; returns what `JSON_FILE` has."""
+    from keras_squeezenet.report import plots
+
+    with outputs.new_folder(_OUT.value, _OVERWRITE.value) as folder:
+        (folder / SQZ_FILE).write_bytes(packed.content)
+        summary = {
+            "float32_bytes": 4 * model.count_params(),
+            "images": images,
+            **dataclasses.asdict(packed.point),
+            "layers": packed.layers,
+            "curve": [dataclasses.asdict(point) for point in packed.curve],
+        }
+        text = json.dumps(summary, indent=2) + "\n"
+        (folder / JSON_FILE).write_text(text, encoding="utf-8")
+        plots.pack(summary).savefig(folder / PICTURE_FILE, dpi=DOTS_PER_INCH)
+    return summary
+
+
+def tables(summary):
+    """Returns a table of the layers and one of the file."""
+    layers = report.Table(
+        "Layers",
+        ("layer", "weights", "density", "values", "entropy", "bytes"),
+        [
+            (
+                layer["name"],
+                f"{layer['weights']:,}",
+                f"{layer['density']:.1%}",
+                f"{layer['distinct_values']:,}",
+                f"{layer['entropy_bytes']:,.0f}",
+                f"{layer['bytes']:,}",
+            )
+            for layer in summary["layers"]
+        ],
+    )
+    file = report.Table(
+        f"The file, on {summary['images'] // packing.HELD_OUT} images that "
+        "were kept to measure on",
+        ("file", "bytes", "float32", "ratio", "divergence", "agreement"),
+        [
+            (
+                SQZ_FILE,
+                f"{summary['bytes']:,}",
+                f"{summary['float32_bytes']:,}",
+                f"{summary['float32_bytes'] / summary['bytes']:.1f}",
+                f"{summary['kl']:.4f}",
+                f"{summary['agreement']:.1%}",
+            )
+        ],
+    )
+    return [layers, file]

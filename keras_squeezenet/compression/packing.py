@@ -1,0 +1,284 @@
+"""The smallest file of a trained model: codes chosen by what they cost.
+
+No training and no labels: images tell how much each weight matters, and each
+code minimises the harm that it does plus the bits that it takes.
+"""
+
+import dataclasses
+import math
+
+import keras
+import numpy as np
+
+from keras_squeezenet import codec
+from keras_squeezenet.codec import arrays as forms
+from keras_squeezenet.codec import rate_distortion
+from keras_squeezenet.codec import streams
+from keras_squeezenet.compression import importance
+from keras_squeezenet.progress import Progress
+
+# Of the images every fifth one is kept to measure on.
+HELD_OUT = 5
+MIN_IMAGES = 2 * HELD_OUT
+BATCH_SIZE = 10
+# Harm for a bit, in nats of an image's Kullback-Leibler divergence.
+FIRST_TRADE_OFF = 1e-7
+LOWEST, HIGHEST = 1e-13, 1e-2
+WIDTH = 4
+HALVINGS = 6
+# Biases are few, and a finer step for them is cheap.
+BIAS_STEP = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """A size, and what it does to the network.
+
+    Args:
+        trade_off: float, the harm that a bit was worth.
+        bytes: int, of the .sqz file.
+        predicted_kl: float, the harm by the importance of the weights, in
+            nats.
+        kl: float, the mean Kullback-Leibler divergence of the outputs on the
+            images that were kept to measure on, in nats.
+        agreement: float, the share of these with the same most probable class.
+    """
+
+    trade_off: float
+    bytes: int
+    predicted_kl: float
+    kl: float
+    agreement: float
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Packed:
+    """What `pack` chose.
+
+    Args:
+        content: bytes of the .sqz file.
+        point: `Point`, the chosen one.
+        curve: list of every `Point` that was looked at, the smallest first.
+        layers: list of dicts, what each kernel takes.
+    """
+
+    content: bytes
+    point: Point
+    curve: list
+    layers: list
+
+
+def pack(
+    model,
+    images,
+    target_bytes=None,
+    max_kl=None,
+    labels=None,
+    provenance=None,
+    seed=0,
+    progress=None,
+):
+    """Makes the .sqz file of a model, its weights as small as is asked for.
+
+    Args:
+        model: `keras.Model`, as `graph.describe` takes it, from images to
+            probabilities. It stays as it is.
+        images: float32 array of preprocessed images, of shape `(images,
+            height, width, 3)`, at least 10. Labels are not needed.
+        target_bytes: int, the most that the file may have. The least harm
+            that fits is chosen.
+        max_kl: float, the largest mean Kullback-Leibler divergence of the
+            outputs, in nats, on every fifth of the images, which nothing else
+            is done with. The fewest bytes that keep to it are chosen.
+        labels, provenance: as `codec.save` takes them.
+        seed: int, of the labels that are drawn from the outputs. Defaults to
+            `0`.
+        progress: `Progress`. Defaults to a silent one.
+
+    Returns:
+        A `Packed`.
+
+    Raises:
+        ValueError: unless one of the two bounds is given, and can be kept.
+    """
+    if (target_bytes is None) == (max_kl is None):
+        raise ValueError(
+            "one of `target_bytes` and `max_kl` is expected. Received: "
+            f"target_bytes={target_bytes}, max_kl={max_kl}"
+        )
+    if len(images) < MIN_IMAGES:
+        raise ValueError(
+            f"at least {MIN_IMAGES} images are expected to calibrate on. "
+            f"Received: {len(images)}"
+        )
+    packer = _Packer(model, images, seed, progress or Progress())
+    packer.header = {"labels": labels, "provenance": provenance}
+    if max_kl is None:
+        found = packer.search(
+            lambda point: point.bytes <= target_bytes, smallest=True
+        )
+        bound = f"target_bytes={target_bytes}"
+    else:
+        found = packer.search(lambda point: point.kl > max_kl, smallest=False)
+        bound = f"max_kl={max_kl}"
+    curve = sorted(packer.points.values(), key=lambda point: point.bytes)
+    if found is None:
+        raise ValueError(
+            f"no codes keep to {bound}: they take {curve[0].bytes:,} to "
+            f"{curve[-1].bytes:,} bytes, at divergences of {curve[0].kl:.3g} "
+            f"to {curve[-1].kl:.3g}"
+        )
+    arrays, _ = packer.arrays(found)
+    return Packed(
+        packer.dump(arrays), packer.points[found], curve, _layers(arrays)
+    )
+
+
+class _Packer:
+    """A model's weights, what they matter, and the points looked at."""
+
+    def __init__(self, model, images, seed, progress):
+        held = np.arange(len(images)) % HELD_OUT == HELD_OUT - 1
+        self.model = keras.models.clone_model(model)
+        self.model.set_weights(model.get_weights())
+        self.weights = {
+            layer.name: layer.get_weights()
+            for layer in model.layers
+            if layer.weights
+        }
+        self.images = images[held]
+        self.outputs = self._predict()
+        calibration = _batches(images[~held])
+        with progress.task("measure importance", len(calibration)) as advance:
+            self.importance = importance.measure(
+                model, calibration, seed, advance
+            )
+        self.layers = {
+            name: rate_distortion.Layer(
+                kernel.reshape(-1, kernel.shape[-1]), self.importance[name]
+            )
+            for name, (kernel, *_) in self.weights.items()
+        }
+        self.progress = progress
+        self.points = {}
+
+    def search(self, is_above, smallest):
+        """Returns the trade-off next to where `is_above` becomes true.
+
+        The smallest for which it is, or the largest for which it is not;
+        `None` if there is none.
+        """
+        low = high = FIRST_TRADE_OFF
+        if is_above(self.look(FIRST_TRADE_OFF)):
+            while low > LOWEST:
+                low /= WIDTH
+                if not is_above(self.look(low)):
+                    break
+                high = low
+            else:
+                return high if smallest else None
+        else:
+            while high < HIGHEST:
+                high *= WIDTH
+                if is_above(self.look(high)):
+                    break
+                low = high
+            else:
+                return None if smallest else low
+        for _ in range(HALVINGS):
+            middle = math.sqrt(low * high)
+            if is_above(self.look(middle)):
+                high = middle
+            else:
+                low = middle
+        return high if smallest else low
+
+    def look(self, trade_off):
+        """Returns the `Point` of a trade-off."""
+        arrays, harm = self.arrays(trade_off)
+        for name, weights in self.weights.items():
+            parts = ("kernel", "bias")[: len(weights)]
+            self.model.get_layer(name).set_weights(
+                [arrays[f"{name}/{part}"].to_array() for part in parts]
+            )
+        received = self._predict()
+        ratio = np.log(self.outputs + 1e-12) - np.log(received + 1e-12)
+        point = self.points[trade_off] = Point(
+            trade_off=trade_off,
+            bytes=len(self.dump(arrays)),
+            predicted_kl=harm,
+            kl=float(np.mean(np.sum(self.outputs * ratio, axis=1))),
+            agreement=float(
+                np.mean(self.outputs.argmax(1) == received.argmax(1))
+            ),
+        )
+        return point
+
+    def dump(self, arrays):
+        return codec.dump(self.model, arrays=arrays, **self.header)
+
+    def arrays(self, trade_off):
+        """Returns the forms of all weights, and the sum of their harms."""
+        arrays, harm = {}, 0.0
+        label = f"code at {trade_off:.1e}"
+        with self.progress.task(label, len(self.weights)) as advance:
+            for name, (kernel, *bias) in self.weights.items():
+                found = self.importance[name]
+                result = self.layers[name].quantize(trade_off)
+                harm += result.harm
+                arrays[f"{name}/kernel"] = forms.Stepped(
+                    result.codes.reshape(kernel.shape), result.step
+                )
+                if bias:
+                    arrays[f"{name}/bias"] = _code_bias(
+                        bias[0] + result.shift, found, trade_off
+                    )
+                advance(harm=harm)
+        return arrays, harm
+
+    def _predict(self):
+        return np.concatenate(
+            [
+                self.model.predict_on_batch(batch)
+                for batch in _batches(self.images)
+            ]
+        ).astype("float64")
+
+
+def _code_bias(bias, found, trade_off):
+    """Multiples of a power of two, as fine as the trade-off asks for."""
+    harm = max(found.hessian[-1, -1] * found.rows.mean(), 1e-300)
+    step = BIAS_STEP * math.sqrt(12 * trade_off / (harm * math.log(2)))
+    # Not so fine that a code would be out of range.
+    step = max(step, 2 * np.ptp(bias) / rate_distortion.MAX_CODES, 1e-30)
+    step = 2.0 ** math.floor(math.log2(step))
+    return forms.Stepped(np.rint(bias / step).astype("int64"), step)
+
+
+def _batches(images):
+    return [
+        images[begin : begin + BATCH_SIZE]
+        for begin in range(0, len(images), BATCH_SIZE)
+    ]
+
+
+def _layers(arrays):
+    """What each kernel takes, beside its entropy."""
+    kernels = {
+        name.removesuffix("/kernel"): array
+        for name, array in arrays.items()
+        if name.endswith("/kernel")
+    }
+    sizes = streams.sizes([array.codes for array in kernels.values()])
+    return [
+        {
+            "name": name,
+            "weights": array.codes.size,
+            "density": float(np.mean(array.codes != 0)),
+            "distinct_values": len(np.unique(array.codes)),
+            "step": array.step,
+            "entropy_bytes": rate_distortion.entropy(array.codes) / 8,
+            "bytes": size,
+        }
+        for (name, array), size in zip(kernels.items(), sizes)
+    ]
