@@ -60,11 +60,28 @@ def describe(model):
             "a model with one input and one output is expected. Received: "
             f"{model.name!r} with {len(model.inputs)} and {len(model.outputs)}"
         )
-    names = {id(layer.output): layer.name for layer in model.operations}
+    # A layer may have been called in other models too.
+    of_model = {
+        id(node) for nodes in model._nodes_by_depth.values() for node in nodes
+    }
+    nodes = {
+        layer.name: [
+            node for node in layer._inbound_nodes if id(node) in of_model
+        ]
+        for layer in model.operations
+    }
+    names = {
+        id(node.output_tensors[0]): name
+        for name, found in nodes.items()
+        for node in found
+    }
     return {
         "name": model.name,
         # Keras orders them by their depth: the output is the last one's.
-        "layers": [_describe_layer(layer, names) for layer in model.operations],
+        "layers": [
+            _describe_layer(layer, nodes[layer.name], names)
+            for layer in model.operations
+        ],
     }
 
 
@@ -116,7 +133,7 @@ def _require_kernel(layer, channels, kernels):
         )
 
 
-def _describe_layer(layer, names):
+def _describe_layer(layer, nodes, names):
     kind = type(layer).__name__
     if kind == INPUT:
         return {
@@ -142,16 +159,15 @@ def _describe_layer(layer, names):
             "`data_format='channels_last'`, the only one that TensorFlow "
             f"runs on a CPU. Received: data_format={layer.data_format!r}"
         )
-    if len(layer._inbound_nodes) != 1:
+    if len(nodes) != 1:
         raise ValueError(
             f"layer {layer.name!r} should be called once. Received: a layer "
-            f"that is called {len(layer._inbound_nodes)} times"
+            f"that is called {len(nodes)} times"
         )
     config = layer.get_config()
-    inputs = layer._inbound_nodes[0].input_tensors
     return {
         "type": kind,
         "name": layer.name,
-        "inputs": [names[id(tensor)] for tensor in inputs],
+        "inputs": [names[id(tensor)] for tensor in nodes[0].input_tensors],
         **{name: config[name] for name in LAYERS[kind]},
     }

@@ -110,12 +110,24 @@ def test_absurd_kernel_is_an_error_before_it_is_made(make_small):
         graph.build(keras, description, shapes(model))
 
 
-def test_layer_that_is_called_twice_is_named(make_small):
-    model = make_small()
-    other = keras.Input((8, 8, 3))
-    model.get_layer("conv1")(other)
-    with pytest.raises(ValueError, match="'conv1' should be called once"):
+def test_layer_that_is_called_twice_is_named():
+    inputs = keras.Input((8, 8, 3))
+    twice = keras.layers.Conv2D(3, 1, name="twice")
+    model = keras.Model(inputs, twice(twice(inputs)))
+    with pytest.raises(ValueError, match="'twice' should be called once"):
         graph.describe(model)
+
+
+def test_layers_may_be_in_other_models_too(make_small):
+    model = make_small()
+    expected = graph.describe(model)
+    inputs = x = keras.Input((8, 8, 3), name="others")
+    for layer in model.layers[1:]:
+        x = layer(x)
+    other = keras.Model(inputs, x, name="other")
+    assert graph.describe(model) == expected
+    assert graph.describe(other)["layers"][2:] == expected["layers"][2:]
+    assert graph.describe(other)["layers"][1]["inputs"] == ["others"]
 
 
 def test_several_outputs_are_refused(make_small):

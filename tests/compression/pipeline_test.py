@@ -158,6 +158,32 @@ def test_report_counts_what_is_in_the_files(compressed):
     assert {layer["bits"] for layer in report["layers"]} <= {2, 3}
 
 
+def test_scan_of_the_layers_sets_their_densities_and_bits(
+    make_model, dataset, tmp_path
+):
+    recipe = RECIPE.replace(
+        stages=("prune", "cluster"),
+        prune_epochs=4,
+        cluster_epochs=1,
+        overall_density=0.5,
+        density_split="sensitivity",
+        average_bits=5,
+        sensitivity_images=8,
+        litert=("float32",),
+    )
+    model = make_model()
+    report = run(model, dataset, recipe, tmp_path / "out")
+    assert len(report["sensitivity"]["layers"]) == 26
+    kernels = twins.kernels(model)
+    assert statistics.overall_density(kernels) == pytest.approx(0.5, abs=0.02)
+    found = {layer["name"]: layer for layer in report["layers"]}
+    assert len({round(layer["density"], 1) for layer in found.values()}) > 1
+    average = sum(
+        layer["bits"] * layer["weights"] for layer in found.values()
+    ) / sum(layer["weights"] for layer in found.values())
+    assert average <= 5.01
+
+
 def test_folder_that_is_not_empty_is_refused(make_model, dataset, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(FileExistsError, match="not empty.*--overwrite"):
