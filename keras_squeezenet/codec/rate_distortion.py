@@ -114,8 +114,10 @@ class Layer:
             if not 0 <= place < len(FACTORS):
                 return np.inf
             if place not in tried:
-                step = np.float32(FACTORS[place] * self.even_step(trade_off))
-                tried[place] = self.quantize_by(float(step), trade_off)
+                step = FACTORS[place] * self.even_step(trade_off)
+                step = max(step, least_step(self.weights))
+                step = float(np.float32(step))
+                tried[place] = self.quantize_by(step, trade_off)
             return tried[place].harm + trade_off * tried[place].bits
 
         # The best factor changes little from one trade-off to the next.
@@ -190,6 +192,14 @@ def _lengths(codes, largest):
     # So that no bits are infinite.
     counts = np.maximum(counts, 1e-9)
     return -np.log2(counts / counts.sum())
+
+
+def least_step(weights):
+    """Returns the least step whose codes are in range.
+
+    Twice the largest weight still has one, since feedback changes weights.
+    """
+    return max(4 * float(np.abs(weights).max()) / MAX_CODES, 1e-30)
 
 
 def entropy(codes):

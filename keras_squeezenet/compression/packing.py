@@ -13,6 +13,7 @@ import numpy as np
 from keras_squeezenet import codec
 from keras_squeezenet.codec import arrays as forms
 from keras_squeezenet.codec import rate_distortion
+from keras_squeezenet.codec import sqz
 from keras_squeezenet.codec import streams
 from keras_squeezenet.compression import importance
 from keras_squeezenet.progress import Progress
@@ -26,6 +27,7 @@ FIRST_TRADE_OFF = 1e-7
 LOWEST, HIGHEST = 1e-13, 1e-2
 WIDTH = 4
 HALVINGS = 6
+CURVE_POWERS = (-2, -1, 1, 2)
 # Biases are few, and a finer step for them is cheap.
 BIAS_STEP = 0.5
 
@@ -101,46 +103,38 @@ def pack(
     Raises:
         ValueError: unless one of the two bounds is given, and can be kept.
     """
-    if (target_bytes is None) == (max_kl is None):
-        raise ValueError(
-            "one of `target_bytes` and `max_kl` is expected. Received: "
-            f"target_bytes={target_bytes}, max_kl={max_kl}"
-        )
-    if len(images) < MIN_IMAGES:
-        raise ValueError(
-            f"at least {MIN_IMAGES} images are expected to calibrate on. "
-            f"Received: {len(images)}"
-        )
-    packer = _Packer(model, images, seed, progress or Progress())
-    packer.header = {"labels": labels, "provenance": provenance}
-    if max_kl is None:
-        found = packer.search(
-            lambda point: point.bytes <= target_bytes, smallest=True
-        )
-        bound = f"target_bytes={target_bytes}"
-    else:
-        found = packer.search(lambda point: point.kl > max_kl, smallest=False)
-        bound = f"max_kl={max_kl}"
-    curve = sorted(packer.points.values(), key=lambda point: point.bytes)
-    if found is None:
-        raise ValueError(
-            f"no codes keep to {bound}: they take {curve[0].bytes:,} to "
-            f"{curve[-1].bytes:,} bytes, at divergences of {curve[0].kl:.3g} "
-            f"to {curve[-1].kl:.3g}"
-        )
-    arrays, _ = packer.arrays(found)
-    return Packed(
-        packer.dump(arrays), packer.points[found], curve, _layers(arrays)
-    )
+    _require_one(target_bytes, max_kl)
+    packer = Packer(model, images, labels, provenance, seed, progress)
+    return packer.pack(target_bytes, max_kl)
 
 
-class _Packer:
-    """A model's weights, what they matter, and the points looked at."""
+class Packer:
+    """Does what `pack` does, for one bound after another.
 
-    def __init__(self, model, images, seed, progress):
+    Args:
+        model, images, labels, provenance, seed, progress: as `pack` takes
+            them.
+    """
+
+    def __init__(
+        self,
+        model,
+        images,
+        labels=None,
+        provenance=None,
+        seed=0,
+        progress=None,
+    ):
+        if len(images) < MIN_IMAGES:
+            raise ValueError(
+                f"at least {MIN_IMAGES} images are expected to calibrate on. "
+                f"Received: {len(images)}"
+            )
         held = np.arange(len(images)) % HELD_OUT == HELD_OUT - 1
         self.model = keras.models.clone_model(model)
         self.model.set_weights(model.get_weights())
+        self.header = {"labels": labels, "provenance": provenance}
+        self.progress = progress or Progress()
         self.weights = {
             layer.name: layer.get_weights()
             for layer in model.layers
@@ -149,7 +143,8 @@ class _Packer:
         self.images = images[held]
         self.outputs = self._predict()
         calibration = _batches(images[~held])
-        with progress.task("measure importance", len(calibration)) as advance:
+        task = self.progress.task("measure importance", len(calibration))
+        with task as advance:
             self.importance = importance.measure(
                 model, calibration, seed, advance
             )
@@ -159,8 +154,32 @@ class _Packer:
             )
             for name, (kernel, *_) in self.weights.items()
         }
-        self.progress = progress
-        self.points = {}
+        # By trade-off.
+        self.points, self.contents = {}, {}
+
+    def pack(self, target_bytes=None, max_kl=None):
+        """Does what `pack` does; the arguments are the same."""
+        _require_one(target_bytes, max_kl)
+        if max_kl is None:
+            found = self.search(
+                lambda point: point.bytes <= target_bytes, smallest=True
+            )
+            bound = f"target_bytes={target_bytes}"
+        else:
+            found = self.search(lambda point: point.kl > max_kl, smallest=False)
+            bound = f"max_kl={max_kl}"
+        # What else there would be to have.
+        for power in CURVE_POWERS if found is not None else ():
+            self.look(found * WIDTH**power)
+        curve = sorted(self.points.values(), key=lambda point: point.bytes)
+        if found is None:
+            raise ValueError(
+                f"no codes keep to {bound}: they take {curve[0].bytes:,} to "
+                f"{curve[-1].bytes:,} bytes, at divergences of "
+                f"{curve[0].kl:.3g} to {curve[-1].kl:.3g}"
+            )
+        content = self.contents[found]
+        return Packed(content, self.points[found], curve, _layers(content))
 
     def search(self, is_above, smallest):
         """Returns the trade-off next to where `is_above` becomes true.
@@ -195,6 +214,8 @@ class _Packer:
 
     def look(self, trade_off):
         """Returns the `Point` of a trade-off."""
+        if trade_off in self.points:
+            return self.points[trade_off]
         arrays, harm = self.arrays(trade_off)
         for name, weights in self.weights.items():
             parts = ("kernel", "bias")[: len(weights)]
@@ -203,9 +224,12 @@ class _Packer:
             )
         received = self._predict()
         ratio = np.log(self.outputs + 1e-12) - np.log(received + 1e-12)
+        content = self.contents[trade_off] = codec.dump(
+            self.model, arrays=arrays, **self.header
+        )
         point = self.points[trade_off] = Point(
             trade_off=trade_off,
-            bytes=len(self.dump(arrays)),
+            bytes=len(content),
             predicted_kl=harm,
             kl=float(np.mean(np.sum(self.outputs * ratio, axis=1))),
             agreement=float(
@@ -213,9 +237,6 @@ class _Packer:
             ),
         )
         return point
-
-    def dump(self, arrays):
-        return codec.dump(self.model, arrays=arrays, **self.header)
 
     def arrays(self, trade_off):
         """Returns the forms of all weights, and the sum of their harms."""
@@ -245,12 +266,20 @@ class _Packer:
         ).astype("float64")
 
 
+def _require_one(target_bytes, max_kl):
+    if (target_bytes is None) == (max_kl is None):
+        raise ValueError(
+            "one of `target_bytes` and `max_kl` is expected. Received: "
+            f"target_bytes={target_bytes}, max_kl={max_kl}"
+        )
+
+
 def _code_bias(bias, found, trade_off):
     """Multiples of a power of two, as fine as the trade-off asks for."""
     harm = max(found.hessian[-1, -1] * found.rows.mean(), 1e-300)
     step = BIAS_STEP * math.sqrt(12 * trade_off / (harm * math.log(2)))
     # Not so fine that a code would be out of range.
-    step = max(step, 2 * np.ptp(bias) / rate_distortion.MAX_CODES, 1e-30)
+    step = max(step, 2 * rate_distortion.least_step(bias))
     step = 2.0 ** math.floor(math.log2(step))
     return forms.Stepped(np.rint(bias / step).astype("int64"), step)
 
@@ -262,8 +291,9 @@ def _batches(images):
     ]
 
 
-def _layers(arrays):
+def _layers(content):
     """What each kernel takes, beside its entropy."""
+    _, arrays = sqz.load(content)
     kernels = {
         name.removesuffix("/kernel"): array
         for name, array in arrays.items()

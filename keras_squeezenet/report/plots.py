@@ -419,6 +419,8 @@ def pack(summary):
         _plain(axes)
         axes.grid(color="#eeeeee")
     left.set_yscale("log")
+    left.yaxis.set_major_formatter(ticker.FuncFormatter(_number))
+    left.yaxis.set_minor_formatter(ticker.NullFormatter())
     left.legend(frameon=False)
     return drawn
 

@@ -11,6 +11,7 @@ from keras_squeezenet import Stem
 from keras_squeezenet import codec
 from keras_squeezenet.cli import main
 from keras_squeezenet.cli import pack as command
+from keras_squeezenet.export import saved_model
 
 SIDE = 16
 CLASSES = ["bird", "cat", "dög"]
@@ -78,6 +79,7 @@ def test_file_and_report_are_written(run, model_path, tmp_path):
         "model.sqz",
         "pack.json",
         "pack.png",
+        "saved_model",
     ]
     assert json.loads((out / "pack.json").read_text()) == summary
     assert summary["bytes"] == (out / "model.sqz").stat().st_size
@@ -90,6 +92,16 @@ def test_file_and_report_are_written(run, model_path, tmp_path):
     x = np.random.default_rng(1).normal(scale=60, size=(4, SIDE, SIDE, 3))
     np.testing.assert_allclose(
         loaded.predict_on_batch(x), model.predict_on_batch(x), atol=0.3
+    )
+    predict, _ = saved_model.load_signature(out / "saved_model")
+    x = x.astype("float32")
+    np.testing.assert_allclose(
+        predict(x), loaded.predict_on_batch(x), atol=1e-5
+    )
+    assert summary["saved_model_bytes"] == sum(
+        path.stat().st_size
+        for path in (out / "saved_model").rglob("*")
+        if path.is_file()
     )
     assert model_path.read_bytes() == before
 

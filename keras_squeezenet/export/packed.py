@@ -1,0 +1,325 @@
+"""A SavedModel that stays small on disk: its weights are entropy coded.
+
+It has stock operations only. An initializer decodes one constant when the
+model is loaded, as `codec.rans` does, into one variable that the serving
+function reads. Neither this package nor Keras is needed to load it.
+"""
+
+import hashlib
+import pathlib
+import zlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_squeezenet import graph
+from keras_squeezenet.codec import arrays as forms
+from keras_squeezenet.codec import rans
+from keras_squeezenet.codec import sqz
+from keras_squeezenet.export import saved_model
+
+# A step of the decoder takes a symbol of each lane, and a lane 2 bytes.
+LANES = 1024
+_BYTES = 256
+
+
+def save(content, path):
+    """Writes the SavedModel folder of a .sqz file.
+
+    Its signature `serving_default` takes `images` as `preprocess_input` makes
+    them, float32 and of any batch, and returns `probabilities`.
+
+    Args:
+        content: bytes of a .sqz file of a model.
+        path: the folder to write, which should not exist.
+
+    Raises:
+        RuntimeError: on another backend than TensorFlow.
+        ValueError: if the content is damaged.
+    """
+    saved_model.require_tensorflow()
+    header, arrays = sqz.load(content)
+    description = header["network"]
+    module = tf.Module()
+    module.weights = _Weights(arrays)
+    shape = description["layers"][0]["shape"]
+    module.serve = tf.function(
+        lambda images: {
+            "probabilities": _run(description, module.weights.read(), images)
+        },
+        input_signature=[tf.TensorSpec([None, *shape], name="images")],
+    )
+    tf.saved_model.save(
+        module,
+        str(path),
+        signatures={saved_model.SIGNATURE: module.serve},
+        options=tf.saved_model.SaveOptions(experimental_debug_stripper=True),
+    )
+    _strip(pathlib.Path(path, "saved_model.pb"))
+
+
+class _Weights(tf.saved_model.experimental.TrackableResource):
+    """A variable of all weights, that decodes itself.
+
+    Args:
+        arrays: dict of name to form, as `sqz.load` returns it.
+    """
+
+    def __init__(self, arrays):
+        super().__init__()
+        is_coded = {
+            name: not isinstance(array, forms.Plain)
+            for name, array in arrays.items()
+        }
+        # Those that are coded come first.
+        self._arrays = {
+            name: arrays[name]
+            for name in sorted(arrays, key=lambda name: not is_coded[name])
+        }
+        self._stream = _Stream(
+            [arrays[name] for name in self._arrays if is_coded[name]]
+        )
+        self._plain = np.concatenate(
+            [np.zeros(0, "<f4")]
+            + [
+                arrays[name].values.ravel().astype("<f4")
+                for name in self._arrays
+                if not is_coded[name]
+            ]
+        )
+        self._shapes = {
+            name: (array.codes if is_coded[name] else array.values).shape
+            for name, array in self._arrays.items()
+        }
+        self._sizes = [int(np.prod(shape)) for shape in self._shapes.values()]
+
+    def _create_resource(self):
+        # The loader of TensorFlow 1 finds it by its name, and so does another
+        # copy of the same model in the process.
+        digest = hashlib.sha256(self._stream.content).hexdigest()
+        return tf.raw_ops.VarHandleOp(
+            dtype=tf.float32,
+            shape=[sum(self._sizes)],
+            shared_name=f"sqz_{digest[:16]}",
+        )
+
+    def _initialize(self):
+        numbers = self._stream.decode()
+        if len(self._plain):
+            plain = tf.io.decode_raw(
+                tf.constant(self._plain.tobytes()), tf.float32
+            )
+            numbers = tf.concat([numbers, plain], 0)
+        tf.raw_ops.AssignVariableOp(
+            resource=self.resource_handle, value=numbers
+        )
+
+    def read(self):
+        """Returns `{name: tensor}`."""
+        numbers = tf.raw_ops.ReadVariableOp(
+            resource=self.resource_handle, dtype=tf.float32
+        )
+        return {
+            name: tf.reshape(part, shape) if len(shape) > 1 else part
+            for (name, shape), part in zip(
+                self._shapes.items(), tf.split(numbers, self._sizes)
+            )
+        }
+
+
+class _Stream:
+    """Coded arrays as a constant, and their decoder in TensorFlow.
+
+    Args:
+        arrays: list of `Shared` and `Stepped`.
+    """
+
+    def __init__(self, arrays):
+        codes = [np.ravel(array.codes).astype("int64") for array in arrays]
+        self.sizes = [len(code) for code in codes]
+        firsts = [int(code.min(initial=0)) for code in codes]
+        tables = [
+            rans.normalize(
+                np.bincount(code - first, minlength=1) + (not len(code))
+            )
+            for code, first in zip(codes, firsts)
+        ]
+        self.content = rans.encode(
+            np.concatenate(
+                [np.zeros(0, "int64")]
+                + [code - first for code, first in zip(codes, firsts)]
+            ),
+            [*tables, np.array([rans.TOTAL])],
+            np.repeat(np.arange(len(codes)), self.sizes),
+            LANES,
+        )
+        # What fills up the last step: a symbol that leaves a state as it is.
+        tables.append(np.array([rans.TOTAL]))
+        self.symbols = sum(map(len, tables))
+        self.tables = _pack(
+            np.concatenate(tables),
+            np.concatenate(
+                [
+                    np.zeros(len(table), "<f4")
+                    if step
+                    else array.codebook[first : first + len(table)]
+                    for array, table, first, step in zip(
+                        arrays, tables, firsts, map(_step, arrays)
+                    )
+                ]
+                + [np.zeros(1, "<f4")]
+            ),
+        )
+        starts = np.cumsum([0, *map(len, tables)])[:-1]
+        self.offsets = np.array([*firsts, 0]) - starts
+        self.steps = np.array([*map(_step, arrays), 0], "float32")
+
+    def decode(self):
+        """Returns the numbers of all arrays, one after another."""
+        total = sum(self.sizes)
+        rounds = -(-total // LANES)
+        member = _which(np.cumsum([0, *self.sizes]), rounds * LANES)
+        symbols, values = self._decode_symbols(member, rounds)
+        codes = symbols + tf.gather(tf.constant(self.offsets, tf.int32), member)
+        steps = tf.gather(tf.constant(self.steps), member)
+        # Of shared values the step is 0, of others the value of a symbol.
+        numbers = tf.cast(codes, tf.float32) * steps + tf.gather(
+            values, symbols
+        )
+        return numbers[:total]
+
+    def _decode_symbols(self, member, rounds):
+        """`codec.rans.decode`, and the value of each symbol."""
+        frequencies, values = _unpack(self.tables)
+        starts = tf.cumsum(frequencies, exclusive=True)
+        symbol_at = _which(starts, len(self.steps) * rans.TOTAL)
+        bases = tf.reshape(
+            tf.cast(member, tf.int64) * rans.TOTAL, (rounds, LANES)
+        )
+        words = tf.cast(
+            tf.io.decode_raw(tf.constant(self.content), tf.uint16), tf.int64
+        )
+        states = tf.reshape(words[: 2 * LANES], (LANES, 2))
+        states = states[:, 0] + (rans.LOWEST * states[:, 1])
+        # As many words as the last step might look at.
+        words = tf.pad(words, [[0, LANES]])
+
+        def step(index, states, taken, found):
+            places = tf.gather(bases, index) + states % rans.TOTAL
+            symbols = tf.gather(symbol_at, places)
+            states = tf.gather(frequencies, symbols) * (states // rans.TOTAL)
+            states += places - tf.gather(starts, symbols)
+            empty = tf.cast(states < rans.LOWEST, tf.int64)
+            following = taken + tf.cumsum(empty, exclusive=True)
+            refill = (rans.LOWEST - 1) * states + tf.gather(words, following)
+            return (
+                index + 1,
+                states + empty * refill,
+                taken + tf.reduce_sum(empty),
+                found.write(index, symbols),
+            )
+
+        *_, found = tf.while_loop(
+            lambda index, *_: index < rounds,
+            step,
+            (
+                0,
+                states,
+                tf.constant(2 * LANES, tf.int64),
+                tf.TensorArray(tf.int32, rounds, element_shape=(LANES,)),
+            ),
+        )
+        return found.concat(), values
+
+
+def _step(array):
+    return array.step if isinstance(array, forms.Stepped) else 0
+
+
+def _which(starts, count):
+    """Returns the interval that each of the first `count` numbers is in."""
+    starts = tf.convert_to_tensor(starts, tf.int64)
+    numbers = tf.range(count, dtype=tf.int64)
+    # `tf.repeat` makes a matrix of them.
+    found = tf.raw_ops.UpperBound(
+        sorted_inputs=starts[tf.newaxis], values=numbers[tf.newaxis]
+    )
+    return found[0] - 1
+
+
+def _pack(frequencies, values):
+    """Deflates the bytes of uint16 and of float32 numbers, plane by plane."""
+    planes = np.concatenate(
+        [
+            np.asarray(frequencies, "<u2").view("u1").reshape(-1, 2),
+            np.asarray(values, "<f4").view("u1").reshape(-1, 4),
+        ],
+        axis=1,
+    )
+    return zlib.compress(planes.T.tobytes(), 9)
+
+
+def _unpack(content):
+    """Returns int64 frequencies and float32 values, in TensorFlow."""
+    planes = tf.io.decode_raw(
+        tf.io.decode_compressed(tf.constant(content), "ZLIB"), tf.uint8
+    )
+    planes = tf.reshape(planes, (6, -1))
+    low, high = tf.unstack(tf.cast(planes[:2], tf.int64))
+    values = tf.bitcast(tf.transpose(planes[2:]), tf.float32)
+    return low + _BYTES * high, values
+
+
+def _run(description, weights, images):
+    """The network, in few operations: Keras's own layers make more."""
+    tensors = {}
+    for layer in description["layers"]:
+        name = layer["name"]
+        if layer["type"] == graph.INPUT:
+            tensors[name] = images
+            continue
+        received = [tensors[before] for before in layer["inputs"]]
+        received = received if len(received) > 1 else received[0]
+        kernel = weights.get(f"{name}/kernel")
+        if kernel is None:
+            tensors[name] = _without_weights(layer, received)
+            continue
+        if layer["type"] == "Conv2D":
+            output = tf.nn.conv2d(
+                received, kernel, layer["strides"], layer["padding"].upper()
+            )
+        else:
+            output = tf.matmul(received, kernel)
+        if layer["use_bias"]:
+            output = tf.nn.bias_add(output, weights[f"{name}/bias"])
+        tensors[name] = keras.activations.get(layer["activation"])(output)
+    return tensors[name]
+
+
+def _without_weights(layer, received):
+    if layer["type"] == "Dropout":
+        return received
+    arguments = {key: layer[key] for key in graph.LAYERS[layer["type"]]}
+    return getattr(keras.layers, layer["type"])(**arguments)(received)
+
+
+def _strip(path):
+    """Takes out of a SavedModel what TensorFlow finds out again by itself."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    for meta_graph in saved.meta_graphs:
+        meta_graph.meta_info_def.ClearField("stripped_op_list")
+        library = meta_graph.graph_def.library.function
+        for nodes in (
+            meta_graph.graph_def.node,
+            *(function.node_def for function in library),
+        ):
+            for node in nodes:
+                node.attr.pop("_output_shapes", None)
+                node.ClearField("experimental_debug_info")
+        for function in library:
+            for attributes in function.arg_attr.values():
+                attributes.attr.pop("_output_shapes", None)
+    path.write_bytes(saved.SerializeToString(deterministic=True))
