@@ -6,7 +6,9 @@ The forms take turns, image by image, so that a slow moment of the machine
 falls on all of them alike; the ratios are what to quote.
 """
 
+import pathlib
 import statistics
+import tempfile
 import time
 
 import keras
@@ -17,8 +19,9 @@ from absl import flags
 
 from keras_squeezenet import report
 from keras_squeezenet.cli import console
-from keras_squeezenet.compression import pipeline
+from keras_squeezenet.compression import forms
 from keras_squeezenet.export import litert
+from keras_squeezenet.export import packed
 from keras_squeezenet.export import saved_model
 
 _RUNS = flags.DEFINE_integer("runs", 200, "timed calls of each form")
@@ -28,19 +31,26 @@ WARMUP_RUNS = 10
 def main(argv):
     if len(argv) != 2:
         raise app.UsageError("the output folder of `compress` is expected")
-    folder = argv[1]
-    model = keras.models.load_model(f"{folder}/{pipeline.MODEL_FILE}")
-    with open(f"{folder}/{pipeline.LITERT_FILE}", "rb") as file:
-        content = file.read()
-    forms = {
+    folder = pathlib.Path(argv[1])
+    model = keras.models.load_model(folder / forms.MODEL_FILE)
+    plain, _ = saved_model.load_signature(folder / forms.SAVED_MODEL_FOLDER)
+    with tempfile.TemporaryDirectory() as temporary:
+        path = pathlib.Path(temporary, "saved_model")
+        packed.save((folder / forms.SQZ_FILE).read_bytes(), path)
+        coded, _ = saved_model.load_signature(path)
+    int8 = litert.LiteRTModel(
+        (folder / forms.INT8_FILE).read_bytes(), num_threads=1
+    )
+    functions = {
         "Keras, predict_on_batch": model.predict_on_batch,
-        "SavedModel": saved_model.load(f"{folder}/saved_model"),
-        "LiteRT int8, 1 thread": litert.LiteRTModel(content, num_threads=1),
+        "SavedModel": plain,
+        "SavedModel, packed": coded,
+        "LiteRT int8, 1 thread": int8,
     }
     rng = np.random.default_rng(0)
     image = rng.normal(0, 70, (1, *model.input_shape[1:])).astype("float32")
-    seconds = time_calls(forms, image, _RUNS.value)
-    medians = {name: statistics.median(seconds[name]) for name in forms}
+    seconds = time_calls(functions, image, _RUNS.value)
+    medians = {name: statistics.median(seconds[name]) for name in functions}
     slowest = max(medians.values())
     table = report.Table(
         f"One image of {model.input_shape[1]}x{model.input_shape[2]}, "
@@ -54,10 +64,10 @@ def main(argv):
     console.print_table(rich.console.Console(), table)
 
 
-def time_calls(forms, image, runs):
-    seconds = {name: [] for name in forms}
+def time_calls(functions, image, runs):
+    seconds = {name: [] for name in functions}
     for run in range(WARMUP_RUNS + runs):
-        for name, predict in forms.items():
+        for name, predict in functions.items():
             started = time.perf_counter()
             predict(image)
             if run >= WARMUP_RUNS:

@@ -191,7 +191,10 @@ def _load_weights(path, config, image_size):
 def _load_keras(path):
     _require_file(path)
     try:
-        return keras.models.load_model(path, compile=False)
+        model = keras.models.load_model(path, compile=False)
+        # It is an error where the model was never built.
+        _ = model.input_shape
+        return model
     # Keras has many exceptions for a damaged file.
     except Exception as error:
         raise ValueError(

@@ -1,10 +1,12 @@
 import json
 import os
+import pathlib
 import subprocess
 import sys
 
 import pytest
 
+BENCHMARK = pathlib.Path(__file__).parents[1] / "benchmarks" / "latency.py"
 # Half of the default epochs: enough to learn, short enough for a test.
 EPOCHS = [
     "--train_epochs=3",
@@ -42,3 +44,17 @@ def test_command_compresses_real_digits(tmp_path):
     for layer in report["layers"]:
         assert layer["name"] in finished.stdout
         assert layer["int8_distinct_values_per_channel"] <= 16
+    assert_latency_is_measured(out, environment)
+
+
+def assert_latency_is_measured(out, environment):
+    """The benchmark of the README runs on what the command wrote."""
+    finished = subprocess.run(
+        [sys.executable, BENCHMARK, str(out), "--runs=3"],
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert finished.returncode == 0, finished.stderr
+    for form in ("SavedModel ", "SavedModel, packed", "LiteRT int8"):
+        assert form in finished.stdout
