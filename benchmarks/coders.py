@@ -1,0 +1,141 @@
+"""Entropy coders on the same codes: bytes, and seconds to encode and decode.
+
+    pip install zstandard brotli constriction
+    python benchmarks/coders.py WEIGHTS
+
+WEIGHTS has shared values, such as `compressed_SqueezeNet.net`. Every layer's
+codes are the numbers of its distinct values; the general compressors get them
+as bytes, one layer after another. The codebooks are in none of the figures.
+"""
+
+import lzma
+import time
+import zlib
+
+import brotli
+import constriction
+import numpy as np
+import rich.console
+import zstandard
+from absl import app
+
+from keras_squeezenet import inspection
+from keras_squeezenet import report
+from keras_squeezenet.cli import console as consoles
+from keras_squeezenet.codec import deep_compression
+from keras_squeezenet.codec import rate_distortion
+from keras_squeezenet.codec import streams
+
+
+def main(argv):
+    if len(argv) != 2:
+        raise app.UsageError("a file of weights is expected")
+    kernels = inspection.load_kernels(argv[1]).values()
+    arrays = [np.unique(kernel, return_inverse=True)[1] for kernel in kernels]
+    arrays = [array.ravel() for array in arrays]
+    if max(array.max() for array in arrays) > 255:
+        raise app.UsageError("at most 256 distinct values a layer are expected")
+    entropy = sum(map(rate_distortion.entropy, arrays)) / 8
+    rows = [("entropy", f"{entropy:,.0f}", "1.000", "", "")]
+    content = np.concatenate(arrays).astype("uint8").tobytes()
+    coders = {
+        "this package": (
+            lambda: streams.encode(arrays),
+            lambda coded: streams.decode(coded, list(map(len, arrays))),
+        ),
+        "constriction": (
+            lambda: constriction_encode(arrays),
+            lambda coded: constriction_decode(coded, list(map(len, arrays))),
+        ),
+        "brotli 11": (
+            lambda: brotli.compress(content, quality=11),
+            brotli.decompress,
+        ),
+        "xz 9e": (
+            lambda: lzma.compress(content, preset=9 | lzma.PRESET_EXTREME),
+            lzma.decompress,
+        ),
+        "zstd 19": (
+            lambda: zstandard.compress(content, 19),
+            zstandard.decompress,
+        ),
+        "deflate 9": (lambda: zlib.compress(content, 9), zlib.decompress),
+    }
+    for name, (encode, decode) in coders.items():
+        size, seconds = measure(encode, decode, arrays, content)
+        rows.append(
+            (
+                name,
+                f"{size:,}",
+                f"{size / entropy:.3f}",
+                *(f"{second:.2f}" for second in seconds),
+            )
+        )
+    size = sum(
+        found.huffman.codes + found.huffman.indices + found.huffman.tables
+        for found in map(deep_compression.count_bytes, kernels)
+    )
+    rows.append(("Deep Compression", f"{size:,}", f"{size / entropy:.3f}"))
+    rows[-1] += ("", "")
+    consoles.print_table(
+        rich.console.Console(markup=False, highlight=False),
+        report.Table(
+            f"{len(content):,} codes of {len(arrays)} layers",
+            ("coder", "bytes", "ratio", "encode s", "decode s"),
+            rows,
+        ),
+    )
+
+
+def measure(encode, decode, arrays, content):
+    """Returns the bytes, and the seconds each way, once all came back."""
+    started = time.perf_counter()
+    coded = encode()
+    encoded = time.perf_counter()
+    found = decode(coded)
+    decoded = time.perf_counter()
+    if isinstance(found, bytes):
+        assert found == content
+    else:
+        assert all(map(np.array_equal, found, arrays))
+    return len(coded), (encoded - started, decoded - encoded)
+
+
+def constriction_encode(arrays):
+    """Its range coder with exact tables, which count two bytes an entry."""
+    coder = constriction.stream.queue.RangeEncoder()
+    tables = []
+    for array in arrays:
+        counts = np.bincount(array)
+        tables.append(counts.astype("<u4").tobytes())
+        coder.encode(array.astype("int32"), categorical(counts))
+    return Coded(coder.get_compressed(), tables)
+
+
+class Coded:
+    """What constriction made, and the tables to read it with."""
+
+    def __init__(self, words, tables):
+        self.words = words
+        self.tables = tables
+
+    def __len__(self):
+        return 4 * len(self.words) + sum(map(len, self.tables)) // 2
+
+
+def constriction_decode(coded, sizes):
+    coder = constriction.stream.queue.RangeDecoder(coded.words)
+    return [
+        coder.decode(categorical(np.frombuffer(table, "<u4")), size)
+        for table, size in zip(coded.tables, sizes)
+    ]
+
+
+def categorical(counts):
+    return constriction.stream.model.Categorical(
+        counts / counts.sum(), perfect=False
+    )
+
+
+if __name__ == "__main__":
+    app.run(main)
