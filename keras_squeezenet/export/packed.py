@@ -42,7 +42,10 @@ def save(content, path):
     header, arrays = sqz.load(content)
     description = header["network"]
     module = tf.Module()
-    module.weights = _Weights(arrays)
+    # The loader of TensorFlow 1 finds the variable by its name, which no other
+    # file in the same session may have.
+    digest = hashlib.sha256(content).hexdigest()
+    module.weights = _Weights(f"sqz_{digest[:16]}", arrays)
     shape = description["layers"][0]["shape"]
     module.serve = tf.function(
         lambda images: {
@@ -63,11 +66,13 @@ class _Weights(tf.saved_model.experimental.TrackableResource):
     """A variable of all weights, that decodes itself.
 
     Args:
+        name: str, of the variable.
         arrays: dict of name to form, as `sqz.load` returns it.
     """
 
-    def __init__(self, arrays):
+    def __init__(self, name, arrays):
         super().__init__()
+        self._name = name
         is_coded = {
             name: not isinstance(array, forms.Plain)
             for name, array in arrays.items()
@@ -95,13 +100,10 @@ class _Weights(tf.saved_model.experimental.TrackableResource):
         self._sizes = [int(np.prod(shape)) for shape in self._shapes.values()]
 
     def _create_resource(self):
-        # The loader of TensorFlow 1 finds it by its name, and so does another
-        # copy of the same model in the process.
-        digest = hashlib.sha256(self._stream.content).hexdigest()
         return tf.raw_ops.VarHandleOp(
             dtype=tf.float32,
             shape=[sum(self._sizes)],
-            shared_name=f"sqz_{digest[:16]}",
+            shared_name=self._name,
         )
 
     def _initialize(self):

@@ -143,6 +143,35 @@ def test_two_models_do_not_disturb_each_other(folder, expected, tmp_path):
         np.testing.assert_allclose(predict(IMAGES), expected, atol=1e-5)
 
 
+def test_models_that_differ_in_their_biases_alone_share_a_session(tmp_path):
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.GlobalAveragePooling2D()(inputs)
+    head = keras.layers.Dense(3, activation="softmax", name="head")
+    model = keras.Model(inputs, head(x))
+    codes = np.arange(9).reshape(3, 3) % 4
+    kernel = {"head/kernel": arrays.Stepped(codes, 0.25)}
+    biases = ([0, 1, 2], [2, 1, 0])
+    for number, bias in enumerate(biases):
+        head.bias.assign(bias)
+        content = codec.dump(model, arrays=kernel)
+        packed.save(content, tmp_path / str(number))
+    v1 = tf.compat.v1
+    with v1.Session(graph=tf.Graph()) as session:
+        feeds, fetches = {}, []
+        for number in range(len(biases)):
+            path = tmp_path / str(number)
+            loaded = v1.saved_model.load(
+                session, ["serve"], str(path), import_scope=f"model{number}"
+            )
+            signature = loaded.signature_def["serving_default"]
+            zeros = np.zeros((1, 8, 8, 3), "float32")
+            feeds[f"model{number}/{signature.inputs['images'].name}"] = zeros
+            output = signature.outputs["probabilities"].name
+            fetches.append(f"model{number}/{output}")
+        outputs = session.run(fetches, feeds)
+    assert [output.argmax() for output in outputs] == [2, 0]
+
+
 def test_stock_operations_only(folder):
     loaded = tf.saved_model.load(str(folder))
     definition = loaded.signatures["serving_default"].graph.as_graph_def()
