@@ -29,7 +29,8 @@ _WEIGHTS = flags.DEFINE_string(
     "weights",
     "imagenet",
     "a public source (see `keras-squeezenet weights list`), or the path of a "
-    "weights file, a .keras model, a SavedModel folder or a .tflite file",
+    "weights file, a .keras model, a .sqz or .tflite file or a SavedModel "
+    "folder",
     flag_values=FLAGS,
 )
 _CONFIG = flags.DEFINE_enum(

@@ -100,8 +100,7 @@ def read_labels(path):
         OSError: if there is no such file.
         ValueError: if it is damaged.
     """
-    header, _ = sqz.read(path)
-    found = header.get("labels")
+    found = sqz.read_header(path).get("labels")
     is_list = isinstance(found, list) and all(
         isinstance(name, str) for name in found
     )

@@ -71,10 +71,21 @@ def read(path):
         OSError: if there is no such file.
         ValueError: naming it, if it is none, damaged or absurdly large.
     """
-    with open(path, "rb") as file, explained(path):
+    with explained(path):
+        return load(_read(path))
+
+
+def read_header(path):
+    """Does what `read` does, and returns the header: no array is decoded."""
+    with explained(path):
+        return _open(_read(path))[0]
+
+
+def _read(path):
+    with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         _require(size <= MAX_BYTES, f"at most {MAX_BYTES:,} bytes", f"{size:,}")
-        return load(file.read(size))
+        return file.read(size)
 
 
 @contextlib.contextmanager
