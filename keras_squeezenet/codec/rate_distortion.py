@@ -99,25 +99,28 @@ class Layer:
         self.sensitivity = np.trace(covariance) / self.weights.size
         self.place = FACTORS.index(1.4)
 
-    def quantize(self, trade_off):
+    def quantize(self, trade_off, weights=None):
         """Returns the codes that cost least.
 
         Args:
             trade_off: float, harm for a bit.
+            weights: array to code instead, of the same shape. Defaults to
+                the layer's own.
 
         Returns:
             A `Result`.
         """
         tried = {}
+        weights = self.weights if weights is None else weights
 
         def cost(place):
             if not 0 <= place < len(FACTORS):
                 return np.inf
             if place not in tried:
                 step = FACTORS[place] * self.even_step(trade_off)
-                step = max(step, least_step(self.weights))
+                step = max(step, least_step(weights))
                 step = float(np.float32(step))
-                tried[place] = self.quantize_by(step, trade_off)
+                tried[place] = self.quantize_by(step, trade_off, weights)
             return tried[place].harm + trade_off * tried[place].bits
 
         # The best factor changes little from one trade-off to the next.
@@ -130,11 +133,11 @@ class Layer:
         """The step of evenly spread codes at which a bit is worth its harm."""
         return np.sqrt(12 * trade_off / (self.sensitivity * np.log(2)))
 
-    def quantize_by(self, step, trade_off):
+    def quantize_by(self, step, trade_off, weights):
         """Returns the `Result` of one step."""
-        largest = int(2 * np.abs(self.weights).max() / step) + 8
+        largest = int(2 * np.abs(weights).max() / step) + 8
         largest = min(largest, MAX_CODES // 2)
-        ordered = self.weights[self.order]
+        ordered = weights[self.order]
         codes = np.clip(np.rint(ordered / step), -largest, largest)
         for _ in range(PASSES):
             lengths = _lengths(codes, largest)
@@ -143,7 +146,7 @@ class Layer:
             )
         restored = np.empty(codes.shape, "int64")
         restored[self.order] = codes
-        shift = (self.weights - restored * step).T @ self.mean
+        shift = (weights - restored * step).T @ self.mean
         return Result(restored, step, shift, harm, entropy(codes))
 
     def _pass(self, weights, step, prices, largest):

@@ -87,15 +87,23 @@ def columns(layer, x):
     )
 
 
-def linear(layer, x):
-    """Returns the output of a layer before its activation."""
+def linear(layer, x, kernel=None, bias=None):
+    """Returns the output of a layer before its activation.
+
+    Args:
+        layer: `Conv2D` or `Dense`.
+        x: its input.
+        kernel, bias: in the place of the layer's own. Default to these.
+    """
+    kernel = layer.kernel if kernel is None else kernel
+    bias = layer.bias if bias is None else bias
     if isinstance(layer, keras.layers.Dense):
-        y = keras.ops.matmul(x, layer.kernel)
+        y = keras.ops.matmul(x, kernel)
     else:
         y = keras.ops.conv(
-            x, layer.kernel, strides=layer.strides, padding=layer.padding
+            x, kernel, strides=layer.strides, padding=layer.padding
         )
-    return y if layer.bias is None else y + layer.bias
+    return y if bias is None else y + bias
 
 
 def _sums(model, layers, images, seed):

@@ -16,12 +16,14 @@ from keras_squeezenet.codec import rate_distortion
 from keras_squeezenet.codec import sqz
 from keras_squeezenet.codec import streams
 from keras_squeezenet.compression import importance
+from keras_squeezenet.compression import refit
 from keras_squeezenet.progress import Progress
 
 # Of the images every fifth one is kept to measure on.
 HELD_OUT = 5
 MIN_IMAGES = 2 * HELD_OUT
 BATCH_SIZE = 10
+REFIT_IMAGES = 64
 # Harm for a bit, in nats of an image's Kullback-Leibler divergence.
 FIRST_TRADE_OFF = 1e-7
 LOWEST, HIGHEST = 1e-13, 1e-2
@@ -133,6 +135,11 @@ class Packer:
         held = np.arange(len(images)) % HELD_OUT == HELD_OUT - 1
         self.model = keras.models.clone_model(model)
         self.model.set_weights(model.get_weights())
+        self.original = model
+        chosen = min(REFIT_IMAGES, int(np.sum(~held)))
+        self.refit_images = images[~held][
+            np.linspace(0, np.sum(~held), chosen, endpoint=False).astype(int)
+        ]
         self.header = {"labels": labels, "provenance": provenance}
         self.progress = progress or Progress()
         self.weights = {
@@ -243,18 +250,26 @@ class Packer:
         arrays, harm = {}, 0.0
         label = f"code at {trade_off:.1e}"
         with self.progress.task(label, len(self.weights)) as advance:
-            for name, (kernel, *bias) in self.weights.items():
-                found = self.importance[name]
-                result = self.layers[name].quantize(trade_off)
-                harm += result.harm
-                arrays[f"{name}/kernel"] = forms.Stepped(
-                    result.codes.reshape(kernel.shape), result.step
+
+            def code(name, weights, fit_bias):
+                nonlocal harm
+                result = self.layers[name].quantize(
+                    trade_off, weights.reshape(-1, weights.shape[-1])
                 )
-                if bias:
-                    arrays[f"{name}/bias"] = _code_bias(
-                        bias[0] + result.shift, found, trade_off
-                    )
+                harm += result.harm
                 advance(harm=harm)
+                kernel = forms.Stepped(
+                    result.codes.reshape(weights.shape), result.step
+                )
+                arrays[f"{name}/kernel"] = kernel
+                bias = fit_bias(kernel.to_array())
+                if bias is None:
+                    return kernel.to_array(), None
+                bias = _code_bias(bias, self.importance[name], trade_off)
+                arrays[f"{name}/bias"] = bias
+                return kernel.to_array(), bias.to_array()
+
+            refit.run(self.original, self.refit_images, code)
         return arrays, harm
 
     def _predict(self):
