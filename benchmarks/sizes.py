@@ -1,6 +1,8 @@
-"""Size against accuracy on ImageNet's classes, without training.
+"""Size against accuracy on ImageNet's classes, beside other ways to get small.
 
+    pip install zstandard brotli
     python benchmarks/sizes.py WEIGHTS PHOTOGRAPHS [--targets=380000,325000]
+        [--finetune=STEPS]
 
 PHOTOGRAPHS is a folder with one photograph of each class, whose names are in
 the order of the classes. Every second one calibrates, without its label; the
@@ -9,12 +11,16 @@ and the whole, both mirrored too. Changes are paired differences with their
 standard errors, in points.
 """
 
+import gzip
+import lzma
 import os
 import pathlib
 import tempfile
 
+import brotli
 import numpy as np
 import rich.console
+import zstandard
 from absl import app
 from absl import flags
 
@@ -23,15 +29,31 @@ from keras_squeezenet import codec
 from keras_squeezenet import report
 from keras_squeezenet import squeezenet
 from keras_squeezenet.cli import console as consoles
+from keras_squeezenet.codec import arrays as forms
+from keras_squeezenet.codec import codebooks
+from keras_squeezenet.codec import deep_compression
 from keras_squeezenet.compression import packing
 from keras_squeezenet.data import folder
 from keras_squeezenet.data import images
+from keras_squeezenet.export import comparison
 
 _TARGETS = flags.DEFINE_list(
     "targets", ["380000", "345000", "325000", "285000", "240000"], "in bytes"
 )
+_BITS = flags.DEFINE_list("bits", ["6", "5", "4"], "of k-means, for comparison")
+_FINETUNE = flags.DEFINE_integer(
+    "finetune", 0, "steps of training after each target"
+)
 _SEED = flags.DEFINE_integer("seed", 0, "of the labels that are drawn")
 BATCH_SIZE = 50
+COMPRESSORS = {
+    "gzip 9": lambda content: gzip.compress(content, 9),
+    "zstd 19": lambda content: zstandard.compress(content, 19),
+    "xz 9e": lambda content: lzma.compress(
+        content, preset=9 | lzma.PRESET_EXTREME
+    ),
+    "brotli 11": lambda content: brotli.compress(content, quality=11),
+}
 
 
 def main(argv):
@@ -52,17 +74,19 @@ def main(argv):
     views += [view[:, :, ::-1] for view in views]
     labels = np.arange(len(paths))[1::2]
     before = [predict(model, view) for view in views]
-    rows = [(os.path.getsize(path), *measure(before, before, labels))]
-    packer = packing.Packer(model, centers[::2], seed=_SEED.value)
-    for target in map(int, _TARGETS.value):
-        content = packer.pack(target_bytes=target).content
+    rows = [
+        (name, size, *measure(before, before, labels))
+        for name, size in lossless(path, model)
+    ]
+    for name, content in lossy(model, centers[::2]):
         after = [predict(load(content), view) for view in views]
-        rows.append((len(content), *measure(before, after, labels)))
+        rows.append((name, len(content), *measure(before, after, labels)))
     consoles.print_table(
         rich.console.Console(markup=False, highlight=False),
         report.Table(
             f"{os.path.basename(path)}, {len(labels)} photographs",
             (
+                "form",
                 "bytes",
                 "top-1",
                 "change",
@@ -74,6 +98,56 @@ def main(argv):
             [format_row(*row) for row in rows],
         ),
     )
+
+
+def lossless(path, model):
+    """Yields a name and bytes of each form that changes nothing."""
+    content = pathlib.Path(path).read_bytes()
+    yield "the file", len(content)
+    if path.endswith(".net"):
+        yield (
+            "its Huffman codes",
+            sum(
+                deep_compression.count_bytes(*layer.get_weights()).huffman.total
+                for layer in model.layers
+                if layer.weights
+            ),
+        )
+    for name, compress in COMPRESSORS.items():
+        yield name, len(compress(content))
+    yield ".sqz, lossless", len(codec.dump(model))
+
+
+def lossy(model, calibration):
+    """Yields a name and the .sqz file of each form that changes weights."""
+    for bits in _BITS.value:
+        yield (
+            f"k-means, {bits} bits",
+            codec.dump(model, arrays=cluster(model, 2 ** int(bits))),
+        )
+    packer = packing.Packer(model, calibration, seed=_SEED.value)
+    for target in map(int, _TARGETS.value):
+        bound = packing.Bound(target_bytes=target)
+        packed = packer.pack(bound)
+        yield "pack", packed.content
+        if _FINETUNE.value:
+            _, content, _ = packer.finetune(
+                packed.point, packed.content, bound, _FINETUNE.value
+            )
+            yield f"pack, {_FINETUNE.value} steps", content
+
+
+def cluster(model, size):
+    """Returns the kernels with `size` shared values each."""
+    found = {}
+    for layer in model.layers:
+        if layer.weights:
+            kernel = layer.get_weights()[0]
+            codebook = codebooks.kmeans(kernel, size)
+            found[f"{layer.name}/kernel"] = forms.lossless(
+                codebooks.quantize(kernel, codebook)
+            )
+    return found
 
 
 def preprocess(squares):
@@ -111,12 +185,7 @@ def measure(before, after, labels):
         found += [new.mean(), changes.mean(), error]
     pairs = list(zip(before, after))
     agreement = np.mean([p.argmax(1) == q.argmax(1) for p, q in pairs])
-    divergence = np.mean(
-        [
-            np.sum(p * (np.log(p + 1e-12) - np.log(q + 1e-12)), axis=1)
-            for p, q in pairs
-        ]
-    )
+    divergence = np.mean([comparison.divergence(*pair) for pair in pairs])
     return *found, agreement, divergence
 
 
@@ -125,8 +194,9 @@ def hits(probabilities, labels, count):
     return np.any(best == labels[:, np.newaxis], axis=1)
 
 
-def format_row(size, top1, d1, e1, top5, d5, e5, agreement, divergence):
+def format_row(name, size, top1, d1, e1, top5, d5, e5, agreement, divergence):
     return (
+        name,
         f"{size:,}",
         f"{top1:.1%}",
         f"{100 * d1:+.2f} ± {100 * e1:.2f}",

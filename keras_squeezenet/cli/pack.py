@@ -1,9 +1,9 @@
 """`keras-squeezenet pack MODEL`: the smallest file of a trained network.
 
 Writes the .sqz file of a .keras model, a .sqz file, or pretrained weights by
-name or file, and a SavedModel that is nearly as small. Nothing is trained: some
-hundreds of photographs of the kind that the network is for, without labels,
-tell which weights matter.
+name or file, and a SavedModel that is nearly as small. Some hundreds of
+photographs of the kind that the network is for, without labels, tell which
+weights matter. Nothing is trained unless --finetune asks for it.
 """
 
 import dataclasses
@@ -69,6 +69,14 @@ _MAX_KL = flags.DEFINE_float(
     flag_values=FLAGS,
     lower_bound=0.0,
 )
+_FINETUNE = flags.DEFINE_integer(
+    "finetune",
+    0,
+    "for how many batches of the images the codes are trained to say what the "
+    "network says; 0 for no training",
+    flag_values=FLAGS,
+    lower_bound=0,
+)
 _CONFIG = flags.DEFINE_enum(
     "config",
     None,
@@ -116,6 +124,7 @@ def main(arguments):
         max_kl=None if _TARGET_BYTES.value else max_kl,
         labels=class_names(network),
         provenance=provenance(path),
+        finetune_steps=_FINETUNE.value,
         seed=_SEED.value,
         progress=progress,
     )
@@ -126,10 +135,16 @@ def main(arguments):
         for table in tables(summary):
             consoles.print_table(console, table)
         console.print(
-            f"\nOn {len(images) // packing.HELD_OUT} images that were kept to "
-            f"measure on: divergence {summary['kl']:.4f} nats, the same first "
-            f"class for {summary['agreement']:.1%}."
+            f"\nOn {packed.held_out} images that were kept to measure on: "
+            f"divergence {summary['kl']:.4f} nats, the same first class for "
+            f"{summary['agreement']:.1%}."
         )
+        if packed.finetuning:
+            before = packed.finetuning[0]
+            console.print(
+                f"Before training: {before.bytes:,} bytes, divergence "
+                f"{before.kl:.4f} nats, {before.agreement:.1%}."
+            )
         console.print(f"\nWritten to {consoles.printable(_OUT.value)}")
 
 
@@ -212,6 +227,9 @@ def write(model, packed, images):
             **dataclasses.asdict(packed.point),
             "layers": packed.layers,
             "curve": [dataclasses.asdict(point) for point in packed.curve],
+            "finetuning": [
+                dataclasses.asdict(point) for point in packed.finetuning
+            ],
         }
         text = json.dumps(summary, indent=2) + "\n"
         (folder / JSON_FILE).write_text(text, encoding="utf-8")

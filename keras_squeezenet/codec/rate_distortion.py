@@ -140,10 +140,8 @@ class Layer:
         ordered = weights[self.order]
         codes = np.clip(np.rint(ordered / step), -largest, largest)
         for _ in range(PASSES):
-            lengths = _lengths(codes, largest)
-            codes, harm = self._pass(
-                ordered.copy(), step, trade_off * lengths, largest
-            )
+            prices = trade_off * lengths(codes, largest)
+            codes, harm = self._pass(ordered.copy(), step, prices, largest)
         restored = np.empty(codes.shape, "int64")
         restored[self.order] = codes
         shift = (weights - restored * step).T @ self.mean
@@ -184,8 +182,15 @@ def _choose(values, scale, step, prices, largest):
     return candidates[chosen, places], harms[chosen, places].sum()
 
 
-def _lengths(codes, largest):
-    """The bits of each code from `-largest` up, by their histogram."""
+def lengths(codes, largest):
+    """Returns the bits of each code from `-largest` up, by their histogram.
+
+    It is smoothed, so that codes that do not occur have a length too.
+
+    Args:
+        codes: array of whole numbers from `-largest` to `largest`.
+        largest: int.
+    """
     counts = np.bincount(
         codes.astype("int64").ravel() + largest, minlength=2 * largest + 1
     ).astype("float64")

@@ -10,12 +10,11 @@ import numpy as np
 
 from keras_squeezenet.codec import codebooks
 from keras_squeezenet.compression import twin as twins
+from keras_squeezenet.export import comparison
 from keras_squeezenet.progress import Progress
 
 DENSITIES = (0.75, 0.5, 0.33, 0.2, 0.1, 0.05)
 BITS = (8, 6, 5, 4, 3, 2)
-# Of a probability, so that a divergence is finite.
-EPSILON = 1e-7
 
 
 def scan(
@@ -73,7 +72,7 @@ def scan(
                 advance()
                 return {
                     "accuracy": _accuracy(outputs, labels),
-                    "kl": _divergence(expected, outputs),
+                    "kl": comparison.divergence(expected, outputs),
                 }
 
             layers.append(
@@ -169,9 +168,3 @@ def _inputs(operation):
 
 def _accuracy(outputs, labels):
     return float(np.mean(outputs.argmax(axis=1) == labels))
-
-
-def _divergence(expected, received):
-    expected = np.maximum(expected.astype("float64"), EPSILON)
-    received = np.maximum(received.astype("float64"), EPSILON)
-    return float(np.mean(np.sum(expected * np.log(expected / received), 1)))

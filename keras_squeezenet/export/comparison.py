@@ -5,6 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+# Of a probability, so that a divergence is finite.
+EPSILON = 1e-12
+
 
 class Comparison(NamedTuple):
     """What was measured on the outputs of two forms of a network.
@@ -46,6 +49,21 @@ def compare(expected, received):
         agreement=float(np.mean(expected.argmax(1) == received.argmax(1))),
         max_difference=float(np.max(np.abs(expected - received))),
     )
+
+
+def divergence(expected, received):
+    """Returns the mean Kullback-Leibler divergence of outputs, in nats.
+
+    Args:
+        expected, received: arrays of probabilities of the same images, of
+            shape `(images, classes)`.
+    """
+    expected, received = (
+        np.maximum(np.asarray(outputs, "float64"), EPSILON)
+        for outputs in (expected, received)
+    )
+    ratio = np.log(expected) - np.log(received)
+    return float(np.mean(np.sum(expected * ratio, axis=1)))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

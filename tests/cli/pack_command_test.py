@@ -106,6 +106,16 @@ def test_file_and_report_are_written(run, model_path, tmp_path):
     assert model_path.read_bytes() == before
 
 
+def test_training_is_reported(run, model_path, tmp_path):
+    printed = run(model_path, "--target_bytes=6000", "--finetune=12")
+    summary = json.loads((tmp_path / "out" / "pack.json").read_text())
+    before = summary["finetuning"][0]
+    assert f"Before training: {before['bytes']:,} bytes, " in printed
+    assert summary["bytes"] == (tmp_path / "out" / "model.sqz").stat().st_size
+    assert summary["bytes"] <= 6000
+    assert summary["kl"] <= before["kl"]
+
+
 def test_target_is_the_bytes_of_the_file(run, model_path, tmp_path):
     printed = run(model_path, "--target_bytes=9000")
     size = (tmp_path / "out" / "model.sqz").stat().st_size

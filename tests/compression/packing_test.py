@@ -3,37 +3,25 @@ import numpy as np
 import pytest
 
 from keras_squeezenet import codec
-from keras_squeezenet import data
 from keras_squeezenet.codec import sqz
 from keras_squeezenet.compression import packing
 
 
-@pytest.fixture(scope="module")
-def model(make_model, dataset):
-    """Trained a little, so that its outputs mean something."""
-    keras.utils.set_random_seed(0)
-    model = make_model()
-    model.compile(
-        optimizer=keras.optimizers.Adam(3e-3),
-        loss="sparse_categorical_crossentropy",
-    )
-    model.fit(
-        dataset.train_batches(16), steps_per_epoch=30, epochs=1, verbose=0
-    )
-    return model
+@pytest.fixture
+def model(trained_model):
+    return trained_model
+
+
+@pytest.fixture
+def images(test_images):
+    return test_images
 
 
 @pytest.fixture(scope="module")
-def images(dataset):
-    assert isinstance(dataset, data.ImageDataset)
-    return np.concatenate(
-        [np.asarray(images) for images, _ in dataset.test_batches(32)]
+def by_size(trained_model, test_images):
+    return packing.pack(
+        trained_model, test_images, target_bytes=12_000, labels=list("abcd")
     )
-
-
-@pytest.fixture(scope="module")
-def by_size(model, images):
-    return packing.pack(model, images, target_bytes=12_000, labels=list("abcd"))
 
 
 def measured(model, content, images, tmp_path):
@@ -125,3 +113,19 @@ def test_one_bound_is_expected(bounds, model, images):
 def test_too_few_images_are_refused(model, images):
     with pytest.raises(ValueError, match="at least 10 images.*Received: 9"):
         packing.pack(model, images[:9], max_kl=0.1)
+
+
+@pytest.mark.parametrize(
+    "bounds", [{"target_bytes": 6_000}, {"max_kl": 0.3}], ids=str
+)
+def test_finetuning_keeps_to_the_bound(bounds, model, images, tmp_path):
+    packed = packing.pack(model, images, finetune_steps=20, **bounds)
+    before, *rest = packed.finetuning
+    assert before in packed.curve
+    assert len(rest) == packing.FINETUNE_LOOKS
+    assert packed.point in packed.finetuning
+    assert packing.Bound(**bounds).keeps(packed.point)
+    assert (packed.point.kl, packed.point.bytes) <= (before.kl, before.bytes)
+    assert len(packed.content) == packed.point.bytes
+    kl = measured(model, packed.content, images[4::5], tmp_path)
+    assert kl == pytest.approx(packed.point.kl, abs=1e-5)

@@ -41,8 +41,8 @@ def scan(model, images, labels, **options):
 
 def divergence(expected, received):
     # A probability may be 0.
-    expected = np.maximum(expected.astype("float64"), 1e-7)
-    received = np.maximum(received.astype("float64"), 1e-7)
+    expected = np.maximum(expected.astype("float64"), 1e-12)
+    received = np.maximum(received.astype("float64"), 1e-12)
     return np.mean(np.sum(expected * np.log(expected / received), axis=1))
 
 

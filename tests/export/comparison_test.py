@@ -81,3 +81,15 @@ def test_rows_of_the_confusion_matrix_are_the_true_classes():
         [1, 0, 0, 0],
         [0, 0, 0, 0],
     ]
+
+
+def test_divergence_is_the_mean_of_the_images():
+    expected = np.array([[0.5, 0.5], [1.0, 0.0]])
+    received = np.array([[0.25, 0.75], [0.5, 0.5]])
+    first = 0.5 * np.log(2) + 0.5 * np.log(2 / 3)
+    assert comparison.divergence(expected, received) == pytest.approx(
+        (first + np.log(2)) / 2
+    )
+    assert comparison.divergence(expected, expected) == 0
+    # Finite, where a class has become impossible.
+    assert 1 < comparison.divergence(received, expected) < 30
