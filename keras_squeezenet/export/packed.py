@@ -17,7 +17,7 @@ from keras_squeezenet import graph
 from keras_squeezenet.codec import arrays as forms
 from keras_squeezenet.codec import rans
 from keras_squeezenet.codec import sqz
-from keras_squeezenet.export import saved_model
+from keras_squeezenet.export import signatures
 
 # A step of the decoder takes a symbol of each lane, and a lane 2 bytes.
 LANES = 1024
@@ -38,7 +38,7 @@ def save(content, path):
         RuntimeError: on another backend than TensorFlow.
         ValueError: if the content is damaged.
     """
-    saved_model.require_tensorflow()
+    signatures.require_tensorflow()
     header, arrays = sqz.load(content)
     description = header["network"]
     module = tf.Module()
@@ -53,10 +53,9 @@ def save(content, path):
         },
         input_signature=[tf.TensorSpec([None, *shape], name="images")],
     )
-    tf.saved_model.save(
+    signatures.write(
         module,
-        str(path),
-        signatures={saved_model.SIGNATURE: module.serve},
+        path,
         options=tf.saved_model.SaveOptions(experimental_debug_stripper=True),
     )
     _strip(pathlib.Path(path, "saved_model.pb"))
