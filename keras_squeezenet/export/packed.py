@@ -13,10 +13,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_squeezenet import codec
 from keras_squeezenet import graph
 from keras_squeezenet.codec import arrays as forms
 from keras_squeezenet.codec import rans
 from keras_squeezenet.codec import sqz
+from keras_squeezenet.data import images as pictures
 from keras_squeezenet.export import signatures
 
 # A step of the decoder takes a symbol of each lane, and a lane 2 bytes.
@@ -24,7 +26,7 @@ LANES = 1024
 _BYTES = 256
 
 
-def save(content, path):
+def save(content, path, raw_images=False, shorter_side=None):
     """Writes the SavedModel folder of a .sqz file.
 
     Its signature `serving_default` takes `images` as `preprocess_input` makes
@@ -33,10 +35,17 @@ def save(content, path):
     Args:
         content: bytes of a .sqz file of a model.
         path: the folder to write, which should not exist.
+        raw_images: whether there is a second signature, as `saved_model.save`
+            writes it. Defaults to `False`.
+        shorter_side: int, what the shorter side of raw images is resized to.
+            Defaults to what `classifier.Classifier` does: 256 for images of
+            227 pixels if the labels of the file say that its classes are
+            ImageNet's, otherwise to the side of the network's images.
 
     Raises:
         RuntimeError: on another backend than TensorFlow.
-        ValueError: if the content is damaged.
+        ValueError: if the content is damaged, or is to take raw images and
+            the network does not take squares of one size.
     """
     signatures.require_tensorflow()
     header, arrays = sqz.load(content)
@@ -56,9 +65,18 @@ def save(content, path):
     signatures.write(
         module,
         path,
+        raw_images,
+        shorter_side or _shorter_side(header),
         options=tf.saved_model.SaveOptions(experimental_debug_stripper=True),
     )
     _strip(pathlib.Path(path, "saved_model.pb"))
+
+
+def _shorter_side(header):
+    (side, *_) = header["network"]["layers"][0]["shape"]
+    if side and header.get("labels") == codec.IMAGENET:
+        return round(side * pictures.IMAGENET_SCALE)
+    return None
 
 
 class _Weights(tf.saved_model.experimental.TrackableResource):

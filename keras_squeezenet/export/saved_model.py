@@ -7,7 +7,7 @@ from keras_squeezenet.export import packed as packed_folders
 from keras_squeezenet.export import signatures
 
 
-def save(model, path, packed=False):
+def save(model, path, packed=False, raw_images=False, shorter_side=None):
     """Writes a SavedModel folder with an endpoint named `serve`.
 
     `Model.export` of Keras 3.15 writes every weight twice; this does not.
@@ -20,17 +20,28 @@ def save(model, path, packed=False):
             `packed.save` writes them: the folder of a pruned model with
             shared weights is a fraction as large, and stock TensorFlow
             decodes it when it is loaded. Defaults to `False`.
+        raw_images: whether there is a second signature, `raw_images`. Its
+            `images` are photographs as they are: uint8, RGB, of shape
+            `(batch, height, width, 3)` and any height and width. They are
+            resized, cut to their centre and preprocessed as
+            `data.images.square` and `preprocess_input` do it. Defaults to
+            `False`.
+        shorter_side: int, what the shorter side of raw images is resized to.
+            Defaults to the side of the network's images, which is what `data`
+            does; the networks for ImageNet are tested with 256 for 227.
 
     Raises:
         RuntimeError: on another backend.
         ValueError: if it is to be packed and the model is not as
-            `graph.describe` takes it.
+            `graph.describe` takes it, or to take raw images and the network
+            does not take squares of one size.
     """
     signatures.require_tensorflow()
     if packed:
-        packed_folders.save(codec.dump(model), path)
+        content = codec.dump(model)
+        packed_folders.save(content, path, raw_images, shorter_side)
     else:
-        signatures.write(servable(model), path)
+        signatures.write(servable(model), path, raw_images, shorter_side)
 
 
 def save_quantized(quantized, path):
