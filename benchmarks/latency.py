@@ -8,7 +8,6 @@ falls on all of them alike; the ratios are what to quote.
 
 import pathlib
 import statistics
-import tempfile
 import time
 
 import keras
@@ -21,7 +20,6 @@ from keras_squeezenet import report
 from keras_squeezenet.cli import console
 from keras_squeezenet.compression import forms
 from keras_squeezenet.export import litert
-from keras_squeezenet.export import packed
 from keras_squeezenet.export import saved_model
 
 _RUNS = flags.DEFINE_integer("runs", 200, "timed calls of each form")
@@ -34,17 +32,14 @@ def main(argv):
     folder = pathlib.Path(argv[1])
     model = keras.models.load_model(folder / forms.MODEL_FILE)
     plain, _ = saved_model.load_signature(folder / forms.SAVED_MODEL_FOLDER)
-    with tempfile.TemporaryDirectory() as temporary:
-        path = pathlib.Path(temporary, "saved_model")
-        packed.save((folder / forms.SQZ_FILE).read_bytes(), path)
-        coded, _ = saved_model.load_signature(path)
+    packed, _ = saved_model.load_signature(folder / forms.PACKED_FOLDER)
     int8 = litert.LiteRTModel(
         (folder / forms.INT8_FILE).read_bytes(), num_threads=1
     )
     functions = {
         "Keras, predict_on_batch": model.predict_on_batch,
         "SavedModel": plain,
-        "SavedModel, packed": coded,
+        "SavedModel, packed": packed,
         "LiteRT int8, 1 thread": int8,
     }
     rng = np.random.default_rng(0)

@@ -18,9 +18,6 @@ from keras_squeezenet.data import images
 from keras_squeezenet.pretrained import readers
 from keras_squeezenet.pretrained import sources
 
-# The authors' crop of 227 pixels is from images whose shorter side is 256.
-IMAGENET_SCALE = 256 / 227
-
 
 @dataclasses.dataclass(frozen=True)
 class Classifier:
@@ -58,7 +55,7 @@ class Classifier:
         """
         scale = 1
         if self.classes == labels.imagenet_classes():
-            scale = IMAGENET_SCALE
+            scale = images.IMAGENET_SCALE
         return images.square(
             images.read_image(path),
             self.image_size,

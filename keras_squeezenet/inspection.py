@@ -37,7 +37,10 @@ def load_kernels(path):
             if weights[0].ndim > 1
         }
     if not kernels:
-        raise ValueError(f"{path} should have layers with kernels. It has none")
+        raise ValueError(
+            f"{path} should have layers with kernels. It has none. Those of a "
+            "packed SavedModel are in the .sqz file that it was made of."
+        )
     return kernels
 
 

@@ -26,7 +26,7 @@ BELOW = {
     "squeezenet": {"architecture", "labels", "pretrained"},
     "data": set(),
     "report": {"outputs"},
-    "export": {"codec", "graph"},
+    "export": {"codec", "data", "graph"},
     "inspection": {"export", "pretrained"},
     "graph": set(),
     "codec": {"graph", "outputs"},

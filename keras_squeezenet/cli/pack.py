@@ -94,6 +94,13 @@ _OUT = flags.DEFINE_string(
     f"{PICTURE_FILE}",
     flag_values=FLAGS,
 )
+_RAW_IMAGES = flags.DEFINE_bool(
+    "raw_images",
+    False,
+    f"give {SAVED_MODEL_FOLDER} a second signature, raw_images, that takes "
+    "photographs as they are: uint8 RGB of any size",
+    flag_values=FLAGS,
+)
 _OVERWRITE = flags.DEFINE_bool(
     "overwrite", False, "replace these files", flag_values=FLAGS
 )
@@ -218,7 +225,9 @@ def write(model, packed, images):
 
     with outputs.new_folder(_OUT.value, _OVERWRITE.value) as folder:
         (folder / SQZ_FILE).write_bytes(packed.content)
-        saved_models.save(packed.content, folder / SAVED_MODEL_FOLDER)
+        saved_models.save(
+            packed.content, folder / SAVED_MODEL_FOLDER, _RAW_IMAGES.value
+        )
         saved_model_bytes = len(outputs.content(folder / SAVED_MODEL_FOLDER))
         summary = {
             "saved_model_bytes": saved_model_bytes,

@@ -3,6 +3,7 @@
 model.keras             the Keras model
 model.sqz               the same in the fewest bytes
 saved_model/            for TensorFlow
+saved_model_packed/     the same, with model.sqz's weights as they are coded
 saved_model_qat/        the same after quantization-aware training
 model_float32.tflite    for LiteRT; float16, int8 and int16x8 likewise
 """
@@ -23,6 +24,7 @@ from keras_squeezenet.compression import targets
 from keras_squeezenet.compression import twin as twins
 from keras_squeezenet.export import comparison
 from keras_squeezenet.export import litert
+from keras_squeezenet.export import packed
 from keras_squeezenet.export import saved_model
 
 # Float32 sums in another order; the outputs are probabilities.
@@ -31,6 +33,7 @@ TOLERANCE = 1e-4
 MODEL_FILE = "model.keras"
 SQZ_FILE = "model.sqz"
 SAVED_MODEL_FOLDER = "saved_model"
+PACKED_FOLDER = "saved_model_packed"
 QUANTIZED_FOLDER = "saved_model_qat"
 LITERT_FILE = "model_{}.tflite"
 INT8_FILE = LITERT_FILE.format("int8")
@@ -125,12 +128,11 @@ def write(
     writer.add(SQZ_FILE, loaded.predict_on_batch, "model", TOLERANCE)
     with progress.task("export SavedModel", None):
         saved_model.save(copy, folder / SAVED_MODEL_FOLDER)
-    writer.add(
-        SAVED_MODEL_FOLDER,
-        saved_model.load(folder / SAVED_MODEL_FOLDER),
-        "model",
-        TOLERANCE,
-    )
+        content = (folder / SQZ_FILE).read_bytes()
+        packed.save(content, folder / PACKED_FOLDER)
+    for name in (SAVED_MODEL_FOLDER, PACKED_FOLDER):
+        loaded = saved_model.load(folder / name)
+        writer.add(name, loaded, "model", TOLERANCE)
     if "quantize" in recipe.stages:
         saved_model.save_quantized(quantized, folder / QUANTIZED_FOLDER)
         writer.add(

@@ -29,7 +29,7 @@ from keras_squeezenet.compression import stages
 from keras_squeezenet.compression import twin as twins
 from keras_squeezenet.compression.recipe import Recipe
 from keras_squeezenet.export import comparison
-from keras_squeezenet.export import saved_model
+from keras_squeezenet.export import signatures
 from keras_squeezenet.progress import Progress
 
 CALIBRATION_BATCHES = 8
@@ -106,7 +106,7 @@ def compress(
             stages before it made has been written.
     """
     recipe = recipe or Recipe()
-    saved_model.require_tensorflow()
+    signatures.require_tensorflow()
     twins.require_squeezenet(model)
     if tensorboard is not None:
         _require_tensorboard()

@@ -9,6 +9,8 @@ import tensorflow as tf
 
 # Of BGR, over ImageNet: the "caffe" mode of `keras.applications`.
 MEAN = (103.939, 116.779, 123.68)
+# The authors' crop of 227 pixels is from images whose shorter side is 256.
+IMAGENET_SCALE = 256 / 227
 
 
 def read_image(path):
@@ -83,20 +85,33 @@ def square(image, side, shorter_side=None):
     image = tf.convert_to_tensor(image)
     if image.shape[:2] == (side, side) and shorter_side == side:
         return image
-    shape = tf.shape(image)[:2]
+    return squares(image[tf.newaxis], side, shorter_side)[0]
+
+
+def squares(images, side, shorter_side):
+    """Does what `square` does, to a batch of images of one size.
+
+    Args:
+        images: uint8 tensor of shape `(batch, height, width, channels)`.
+        side, shorter_side: as `square` takes them.
+
+    Returns:
+        A uint8 tensor of shape `(batch, side, side, channels)`.
+    """
+    shape = tf.shape(images)[1:3]
     scale = shorter_side / tf.reduce_min(shape)
     sides = tf.cast(tf.round(tf.cast(shape, scale.dtype) * scale), tf.int32)
     # `tf.image.resize` and a slice, but of what is cut off nothing is made: of
     # an image of 1x3000 that would be 2 GB.
     cut = tf.raw_ops.ScaleAndTranslate(
-        images=image[tf.newaxis],
+        images=images,
         size=(side, side),
         scale=tf.cast(sides / shape, tf.float32),
         translation=tf.cast(-((sides - side) // 2), tf.float32),
         kernel_type="triangle",
         antialias=True,
-    )[0]
-    cut = tf.ensure_shape(cut, (side, side, image.shape[-1]))
+    )
+    cut = tf.ensure_shape(cut, (None, side, side, images.shape[-1]))
     return tf.saturate_cast(tf.round(cut), tf.uint8)
 
 

@@ -13,18 +13,21 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_squeezenet import codec
 from keras_squeezenet import graph
 from keras_squeezenet.codec import arrays as forms
+from keras_squeezenet.codec import bits
+from keras_squeezenet.codec import frequency_tables
 from keras_squeezenet.codec import rans
 from keras_squeezenet.codec import sqz
-from keras_squeezenet.export import saved_model
+from keras_squeezenet.data import images as pictures
+from keras_squeezenet.export import signatures
 
 # A step of the decoder takes a symbol of each lane, and a lane 2 bytes.
-LANES = 1024
-_BYTES = 256
+LANES = 512
 
 
-def save(content, path):
+def save(content, path, raw_images=False, shorter_side=None):
     """Writes the SavedModel folder of a .sqz file.
 
     Its signature `serving_default` takes `images` as `preprocess_input` makes
@@ -33,12 +36,19 @@ def save(content, path):
     Args:
         content: bytes of a .sqz file of a model.
         path: the folder to write, which should not exist.
+        raw_images: whether there is a second signature, as `saved_model.save`
+            writes it. Defaults to `False`.
+        shorter_side: int, what the shorter side of raw images is resized to.
+            Defaults to what `classifier.Classifier` does: 256 for images of
+            227 pixels if the labels of the file say that its classes are
+            ImageNet's, otherwise to the side of the network's images.
 
     Raises:
         RuntimeError: on another backend than TensorFlow.
-        ValueError: if the content is damaged.
+        ValueError: if the content is damaged, or is to take raw images and
+            the network does not take squares of one size.
     """
-    saved_model.require_tensorflow()
+    signatures.require_tensorflow()
     header, arrays = sqz.load(content)
     description = header["network"]
     module = tf.Module()
@@ -53,13 +63,21 @@ def save(content, path):
         },
         input_signature=[tf.TensorSpec([None, *shape], name="images")],
     )
-    tf.saved_model.save(
+    signatures.write(
         module,
-        str(path),
-        signatures={saved_model.SIGNATURE: module.serve},
+        path,
+        raw_images,
+        shorter_side or _shorter_side(header),
         options=tf.saved_model.SaveOptions(experimental_debug_stripper=True),
     )
     _strip(pathlib.Path(path, "saved_model.pb"))
+
+
+def _shorter_side(header):
+    (side, *_) = header["network"]["layers"][0]["shape"]
+    if side and header.get("labels") == codec.IMAGENET:
+        return round(side * pictures.IMAGENET_SCALE)
+    return None
 
 
 class _Weights(tf.saved_model.experimental.TrackableResource):
@@ -109,9 +127,7 @@ class _Weights(tf.saved_model.experimental.TrackableResource):
     def _initialize(self):
         numbers = self._stream.decode()
         if len(self._plain):
-            plain = tf.io.decode_raw(
-                tf.constant(self._plain.tobytes()), tf.float32
-            )
+            plain = _inflated(self._plain, tf.float32)
             numbers = tf.concat([numbers, plain], 0)
         tf.raw_ops.AssignVariableOp(
             resource=self.resource_handle, value=numbers
@@ -140,13 +156,10 @@ class _Stream:
     def __init__(self, arrays):
         codes = [np.ravel(array.codes).astype("int64") for array in arrays]
         self.sizes = [len(code) for code in codes]
-        firsts = [int(code.min(initial=0)) for code in codes]
-        tables = [
-            rans.normalize(
-                np.bincount(code - first, minlength=1) + (not len(code))
-            )
-            for code, first in zip(codes, firsts)
-        ]
+        # Of rounded counts, as a .sqz file has them: they deflate better.
+        coded = [frequency_tables.write(bits.Writer(), code) for code in codes]
+        firsts = [table.first for table in coded]
+        tables = [table.frequencies for table in coded]
         self.content = rans.encode(
             np.concatenate(
                 [np.zeros(0, "int64")]
@@ -158,20 +171,17 @@ class _Stream:
         )
         # What fills up the last step: a symbol that leaves a state as it is.
         tables.append(np.array([rans.TOTAL]))
-        self.symbols = sum(map(len, tables))
-        self.tables = _pack(
-            np.concatenate(tables),
-            np.concatenate(
-                [
-                    np.zeros(len(table), "<f4")
-                    if step
-                    else array.codebook[first : first + len(table)]
-                    for array, table, first, step in zip(
-                        arrays, tables, firsts, map(_step, arrays)
-                    )
-                ]
-                + [np.zeros(1, "<f4")]
-            ),
+        self.frequencies = np.concatenate(tables)
+        self.values = np.concatenate(
+            [
+                np.zeros(len(table), "<f4")
+                if step
+                else array.codebook[first : first + len(table)]
+                for array, table, first, step in zip(
+                    arrays, tables, firsts, map(_step, arrays)
+                )
+            ]
+            + [np.zeros(1, "<f4")]
         )
         starts = np.cumsum([0, *map(len, tables)])[:-1]
         self.offsets = np.array([*firsts, 0]) - starts
@@ -182,7 +192,8 @@ class _Stream:
         total = sum(self.sizes)
         rounds = -(-total // LANES)
         member = _which(np.cumsum([0, *self.sizes]), rounds * LANES)
-        symbols, values = self._decode_symbols(member, rounds)
+        symbols = self._decode_symbols(member, rounds)
+        values = _inflated(self.values, tf.float32)
         codes = symbols + tf.gather(tf.constant(self.offsets, tf.int32), member)
         steps = tf.gather(tf.constant(self.steps), member)
         # Of shared values the step is 0, of others the value of a symbol.
@@ -192,20 +203,20 @@ class _Stream:
         return numbers[:total]
 
     def _decode_symbols(self, member, rounds):
-        """`codec.rans.decode`, and the value of each symbol."""
-        frequencies, values = _unpack(self.tables)
+        """`codec.rans.decode`."""
+        frequencies = tf.cast(_inflated(self.frequencies, tf.uint16), tf.int64)
         starts = tf.cumsum(frequencies, exclusive=True)
         symbol_at = _which(starts, len(self.steps) * rans.TOTAL)
         bases = tf.reshape(
             tf.cast(member, tf.int64) * rans.TOTAL, (rounds, LANES)
         )
-        words = tf.cast(
-            tf.io.decode_raw(tf.constant(self.content), tf.uint16), tf.int64
+        words = tf.io.decode_raw(tf.constant(self.content), tf.uint16)
+        states = tf.bitcast(
+            tf.reshape(words[: 2 * LANES], (LANES, 2)), tf.uint32
         )
-        states = tf.reshape(words[: 2 * LANES], (LANES, 2))
-        states = states[:, 0] + (rans.LOWEST * states[:, 1])
+        states = tf.cast(states, tf.int64)
         # As many words as the last step might look at.
-        words = tf.pad(words, [[0, LANES]])
+        words = tf.pad(tf.cast(words, tf.int64), [[0, LANES]])
 
         def step(index, states, taken, found):
             places = tf.gather(bases, index) + states % rans.TOTAL
@@ -232,7 +243,7 @@ class _Stream:
                 tf.TensorArray(tf.int32, rounds, element_shape=(LANES,)),
             ),
         )
-        return found.concat(), values
+        return found.concat()
 
 
 def _step(array):
@@ -245,32 +256,25 @@ def _which(starts, count):
     numbers = tf.range(count, dtype=tf.int64)
     # `tf.repeat` makes a matrix of them.
     found = tf.raw_ops.UpperBound(
-        sorted_inputs=starts[tf.newaxis], values=numbers[tf.newaxis]
+        sorted_inputs=tf.expand_dims(starts, 0),
+        values=tf.expand_dims(numbers, 0),
     )
-    return found[0] - 1
+    return tf.squeeze(found, 0) - 1
 
 
-def _pack(frequencies, values):
-    """Deflates the bytes of uint16 and of float32 numbers, plane by plane."""
-    planes = np.concatenate(
-        [
-            np.asarray(frequencies, "<u2").view("u1").reshape(-1, 2),
-            np.asarray(values, "<f4").view("u1").reshape(-1, 4),
-        ],
-        axis=1,
-    )
-    return zlib.compress(planes.T.tobytes(), 9)
+def _inflated(numbers, dtype):
+    """Returns numbers as a tensor, that are deflated in the graph.
 
-
-def _unpack(content):
-    """Returns int64 frequencies and float32 values, in TensorFlow."""
+    Plane by plane: the first bytes of all numbers, the second ones, ...
+    """
+    numbers = np.asarray(numbers, dtype.as_numpy_dtype)
+    planes = numbers.view("u1").reshape(-1, dtype.size).T
+    content = tf.constant(zlib.compress(planes.tobytes(), 9))
     planes = tf.io.decode_raw(
-        tf.io.decode_compressed(tf.constant(content), "ZLIB"), tf.uint8
+        tf.io.decode_compressed(content, "ZLIB"), tf.uint8
     )
-    planes = tf.reshape(planes, (6, -1))
-    low, high = tf.unstack(tf.cast(planes[:2], tf.int64))
-    values = tf.bitcast(tf.transpose(planes[2:]), tf.float32)
-    return low + _BYTES * high, values
+    planes = tf.reshape(planes, (dtype.size, -1))
+    return tf.bitcast(tf.transpose(planes), dtype)
 
 
 def _run(description, weights, images):

@@ -1,13 +1,13 @@
-"""Plain SavedModel folders."""
+"""SavedModel folders: written, plain or packed, and read."""
 
-import keras
-import numpy as np
 import tensorflow as tf
 
-SIGNATURE = "serving_default"
+from keras_squeezenet import codec
+from keras_squeezenet.export import packed as packed_folders
+from keras_squeezenet.export import signatures
 
 
-def save(model, path):
+def save(model, path, packed=False, raw_images=False, shorter_side=None):
     """Writes a SavedModel folder with an endpoint named `serve`.
 
     `Model.export` of Keras 3.15 writes every weight twice; this does not.
@@ -16,12 +16,32 @@ def save(model, path):
         model: `keras.Model` on the TensorFlow backend, with one input and
             one output. The batch may have any size.
         path: the folder to write, which should not exist.
+        packed: whether the weights are entropy coded, without loss, as
+            `packed.save` writes them: the folder of a pruned model with
+            shared weights is a fraction as large, and stock TensorFlow
+            decodes it when it is loaded. Defaults to `False`.
+        raw_images: whether there is a second signature, `raw_images`. Its
+            `images` are photographs as they are: uint8, RGB, of shape
+            `(batch, height, width, 3)` and any height and width. They are
+            resized, cut to their centre and preprocessed as
+            `data.images.square` and `preprocess_input` do it. Defaults to
+            `False`.
+        shorter_side: int, what the shorter side of raw images is resized to.
+            Defaults to the side of the network's images, which is what `data`
+            does; the networks for ImageNet are tested with 256 for 227.
 
     Raises:
         RuntimeError: on another backend.
+        ValueError: if it is to be packed and the model is not as
+            `graph.describe` takes it, or to take raw images and the network
+            does not take squares of one size.
     """
-    require_tensorflow()
-    _write(model, path)
+    signatures.require_tensorflow()
+    if packed:
+        content = codec.dump(model)
+        packed_folders.save(content, path, raw_images, shorter_side)
+    else:
+        signatures.write(servable(model), path, raw_images, shorter_side)
 
 
 def save_quantized(quantized, path):
@@ -36,7 +56,7 @@ def save_quantized(quantized, path):
             one input and one output. The batch may have any size.
         path: the folder to write, which should not exist.
     """
-    _write(quantized, path)
+    signatures.write(servable(quantized), path)
 
 
 def servable(model):
@@ -61,28 +81,15 @@ def servable(model):
     return module
 
 
-def require_tensorflow(what="A SavedModel"):
-    """Raises a `RuntimeError` unless Keras runs on TensorFlow."""
-    if keras.backend.backend() != "tensorflow":
-        raise RuntimeError(
-            f"{what} can be written on the TensorFlow backend only. Set "
-            "KERAS_BACKEND=tensorflow. Received: KERAS_BACKEND="
-            f"{keras.backend.backend()}"
-        )
-
-
-def _write(model, path):
-    module = servable(model)
-    tf.saved_model.save(module, str(path), signatures={SIGNATURE: module.serve})
-
-
 def load(path):
     """Returns a function from a batch of images to outputs, both NumPy."""
     loaded = tf.saved_model.load(str(path))
 
     def predict(images):
-        # `loaded` lives as long as this function: it owns the variables.
-        return np.asarray(loaded.serve(images))
+        # `loaded` lives as long as this function: it owns the variables. A
+        # packed one names its output.
+        (output,) = tf.nest.flatten(loaded.serve(images))
+        return output.numpy()
 
     return predict
 
@@ -102,12 +109,12 @@ def load_signature(path):
             raises others for a damaged folder.
     """
     loaded = tf.saved_model.load(str(path))
-    if SIGNATURE not in loaded.signatures:
+    if signatures.SERVING not in loaded.signatures:
         raise ValueError(
-            f"a signature {SIGNATURE!r} is expected. Found: "
+            f"a signature {signatures.SERVING!r} is expected. Found: "
             f"{', '.join(loaded.signatures) or 'none'}"
         )
-    signature = loaded.signatures[SIGNATURE]
+    signature = loaded.signatures[signatures.SERVING]
     inputs = signature.structured_input_signature[1]
     outputs = signature.structured_outputs
     if len(inputs) != 1 or len(outputs) != 1:
@@ -119,7 +126,9 @@ def load_signature(path):
 
     def predict(images):
         # By way of `loaded`, which owns the variables, so that it lives on.
-        outputs = loaded.signatures[SIGNATURE](**{name: tf.constant(images)})
+        outputs = loaded.signatures[signatures.SERVING](
+            **{name: tf.constant(images)}
+        )
         (output,) = outputs.values()
         return output.numpy()
 
@@ -127,14 +136,14 @@ def load_signature(path):
 
 
 def read_kernels(path):
-    """Returns `{layer name: kernel}` of a SavedModel with `SIGNATURE`.
+    """Returns `{layer name: kernel}` of a SavedModel with `serving_default`.
 
     Layers are told by the names of their variables, as Keras gives them:
     `conv1/kernel`.
     """
     loaded = tf.saved_model.load(str(path))
     kernels = {}
-    for variable in loaded.signatures[SIGNATURE].variables:
+    for variable in loaded.signatures[signatures.SERVING].variables:
         *_, layer, weight = f"/{variable.name}".split("/")
         if weight.partition(":")[0] == "kernel":
             kernels[layer] = variable.numpy()

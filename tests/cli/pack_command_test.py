@@ -3,6 +3,7 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from keras_squeezenet import SqueezeNet
@@ -124,6 +125,16 @@ def test_target_is_the_bytes_of_the_file(run, model_path, tmp_path):
     assert "fire9_expand3x3" in printed
     with pytest.raises(FileExistsError, match="--overwrite"):
         run(model_path, "--target_bytes=9000")
+
+
+def test_saved_model_takes_photographs_where_asked_to(
+    run, model_path, tmp_path
+):
+    run(model_path, "--max_kl=0.1", "--raw_images")
+    loaded = tf.saved_model.load(str(tmp_path / "out" / "saved_model"))
+    photographs = tf.zeros((2, 30, 20, 3), tf.uint8)
+    (outputs,) = loaded.signatures["raw_images"](images=photographs).values()
+    assert outputs.shape == (2, len(CLASSES))
 
 
 def test_packed_file_is_packed_again(run, model_path, tmp_path):

@@ -67,6 +67,7 @@ def test_every_form_of_the_model_is_written(compressed):
         "report.json",
         "report.md",
         "saved_model",
+        "saved_model_packed",
         "saved_model_qat",
     ]
     assert json.loads((out / "report.json").read_text()) == report
@@ -119,9 +120,10 @@ def test_forms_agree_on_the_test_images(compressed, dataset):
     expected = model.predict_on_batch(images)
     loaded = keras.models.load_model(out / "model.keras")
     np.testing.assert_array_equal(expected, loaded.predict_on_batch(images))
-    np.testing.assert_allclose(
-        expected, saved_model.load(out / "saved_model")(images), atol=1e-6
-    )
+    for name in ("saved_model", "saved_model_packed"):
+        np.testing.assert_allclose(
+            expected, saved_model.load(out / name)(images), atol=1e-6
+        )
     int8 = litert.LiteRTModel((out / "model_int8.tflite").read_bytes())
     agree = expected.argmax(-1) == int8(images).argmax(-1)
     assert agree.mean() > 0.9
@@ -151,6 +153,8 @@ def test_report_counts_what_is_in_the_files(compressed):
     files = {file["name"]: file for file in report["files"]}
     for name in ("model_int8.tflite", "model.keras"):
         assert files[name]["bytes"] == (out / name).stat().st_size
+    coded = files["model.sqz"]["bytes"]
+    assert coded < files["saved_model_packed/"]["bytes"] < coded + 60_000
     assert np.sum(report["confusion"]) == report["dataset"]["test_images"] == 32
     assert [layer["name"] for layer in report["layers"]] == list(
         twins.kernels(model)

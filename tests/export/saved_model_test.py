@@ -189,6 +189,47 @@ def test_signature_is_loaded_whoever_wrote_it(write, model, tmp_path):
         )
 
 
+@pytest.fixture(scope="module")
+def packed_folder(pruned, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("packed") / "saved_model"
+    saved_model.save(pruned, folder, packed=True)
+    return folder
+
+
+def test_packed_folder_gives_the_outputs_of_the_model(
+    packed_folder, pruned, calibration
+):
+    predict = saved_model.load(packed_folder)
+    for count in (1, 5):
+        images = calibration[0][:count]
+        np.testing.assert_allclose(
+            predict(images), pruned.predict_on_batch(images), atol=1e-6
+        )
+
+
+def test_packed_folder_of_shared_weights_is_a_fraction(tmp_path):
+    model = make_model(WIDE)
+    for weight in model.weights:
+        weight.assign(np.round(weight, 1))
+    sizes = {}
+    for packed in (False, True):
+        folder = tmp_path / str(packed)
+        saved_model.save(model, folder, packed=packed)
+        sizes[packed] = sum(
+            path.stat().st_size for path in folder.rglob("*") if path.is_file()
+        )
+    assert 4 * model.count_params() < sizes[False]
+    assert sizes[True] < sizes[False] / 5
+
+
+def test_nested_model_is_not_packed(tmp_path):
+    inner = make_model()
+    model = keras.Model(inner.input, inner(inner.input))
+    with pytest.raises(ValueError, match="nested"):
+        saved_model.save(model, tmp_path / "saved_model", packed=True)
+    assert not any(tmp_path.iterdir())
+
+
 def test_signature_of_images_of_any_size_says_so(tmp_path, randomize):
     model = randomize(
         make_model(

@@ -1,0 +1,193 @@
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_squeezenet import classifier
+from keras_squeezenet import codec
+from keras_squeezenet import preprocess_input
+from keras_squeezenet.data import images as pictures
+from keras_squeezenet.export import packed
+from keras_squeezenet.export import saved_model
+
+SIDE = 8
+# Of `pruned`: square, wide, tall, as it is, smaller.
+SIZES = [(20, 20), (15, 40), (33, 9), (SIDE, SIDE), (3, 5)]
+
+
+def make_photographs(height, width, count=2):
+    rng = np.random.default_rng(height)
+    return rng.integers(0, 256, (count, height, width, 3)).astype("uint8")
+
+
+def expected_outputs(model, photographs, shorter_side=None):
+    squares = [
+        pictures.square(photograph, SIDE, shorter_side)
+        for photograph in photographs
+    ]
+    return model.predict_on_batch(preprocess_input(np.stack(squares) * 1.0))
+
+
+def raw_outputs(folder, photographs):
+    signature = tf.saved_model.load(str(folder)).signatures["raw_images"]
+    (outputs,) = signature(images=tf.constant(photographs)).values()
+    return outputs.numpy()
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "packed"])
+def folder(request, pruned, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("raw") / "saved_model"
+    saved_model.save(pruned, folder, packed=request.param, raw_images=True)
+    return folder
+
+
+def test_photographs_of_any_size_are_cut_and_preprocessed(folder, pruned):
+    for size in SIZES:
+        photographs = make_photographs(*size)
+        np.testing.assert_allclose(
+            raw_outputs(folder, photographs),
+            expected_outputs(pruned, photographs),
+            atol=1e-6,
+        )
+
+
+def test_signature_of_preprocessed_images_stays(folder, pruned, calibration):
+    predict, shape = saved_model.load_signature(folder)
+    assert shape == (None, SIDE, SIDE, 3)
+    expected = pruned.predict_on_batch(calibration[0])
+    np.testing.assert_allclose(predict(calibration[0]), expected, atol=1e-6)
+    network = classifier.load(folder)
+    assert network.image_size == SIDE
+    photographs = make_photographs(SIDE, SIDE)
+    np.testing.assert_allclose(
+        network.predict(photographs),
+        expected_outputs(pruned, photographs),
+        atol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_shorter_side_is_resized_to_what_is_asked_for(
+    is_packed, pruned, tmp_path
+):
+    saved_model.save(
+        pruned, tmp_path / "model", is_packed, raw_images=True, shorter_side=11
+    )
+    photographs = make_photographs(20, 31)
+    outputs = raw_outputs(tmp_path / "model", photographs)
+    expected = expected_outputs(pruned, photographs, 11)
+    np.testing.assert_allclose(outputs, expected, atol=1e-6)
+    assert abs(outputs - expected_outputs(pruned, photographs)).max() > 1e-3
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_raw_images_are_taken_where_asked_for_only(is_packed, pruned, tmp_path):
+    saved_model.save(pruned, tmp_path / "model", is_packed)
+    loaded = tf.saved_model.load(str(tmp_path / "model"))
+    assert list(loaded.signatures) == ["serving_default"]
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+@pytest.mark.parametrize("shape", [(None, None, 3), (8, 9, 3), (8, 8, 1)])
+def test_network_without_rgb_squares_takes_no_raw_images(
+    shape, is_packed, tmp_path
+):
+    inputs = keras.Input(shape)
+    outputs = keras.layers.GlobalAveragePooling2D()(inputs)
+    model = keras.Model(inputs, outputs)
+    with pytest.raises(ValueError, match=r"squares .* takes \(None, "):
+        saved_model.save(model, tmp_path / "model", is_packed, raw_images=True)
+    assert not any(tmp_path.iterdir())
+
+
+def test_shorter_side_below_the_square_is_refused(pruned, tmp_path):
+    with pytest.raises(ValueError, match="at least .* 8 pix.* shorter_side=7"):
+        saved_model.save(
+            pruned, tmp_path / "model", raw_images=True, shorter_side=7
+        )
+
+
+@pytest.fixture(scope="module")
+def network(shared_data):
+    return classifier.load(
+        shared_data / "weights" / "compressed_SqueezeNet.net"
+    )
+
+
+@pytest.fixture(scope="module")
+def photograph_paths(photographs):
+    """One that is wide, one that is tall."""
+    sizes = {path: pictures.read_image(path).shape for path in photographs[:60]}
+    return [
+        next(
+            path
+            for path, (height, width, _) in sizes.items()
+            if wide(height, width)
+        )
+        for wide in (lambda h, w: 10 * w > 12 * h, lambda h, w: 10 * h > 12 * w)
+    ]
+
+
+@pytest.fixture(scope="module", params=["plain", "packed"])
+def imagenet_folder(request, network, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("imagenet") / "saved_model"
+    model = classifier.load_model(network.name)
+    if request.param == "packed":
+        content = codec.dump(model, labels=codec.IMAGENET)
+        packed.save(content, folder, raw_images=True)
+    else:
+        saved_model.save(model, folder, raw_images=True, shorter_side=256)
+    return folder
+
+
+TENSORFLOW_2 = """
+import sys
+import numpy as np
+import tensorflow as tf
+loaded = tf.saved_model.load("saved_model")
+photographs = np.load("photographs.npz")
+outputs = []
+for name in photographs:
+    images = tf.constant(photographs[name][None])
+    outputs += loaded.signatures["raw_images"](images=images).values()
+np.save("outputs.npy", np.concatenate(outputs))
+assert "keras_squeezenet" not in sys.modules
+"""
+TENSORFLOW_1 = """
+import numpy as np
+import tensorflow.compat.v1 as tf
+photographs = np.load("photographs.npz")
+outputs = []
+with tf.Session(graph=tf.Graph()) as session:
+    meta_graph = tf.saved_model.load(session, ["serve"], "saved_model")
+    signature = meta_graph.signature_def["raw_images"]
+    (output,) = signature.outputs.values()
+    for name in photographs:
+        images = {signature.inputs["images"].name: photographs[name][None]}
+        outputs.append(session.run(output.name, images))
+np.save("outputs.npy", np.concatenate(outputs))
+"""
+
+
+@pytest.mark.parametrize("program", [TENSORFLOW_2, TENSORFLOW_1])
+def test_photographs_as_they_are_get_what_the_classifier_says(
+    program, imagenet_folder, network, photograph_paths, tmp_path
+):
+    (tmp_path / "saved_model").symlink_to(imagenet_folder)
+    np.savez(
+        tmp_path / "photographs.npz",
+        *map(pictures.read_image, photograph_paths),
+    )
+    subprocess.run(
+        [sys.executable, "-c", program], check=True, cwd=tmp_path, timeout=300
+    )
+    expected = network.predict(
+        [network.read(path) for path in photograph_paths]
+    )
+    assert expected.max(axis=1).min() > 0.1
+    np.testing.assert_allclose(
+        np.load(tmp_path / "outputs.npy"), expected, atol=1e-5
+    )
