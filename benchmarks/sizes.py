@@ -26,6 +26,7 @@ from keras_squeezenet.cli import console as consoles
 from keras_squeezenet.compression import packing
 from keras_squeezenet.data import folder
 from keras_squeezenet.data import images
+from keras_squeezenet.export import comparison
 
 _TARGETS = flags.DEFINE_list(
     "targets", ["380000", "345000", "325000", "285000", "240000"], "in bytes"
@@ -103,7 +104,9 @@ def measure(before, after, labels):
     found = []
     for count in (1, 5):
         old, new = (
-            np.mean([hits(view, labels, count) for view in views], axis=0)
+            np.mean(
+                [comparison.hits(view, labels, count) for view in views], axis=0
+            )
             for views in (before, after)
         )
         changes = new - old
@@ -118,11 +121,6 @@ def measure(before, after, labels):
         ]
     )
     return *found, agreement, divergence
-
-
-def hits(probabilities, labels, count):
-    best = np.argsort(-probabilities, axis=1)[:, :count]
-    return np.any(best == labels[:, np.newaxis], axis=1)
 
 
 def format_row(size, top1, d1, e1, top5, d5, e5, agreement, divergence):
