@@ -16,7 +16,7 @@ def load(path, image_size, skip_bad_images=False, shorter_side=None):
         path: path of a CSV file in UTF-8 whose first line names the columns,
             `path` and `label` among them. The paths of images are relative to
             the folder of the file; a label is any text.
-        image_size: int, as `data.load` takes it.
+        image_size: int, the side of the square images in pixels.
         skip_bad_images: as `data.load` takes it. Defaults to `False`.
         shorter_side: as `data.load` takes it. Defaults to `None`.
 
