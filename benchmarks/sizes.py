@@ -177,7 +177,9 @@ def measure(before, after, labels):
     found = []
     for count in (1, 5):
         old, new = (
-            np.mean([hits(view, labels, count) for view in views], axis=0)
+            np.mean(
+                [comparison.hits(view, labels, count) for view in views], axis=0
+            )
             for views in (before, after)
         )
         changes = new - old
@@ -187,11 +189,6 @@ def measure(before, after, labels):
     agreement = np.mean([p.argmax(1) == q.argmax(1) for p, q in pairs])
     divergence = np.mean([comparison.divergence(*pair) for pair in pairs])
     return *found, agreement, divergence
-
-
-def hits(probabilities, labels, count):
-    best = np.argsort(-probabilities, axis=1)[:, :count]
-    return np.any(best == labels[:, np.newaxis], axis=1)
 
 
 def format_row(name, size, top1, d1, e1, top5, d5, e5, agreement, divergence):

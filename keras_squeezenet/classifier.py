@@ -38,11 +38,20 @@ class Classifier:
     image_size: int
     classes: tuple[tuple[str | None, str], ...] = ()
 
+    @property
+    def shorter_side(self):
+        """What the shorter side of an image is resized to, in pixels.
+
+        The centre of the result is what the network looks at; of ImageNet's
+        classes as the authors tested it, otherwise as `data` cuts the images
+        to train on.
+        """
+        if self.classes == labels.imagenet_classes():
+            return round(self.image_size * images.IMAGENET_SCALE)
+        return self.image_size
+
     def read(self, path):
         """Returns the part of an image file that the network looks at.
-
-        The centre; of ImageNet's classes as the authors tested it, otherwise
-        as `data` cuts the images to train on.
 
         Args:
             path: path of an image in any format that Pillow reads.
@@ -53,13 +62,8 @@ class Classifier:
         Raises:
             OSError: if it is no image. Pillow raises others for some damages.
         """
-        scale = 1
-        if self.classes == labels.imagenet_classes():
-            scale = images.IMAGENET_SCALE
         return images.square(
-            images.read_image(path),
-            self.image_size,
-            round(self.image_size * scale),
+            images.read_image(path), self.image_size, self.shorter_side
         ).numpy()
 
     def predict(self, squares):
@@ -218,7 +222,7 @@ def _load_litert(path):
     _require_file(path)
     try:
         model = litert.LiteRTModel(pathlib.Path(path).read_bytes())
-        return model, tuple(model.input["shape_signature"])
+        return model, tuple(model.input["shape_signature"].tolist())
     # The interpreter has several exceptions for a file that is none.
     except Exception as error:
         raise ValueError(

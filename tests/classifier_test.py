@@ -472,7 +472,8 @@ def test_images_of_any_size_are_227_unless_asked_for(tmp_path, randomize):
     "form", ["model.keras", "model.sqz", "exported", "model.tflite"]
 )
 def test_another_size_than_the_networks_is_refused(form, forms):
-    assert classifier.load(forms / form, image_size=SIDE).image_size == SIDE
+    side = classifier.load(forms / form, image_size=SIDE).image_size
+    assert (type(side), side) == (int, SIDE)
     with pytest.raises(
         ValueError, match=f"{form} takes images of 32x32.*image_size=64"
     ):

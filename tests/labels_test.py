@@ -177,3 +177,38 @@ def test_tensors_of_every_backend_are_decoded(module, function):
     assert decode_predictions(make_tensor(predictions)) == decode_predictions(
         predictions
     )
+
+
+@pytest.mark.parametrize(
+    "names,places",
+    [
+        (["a", "b", "c"], [0, 1, 2]),
+        (["c", "a", "b"], [2, 0, 1]),
+        (["c"], [2]),
+        (["n3", "n1"], [2, 0]),
+    ],
+)
+def test_classes_are_matched_by_name_or_id(names, places):
+    keys = ("a", "b", "c"), ("n1", "n2", "n3")
+    assert labels.match(names, *keys) == places
+
+
+def test_names_count_before_numbers():
+    assert labels.match(["0", "1"], ["1", "0"], ["0", "1"]) == [1, 0]
+
+
+def test_names_of_several_classes_are_matched_by_their_order_alone():
+    names = ["crane", "bird", "crane"]
+    assert labels.match(names, names) == [0, 1, 2]
+    assert labels.match(["bird"], names) == [1]
+    with pytest.raises(ValueError, match="Received: 'crane', which several"):
+        labels.match(["bird", "crane"], names)
+
+
+def test_unknown_classes_are_named():
+    with pytest.raises(
+        ValueError,
+        match="those of the network: 'a', 'b', 'c', 'd', 'e' and 2 more. "
+        "Received: 'x', 'n8', which it lacks",
+    ):
+        labels.match(["a", "x", "n8"], "abcdefg", ["n1", "n2"])

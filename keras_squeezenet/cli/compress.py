@@ -95,7 +95,7 @@ def main():
         raise KeyboardInterrupt(*way_on()) from stop
     for table in report.tables(summary):
         consoles.print_table(console, table)
-    _print_path(console, "Written to", _OUT.value)
+    consoles.print_path(console, "Written to", _OUT.value)
 
 
 def print_header(console, model, dataset):
@@ -107,7 +107,7 @@ def print_header(console, model, dataset):
         f"choose by, {dataset.test_size:,} to test on"
     )
     for path in dataset.skipped:
-        _print_path(console, "skipped, could not be read:", path)
+        consoles.print_path(console, "skipped, could not be read:", path)
 
 
 def way_on():
@@ -163,7 +163,3 @@ def load_model():
                 "one: give one of the two."
             )
     return keras.models.load_model(_MODEL.value)
-
-
-def _print_path(console, text, path):
-    console.print(f"{text} {consoles.printable(path)}", soft_wrap=True)

@@ -86,3 +86,8 @@ def print_table(console, table):
 def printable(path):
     """Returns a path as text; a file name need not be Unicode."""
     return path.encode("utf-8", "backslashreplace").decode()
+
+
+def print_path(console, text, path):
+    """Prints a path behind a text, in one line however long it is."""
+    console.print(f"{text} {printable(path)}", soft_wrap=True)

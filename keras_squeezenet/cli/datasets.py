@@ -10,6 +10,17 @@ flags.disclaim_key_flags()
 
 def define(flag_values):
     """Defines the flags that `load` reads."""
+    define_source(flag_values)
+    flags.DEFINE_integer(
+        "image_size",
+        None,
+        "side of the images; by default the data set's, or 224",
+        flag_values=flag_values,
+    )
+
+
+def define_source(flag_values):
+    """Defines them but the size of the images, which a network may have."""
     flags.DEFINE_string(
         "dataset",
         "mnist5k",
@@ -23,12 +34,6 @@ def define(flag_values):
         "the folder of images, or of TensorFlow Datasets",
         flag_values=flag_values,
     )
-    flags.DEFINE_integer(
-        "image_size",
-        None,
-        "side of the images; by default the data set's, or 224",
-        flag_values=flag_values,
-    )
     flags.DEFINE_bool(
         "skip_bad_images",
         False,
@@ -37,13 +42,23 @@ def define(flag_values):
     )
 
 
-def load(flag_values, seed, progress):
-    """Returns the `data.ImageDataset` that the flags ask for."""
+def load(flag_values, seed, progress, image_size=None, shorter_side=None):
+    """Returns the `data.ImageDataset` that the flags ask for.
+
+    Args:
+        flag_values: of the command.
+        seed: int, as `data.load` takes it.
+        progress: `progress.Progress`.
+        image_size: int, where there is no flag for it. Defaults to `None`.
+        shorter_side: int, as `data.load` takes it. Defaults to `None`.
+    """
+    image_size = image_size or flag_values["image_size"].value
     with progress.task("load data", None):
         return data.load(
             flag_values["dataset"].value,
             data_dir=flag_values["data_dir"].value,
-            image_size=flag_values["image_size"].value,
+            image_size=image_size,
             skip_bad_images=flag_values["skip_bad_images"].value,
             seed=seed,
+            shorter_side=shorter_side,
         )

@@ -16,6 +16,7 @@ from keras_squeezenet.cli import interrupts
 USAGE = "usage: keras-squeezenet COMMAND [ARGUMENT ...] [--flag=value ...]"
 COMMANDS = {
     "compress": "train and compress a SqueezeNet, and report on it",
+    "evaluate": "measure how often a network is right on labelled images",
     "inspect": "print the layer table of any file that this package writes",
     "pack": "write the smallest file of a trained network",
     "predict": "name what is in photographs",

@@ -16,10 +16,9 @@ import keras
 import rich.console
 from absl import flags
 
-from keras_squeezenet import architecture
-from keras_squeezenet import classifier
 from keras_squeezenet import labels
 from keras_squeezenet.cli import console as consoles
+from keras_squeezenet.cli import networks
 from keras_squeezenet.data import folder
 
 ARGUMENTS = "IMAGE..."
@@ -33,13 +32,7 @@ _WEIGHTS = flags.DEFINE_string(
     "folder",
     flag_values=FLAGS,
 )
-_CONFIG = flags.DEFINE_enum(
-    "config",
-    None,
-    list(architecture.VARIANTS),
-    "the network, for weights; by default the one that they fit",
-    flag_values=FLAGS,
-)
+networks.define(FLAGS)
 _TOP = flags.DEFINE_integer(
     "top", 5, "how many classes to name", 1, flag_values=FLAGS
 )
@@ -49,20 +42,6 @@ _JSON = flags.DEFINE_bool(
 _BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", 32, "images at a time", 1, flag_values=FLAGS
 )
-_IMAGE_SIZE = flags.DEFINE_integer(
-    "image_size",
-    None,
-    "side of the images, where the network takes any",
-    1,
-    flag_values=FLAGS,
-)
-_LABELS = flags.DEFINE_string(
-    "labels",
-    None,
-    "a text file with the name of a class in each line; by default those in "
-    "the report.json beside the network, or ImageNet's",
-    flag_values=FLAGS,
-)
 
 
 def main(arguments):
@@ -71,9 +50,7 @@ def main(arguments):
         keras.config.disable_interactive_logging()
     console = rich.console.Console(markup=False, highlight=False)
     paths = find_images(arguments)
-    network = classifier.load(
-        _WEIGHTS.value, _CONFIG.value, _IMAGE_SIZE.value, read_labels()
-    )
+    network = networks.load(FLAGS, _WEIGHTS.value)
     # A file that is no image is no reason to lose the others' results.
     unreadable = {}
     results = predict(network, paths, unreadable)
@@ -123,26 +100,6 @@ def _files_of(argument):
             f"{consoles.printable(argument)}, which has none"
         )
     return found
-
-
-def read_labels():
-    if _LABELS.value is None:
-        return None
-    try:
-        # With or without the mark that Windows begins such files with.
-        text = pathlib.Path(_LABELS.value).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"--labels should be a text file in UTF-8. Received: "
-            f"--labels={_LABELS.value}: {error}"
-        ) from error
-    names = [line.strip() for line in text.splitlines() if line.strip()]
-    if not names:
-        raise ValueError(
-            "--labels should be a file with the name of a class in each line. "
-            f"Received: --labels={_LABELS.value}, which has none"
-        )
-    return names
 
 
 def predict(network, paths, unreadable):

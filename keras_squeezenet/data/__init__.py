@@ -12,7 +12,14 @@ LOADERS = {
 DEFAULT_LOADER = "keras_squeezenet.data.tfds"
 
 
-def load(name, data_dir=None, image_size=None, skip_bad_images=False, seed=0):
+def load(
+    name,
+    data_dir=None,
+    image_size=None,
+    skip_bad_images=False,
+    seed=0,
+    shorter_side=None,
+):
     """Loads a data set of images and their classes.
 
     Args:
@@ -34,6 +41,8 @@ def load(name, data_dir=None, image_size=None, skip_bad_images=False, seed=0):
             cannot be read. Defaults to `False`.
         seed: int, of the split of a folder without test images. Defaults to
             `0`.
+        shorter_side: int, what the shorter side is resized to, where it is to
+            be more than what is cut out. Defaults to `None`: `image_size`.
 
     Returns:
         An `ImageDataset`.
@@ -67,4 +76,5 @@ def load(name, data_dir=None, image_size=None, skip_bad_images=False, seed=0):
         image_size=image_size,
         skip_bad_images=skip_bad_images,
         seed=seed,
+        shorter_side=shorter_side,
     )

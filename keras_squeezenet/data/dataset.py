@@ -12,6 +12,26 @@ DEFAULT_IMAGE_SIZE = 224
 # Bytes of decoded images of one split: up to here they stay in memory, above
 # they are decoded again in each epoch.
 CACHE_LIMIT = 2**30
+SPLITS = ("test", "train", "all")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LabelledImages:
+    """Images of one size and their classes, to measure on.
+
+    Args:
+        name: str.
+        class_names: tuple of str, in the order of the labels.
+        examples: `tf.data.Dataset` as `ImageDataset` has them.
+        size: int, the number of images.
+        skipped: tuple of str, as `ImageDataset` has it. Defaults to `()`.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    examples: tf.data.Dataset
+    size: int
+    skipped: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -60,6 +80,25 @@ class ImageDataset:
                 f"Received: {self.name!r} with {self.train_size} and "
                 f"{self.test_size} images"
             )
+
+    def part(self, split):
+        """Returns a split as `LabelledImages`.
+
+        Args:
+            split: `"test"`, `"train"`, or `"all"` for both, those to train on
+                first.
+        """
+        examples, size = {
+            "test": (self.test, self.test_size),
+            "train": (self.train, self.train_size),
+            "all": (
+                self.train.concatenate(self.test),
+                self.train_size + self.test_size,
+            ),
+        }[split]
+        return LabelledImages(
+            self.name, self.class_names, examples, size, self.skipped
+        )
 
     def train_batches(self, batch_size, seed=0):
         """Returns endless batches of preprocessed training images.
@@ -168,7 +207,7 @@ def fits_in_memory(size, image_size):
     return size <= _memory_size(image_size)
 
 
-def squares(examples, size, image_size):
+def squares(examples, size, image_size, shorter_side=None):
     """Returns examples with RGB images of one size, in memory if they fit.
 
     Args:
@@ -176,10 +215,11 @@ def squares(examples, size, image_size):
             `images.to_rgb` takes it, and its label.
         size: int, how many there are.
         image_size: int, the side of the squares.
+        shorter_side: int, as `images.square` takes it. Defaults to `None`.
     """
     examples = examples.map(
         lambda image, label, *_: (
-            images.square(images.to_rgb(image), image_size),
+            images.square(images.to_rgb(image), image_size, shorter_side),
             label,
         ),
         num_parallel_calls=tf.data.AUTOTUNE,

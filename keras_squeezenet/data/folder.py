@@ -4,13 +4,9 @@ import itertools
 import os
 import pathlib
 import random
-from concurrent import futures
-
-import numpy as np
-import tensorflow as tf
 
 from keras_squeezenet.data import dataset
-from keras_squeezenet.data import images
+from keras_squeezenet.data import reading
 
 IMAGE_SUFFIXES = (
     ".jpg",
@@ -25,10 +21,9 @@ IMAGE_SUFFIXES = (
 TRAIN_FOLDER = "train"
 TEST_FOLDERS = ("test", "val", "validation", "valid")
 TEST_SHARE = 0.2
-NAMED_FILES = 5
 
 
-def load(name, data_dir, image_size, skip_bad_images, seed):
+def load(name, data_dir, image_size, skip_bad_images, seed, shorter_side=None):
     """Loads a folder of images as an `ImageDataset`.
 
     Every image is decoded once here, so that a damaged file shows before
@@ -43,6 +38,7 @@ def load(name, data_dir, image_size, skip_bad_images, seed):
         skip_bad_images: whether to leave out what cannot be read.
         seed: int, of the split where there is no test folder, and of the
             order of the training images.
+        shorter_side: int, as `data.load` takes it. Defaults to `None`.
 
     Raises:
         ValueError: if there is no such folder, it is not laid out like that,
@@ -53,9 +49,12 @@ def load(name, data_dir, image_size, skip_bad_images, seed):
     folders = _split_folders(root)
     splits = [_find_files(folder) for folder in folders]
     _require_same_classes(splits, folders)
-    squares, skipped = _read_all(splits, image_size)
-    if skipped and not skip_bad_images:
-        raise _unreadable(skipped)
+    paths = [
+        path for files in splits for path in itertools.chain(*files.values())
+    ]
+    squares, skipped = reading.read(
+        paths, image_size, shorter_side, skip_bad_images
+    )
     splits = [_readable(files, squares) for files in splits]
     for files, folder in zip(splits, folders):
         _require_images(files, folder)
@@ -68,8 +67,8 @@ def load(name, data_dir, image_size, skip_bad_images, seed):
         name=name,
         image_size=image_size,
         class_names=tuple(splits[0]),
-        train=_examples(train, squares, image_size),
-        test=_examples(test, squares, image_size),
+        train=reading.examples(train, squares, image_size, shorter_side),
+        test=reading.examples(test, squares, image_size, shorter_side),
         train_size=len(train),
         test_size=len(test),
         skipped=skipped,
@@ -163,48 +162,6 @@ def _require_same_classes(splits, folders):
             )
 
 
-def _read_all(splits, image_size):
-    """Decodes every file once, several at a time.
-
-    Returns:
-        `{path: square}` of what can be read, with `None` for each square if
-        they do not all fit in memory, and a tuple of the other paths.
-    """
-    paths = [
-        path for files in splits for path in itertools.chain(*files.values())
-    ]
-    keep = dataset.fits_in_memory(len(paths), image_size)
-
-    def read(path):
-        try:
-            image = images.read_image(path)
-        # Pillow has many exceptions for what is wrong with a file.
-        except Exception:
-            return False, None
-        return True, _square(image, image_size) if keep else None
-
-    with futures.ThreadPoolExecutor() as pool:
-        found = dict(zip(paths, pool.map(read, paths)))
-    squares = {path: square for path, (good, square) in found.items() if good}
-    return squares, tuple(path for path in paths if path not in squares)
-
-
-def _square(image, image_size):
-    # As within `tf.data`, whose images never go to an accelerator.
-    with tf.device("CPU:0"):
-        return images.square(image, image_size)
-
-
-def _unreadable(paths):
-    more = len(paths) - NAMED_FILES
-    return ValueError(
-        f"The images should be readable. Received: {len(paths)} that "
-        f"cannot be read: {', '.join(map(repr, paths[:NAMED_FILES]))}"
-        f"{f' and {more} more' if more > 0 else ''}. Repair or remove them, "
-        "or go on without them: `--skip_bad_images` (skip_bad_images=True)"
-    )
-
-
 def _readable(files, squares):
     return {
         name: [path for path in paths if path in squares]
@@ -236,24 +193,3 @@ def _labelled(files):
         for label, paths in enumerate(files.values())
         for path in paths
     ]
-
-
-def _examples(split, squares, image_size):
-    paths, labels = zip(*split)
-    labels = np.array(labels, "int64")
-    if squares[paths[0]] is None:
-        examples = tf.data.Dataset.from_tensor_slices(
-            ([os.fsencode(path) for path in paths], labels)
-        ).map(
-            lambda path, label: (_decode(path), label),
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
-        return dataset.squares(examples, len(paths), image_size)
-    with tf.device("CPU:0"):
-        stacked = tf.stack([squares[path] for path in paths])
-        return tf.data.Dataset.from_tensor_slices((stacked, labels))
-
-
-def _decode(path):
-    image = tf.numpy_function(images.read_image, [path], tf.uint8)
-    return tf.ensure_shape(image, (None, None, 3))

@@ -15,7 +15,7 @@ TEST_SPLITS = ("test", "validation")
 OWN_SPLITS = ("train[:80%]", "train[80%:]")
 
 
-def load(name, data_dir, image_size, **unused):
+def load(name, data_dir, image_size, shorter_side=None, **unused):
     """Loads a data set of TensorFlow Datasets as an `ImageDataset`.
 
     It is downloaded and prepared first if it is not there. The test split is
@@ -28,6 +28,7 @@ def load(name, data_dir, image_size, **unused):
             TensorFlow Datasets.
         image_size: int, or `None` for the images' own size if the data set
             declares one, and a square one, else 224.
+        shorter_side: int, as `data.load` takes it. Defaults to `None`.
         **unused: what the other loaders need.
 
     Raises:
@@ -44,7 +45,8 @@ def load(name, data_dir, image_size, **unused):
 
     def split(part):
         size = builder.info.splits[part].num_examples
-        return dataset.squares(_read(builder, part), size, image_size), size
+        examples = _read(builder, part)
+        return dataset.squares(examples, size, image_size, shorter_side), size
 
     train, train_size = split(train_split)
     test, test_size = split(test_split)

@@ -88,6 +88,10 @@ class Evaluation:
         """The share of images whose most probable class is their label."""
         return float(np.mean(self.predicted == self.labels))
 
+    def top(self, count):
+        """The share of images whose label is among the most probable."""
+        return float(np.mean(hits(self.probabilities, self.labels, count)))
+
 
 def evaluate(predict, batches, advance=lambda **metrics: None):
     """Runs a network over labeled images, once.
@@ -121,6 +125,23 @@ def evaluate(predict, batches, advance=lambda **metrics: None):
     return Evaluation(np.concatenate(probabilities), np.concatenate(labels))
 
 
+def hits(probabilities, labels, count):
+    """Returns whether the label of each image is among the most probable.
+
+    Of equal probabilities the class that comes first is the more probable.
+
+    Args:
+        probabilities: array of shape `(images, classes)`.
+        labels: integer array of shape `(images,)`.
+        count: int, how many classes are looked at.
+
+    Returns:
+        A bool array of shape `(images,)`.
+    """
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
+    return np.any(best == np.asarray(labels)[:, np.newaxis], axis=1)
+
+
 def confusion_matrix(labels, predicted, classes):
     """Counts how often each class was taken for each.
 
@@ -136,3 +157,19 @@ def confusion_matrix(labels, predicted, classes):
     matrix = np.zeros((classes, classes), "int64")
     np.add.at(matrix, (np.asarray(labels), np.asarray(predicted)), 1)
     return matrix
+
+
+def recalls(confusion):
+    """Returns the share of each class's images that are predicted to be it.
+
+    Args:
+        confusion: array that `confusion_matrix` returned; its transpose gives
+            the precisions, the shares of each class's predictions that are
+            right.
+
+    Returns:
+        A float64 array of shape `(classes,)`, NaN where there are no images.
+    """
+    totals = confusion.sum(axis=1)
+    found = np.full(len(totals), np.nan)
+    return np.divide(confusion.diagonal(), totals, out=found, where=totals > 0)

@@ -12,6 +12,7 @@ import os
 import platform
 
 from keras_squeezenet.report.markdown import markdown as markdown
+from keras_squeezenet.report.tables import NOTHING as NOTHING
 from keras_squeezenet.report.tables import Table as Table
 from keras_squeezenet.report.tables import file_table as file_table
 from keras_squeezenet.report.tables import layer_table as layer_table

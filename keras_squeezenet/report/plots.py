@@ -23,6 +23,8 @@ HIGHLIGHTS = (ORANGE, BLUE, GREEN, PURPLE, SKY)
 # Above so many classes a matrix has no numbers, and no names.
 MAX_CELLS = 20
 MAX_NAMES = 60
+# Above so many its cells would be smaller than what can be seen.
+MAX_SQUARES = 200
 NAME_LENGTH = 18
 
 
@@ -327,7 +329,22 @@ def confusion(report):
     axes = drawn.subplots()
     # By the square root, that an error of one in a hundred is seen.
     scale = colors.PowerNorm(0.5, 0, 100)
-    picture = axes.imshow(100 * shares, cmap="Blues", norm=scale)
+    if count <= MAX_SQUARES:
+        picture = axes.imshow(100 * shares, cmap="Blues", norm=scale)
+    else:
+        rows, columns = np.nonzero(shares)
+        picture = axes.scatter(
+            columns,
+            rows,
+            s=4,
+            c=100 * shares[rows, columns],
+            cmap="Blues",
+            norm=scale,
+            linewidths=0,
+        )
+        axes.set_aspect("equal")
+        axes.set_xlim(-0.5, count - 0.5)
+        axes.set_ylim(count - 0.5, -0.5)
     drawn.colorbar(
         picture,
         shrink=0.7,

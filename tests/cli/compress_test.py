@@ -253,6 +253,7 @@ def test_flags_reach_the_data_set(run, compressed, load):
                 "image_size": 96,
                 "skip_bad_images": True,
                 "seed": 5,
+                "shorter_side": None,
             },
         )
     ]

@@ -81,7 +81,8 @@ def test_usage_lists_the_commands():
     listed = [line.split()[0] for line in lines if line.startswith("  ")]
     assert listed == list(main.COMMANDS)
     assert listed == [
-        *("compress", "inspect", "pack", "predict", "sensitivity", "weights"),
+        *("compress", "evaluate", "inspect", "pack", "predict"),
+        *("sensitivity", "weights"),
     ]
 
 
@@ -123,7 +124,7 @@ def test_commands_whose_flags_have_the_same_names_are_imported_together():
     assert {"config", "json"} <= set(modules["weights"].FLAGS)
 
 
-@pytest.mark.parametrize("name", ["predict", "weights"])
+@pytest.mark.parametrize("name", ["evaluate", "predict", "weights"])
 def test_help_of_a_command_shows_its_arguments(name):
     command = importlib.import_module(f"keras_squeezenet.cli.{name}")
     first = command.__doc__.splitlines()[0]
@@ -329,6 +330,15 @@ def test_help_of_compress_lists_its_flags():
     [
         ("predict", ["--[no]json: ", "--top: ", "--weights: ", "--labels: "]),
         ("weights", ["--[no]json: ", "--config: ", "--normalization: "]),
+        (
+            "evaluate",
+            [
+                *("--batch_size: ", "--config: ", "--csv: ", "--data_dir: "),
+                *("--dataset: ", "--image_size: ", "--[no]json: "),
+                *("--labels: ", "--out: ", "--[no]overwrite: ", "--seed: "),
+                *("--[no]skip_bad_images: ", "--split: "),
+            ],
+        ),
     ],
 )
 def test_help_of_a_command_lists_its_flags(name, flags):
@@ -336,7 +346,9 @@ def test_help_of_a_command_lists_its_flags(name, flags):
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.startswith(f"`keras-squeezenet {name} ")
     for flag in flags:
-        assert f"\n  {flag}" in result.stdout
+        # A choice is printed as <a|b>: behind its name.
+        name = flag.removesuffix(" ")
+        assert f"\n  {name}" in result.stdout
 
 
 @pytest.mark.slow

@@ -228,3 +228,27 @@ def test_empty_split_is_an_error(sizes):
         ValueError, match="with {} and {} images".format(*sizes)
     ):
         make_dataset(train_size=sizes[0], test_size=sizes[1])
+
+
+@pytest.mark.parametrize(
+    "split,labels", [("test", [9]), ("train", [0, 1]), ("all", [0, 1, 9])]
+)
+def test_part_is_a_split_or_both(split, labels):
+    def examples(labels):
+        images = np.zeros((len(labels), SIDE, SIDE, 3), "uint8")
+        return tf.data.Dataset.from_tensor_slices((images, labels))
+
+    images = dataset.ImageDataset(
+        name="noise",
+        image_size=SIDE,
+        class_names=("a", "b"),
+        train=examples([0, 1]),
+        test=examples([9]),
+        train_size=2,
+        test_size=1,
+        skipped=("c.png",),
+    ).part(split)
+    found = [int(label) for _, label in images.examples]
+    assert (found, images.size) == (labels, len(labels))
+    assert (images.name, images.class_names) == ("noise", ("a", "b"))
+    assert images.skipped == ("c.png",)

@@ -8,6 +8,7 @@ from PIL import Image
 
 from keras_squeezenet import data
 from keras_squeezenet.data import dataset
+from keras_squeezenet.data import images
 
 
 def load(folder, **options):
@@ -276,3 +277,19 @@ def test_flowers_are_read(shared_data):
     image, _ = next(iter(flowers.train_batches(32)))
     assert image.shape == (32, 224, 224, 3)
     assert -124 <= image.numpy().min() and image.numpy().max() <= 152
+
+
+@pytest.mark.parametrize("limit", [dataset.CACHE_LIMIT, 0])
+def test_more_of_an_image_may_be_cut_off(image_folder, limit, monkeypatch):
+    monkeypatch.setattr(dataset, "CACHE_LIMIT", limit)
+    pixels = np.random.default_rng(0).integers(0, 256, (21, 15, 3))
+    path = image_folder / "cat" / "0.png"
+    Image.fromarray(pixels.astype("uint8")).save(path)
+    found = data.load(
+        "folder", data_dir=image_folder, image_size=8, shorter_side=12
+    ).part("all")
+    expected = images.square(images.read_image(path), 8, 12).numpy()
+    assert any(
+        np.array_equal(image, expected)
+        for image, _ in found.examples.as_numpy_iterator()
+    )

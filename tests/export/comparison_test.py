@@ -93,3 +93,36 @@ def test_divergence_is_the_mean_of_the_images():
     assert comparison.divergence(expected, expected) == 0
     # Finite, where a class has become impossible.
     assert 1 < comparison.divergence(received, expected) < 30
+
+
+def test_labels_among_the_most_probable_are_hits():
+    labels = [1, 0, 2, 2]
+    found = [
+        comparison.hits(PROBABILITIES, labels, count).tolist()
+        for count in (1, 2, 3)
+    ]
+    assert found == [
+        [False, False, True, False],
+        [True, False, True, False],
+        [True] * 4,
+    ]
+    evaluation = comparison.Evaluation(PROBABILITIES, np.array(labels))
+    assert evaluation.top(1) == evaluation.accuracy == 0.25
+    assert evaluation.top(2) == 0.5
+
+
+def test_first_of_equal_probabilities_is_the_hit():
+    # Enough that an unstable sort would mix them.
+    probabilities = np.full((100, 100), 0.5)
+    labels = np.arange(100)
+    for count in (1, 5):
+        found = comparison.hits(probabilities, labels, count)
+        assert found.tolist() == [True] * count + [False] * (100 - count)
+
+
+def test_recalls_and_precisions_are_of_rows_and_columns():
+    matrix = np.array([[3, 1, 0], [0, 0, 0], [1, 0, 0]])
+    np.testing.assert_array_equal(comparison.recalls(matrix), [0.75, np.nan, 0])
+    np.testing.assert_array_equal(
+        comparison.recalls(matrix.T), [0.75, 0, np.nan]
+    )

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from keras_squeezenet.report import plots
@@ -108,3 +109,22 @@ def test_samples_say_what_both_networks_say(make, pictures):
     assert axes.get_title() == "is: two"
     assert axes.get_xlabel() == "dense: two 90%\ncompressed: one 50%"
     assert axes.xaxis.label.get_color() == plots.ORANGE
+
+
+def test_confusion_of_many_classes_has_a_point_for_each_cell():
+    count = 300
+    matrix = np.eye(count, dtype=int)
+    matrix[7, 9] = 3
+    axes = plots.confusion(
+        {
+            "confusion": matrix,
+            "dataset": {"classes": [f"class {i}" for i in range(count)]},
+        }
+    ).axes[0]
+    (points,) = axes.collections
+    found = dict(zip(map(tuple, points.get_offsets()), points.get_array()))
+    assert len(found) == count + 1
+    # Columns are predicted, and rows go down.
+    assert (found[9, 7], found[7, 7], found[8, 8]) == (75, 25, 100)
+    assert axes.get_ylim() == (count - 0.5, -0.5)
+    assert not any(text.get_text().startswith("class") for text in axes.texts)
