@@ -90,9 +90,7 @@ def main(argv):
                 "bytes",
                 "top-1",
                 "change",
-                "top-5",
-                "change",
-                "agreement",
+                "top-5 change",
                 "divergence",
             ),
             [format_row(*row) for row in rows],
@@ -173,8 +171,8 @@ def load(content):
 
 
 def measure(before, after, labels):
-    """Returns accuracies, their paired changes, agreement and divergence."""
-    found = []
+    """Returns top-1, its change, that of top-5, and the divergence."""
+    changes = []
     for count in (1, 5):
         old, new = (
             np.mean(
@@ -182,26 +180,26 @@ def measure(before, after, labels):
             )
             for views in (before, after)
         )
-        changes = new - old
-        error = changes.std(ddof=1) / np.sqrt(len(changes))
-        found += [new.mean(), changes.mean(), error]
-    pairs = list(zip(before, after))
-    agreement = np.mean([p.argmax(1) == q.argmax(1) for p, q in pairs])
-    divergence = np.mean([comparison.divergence(*pair) for pair in pairs])
-    return *found, agreement, divergence
+        changes.append(new - old)
+    accuracy = np.mean([comparison.hits(v, labels, 1) for v in after])
+    divergence = np.mean(list(map(comparison.divergence, before, after)))
+    return accuracy, *changes, divergence
 
 
-def format_row(name, size, top1, d1, e1, top5, d5, e5, agreement, divergence):
+def format_row(name, size, accuracy, change1, change5, divergence):
     return (
         name,
         f"{size:,}",
-        f"{top1:.1%}",
-        f"{100 * d1:+.2f} ± {100 * e1:.2f}",
-        f"{top5:.1%}",
-        f"{100 * d5:+.2f} ± {100 * e5:.2f}",
-        f"{agreement:.1%}",
+        f"{accuracy:.1%}",
+        format_change(change1),
+        format_change(change5),
         f"{divergence:.4f}",
     )
+
+
+def format_change(changes):
+    error = changes.std(ddof=1) / np.sqrt(len(changes))
+    return f"{100 * changes.mean():+.2f} ± {100 * error:.2f}"
 
 
 if __name__ == "__main__":
