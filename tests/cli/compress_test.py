@@ -277,6 +277,7 @@ def test_data_set_is_mnist5k_by_default(run, compressed, load):
                 "image_size": None,
                 "skip_bad_images": False,
                 "seed": 0,
+                "shorter_side": None,
             },
         )
     ]
