@@ -93,7 +93,7 @@ def explained(path):
     """Has a `ValueError`, and what a wrong header leads to, name the file."""
     try:
         yield
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         reason = str(error)
         if not isinstance(error, ValueError):
             reason = f"its header is wrong ({type(error).__name__}: {reason})"

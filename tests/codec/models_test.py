@@ -138,6 +138,10 @@ def drop_network(header, weights):
     del header["network"]
 
 
+def drop_inputs(header, weights):
+    header["network"]["layers"][1]["inputs"] = []
+
+
 def drop_bias(header, weights):
     del weights["head/bias"]
 
@@ -163,6 +167,7 @@ def rename_type(header, weights):
     [
         (drop_layer, "its header is wrong .KeyError: 'fire2_squeeze1x1"),
         (drop_network, "its header is wrong .KeyError: 'network'"),
+        (drop_inputs, "its header is wrong .IndexError"),
         (drop_bias, "without the other: head/bias"),
         (widen, "'conv1' should have the shape .*1000000000000"),
         (spoil, "head/bias should be finite"),
