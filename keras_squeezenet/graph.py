@@ -102,22 +102,55 @@ def build(namespace, description, kernels=None):
     Raises:
         ValueError: if a kernel has another shape.
     """
-    tensors = {}
-    for layer in description["layers"]:
-        name = layer["name"]
-        if layer["type"] == INPUT:
-            inputs = tensors[name] = namespace.Input(
-                tuple(layer["shape"]), name=name, dtype="float32"
-            )
-            continue
-        received = [tensors[before] for before in layer["inputs"]]
+    first, *_ = description["layers"]
+    inputs = namespace.Input(
+        tuple(first["shape"]), name=first["name"], dtype="float32"
+    )
+
+    def call(layer, *received):
         if kernels is not None:
             _require_kernel(layer, received[0].shape[-1], kernels)
         arguments = {key: layer[key] for key in LAYERS[layer["type"]]}
-        tensors[name] = getattr(namespace.layers, layer["type"])(
-            name=name, **arguments
-        )(received if len(received) > 1 else received[0])
-    return namespace.Model(inputs, tensors[name], name=description["name"])
+        made = getattr(namespace.layers, layer["type"])(
+            name=layer["name"], **arguments
+        )
+        return made(only(received))
+
+    outputs = run(description, inputs, call)
+    return namespace.Model(inputs, outputs, name=description["name"])
+
+
+def run(description, value, call):
+    """Leads a value through the layers of a model.
+
+    Args:
+        description: as `describe` returns it.
+        value: what the input is to be, such as a batch of images.
+        call: function of the dict of a layer and the values that it receives,
+            which returns its own.
+
+    Returns:
+        The value of the last layer.
+    """
+    first, *layers = description["layers"]
+    last_use = {
+        name: layer["name"] for layer in layers for name in layer["inputs"]
+    }
+    values = {first["name"]: value}
+    for layer in layers:
+        received = [values[name] for name in layer["inputs"]]
+        values[layer["name"]] = call(layer, *received)
+        # So that no more values are alive than are needed.
+        for name in set(layer["inputs"]):
+            if last_use[name] == layer["name"]:
+                del values[name]
+    *_, last = description["layers"]
+    return values[last["name"]]
+
+
+def only(values):
+    """Returns the one of several values that Keras wants by itself."""
+    return list(values) if len(values) > 1 else values[0]
 
 
 def _require_kernel(layer, channels, kernels):

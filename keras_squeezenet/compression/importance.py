@@ -39,9 +39,9 @@ def measure(model, batches, seed=0, advance=lambda **metrics: None):
         a kernel is the same for all its outputs: classes that are not among
         the images matter too.
     """
-    layers = graph.describe(model)["layers"]
+    description = graph.describe(model)
     step = tf.function(
-        lambda images, seed: _sums(model, layers, images, seed),
+        lambda images, seed: _sums(model, description, images, seed),
         reduce_retracing=True,
     )
     totals, count = {}, 0
@@ -106,7 +106,7 @@ def linear(layer, x, kernel=None, bias=None):
     return y if bias is None else y + bias
 
 
-def _sums(model, layers, images, seed):
+def _sums(model, description, images, seed):
     """Returns, summed over images, of each layer with a kernel
 
     the Fisher information of its inputs, their second moment, and the Fisher
@@ -114,7 +114,7 @@ def _sums(model, layers, images, seed):
     """
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(images)
-        outputs, taps = _run(model, layers, images)
+        outputs, taps = _run(model, description, images)
         log = tf.math.log(outputs + 1e-12)
         labels = tf.random.stateless_categorical(log, DRAWS, seed)
         losses = [
@@ -138,27 +138,22 @@ def _sums(model, layers, images, seed):
     }
 
 
-def _run(model, layers, images):
+def _run(model, description, images):
     """Returns the output, and of each layer with a kernel
 
     itself, its input, and its output before the activation.
     """
-    tensors, taps = {}, {}
-    for description in layers:
-        name = description["name"]
-        layer = model.get_layer(name)
-        if description["type"] == graph.INPUT:
-            tensors[name] = images
-            continue
-        received = [tensors[before] for before in description["inputs"]]
-        received = received if len(received) > 1 else received[0]
-        if layer.weights:
-            output = linear(layer, received)
-            taps[name] = layer, received, output
-            tensors[name] = layer.activation(output)
-        else:
-            tensors[name] = layer(received)
-    return tensors[name], taps
+    taps = {}
+
+    def call(described, *received):
+        layer = model.get_layer(described["name"])
+        if not layer.weights:
+            return layer(graph.only(received))
+        output = linear(layer, *received)
+        taps[layer.name] = layer, *received, output
+        return layer.activation(output)
+
+    return graph.run(description, images, call), taps
 
 
 def _with_ones(x):

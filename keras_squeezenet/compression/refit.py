@@ -32,24 +32,16 @@ def run(model, images, code):
             should have, `None` where there are none. It returns the coded
             kernel and biases.
     """
-    layers = graph.describe(model)["layers"]
-    before = {layers[0]["name"]: tf.convert_to_tensor(images)}
-    after = dict(before)
-    for place, description in enumerate(layers[1:], start=1):
-        name = description["name"]
-        layer = model.get_layer(name)
-        inputs = [
-            _only([tensors[before] for before in description["inputs"]])
-            for tensors in (before, after)
-        ]
+
+    def call(description, *received):
+        layer = model.get_layer(description["name"])
+        before, after = map(graph.only, zip(*received))
         if layer.weights:
-            before[name], after[name] = _code(layer, *inputs, code)
-        else:
-            before[name], after[name] = map(layer, inputs)
-        needed = {name}.union(*(rest["inputs"] for rest in layers[place + 1 :]))
-        for tensors in (before, after):
-            for done in set(tensors) - needed:
-                del tensors[done]
+            return _code(layer, before, after, code)
+        return layer(before), layer(after)
+
+    images = tf.convert_to_tensor(images)
+    graph.run(graph.describe(model), (images, images), call)
 
 
 def _code(layer, x0, x1, code):
@@ -99,7 +91,3 @@ def _sample(columns):
     distance = max(1, columns.shape[1] // POSITIONS)
     sampled = columns[:, ::distance]
     return tf.reshape(sampled, (-1, sampled.shape[-1]))
-
-
-def _only(tensors):
-    return tensors if len(tensors) > 1 else tensors[0]

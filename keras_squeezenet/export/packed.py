@@ -279,18 +279,12 @@ def _inflated(numbers, dtype):
 
 def _run(description, weights, images):
     """The network, in few operations: Keras's own layers make more."""
-    tensors = {}
-    for layer in description["layers"]:
-        name = layer["name"]
-        if layer["type"] == graph.INPUT:
-            tensors[name] = images
-            continue
-        received = [tensors[before] for before in layer["inputs"]]
-        received = received if len(received) > 1 else received[0]
-        kernel = weights.get(f"{name}/kernel")
+
+    def call(layer, *received):
+        received = graph.only(received)
+        kernel = weights.get(f"{layer['name']}/kernel")
         if kernel is None:
-            tensors[name] = _without_weights(layer, received)
-            continue
+            return _without_weights(layer, received)
         if layer["type"] == "Conv2D":
             output = tf.nn.conv2d(
                 received, kernel, layer["strides"], layer["padding"].upper()
@@ -298,9 +292,11 @@ def _run(description, weights, images):
         else:
             output = tf.matmul(received, kernel)
         if layer["use_bias"]:
-            output = tf.nn.bias_add(output, weights[f"{name}/bias"])
-        tensors[name] = keras.activations.get(layer["activation"])(output)
-    return tensors[name]
+            bias = weights[f"{layer['name']}/bias"]
+            output = tf.nn.bias_add(output, bias)
+        return keras.activations.get(layer["activation"])(output)
+
+    return graph.run(description, images, call)
 
 
 def _without_weights(layer, received):
