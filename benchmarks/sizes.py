@@ -60,8 +60,8 @@ def main(argv):
     if len(argv) != 3:
         raise app.UsageError("weights and a folder are expected")
     _, path, photographs = argv
-    network = classifier.load(path)
     model = classifier.load_model(path)
+    network = classifier.of_model(path, model)
     paths = folder.image_files(pathlib.Path(photographs))
     centers = preprocess([network.read(path) for path in paths])
     wholes = preprocess(

@@ -129,7 +129,32 @@ def load(path, config=None, image_size=None, class_names=None):
         function, shape = _load_litert(path)
     else:
         model = load_model(path, config, image_size)
-        function, shape = model.predict_on_batch, model.input_shape
+        return of_model(path, model, image_size, class_names)
+    return _make(path, function, shape, image_size, class_names)
+
+
+def of_model(path, model, image_size=None, class_names=None):
+    """Returns the `Classifier` of a model that `load_model` loaded.
+
+    Args:
+        path: where from.
+        model: `keras.Model`.
+        image_size, class_names: as `load` takes them.
+
+    Raises:
+        ValueError: if it is no image classifier.
+    """
+    path = os.fspath(path)
+    return _make(
+        path,
+        model.predict_on_batch,
+        model.input_shape,
+        image_size,
+        class_names,
+    )
+
+
+def _make(path, function, shape, image_size, class_names):
     side = _side(path, shape, image_size)
     count = _count_outputs(path, function, side)
     found = class_names or _saved_names(path)

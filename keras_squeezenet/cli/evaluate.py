@@ -10,17 +10,15 @@ import dataclasses
 import json
 import math
 
-import keras
 import numpy as np
-import rich.console
 from absl import flags
 
 from keras_squeezenet import labels
-from keras_squeezenet import outputs
 from keras_squeezenet import report
 from keras_squeezenet.cli import console as consoles
 from keras_squeezenet.cli import datasets
 from keras_squeezenet.cli import networks
+from keras_squeezenet.cli import results
 from keras_squeezenet.data import dataset as image_datasets
 from keras_squeezenet.data import table
 from keras_squeezenet.export import comparison
@@ -30,7 +28,6 @@ ARGUMENTS = "MODEL"
 FLAGS = flags.FlagValues()
 JSON_FILE = "evaluation.json"
 PICTURE_FILE = "confusion_matrix.png"
-DOTS_PER_INCH = 150
 TOP = 5
 PRINTED_CLASSES = 20
 
@@ -60,29 +57,12 @@ _SEED = flags.DEFINE_integer(
 _BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", 32, "images at a time", 1, flag_values=FLAGS
 )
-_OUT = flags.DEFINE_string(
-    "out",
-    None,
-    f"folder for {JSON_FILE} and {PICTURE_FILE}",
-    flag_values=FLAGS,
-)
-_OVERWRITE = flags.DEFINE_bool(
-    "overwrite", False, "replace these files", flag_values=FLAGS
-)
-_JSON = flags.DEFINE_bool(
-    "json", False, "print JSON, for programs", flag_values=FLAGS
-)
+results.define(FLAGS, f"{JSON_FILE} and {PICTURE_FILE}")
 
 
 def main(arguments):
     require_valid(arguments)
-    if _OUT.value:
-        outputs.require_writable(_OUT.value, _OVERWRITE.value)
-    console = rich.console.Console(
-        markup=False, highlight=False, stderr=_JSON.value
-    )
-    if _JSON.value:
-        keras.config.disable_interactive_logging()
+    console = results.begin(FLAGS)
     progress = consoles.ConsoleProgress(console)
     network = networks.load(FLAGS, *arguments)
     images = load_images(network, progress)
@@ -96,13 +76,13 @@ def main(arguments):
         )
     places = match_classes(network, images)
     summary, confusion = measure(network, images, places, progress)
-    if _JSON.value:
+    if FLAGS["json"].value:
         print(json.dumps(summary, indent=2))
     else:
         print_summary(console, summary)
-    if _OUT.value:
+    if FLAGS["out"].value:
         write(network, summary, confusion)
-        consoles.print_path(console, "\nWritten to", _OUT.value)
+        consoles.print_path(console, "\nWritten to", FLAGS["out"].value)
 
 
 def require_valid(arguments):
@@ -317,9 +297,8 @@ def _percent(value):
 def write(network, summary, confusion):
     from keras_squeezenet.report import plots
 
-    with outputs.new_folder(_OUT.value, _OVERWRITE.value) as folder:
-        text = json.dumps(summary, indent=2) + "\n"
-        (folder / JSON_FILE).write_text(text, encoding="utf-8")
+    with results.new_folder(FLAGS) as folder:
+        results.write_json(folder / JSON_FILE, summary)
         # Those that occur, where these are few enough to have their names.
         places = np.flatnonzero(confusion.sum(axis=0) + confusion.sum(axis=1))
         if len(places) > plots.MAX_NAMES:
@@ -331,4 +310,4 @@ def write(network, summary, confusion):
                 "confusion": confusion[np.ix_(places, places)],
             }
         )
-        picture.savefig(folder / PICTURE_FILE, dpi=DOTS_PER_INCH)
+        results.write_picture(folder / PICTURE_FILE, picture)

@@ -11,9 +11,7 @@ import json
 import os
 import pathlib
 
-import keras
 import numpy as np
-import rich.console
 from absl import flags
 
 from keras_squeezenet import architecture
@@ -25,6 +23,7 @@ from keras_squeezenet import outputs
 from keras_squeezenet import report
 from keras_squeezenet import squeezenet
 from keras_squeezenet.cli import console as consoles
+from keras_squeezenet.cli import results
 from keras_squeezenet.compression import packing
 from keras_squeezenet.data import folder as folders
 
@@ -34,7 +33,6 @@ SQZ_FILE = "model.sqz"
 SAVED_MODEL_FOLDER = "saved_model"
 JSON_FILE = "pack.json"
 PICTURE_FILE = "pack.png"
-DOTS_PER_INCH = 150
 # Of the Kullback-Leibler divergence, in nats, where nothing else is asked for.
 MAX_KL = 0.02
 
@@ -87,13 +85,6 @@ _CONFIG = flags.DEFINE_enum(
 _SEED = flags.DEFINE_integer(
     "seed", 0, "of every random number", flag_values=FLAGS
 )
-_OUT = flags.DEFINE_string(
-    "out",
-    "squeezenet_packed",
-    f"folder for {SQZ_FILE}, {SAVED_MODEL_FOLDER}, {JSON_FILE} and "
-    f"{PICTURE_FILE}",
-    flag_values=FLAGS,
-)
 _RAW_IMAGES = flags.DEFINE_bool(
     "raw_images",
     False,
@@ -101,26 +92,20 @@ _RAW_IMAGES = flags.DEFINE_bool(
     "photographs as they are: uint8 RGB of any size",
     flag_values=FLAGS,
 )
-_OVERWRITE = flags.DEFINE_bool(
-    "overwrite", False, "replace these files", flag_values=FLAGS
-)
-_JSON = flags.DEFINE_bool(
-    "json", False, "print JSON, for programs", flag_values=FLAGS
+results.define(
+    FLAGS,
+    f"{SQZ_FILE}, {SAVED_MODEL_FOLDER}, {JSON_FILE} and {PICTURE_FILE}",
+    out="squeezenet_packed",
 )
 
 
 def main(arguments):
     require_valid(arguments)
     (path,) = arguments
-    outputs.require_writable(_OUT.value, _OVERWRITE.value)
-    console = rich.console.Console(
-        markup=False, highlight=False, stderr=_JSON.value
-    )
-    if _JSON.value:
-        keras.config.disable_interactive_logging()
+    console = results.begin(FLAGS)
     progress = consoles.ConsoleProgress(console)
-    network = classifier.load(path, _CONFIG.value)
     model = classifier.load_model(path, _CONFIG.value)
+    network = classifier.of_model(path, model)
     with progress.task("load images", None):
         images = load_images(network)
     max_kl = MAX_KL if _MAX_KL.value is None else _MAX_KL.value
@@ -136,7 +121,7 @@ def main(arguments):
         progress=progress,
     )
     summary = write(model, packed, len(images))
-    if _JSON.value:
+    if FLAGS["json"].value:
         print(json.dumps(summary, indent=2))
     else:
         for table in tables(summary):
@@ -152,7 +137,7 @@ def main(arguments):
                 f"Before training: {before.bytes:,} bytes, divergence "
                 f"{before.kl:.4f} nats, {before.agreement:.1%}."
             )
-        console.print(f"\nWritten to {consoles.printable(_OUT.value)}")
+        consoles.print_path(console, "\nWritten to", FLAGS["out"].value)
 
 
 def require_valid(arguments):
@@ -181,7 +166,10 @@ def load_images(network):
                 "--calibration should be a folder with photographs in it. "
                 f"Received: --calibration={_CALIBRATION.value}, which has none"
             )
-        squares = [network.read(paths[index]) for index in spread(len(paths))]
+        squares = [
+            network.read(paths[index])
+            for index in packing.spread(len(paths), _IMAGES.value)
+        ]
     else:
         dataset = data.load(
             _CALIBRATION.value,
@@ -189,7 +177,7 @@ def load_images(network):
             image_size=network.image_size,
             seed=_SEED.value,
         )
-        chosen = set(spread(dataset.train_size).tolist())
+        chosen = set(packing.spread(dataset.train_size, _IMAGES.value).tolist())
         squares = [
             image.numpy()
             for index, (image, _) in enumerate(dataset.train)
@@ -198,11 +186,6 @@ def load_images(network):
     return squeezenet.preprocess_input(
         np.stack(squares).astype("float32"), data_format="channels_last"
     )
-
-
-def spread(count):
-    chosen = min(count, _IMAGES.value)
-    return np.linspace(0, count, chosen, endpoint=False).astype(int)
 
 
 def class_names(network):
@@ -223,7 +206,7 @@ def write(model, packed, images):
     from keras_squeezenet.export import packed as saved_models
     from keras_squeezenet.report import plots
 
-    with outputs.new_folder(_OUT.value, _OVERWRITE.value) as folder:
+    with results.new_folder(FLAGS) as folder:
         (folder / SQZ_FILE).write_bytes(packed.content)
         saved_models.save(
             packed.content, folder / SAVED_MODEL_FOLDER, _RAW_IMAGES.value
@@ -240,9 +223,8 @@ def write(model, packed, images):
                 dataclasses.asdict(point) for point in packed.finetuning
             ],
         }
-        text = json.dumps(summary, indent=2) + "\n"
-        (folder / JSON_FILE).write_text(text, encoding="utf-8")
-        plots.pack(summary).savefig(folder / PICTURE_FILE, dpi=DOTS_PER_INCH)
+        results.write_json(folder / JSON_FILE, summary)
+        results.write_picture(folder / PICTURE_FILE, plots.pack(summary))
     return summary
 
 

@@ -9,13 +9,12 @@ Nothing is trained, and MODEL stays as it is.
 import json
 
 import keras
-import rich.console
 from absl import flags
 
-from keras_squeezenet import outputs
 from keras_squeezenet import report
 from keras_squeezenet.cli import console as consoles
 from keras_squeezenet.cli import datasets
+from keras_squeezenet.cli import results
 from keras_squeezenet.compression import recipe
 from keras_squeezenet.compression import sensitivity
 from keras_squeezenet.compression import twin
@@ -25,7 +24,6 @@ FLAGS = flags.FlagValues()
 JSON_FILE = "sensitivity.json"
 PICTURE_FILE = "sensitivity.png"
 BATCH_SIZE = 64
-DOTS_PER_INCH = 150
 
 datasets.define(FLAGS)
 _IMAGES = flags.DEFINE_integer(
@@ -46,18 +44,7 @@ _BITS = flags.DEFINE_list(
     "a kernel shares 2**bits values",
     flag_values=FLAGS,
 )
-_OUT = flags.DEFINE_string(
-    "out",
-    None,
-    f"folder for {JSON_FILE} and {PICTURE_FILE}",
-    flag_values=FLAGS,
-)
-_OVERWRITE = flags.DEFINE_bool(
-    "overwrite", False, "replace these files", flag_values=FLAGS
-)
-_JSON = flags.DEFINE_bool(
-    "json", False, "print JSON, for programs", flag_values=FLAGS
-)
+results.define(FLAGS, f"{JSON_FILE} and {PICTURE_FILE}")
 
 
 def main(arguments):
@@ -68,11 +55,7 @@ def main(arguments):
         )
     densities = _numbers(_DENSITIES, float, recipe.SHARE)
     bits = _numbers(_BITS, int, recipe.CODE_BITS)
-    if _OUT.value:
-        outputs.require_writable(_OUT.value, _OVERWRITE.value)
-    console = rich.console.Console(
-        markup=False, highlight=False, stderr=_JSON.value
-    )
+    console = results.begin(FLAGS)
     model = keras.models.load_model(arguments[0])
     twin.require_squeezenet(model)
     progress = consoles.ConsoleProgress(console)
@@ -82,14 +65,14 @@ def main(arguments):
     scan = sensitivity.scan(
         model, images, labels, densities, bits, BATCH_SIZE, progress
     )
-    if _JSON.value:
+    if FLAGS["json"].value:
         print(json.dumps(scan, indent=2))
     else:
         for table in tables(scan):
             consoles.print_table(console, table)
-    if _OUT.value:
+    if FLAGS["out"].value:
         write(scan)
-        console.print(f"\nWritten to {consoles.printable(_OUT.value)}")
+        consoles.print_path(console, "\nWritten to", FLAGS["out"].value)
 
 
 def _numbers(flag, number, rule):
@@ -162,9 +145,6 @@ def _table(scan, title, points, key):
 def write(scan):
     from keras_squeezenet.report import plots
 
-    with outputs.new_folder(_OUT.value, _OVERWRITE.value) as folder:
-        text = json.dumps(scan, indent=2) + "\n"
-        (folder / JSON_FILE).write_text(text, encoding="utf-8")
-        plots.sensitivity(scan).savefig(
-            folder / PICTURE_FILE, dpi=DOTS_PER_INCH
-        )
+    with results.new_folder(FLAGS) as folder:
+        results.write_json(folder / JSON_FILE, scan)
+        results.write_picture(folder / PICTURE_FILE, plots.sensitivity(scan))

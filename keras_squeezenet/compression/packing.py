@@ -199,10 +199,11 @@ class Packer:
             for layer in model.layers
             if layer.weights
         }
-        self.held = _spread(images[held], MAX_HELD_OUT)
+        self.held = _some(images[held], MAX_HELD_OUT)
         self.images = images[~held]
+        self.refit_images = _some(self.images, MAX_REFIT)
         self.outputs = _predict(model, self.held)
-        calibration = _batches(_spread(self.images, MAX_CALIBRATION))
+        calibration = _batches(_some(self.images, MAX_CALIBRATION))
         task = self.progress.task("measure importance", len(calibration))
         with task as advance:
             self.importance = importance.measure(
@@ -293,7 +294,7 @@ class Packer:
             coder = _Coder(self.layers, self.importance, trade_off)
             label = f"code at {trade_off:.1e}"
             with self.progress.task(label, len(self.layers)) as coder.advance:
-                refit.run(self.original, _spread(self.images, MAX_REFIT), coder)
+                refit.run(self.original, self.refit_images, coder)
             self.points[trade_off], self.contents[trade_off] = self.measure(
                 coder.arrays, trade_off, coder.harm
             )
@@ -381,11 +382,14 @@ def _predict(model, images):
     )
 
 
-def _spread(images, count):
-    """At most `count` images, at equal distances."""
-    count = min(count, len(images))
-    places = np.linspace(0, len(images), count, endpoint=False)
-    return images[places.astype(int)]
+def spread(count, most):
+    """Returns at most so many of the numbers below `count`, evenly spread."""
+    chosen = min(count, most)
+    return np.linspace(0, count, chosen, endpoint=False).astype(int)
+
+
+def _some(images, most):
+    return images[spread(len(images), most)]
 
 
 def _code_bias(bias, found, trade_off):
