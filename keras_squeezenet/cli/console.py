@@ -86,3 +86,21 @@ def print_table(console, table):
 def printable(path):
     """Returns a path as text; a file name need not be Unicode."""
     return path.encode("utf-8", "backslashreplace").decode()
+
+
+def print_header(console, model, dataset):
+    """Says what is trained on what: `keras.Model` and `ImageDataset`."""
+    console.print(
+        f"{model.name}, {model.count_params():,} parameters, on "
+        f"{dataset.name}: {len(dataset.class_names)} classes, images of "
+        f"{dataset.image_size}x{dataset.image_size}: "
+        f"{dataset.train_size:,} to train on, {dataset.validation_size:,} to "
+        f"choose by, {dataset.test_size:,} to test on"
+    )
+    for path in dataset.skipped:
+        print_path(console, "skipped, could not be read:", path)
+
+
+def print_path(console, text, path):
+    """Prints a text and a path, which is not broken into lines."""
+    console.print(f"{text} {printable(path)}", soft_wrap=True)

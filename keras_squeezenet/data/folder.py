@@ -1,4 +1,4 @@
-"""A folder of images with one sub-folder a class."""
+"""Image files of one's own: a folder with one sub-folder a class, or a list."""
 
 import itertools
 import os
@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from keras_squeezenet.data import dataset
 from keras_squeezenet.data import images
+from keras_squeezenet.data import listing
 
 IMAGE_SUFFIXES = (
     ".jpg",
@@ -38,7 +39,8 @@ def load(name, data_dir, image_size, skip_bad_images, seed):
         name: str, the data set's name.
         data_dir: path of the folder: `train` and `test` (or `val`,
             `validation`, `valid`) with one sub-folder a class in each, or
-            the sub-folders of the classes.
+            the sub-folders of the classes; or of a CSV file, as
+            `listing.read` takes it.
         image_size: int, or `None` for 224.
         skip_bad_images: whether to leave out what cannot be read.
         seed: int, of the split where there is no test folder, and of the
@@ -48,11 +50,15 @@ def load(name, data_dir, image_size, skip_bad_images, seed):
         ValueError: if there is no such folder, it is not laid out like that,
             a class lacks images, or images cannot be read.
     """
-    root = _existing_folder(data_dir)
+    root = _existing_source(data_dir)
     image_size = image_size or dataset.DEFAULT_IMAGE_SIZE
-    folders = _split_folders(root)
-    splits = [_find_files(folder) for folder in folders]
-    _require_same_classes(splits, folders)
+    if listing.is_listing(root):
+        splits = listing.read(root)
+        folders = [root] * len(splits)
+    else:
+        folders = _split_folders(root)
+        splits = [_find_files(folder) for folder in folders]
+        _require_same_classes(splits, folders)
     squares, skipped = _read_all(splits, image_size)
     if skipped and not skip_bad_images:
         raise _unreadable(skipped)
@@ -76,16 +82,19 @@ def load(name, data_dir, image_size, skip_bad_images, seed):
     )
 
 
-def _existing_folder(data_dir):
+def _existing_source(data_dir):
     if data_dir is None:
         raise ValueError(
             "The data set 'folder' needs the folder of the images: set "
             "`--data_dir` (data_dir=...). Received: data_dir=None"
         )
     root = pathlib.Path(data_dir).expanduser()
+    if listing.is_listing(root) and root.is_file():
+        return root
     if not root.is_dir():
         raise ValueError(
-            "`data_dir` should be an existing folder of images. Received: "
+            "`data_dir` should be an existing folder of images, or a CSV file "
+            "of their paths and labels. Received: "
             f"data_dir={os.fspath(data_dir)!r}"
         )
     return root

@@ -228,3 +228,15 @@ def test_empty_split_is_an_error(sizes):
         ValueError, match="with {} and {} images".format(*sizes)
     ):
         make_dataset(train_size=sizes[0], test_size=sizes[1])
+
+
+def test_rand_augment_of_an_epoch_is_the_same_again():
+    def batches(epoch):
+        found = make_dataset(train_size=10).epoch_batches(
+            5, seed=1, epoch=epoch, rand_augment=0.5
+        )
+        return np.stack([images for images, _ in found])
+
+    first, again, other = batches(0), batches(0), batches(1)
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
