@@ -27,10 +27,11 @@ from keras_squeezenet.cli import console as consoles
 
 _SEEDS = flags.DEFINE_integer("seeds", 20, "trainings of each setting")
 _EPOCHS = flags.DEFINE_integer("epochs", 12, "of each training")
-_TRAIN_IMAGES = flags.DEFINE_integer("train_images", 1024, "of each training")
+_TRAIN_IMAGES = flags.DEFINE_integer("train_images", 512, "of each training")
 
 SIDE = 16
 CLASSES = 10
+BATCH_SIZE = 16
 LEFT = 0.9 * math.log(CLASSES)
 NOTHING = {"warmup": 0.0, "clip_norm": 0.0, "restarts": 0}
 # The activation of conv10, and changes of the default recipe.
@@ -85,7 +86,9 @@ def train(images, activation, changes, seed):
         classes=CLASSES,
         config=dataclasses.replace(config, conv10_activation=activation),
     )
-    recipe = training.Recipe(epochs=_EPOCHS.value, seed=seed)
+    recipe = training.Recipe(
+        epochs=_EPOCHS.value, batch_size=BATCH_SIZE, seed=seed
+    )
     with tempfile.TemporaryDirectory() as out:
         return training.train(
             model,
