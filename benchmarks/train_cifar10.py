@@ -221,7 +221,7 @@ def main(argv):
         _LEARNING_RATE.value,
         _WEIGHT_DECAY.value or None,
     )
-    for epoch in training.train(
+    for epoch in training.epochs(
         keras,
         model,
         batches.from_epoch,

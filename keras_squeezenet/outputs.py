@@ -5,7 +5,9 @@ import fnmatch
 import os
 import pathlib
 import shutil
+import signal
 import tempfile
+import threading
 import uuid
 
 
@@ -145,6 +147,27 @@ def _replace(folder, staged, replaced):
             if (replaced / name).exists():
                 os.replace(replaced / name, folder / name)
         raise
+
+
+@contextlib.contextmanager
+def uninterrupted():
+    """Has a Ctrl-C wait for the end of the block, which should be short."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received = []
+    before = signal.getsignal(signal.SIGINT)
+    if not callable(before):
+        # Ctrl-C is ignored, or not Python's affair.
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda *arguments: received.append(arguments))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if received:
+            before(*received[-1])
 
 
 def content(path):

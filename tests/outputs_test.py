@@ -1,8 +1,10 @@
 import os
 import pathlib
 import re
+import signal
 import stat
 import tempfile
+import threading
 
 import pytest
 
@@ -361,3 +363,36 @@ def test_sweeping_removes_what_matches_and_nothing_else(tmp_path):
     outputs.sweep(tmp_path, IGNORED)
     assert read(tmp_path) == {"new.txt": "c"}
     outputs.sweep(tmp_path / "missing", IGNORED)
+
+
+def test_ctrl_c_waits_for_the_end_of_what_is_not_interrupted(default_handler):
+    done = []
+    with pytest.raises(KeyboardInterrupt):
+        with outputs.uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+            done.append(1)
+    assert done == [1]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_that_is_ignored_stays_so():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with outputs.uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_other_threads_write_without_signals():
+    done = []
+
+    def work():
+        with outputs.uninterrupted():
+            done.append(1)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert done == [1]

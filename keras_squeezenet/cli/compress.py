@@ -1,67 +1,68 @@
 """`keras-squeezenet compress`: the main job."""
 
-import dataclasses
-import os
-
 import keras
 import rich.console
 from absl import flags
 
-from keras_squeezenet import architecture
 from keras_squeezenet import compression
 from keras_squeezenet import outputs
 from keras_squeezenet import report
-from keras_squeezenet import squeezenet
+from keras_squeezenet import training
+from keras_squeezenet.cli import common_flags
 from keras_squeezenet.cli import console as consoles
 from keras_squeezenet.cli import datasets
 from keras_squeezenet.cli import recipe_flags
-from keras_squeezenet.compression import checkpoints
-from keras_squeezenet.compression import twin
+from keras_squeezenet.compression import recipe as recipe_fields
+from keras_squeezenet.compression import state
 
-# Images up to this side, in pixels, get a first convolution with stride 1.
-SMALL_IMAGE_SIZE = 64
+HELP = {
+    "stages": "in their order: " + ", ".join(recipe_fields.STAGES),
+    "batch_size": "images in a training step",
+    "max_train_steps": "an upper bound to each stage's steps, for trials",
+    "seed": "of every random number",
+    "augmentation": "of the training images: crop or flip_crop",
+    "validation_share": "of the training images, held out to choose by",
+    "train_epochs": "epochs of training before any compression",
+    "learning_rate": "of the first stage, at the end of its warm-up",
+    "finetune_learning_rate": "of pruning; other stages take less",
+    "prune_epochs": "epochs of pruning",
+    "prune_schedule": ", ".join(recipe_fields.SCHEDULES),
+    "prune_rounds": "of the iterative schedule",
+    "prune_pattern": "2:4 keeps two weights of every four",
+    "densities": "share of weights to keep, by patterns of layers, the first "
+    "that matches counts: conv1:1,*_squeeze1x1:1,*:0.25",
+    "overall_density": "of all weights, instead",
+    "density_split": "how an overall density is split: "
+    + ", ".join(recipe_fields.SPLITS),
+    "densify_epochs": "epochs of training all weights again after pruning",
+    "cluster_epochs": "epochs of weight sharing",
+    "bits": "of a code for a shared value, by patterns of layers: *:4",
+    "average_bits": "of all weights; a scan chooses each layer's, instead",
+    "cluster_initialization": ", ".join(recipe_fields.INITIALIZATIONS),
+    "quantize_epochs": "epochs of quantization-aware training; 0 quantizes "
+    "after training",
+    "quantize_preserve": "of each kernel: "
+    + ", ".join(recipe_fields.PRESERVED),
+    "keep_frozen": "leave layers alone that are not trainable",
+    "max_accuracy_drop": "points that a stage may lose; it is tried again, "
+    "more gently, if it loses more",
+    "max_retries": "how often",
+    "sensitivity_images": "validation images of a scan",
+    "litert": "the LiteRT files to write: "
+    + ", ".join(recipe_fields.LITERT_FORMS),
+}
 
 FLAGS = flags.FlagValues()
 
 datasets.define(FLAGS)
-recipe_flags.define(FLAGS)
-_OUT = flags.DEFINE_string(
-    "out", "squeezenet_compressed", "output folder", flag_values=FLAGS
-)
-_OVERWRITE = flags.DEFINE_bool(
-    "overwrite",
-    False,
-    "replace the files of an earlier run in --out",
-    flag_values=FLAGS,
-)
-_RESUME = flags.DEFINE_bool(
-    "resume",
-    False,
-    "go on with the run in --out that was stopped, from its last epoch",
-    flag_values=FLAGS,
-)
-_CONFIG = flags.DEFINE_enum(
-    "config",
-    "1.1",
-    list(architecture.VARIANTS),
-    "the network",
-    flag_values=FLAGS,
-)
-_WEIGHTS = flags.DEFINE_string(
-    "weights",
-    None,
-    "pretrained weights to start the training from: a public source such as "
-    "'imagenet', or a file",
-    flag_values=FLAGS,
-)
+recipe_flags.define(FLAGS, compression.RECIPES, HELP)
+common_flags.define_network(FLAGS)
+common_flags.define_run(FLAGS, out="squeezenet_compressed")
 _MODEL = flags.DEFINE_string(
     "model",
     None,
     "a trained .keras model to compress, instead of a new one",
     flag_values=FLAGS,
-)
-_TENSORBOARD = flags.DEFINE_string(
-    "tensorboard", None, "folder of TensorBoard's logs", flag_values=FLAGS
 )
 
 
@@ -69,85 +70,46 @@ def main():
     console = rich.console.Console(markup=False, highlight=False)
     recipe = make_recipe()
     outputs.require_writable(
-        _OUT.value, _OVERWRITE.value, compression.IGNORED_FILES
+        FLAGS.out, FLAGS.overwrite, compression.IGNORED_FILES
     )
     model = load_model() if _MODEL.value else None
     keras.utils.set_random_seed(recipe.seed)
     progress = consoles.ConsoleProgress(console)
     dataset = datasets.load(FLAGS, recipe.seed, progress)
     dataset = dataset.hold_out(recipe.validation_share, recipe.seed)
-    model = model or make_model(dataset)
-    print_header(console, model, dataset)
+    model = model or training.build(
+        dataset.image_size,
+        len(dataset.class_names),
+        FLAGS.config,
+        FLAGS.weights,
+    )
+    consoles.print_header(console, model, dataset)
     try:
         summary = compression.compress(
             model,
             dataset,
             dataset.validation_batches(recipe.batch_size),
             recipe,
-            _OUT.value,
+            FLAGS.out,
             test=dataset.test_batches(recipe.batch_size),
-            overwrite=_OVERWRITE.value,
-            resume=_RESUME.value,
-            tensorboard=_TENSORBOARD.value,
+            overwrite=FLAGS.overwrite,
+            resume=FLAGS.resume,
+            tensorboard=FLAGS.tensorboard,
             progress=progress,
         )
     except KeyboardInterrupt as stop:
-        raise KeyboardInterrupt(*way_on()) from stop
+        way_on = common_flags.way_on(FLAGS.out, state.FILE)
+        raise KeyboardInterrupt(*way_on) from stop
     for table in report.tables(summary):
         consoles.print_table(console, table)
-    consoles.print_path(console, "Written to", _OUT.value)
-
-
-def print_header(console, model, dataset):
-    console.print(
-        f"{model.name}, {model.count_params():,} parameters, on "
-        f"{dataset.name}: {len(dataset.class_names)} classes, images of "
-        f"{dataset.image_size}x{dataset.image_size}: "
-        f"{dataset.train_size:,} to train on, {dataset.validation_size:,} to "
-        f"choose by, {dataset.test_size:,} to test on"
-    )
-    for path in dataset.skipped:
-        consoles.print_path(console, "skipped, could not be read:", path)
-
-
-def way_on():
-    """Yields what to say after Ctrl-C, where there is something to go on."""
-    if os.path.exists(os.path.join(_OUT.value, checkpoints.FILE)):
-        yield (
-            "The last epoch that was finished is kept: the same command with "
-            "--resume goes on from there."
-        )
+    consoles.print_path(console, "Written to", FLAGS.out)
 
 
 def make_recipe():
-    recipe = recipe_flags.make(FLAGS)
+    recipe = recipe_flags.make(FLAGS, compression.RECIPES)
     if _MODEL.value and not FLAGS["train_epochs"].present:
         recipe = recipe.replace(train_epochs=0)
     return recipe
-
-
-def make_model(dataset):
-    """Builds the network for a data set, from scratch or pretrained."""
-    config = architecture.get_config(_CONFIG.value)
-    if dataset.image_size <= SMALL_IMAGE_SIZE:
-        config = config.for_small_images()
-    config = dataclasses.replace(config, conv10_activation=None)
-    shape = (dataset.image_size, dataset.image_size, 3)
-    model = squeezenet.SqueezeNet(
-        weights=None,
-        input_shape=shape,
-        classes=len(dataset.class_names),
-        config=config,
-    )
-    if _WEIGHTS.value:
-        base = squeezenet.SqueezeNet(
-            include_top=False,
-            weights=_WEIGHTS.value,
-            input_shape=shape,
-            config=config,
-        )
-        twin.copy_weights(base, model)
-    return model
 
 
 def load_model():

@@ -88,6 +88,19 @@ def printable(path):
     return path.encode("utf-8", "backslashreplace").decode()
 
 
+def print_header(console, model, dataset):
+    """Says what is trained on what: `keras.Model` and `ImageDataset`."""
+    console.print(
+        f"{model.name}, {model.count_params():,} parameters, on "
+        f"{dataset.name}: {len(dataset.class_names)} classes, images of "
+        f"{dataset.image_size}x{dataset.image_size}: "
+        f"{dataset.train_size:,} to train on, {dataset.validation_size:,} to "
+        f"choose by, {dataset.test_size:,} to test on"
+    )
+    for path in dataset.skipped:
+        print_path(console, "skipped, could not be read:", path)
+
+
 def print_path(console, text, path):
     """Prints a path behind a text, in one line however long it is."""
     console.print(f"{text} {printable(path)}", soft_wrap=True)

@@ -31,7 +31,9 @@ def define_source(flag_values):
     flags.DEFINE_string(
         "data_dir",
         None,
-        "the folder of images, or of TensorFlow Datasets",
+        "the folder of images, with a sub-folder for each class, or a CSV file "
+        "with the columns path, label and perhaps split; or the folder of "
+        "TensorFlow Datasets",
         flag_values=flag_values,
     )
     flags.DEFINE_bool(

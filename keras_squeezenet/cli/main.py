@@ -21,6 +21,7 @@ COMMANDS = {
     "pack": "write the smallest file of a trained network",
     "predict": "name what is in photographs",
     "sensitivity": "measure how much each layer bears being compressed",
+    "train": "train a SqueezeNet on your images, or on a public data set",
     "weights": "list, fetch, convert and verify pretrained weights",
 }
 # absl names the last two where a flag is not known.

@@ -13,28 +13,28 @@ import time
 import keras
 import numpy as np
 
-from keras_squeezenet import data
+from keras_squeezenet import checkpoints
 from keras_squeezenet import kernels as statistics
 from keras_squeezenet import outputs
 from keras_squeezenet import report
 from keras_squeezenet import training
 from keras_squeezenet.codec import deep_compression
-from keras_squeezenet.compression import checkpoints
 from keras_squeezenet.compression import evidence
 from keras_squeezenet.compression import forms
 from keras_squeezenet.compression import guarantees
 from keras_squeezenet.compression import sensitivity
-from keras_squeezenet.compression import splits
 from keras_squeezenet.compression import stages
+from keras_squeezenet.compression import state as states
 from keras_squeezenet.compression import twin as twins
 from keras_squeezenet.compression.recipe import Recipe
+from keras_squeezenet.data import splits
 from keras_squeezenet.export import comparison
 from keras_squeezenet.export import signatures
 from keras_squeezenet.progress import Progress
 
 CALIBRATION_BATCHES = 8
 # What a run that was killed may have left in its output folder.
-IGNORED_FILES = (checkpoints.FILE, f".*.{checkpoints.FILE}", ".new.*")
+IGNORED_FILES = (states.FILE, f".*.{states.FILE}", ".new.*")
 
 
 class AccuracyLossError(RuntimeError):
@@ -109,7 +109,7 @@ def compress(
     signatures.require_tensorflow()
     twins.require_squeezenet(model)
     if tensorboard is not None:
-        _require_tensorboard()
+        training.require_tensorboard()
     run = _Run(model, recipe, pathlib.Path(out), progress or Progress())
     run.tensorboard = tensorboard
     run.describe(train, name, class_names)
@@ -132,20 +132,15 @@ class _Run:
         self.model = model
         self.recipe = recipe
         self.progress = progress
-        self.checkpoint = out / checkpoints.FILE
-        self.state = checkpoints.State()
+        self.checkpoint = out / states.FILE
+        self.state = states.State()
 
     def describe(self, train, name, class_names):
-        skipped = []
-        if isinstance(train, data.ImageDataset):
-            name, class_names = train.name, train.class_names
-            skipped = list(train.skipped)
-        classes = self.model.output_shape[-1]
         self.dataset = {
-            "name": name,
+            **splits.describe(
+                train, name, class_names, self.model.output_shape[-1]
+            ),
             "image_size": self.model.input_shape[1],
-            "classes": list(class_names or map(str, range(classes))),
-            "skipped_images": skipped,
         }
 
     def take_images(self, train, validation, test):
@@ -170,25 +165,8 @@ class _Run:
             np.asarray(images)
             for images, _ in self.train.batches(0).take(CALIBRATION_BATCHES)
         ]
-        self._require_fit()
-
-    def _require_fit(self):
-        expected = self.calibration[0].shape[1:]
-        if self.model.input_shape[1:] != expected:
-            raise ValueError(
-                f"the model should take images of shape {expected}, as "
-                f"{self.dataset['name']!r} has them. Received: a model that "
-                f"takes {self.model.input_shape[1:]}"
-            )
-        stages.require_layers(self.model, self.recipe)
-        classes = len(self.dataset["classes"])
-        if self.model.output_shape != (None, classes):
-            raise ValueError(
-                f"the model should put out the shape {(None, classes)}: one "
-                f"probability for each class of {self.dataset['name']!r}. "
-                f"Received: a model that puts out {self.model.output_shape}"
-            )
-        _require_probabilities(self.model, self.calibration[0])
+        training.require_fit(self.model, self.calibration[0], self.dataset)
+        stages.require_layers(self.model, recipe)
 
     def begin(self, overwrite, resume):
         """Goes to where a run to resume was, or to the beginning."""
@@ -203,7 +181,9 @@ class _Run:
                 "to begin anew."
             )
         if found and resume:
-            self.state = checkpoints.load(self.checkpoint, self._identity())
+            self.state = checkpoints.load(
+                self.checkpoint, self._identity(), states.State
+            )
             self.model.set_weights(self.state.weights)
             return
         outputs.sweep(self.checkpoint.parent, IGNORED_FILES)
@@ -299,7 +279,7 @@ class _Run:
 
     def _epochs(self, stage, kind, steps, advance):
         started = time.monotonic()
-        for epoch in training.train(
+        for epoch in training.epochs(
             stage.namespace,
             stage.trainee,
             self.train.batches,
@@ -320,7 +300,7 @@ class _Run:
         state = self.state
         accuracy = self._accuracy(trainee, self.validation)
         state.history.append({**epoch, "validation_accuracy": accuracy})
-        state.training = _variables(trainee)
+        state.training = training.variables(trainee)
         best = None if state.best is None else state.history[state.best]
         # Of equals the later one, which has been trained longer.
         if is_settled and not (best and best["validation_accuracy"] > accuracy):
@@ -328,15 +308,8 @@ class _Run:
             state.best_weights = trainee.get_weights()
 
     def _restore(self, trainee):
-        if not self.state.training:
-            return
-        trainee.optimizer.build(trainee.trainable_variables)
-        for variable, value in zip(
-            [*trainee.weights, *trainee.optimizer.variables],
-            self.state.training,
-            strict=True,
-        ):
-            variable.assign(value)
+        if self.state.training:
+            training.restore(trainee, self.state.training)
 
     def _lost(self, accuracy):
         """How many points too low an accuracy is, or `None`."""
@@ -472,34 +445,6 @@ class _Run:
             forms.TOLERANCE,
             "the tf_keras twin",
         )
-
-
-def _require_tensorboard():
-    """TensorFlow writes its logs, and does not bring it along any more."""
-    try:
-        import tensorboard as _  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            "logs for TensorBoard need it: pip install tensorboard"
-        ) from error
-
-
-def _require_probabilities(model, images):
-    sums = np.sum(model.predict_on_batch(images), axis=-1)
-    # A network that is NaN already is left to the first step to report.
-    if np.any(np.abs(sums - 1) > 0.01):
-        raise ValueError(
-            "the model should put out probabilities: end it with a softmax. "
-            f"Received: outputs of {model.layers[-1].name!r} that add up to "
-            f"{sums[0]:.3f} for an image"
-        )
-
-
-def _variables(model):
-    return [
-        np.asarray(keras.ops.convert_to_numpy(variable))
-        for variable in (*model.weights, *model.optimizer.variables)
-    ]
 
 
 def _weight_bytes(model):

@@ -1,9 +1,9 @@
 """What the compression pipeline does, as data."""
 
 import dataclasses
-import json
-import pathlib
 from collections.abc import Mapping
+
+from keras_squeezenet import settings
 
 STAGES = ("train", "prune", "densify", "cluster", "quantize")
 AUGMENTATIONS = (None, "crop", "flip_crop")
@@ -14,7 +14,6 @@ BITS = (8, 6, 5, 4)
 INITIALIZATIONS = ("kmeans++", "linear", "density", "random")
 PRESERVED = ("both", "sparsity", "clusters", "none")
 LITERT_FORMS = ("float32", "float16", "int8", "int16x8")
-SUFFIXES = (".json", ".yaml", ".yml")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,16 +126,7 @@ class Recipe:
     litert: tuple[str, ...] = ("float32", "float16", "int8")
 
     def __post_init__(self):
-        # As a file has them.
-        for field in ("stages", "litert"):
-            if isinstance(getattr(self, field), list):
-                object.__setattr__(self, field, tuple(getattr(self, field)))
-        for field, (expected, is_valid) in _RULES.items():
-            value = getattr(self, field)
-            if not _holds(is_valid, value):
-                raise ValueError(
-                    f"`{field}` should be {expected}. Received: {field}={value}"
-                )
+        settings.require_valid(self, _RULES)
 
     def steps(self, epochs, epoch_steps):
         """Returns the number of training steps of a stage."""
@@ -150,104 +140,6 @@ class Recipe:
         return dataclasses.replace(self, **changes)
 
 
-def load(path):
-    """Reads a recipe from a JSON or YAML file of some of its fields.
-
-    Raises:
-        OSError: if there is no such file.
-        ValueError: if it is neither, or has a field that is none, or a value
-            out of range.
-    """
-    path = pathlib.Path(path)
-    if path.suffix not in SUFFIXES:
-        raise ValueError(
-            f"a recipe should be a file in {', '.join(SUFFIXES)}. "
-            f"Received: {path}"
-        )
-    values = _parse(path)
-    if not isinstance(values, dict):
-        raise ValueError(
-            f"{path} should hold fields of a recipe and their values. "
-            f"Received: {type(values).__name__}"
-        )
-    fields = [field.name for field in dataclasses.fields(Recipe)]
-    unknown = sorted(map(str, set(values) - set(fields)))
-    if unknown:
-        raise ValueError(
-            f"{path} should have fields of a recipe only: "
-            f"{', '.join(fields)}. Received: {', '.join(unknown)}"
-        )
-    try:
-        return Recipe(**values)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
-def _parse(path):
-    text = path.read_text(encoding="utf-8")
-    try:
-        if path.suffix == ".json":
-            return json.loads(text)
-        import yaml
-
-        return yaml.safe_load(text)
-    # Of either library.
-    except Exception as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
-
-
-def _holds(is_valid, value):
-    try:
-        return bool(is_valid(value))
-    # A value of a wrong type, as a file may have it.
-    except (TypeError, AttributeError):
-        return False
-
-
-def _at_least(limit):
-    return f"at least {limit}", lambda value: value >= limit
-
-
-def _integer(limit):
-    return (
-        f"an integer, at least {limit}",
-        lambda value: isinstance(value, int) and value >= limit,
-    )
-
-
-def _optional(rule):
-    expected, is_valid = rule
-    return (
-        f"{expected}, or `None`",
-        lambda value: value is None or is_valid(value),
-    )
-
-
-def _one_of(choices):
-    return (
-        f"one of {', '.join(map(repr, choices))}",
-        lambda value: value in choices,
-    )
-
-
-def _some_of(choices):
-    return (
-        f"some of {', '.join(map(repr, choices))}, each once",
-        lambda values: (
-            set(values) <= set(choices) and len(set(values)) == len(values)
-        ),
-    )
-
-
-def _by_layer(rule):
-    expected, is_valid = rule
-    return (
-        f"a dict of patterns of layers, each with {expected}",
-        lambda rules: len(rules) > 0 and all(map(is_valid, rules.values())),
-    )
-
-
-_POSITIVE = "greater than 0", lambda value: value > 0
 SHARE = (
     "a share of weights to keep, greater than 0 and at most 1",
     lambda value: 0 < value <= 1,
@@ -259,40 +151,40 @@ CODE_BITS = (
 # What each field should be, and whether a value is that.
 _RULES = {
     "stages": (
-        f"{_some_of(STAGES)[0]}, 'train' first if at all",
+        f"{settings.some_of(STAGES)[0]}, 'train' first if at all",
         lambda stages: (
-            _some_of(STAGES)[1](stages) and "train" not in stages[1:]
+            settings.some_of(STAGES)[1](stages) and "train" not in stages[1:]
         ),
     ),
-    "batch_size": _integer(1),
-    "max_train_steps": _optional(_integer(1)),
-    "seed": _integer(0),
-    "augmentation": _one_of(AUGMENTATIONS),
+    "batch_size": settings.integer(1),
+    "max_train_steps": settings.optional(settings.integer(1)),
+    "seed": settings.integer(0),
+    "augmentation": settings.one_of(AUGMENTATIONS),
     "validation_share": (
         "greater than 0 and at most 0.5",
         lambda value: 0 < value <= 0.5,
     ),
-    "train_epochs": _at_least(0),
-    "learning_rate": _POSITIVE,
-    "finetune_learning_rate": _POSITIVE,
-    "prune_epochs": _POSITIVE,
-    "prune_schedule": _one_of(SCHEDULES),
-    "prune_rounds": _integer(1),
-    "prune_pattern": _one_of(PATTERNS),
-    "densities": _by_layer(SHARE),
-    "overall_density": _optional(SHARE),
-    "density_split": _one_of(SPLITS),
-    "densify_epochs": _POSITIVE,
-    "cluster_epochs": _POSITIVE,
-    "bits": _by_layer(CODE_BITS),
-    "average_bits": _optional(
+    "train_epochs": settings.at_least(0),
+    "learning_rate": settings.POSITIVE,
+    "finetune_learning_rate": settings.POSITIVE,
+    "prune_epochs": settings.POSITIVE,
+    "prune_schedule": settings.one_of(SCHEDULES),
+    "prune_rounds": settings.integer(1),
+    "prune_pattern": settings.one_of(PATTERNS),
+    "densities": settings.by_layer(SHARE),
+    "overall_density": settings.optional(SHARE),
+    "density_split": settings.one_of(SPLITS),
+    "densify_epochs": settings.POSITIVE,
+    "cluster_epochs": settings.POSITIVE,
+    "bits": settings.by_layer(CODE_BITS),
+    "average_bits": settings.optional(
         ("from 4 to 8", lambda value: min(BITS) <= value <= max(BITS))
     ),
-    "cluster_initialization": _one_of(INITIALIZATIONS),
-    "quantize_epochs": _at_least(0),
-    "quantize_preserve": _one_of(PRESERVED),
-    "max_accuracy_drop": _optional(_at_least(0)),
-    "max_retries": _integer(0),
-    "sensitivity_images": _integer(1),
-    "litert": _some_of(LITERT_FORMS),
+    "cluster_initialization": settings.one_of(INITIALIZATIONS),
+    "quantize_epochs": settings.at_least(0),
+    "quantize_preserve": settings.one_of(PRESERVED),
+    "max_accuracy_drop": settings.optional(settings.at_least(0)),
+    "max_retries": settings.integer(0),
+    "sensitivity_images": settings.integer(1),
+    "litert": settings.some_of(LITERT_FORMS),
 }

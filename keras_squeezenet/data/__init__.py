@@ -30,9 +30,12 @@ def load(
         data_dir: with `"folder"`, the folder: it has a `train` and a `test`
             folder (or `val`, `validation`, `valid`), each with one sub-folder
             of images a class; or these sub-folders directly, and 20% of each
-            class are the test images then. With TensorFlow Datasets, where
-            the prepared data is or goes to. Defaults to `None`: there is no
-            folder by default, and TensorFlow Datasets has its own.
+            class are the test images then; or it is a CSV file with the
+            columns `path` (relative to the file's folder), `label` and, unless
+            20% are to be the test images, `split` (`train` or `test`). With
+            TensorFlow Datasets, where the prepared data is or goes to.
+            Defaults to `None`: there is no folder by default, and TensorFlow
+            Datasets has its own.
         image_size: int, the side of the square images in pixels: the shorter
             side is resized to it, and the centre is cut out. Defaults to
             `None`: the size of the data set's images where they are all

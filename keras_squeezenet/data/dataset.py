@@ -126,7 +126,9 @@ class ImageDataset:
         )
         return _preprocessed(batches)
 
-    def epoch_batches(self, batch_size, seed=0, epoch=0, augmentation=None):
+    def epoch_batches(
+        self, batch_size, seed=0, epoch=0, augmentation=None, rand_augment=0.0
+    ):
         """Returns the batches of one epoch, in an order of its own.
 
         What is in them depends on the arguments alone.
@@ -138,6 +140,9 @@ class ImageDataset:
             epoch: int. Defaults to `0`.
             augmentation: a key of `augmentation.AUGMENTATIONS`, or `None`.
                 Defaults to `None`.
+            rand_augment: float between 0 and 1, the strength of
+                `augmentation.make_rand_augment` behind it; 0 for none.
+                Defaults to `0.0`.
 
         Returns:
             A `tf.data.Dataset` like that of `train_batches`, but finite.
@@ -155,7 +160,17 @@ class ImageDataset:
                 ),
                 num_parallel_calls=tf.data.AUTOTUNE,
             )
-        return _preprocessed(examples.batch(batch_size, drop_remainder=True))
+        batches = examples.batch(batch_size, drop_remainder=True)
+        if rand_augment:
+            change = augmentations.make_rand_augment(rand_augment)
+            batches = batches.enumerate().map(
+                lambda index, batch: (
+                    change(batch[0], tf.stack([mix_seed(seed, epoch), index])),
+                    batch[1],
+                ),
+                num_parallel_calls=tf.data.AUTOTUNE,
+            )
+        return _preprocessed(batches)
 
     def hold_out(self, share, seed=0):
         """Returns the data set with some training images as `validation`.

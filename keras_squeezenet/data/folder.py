@@ -1,4 +1,4 @@
-"""A folder of images with one sub-folder a class."""
+"""Image files of one's own: a folder with one sub-folder a class, or a list."""
 
 import itertools
 import os
@@ -7,6 +7,7 @@ import random
 
 from keras_squeezenet.data import dataset
 from keras_squeezenet.data import reading
+from keras_squeezenet.data import table
 
 IMAGE_SUFFIXES = (
     ".jpg",
@@ -33,7 +34,8 @@ def load(name, data_dir, image_size, skip_bad_images, seed, shorter_side=None):
         name: str, the data set's name.
         data_dir: path of the folder: `train` and `test` (or `val`,
             `validation`, `valid`) with one sub-folder a class in each, or
-            the sub-folders of the classes.
+            the sub-folders of the classes; or of a CSV file, as
+            `table.read_splits` takes it.
         image_size: int, or `None` for 224.
         skip_bad_images: whether to leave out what cannot be read.
         seed: int, of the split where there is no test folder, and of the
@@ -44,11 +46,15 @@ def load(name, data_dir, image_size, skip_bad_images, seed, shorter_side=None):
         ValueError: if there is no such folder, it is not laid out like that,
             a class lacks images, or images cannot be read.
     """
-    root = _existing_folder(data_dir)
+    root = _existing_source(data_dir)
     image_size = image_size or dataset.DEFAULT_IMAGE_SIZE
-    folders = _split_folders(root)
-    splits = [_find_files(folder) for folder in folders]
-    _require_same_classes(splits, folders)
+    if table.is_table(root):
+        splits = table.read_splits(root)
+        folders = [root] * len(splits)
+    else:
+        folders = _split_folders(root)
+        splits = [_find_files(folder) for folder in folders]
+        _require_same_classes(splits, folders)
     paths = [
         path for files in splits for path in itertools.chain(*files.values())
     ]
@@ -75,16 +81,19 @@ def load(name, data_dir, image_size, skip_bad_images, seed, shorter_side=None):
     )
 
 
-def _existing_folder(data_dir):
+def _existing_source(data_dir):
     if data_dir is None:
         raise ValueError(
             "The data set 'folder' needs the folder of the images: set "
             "`--data_dir` (data_dir=...). Received: data_dir=None"
         )
     root = pathlib.Path(data_dir).expanduser()
+    if table.is_table(root) and root.is_file():
+        return root
     if not root.is_dir():
         raise ValueError(
-            "`data_dir` should be an existing folder of images. Received: "
+            "`data_dir` should be an existing folder of images, or a CSV file "
+            "of their paths and labels. Received: "
             f"data_dir={os.fspath(data_dir)!r}"
         )
     return root

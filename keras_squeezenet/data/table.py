@@ -1,21 +1,44 @@
 """Images that a CSV file lists with their classes."""
 
 import csv
+import dataclasses
 import pathlib
 
 from keras_squeezenet.data import dataset
 from keras_squeezenet.data import reading
 
 COLUMNS = ("path", "label")
+SPLIT_COLUMN = "split"
+SPLITS = ("train", "test")
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A line of the file.
+
+    Args:
+        line: int, its number, from 1.
+        path: str, where the image is.
+        label: str, the name of its class.
+        split: str, or `None` where there is no such column.
+    """
+
+    line: int
+    path: str
+    label: str
+    split: str | None
+
+
+def is_table(path):
+    """Whether a path is that of a CSV file, by its suffix."""
+    return pathlib.Path(path).suffix.lower() == ".csv"
 
 
 def load(path, image_size, skip_bad_images=False, shorter_side=None):
     """Loads the images of a CSV file as `LabelledImages`.
 
     Args:
-        path: path of a CSV file in UTF-8 whose first line names the columns,
-            `path` and `label` among them. The paths of images are relative to
-            the folder of the file; a label is any text.
+        path: path of a CSV file, as `read` takes it.
         image_size: int, the side of the square images in pixels.
         skip_bad_images: as `data.load` takes it. Defaults to `False`.
         shorter_side: as `data.load` takes it. Defaults to `None`.
@@ -29,22 +52,20 @@ def load(path, image_size, skip_bad_images=False, shorter_side=None):
         ValueError: if it is no such CSV file, or images cannot be read.
     """
     path = pathlib.Path(path).expanduser()
-    rows = [
-        (str(path.parent / image), label) for image, label in _read_rows(path)
-    ]
-    paths = list(dict.fromkeys(image for image, _ in rows))
+    rows = read(path)
+    paths = list(dict.fromkeys(row.path for row in rows))
     squares, skipped = reading.read(
         paths, image_size, shorter_side, skip_bad_images
     )
-    rows = [(image, label) for image, label in rows if image in squares]
+    rows = [row for row in rows if row.path in squares]
     if not rows:
         raise ValueError(
             f"{path} should list at least one image that can be read. "
             f"Received: {len(paths)} images, and none can be"
         )
-    names = sorted({label for _, label in rows})
+    names = sorted({row.label for row in rows})
     labels = {name: index for index, name in enumerate(names)}
-    labelled = [(image, labels[label]) for image, label in rows]
+    labelled = [(row.path, labels[row.label]) for row in rows]
     return dataset.LabelledImages(
         name=path.name,
         class_names=tuple(names),
@@ -54,16 +75,69 @@ def load(path, image_size, skip_bad_images=False, shorter_side=None):
     )
 
 
-def _read_rows(path):
-    """Returns the `(path, label)` of each line."""
+def read_splits(path):
+    """Reads the images to train on and to test on from a CSV file.
+
+    Args:
+        path: path of a CSV file, as `read` takes it, perhaps with the column
+            `split`, which has `train` or `test` in each line.
+
+    Returns:
+        A list of `{class name: paths}` of the training and the test images,
+        or of one such dict where there is no column `split`. Every dict has
+        all the classes, in the order of their names.
+
+    Raises:
+        OSError: if there is no such file.
+        ValueError: if it is no such CSV file, naming the line.
+    """
+    rows = read(path)
+    lines = {}
+    for row in rows:
+        if row.split not in (None, *SPLITS):
+            raise ValueError(
+                f"the split of every line of {path} should be "
+                f"{' or '.join(SPLITS)}. Received: line {row.line}, which has "
+                f"{row.split!r}"
+            )
+        if row.path in lines:
+            raise ValueError(
+                f"{path} should list every image once. Received: line "
+                f"{row.line}, whose image is in line {lines[row.path]} too"
+            )
+        lines[row.path] = row.line
+    names = sorted({row.label for row in rows})
+    return [
+        {
+            name: sorted(
+                row.path
+                for row in rows
+                if row.label == name and row.split == split
+            )
+            for name in names
+        }
+        for split in ([None] if rows[0].split is None else SPLITS)
+    ]
+
+
+def read(path):
+    """Returns the `Row` of each line of a CSV file.
+
+    Args:
+        path: path of a CSV file in UTF-8 whose first line names the columns,
+            `path` and `label` among them. The paths of images are relative to
+            the folder of the file; a label is any text.
+
+    Raises:
+        OSError: if there is no such file.
+        ValueError: if it is no such CSV file.
+    """
+    path = pathlib.Path(path)
     try:
         # With or without the mark that spreadsheets begin such files with.
         with open(path, encoding="utf-8-sig", newline="") as file:
-            lines = csv.DictReader(file, skipinitialspace=True)
-            rows = [
-                (lines.line_num, *(line.get(name) for name in COLUMNS))
-                for line in lines
-            ]
+            lines = csv.DictReader(file, skipinitialspace=True, strict=True)
+            rows = [(lines.line_num, line) for line in lines]
             columns = lines.fieldnames or ()
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(
@@ -76,10 +150,18 @@ def _read_rows(path):
         )
     if not rows:
         raise ValueError(f"{path} should list images. It has none.")
-    for number, image, label in rows:
-        if not (image and label):
+    for number, line in rows:
+        if not all(line[name] for name in COLUMNS):
             raise ValueError(
                 f"every line of {path} should have a path and a label. "
                 f"Received: line {number}, which lacks one"
             )
-    return [(image, label) for _, image, label in rows]
+    return [
+        Row(
+            number,
+            str(path.parent / line["path"]),
+            line["label"],
+            (line[SPLIT_COLUMN] or "") if SPLIT_COLUMN in columns else None,
+        )
+        for number, line in rows
+    ]

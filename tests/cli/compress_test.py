@@ -21,7 +21,8 @@ from keras_squeezenet import compression
 from keras_squeezenet import data
 from keras_squeezenet import report
 from keras_squeezenet.cli import compress
-from keras_squeezenet.compression import checkpoints
+from keras_squeezenet.compression import state
+from keras_squeezenet.training import network
 
 CLASSES = ("bird", "cat", "dog")
 SIDE = 28
@@ -295,7 +296,7 @@ def test_output_folder_is_passed_on(
     assert compressed["overwrite"] is overwrite
 
 
-@pytest.mark.parametrize("side", [SIDE, compress.SMALL_IMAGE_SIZE])
+@pytest.mark.parametrize("side", [SIDE, network.SMALL_IMAGE_SIZE])
 def test_small_images_get_the_stem_for_small_images(
     side, run, compressed, load
 ):
@@ -309,7 +310,7 @@ def test_small_images_get_the_stem_for_small_images(
     assert (conv1.filters, conv1.padding) == (64, "same")
 
 
-@pytest.mark.parametrize("side", [compress.SMALL_IMAGE_SIZE + 1, 96])
+@pytest.mark.parametrize("side", [network.SMALL_IMAGE_SIZE + 1, 96])
 @pytest.mark.parametrize(
     "config,kernel,filters,conv10_padding",
     [("1.0", 7, 96, 1), ("1.1", 3, 64, 0)],
@@ -654,11 +655,11 @@ def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on(start, tmp_path):
         *("--dataset=mnist5k", "--train_epochs=1000", "--batch_size=1000"),
         f"--out={out}",
     )
-    wait_for((out / checkpoints.FILE).exists, process)
+    wait_for((out / state.FILE).exists, process)
     stdout = interrupt(process)
     assert stdout.splitlines()[-1] == (
         "keras-squeezenet compress: stopped. The last epoch that was finished "
         "is kept: the same command with --resume goes on from there."
     )
     assert "test dense" not in stdout
-    assert os.listdir(out) == [checkpoints.FILE]
+    assert os.listdir(out) == [state.FILE]

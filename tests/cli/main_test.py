@@ -82,7 +82,7 @@ def test_usage_lists_the_commands():
     assert listed == list(main.COMMANDS)
     assert listed == [
         *("compress", "evaluate", "inspect", "pack", "predict"),
-        *("sensitivity", "weights"),
+        *("sensitivity", "train", "weights"),
     ]
 
 

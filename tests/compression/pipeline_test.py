@@ -13,9 +13,9 @@ from keras_squeezenet import SqueezeNetConfig
 from keras_squeezenet import compression
 from keras_squeezenet import kernels as statistics
 from keras_squeezenet import training
-from keras_squeezenet.compression import checkpoints
 from keras_squeezenet.compression import guarantees
 from keras_squeezenet.compression import pipeline
+from keras_squeezenet.compression import state
 from keras_squeezenet.compression import twin as twins
 from keras_squeezenet.export import litert
 from keras_squeezenet.export import saved_model
@@ -239,7 +239,8 @@ def test_loss_that_is_nan_stops_and_leaves_nothing(
     model = make_model()
     model.get_layer("conv10").bias.assign([np.nan] * 4)
     with pytest.raises(
-        training.NonFiniteLossError, match="^train: .* nan at step 1 of"
+        training.NonFiniteLossError,
+        match="^train: .* nan in epoch 1 at step 1 of",
     ):
         run(model, dataset, RECIPE, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
@@ -283,7 +284,7 @@ def test_file_that_differs_from_its_model_is_an_error(
         compression.compress(
             make_model(), arrays, arrays, recipe, tmp_path / "out"
         )
-    assert os.listdir(tmp_path / "out") == [checkpoints.FILE]
+    assert os.listdir(tmp_path / "out") == [state.FILE]
 
 
 @pytest.mark.slow
@@ -437,7 +438,7 @@ def test_stage_that_always_loses_too_much_ends_with_the_last_good_model(
     kernels = twins.kernels(keras.models.load_model(out / "model.keras"))
     for kernel in kernels.values():
         assert np.mean(kernel == 0) == pytest.approx(0.5, abs=0.02)
-    assert checkpoints.FILE not in os.listdir(out)
+    assert state.FILE not in os.listdir(out)
 
 
 @pytest.mark.slow

@@ -4,9 +4,9 @@ import json
 import pytest
 
 from keras_squeezenet import architecture
+from keras_squeezenet import settings
 from keras_squeezenet.compression import RECIPES
 from keras_squeezenet.compression import Recipe
-from keras_squeezenet.compression import recipe
 from keras_squeezenet.compression import recipes
 from keras_squeezenet.compression import targets
 
@@ -71,13 +71,15 @@ def test_recipe_is_read_from_a_file(suffix, tmp_path):
     path = tmp_path / f"mine{suffix}"
     # JSON is YAML too.
     path.write_text(json.dumps({"stages": ["prune"], "bits": {"*": 5}}))
-    assert recipe.load(path) == Recipe(stages=("prune",), bits={"*": 5})
+    assert settings.load(Recipe, path) == Recipe(
+        stages=("prune",), bits={"*": 5}
+    )
 
 
 def test_every_field_comes_back_from_a_file(tmp_path):
     path = tmp_path / "all.json"
     path.write_text(json.dumps(dataclasses.asdict(RECIPES["paper"])))
-    assert recipe.load(path) == RECIPES["paper"]
+    assert settings.load(Recipe, path) == RECIPES["paper"]
 
 
 @pytest.mark.parametrize(
@@ -96,14 +98,14 @@ def test_file_that_is_no_recipe_is_refused(name, text, expected, tmp_path):
     path = tmp_path / name
     path.write_text(text)
     with pytest.raises(ValueError, match=expected):
-        recipe.load(path)
+        settings.load(Recipe, path)
 
 
 def test_yaml_makes_nothing_but_data(tmp_path):
     path = tmp_path / "a.yaml"
     path.write_text("seed: !!python/object/apply:os.getpid []")
     with pytest.raises(ValueError, match="cannot be read"):
-        recipe.load(path)
+        settings.load(Recipe, path)
 
 
 def test_table_1_leaves_the_weights_that_the_paper_counts():

@@ -11,8 +11,9 @@ import keras
 import numpy as np
 import pytest
 
+from keras_squeezenet import checkpoints
 from keras_squeezenet import compression
-from keras_squeezenet.compression import checkpoints
+from keras_squeezenet.compression import state
 
 RECIPE = compression.Recipe(
     train_epochs=2,
@@ -64,7 +65,7 @@ def test_killed_run_ends_as_one_that_was_not(
         patched.setattr(checkpoints, "save", save_and_die)
         with pytest.raises(Killed):
             run(make_model, dataset, out)
-    assert os.listdir(out) == [checkpoints.FILE]
+    assert os.listdir(out) == [state.FILE]
     model, report = run(make_model, dataset, out, resume=True)
     expected_model, expected = whole
     for one, other in zip(expected_model.get_weights(), model.get_weights()):
@@ -72,20 +73,20 @@ def test_killed_run_ends_as_one_that_was_not(
     for one, other in zip(expected["stages"], report["stages"], strict=True):
         assert one["history"] == other["history"]
         assert one["accuracy"] == other["accuracy"]
-    assert checkpoints.FILE not in os.listdir(out)
+    assert state.FILE not in os.listdir(out)
 
 
 def test_unfinished_run_is_not_overwritten_unasked(
     make_model, dataset, tmp_path
 ):
     out = tmp_path / "out"
-    checkpoints.save(out / checkpoints.FILE, checkpoints.State(), {})
-    before = (out / checkpoints.FILE).read_bytes()
+    checkpoints.save(out / state.FILE, state.State(), {})
+    before = (out / state.FILE).read_bytes()
     with pytest.raises(FileExistsError, match="pass --resume .* --overwrite"):
         run(make_model, dataset, out)
     with pytest.raises(ValueError, match="with the arguments that it was"):
         run(make_model, dataset, out, resume=True)
-    assert (out / checkpoints.FILE).read_bytes() == before
+    assert (out / state.FILE).read_bytes() == before
 
 
 COMMAND = [
@@ -105,7 +106,7 @@ def test_command_that_was_killed_is_resumed(tmp_path):
         command, env=environment, stdout=subprocess.DEVNULL
     ) as process:
         deadline = time.monotonic() + 300
-        while not (out / checkpoints.FILE).exists():
+        while not (out / state.FILE).exists():
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.05)
         process.send_signal(signal.SIGKILL)

@@ -94,3 +94,63 @@ def test_images_of_fewer_than_eight_pixels_do_not_move():
     image = np.arange(7 * 7 * 3, dtype="uint8").reshape(7, 7, 3)
     for index in range(10):
         np.testing.assert_array_equal(CROP(image, (0, index)), image)
+
+
+@pytest.fixture
+def batch():
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (6, SIDE, SIDE, 3), "uint8")
+
+
+def test_rand_augment_follows_from_its_seed_alone(batch):
+    change = augmentation.make_rand_augment(0.2)
+    first, other, again = (
+        change(batch, (0, index)).numpy() for index in (3, 4, 3)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).mean() > 0.5
+    assert (first.shape, first.dtype) == (batch.shape, "float32")
+    assert 0 <= first.min() < first.max() <= 255
+
+
+def test_rand_augment_changes_each_image_in_its_own_way(batch):
+    same = np.stack([batch[0]] * 6)
+    changed = augmentation.make_rand_augment(0.5)(same, (0, 1)).numpy()
+    assert len({image.tobytes() for image in changed}) == 6
+
+
+@pytest.mark.parametrize("mixup,cutmix", [(0.5, 0.0), (0.0, 1.0)])
+def test_labels_are_mixed_as_the_images_are(mixup, cutmix):
+    """Images of one level each: their sums tell their shares."""
+    levels = np.arange(1, 9, dtype="float32")
+    images = np.ones((8, SIDE, SIDE, 3), "float32")
+    images *= levels[:, None, None, None]
+    mix = augmentation.make_mixing(mixup, cutmix)
+    mixed, labels = mix(images, np.eye(8, dtype="float32"), (0, 2))
+    np.testing.assert_allclose(labels.numpy().sum(1), 1, rtol=1e-5)
+    assert (labels.numpy().max(1) < 0.999).any()
+    expected = labels.numpy() @ levels
+    # What is pasted has whole pixels, and its share has not.
+    np.testing.assert_allclose(
+        mixed.numpy().mean((1, 2, 3)),
+        expected,
+        atol=0 if mixup else 1,
+        rtol=1e-5,
+    )
+
+
+def test_each_batch_is_mixed_in_one_of_two_ways(batch):
+    images = batch.astype("float32")
+    mix = augmentation.make_mixing(0.9, 1.0)
+    # Pasting leaves whole numbers.
+    pasted = []
+    for index in range(20):
+        mixed, _ = mix(images, np.eye(6, dtype="float32"), (0, index))
+        pasted.append(bool((mixed.numpy() % 1 == 0).all()))
+    assert 3 < sum(pasted) < 17
+
+
+def test_nothing_is_mixed_unless_asked_for(batch):
+    mixed, labels = augmentation.make_mixing()(batch, np.eye(6), (0, 1))
+    np.testing.assert_array_equal(mixed, batch)
+    np.testing.assert_array_equal(labels, np.eye(6))

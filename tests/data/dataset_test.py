@@ -252,3 +252,15 @@ def test_part_is_a_split_or_both(split, labels):
     assert (found, images.size) == (labels, len(labels))
     assert (images.name, images.class_names) == ("noise", ("a", "b"))
     assert images.skipped == ("c.png",)
+
+
+def test_rand_augment_of_an_epoch_is_the_same_again():
+    def batches(epoch):
+        found = make_dataset(train_size=10).epoch_batches(
+            5, seed=1, epoch=epoch, rand_augment=0.5
+        )
+        return np.stack([images for images, _ in found])
+
+    first, again, other = batches(0), batches(0), batches(1)
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_squeezenet import data
 from keras_squeezenet.data import images
 from keras_squeezenet.data import table
 
@@ -79,6 +80,7 @@ def test_images_that_cannot_be_read_are_named_or_skipped(write, image_folder):
         ("path,label\n", "should list images. It has none"),
         ("path,label\na.png,b\na.png\n", "Received: line 3, which lacks"),
         ("path,label\n,b\n", "Received: line 2, which lacks"),
+        ('path,label\n"a.png,b', "CSV file in UTF-8"),
     ],
 )
 def test_files_of_another_kind_are_refused(text, message, write):
@@ -91,3 +93,50 @@ def test_file_that_is_no_text_is_refused(write, image_folder):
         table.load(image_folder / "cat" / "0.png", 8)
     with pytest.raises(FileNotFoundError):
         table.load(image_folder / "missing.csv", 8)
+
+
+CLASSES = ("cat", "dog")
+
+
+def test_splits_are_a_column(write):
+    lines = [f"{name}/{i}.png,{name}" for i in (0, 1, 2) for name in CLASSES]
+    lines = [f"{line},{'test' if '2.' in line else 'train'}" for line in lines]
+    path = write("\n".join(["path,label,split", *lines]))
+    loaded = data.load("folder", data_dir=path, image_size=8)
+    assert (loaded.train_size, loaded.test_size) == (4, 2)
+    assert loaded.class_names == CLASSES
+    found = [(int(image[0, 0, 0]), int(label)) for image, label in loaded.test]
+    assert sorted(found) == [(2, 0), (12, 1)]
+
+
+def test_a_fifth_is_for_testing_where_there_are_no_splits(write):
+    lines = [f"{name}/{i}.png,{name}" for i in range(10) for name in CLASSES]
+    path = write("\n".join(["path,label", *lines]))
+    loaded = data.load("folder", data_dir=path, image_size=8)
+    assert (loaded.train_size, loaded.test_size) == (16, 4)
+
+
+@pytest.mark.parametrize(
+    "lines,message",
+    [
+        ("cat/0.png,cat,validation", "line 2, which has 'validation'"),
+        ("cat/0.png,cat", "line 2, which has ''"),
+        (
+            "cat/0.png,cat,train\ncat/0.png,dog,test",
+            "line 3, whose image is in line 2 too",
+        ),
+        (
+            "cat/0.png,cat,train\ndog/0.png,dog,test",
+            r"has none for \['dog'\]",
+        ),
+    ],
+)
+def test_bad_splits_are_named(lines, message, write):
+    path = write(f"path,label,split\n{lines}\n")
+    with pytest.raises(ValueError, match=f"list.csv.*{message}"):
+        data.load("folder", data_dir=path, image_size=8)
+
+
+def test_missing_table_is_named(tmp_path):
+    with pytest.raises(ValueError, match="or a CSV file.*/none.csv'"):
+        data.load("folder", data_dir=tmp_path / "none.csv")

@@ -61,7 +61,7 @@ def train(
     seen = []
     batches = batches or make_batches()
     training.compile_classifier(namespace, model, steps, learning_rate)
-    for _ in training.train(
+    for _ in training.epochs(
         namespace,
         model,
         # The data set goes on where the epoch before has left it.
@@ -158,7 +158,7 @@ def test_loss_of_nan_is_an_error_that_names_the_step(namespace, step):
     model = make_model(namespace)
     with pytest.raises(
         training.NonFiniteLossError,
-        match=f"became nan at step {step} of 9. A lower learning rate",
+        match=f"became nan in epoch 1 at step {step} of 9. A lower",
     ):
         train(namespace, model, 9, batches=make_batches(bad_batch=step))
     assert int(model.optimizer.iterations) == step
@@ -166,7 +166,9 @@ def test_loss_of_nan_is_an_error_that_names_the_step(namespace, step):
 
 @NAMESPACES
 def test_step_of_a_later_epoch_is_counted_from_the_first(namespace):
-    with pytest.raises(training.NonFiniteLossError, match="at step 3 of 9"):
+    with pytest.raises(
+        training.NonFiniteLossError, match="in epoch 2 at step 3 of 9"
+    ):
         train(
             namespace,
             make_model(namespace),
@@ -197,7 +199,7 @@ def test_each_epoch_yields_its_means(namespace):
     training.compile_classifier(namespace, model, 7, 0.1)
     seen = []
     epochs = list(
-        training.train(
+        training.epochs(
             namespace,
             model,
             lambda epoch: make_batches(),
@@ -216,7 +218,7 @@ def test_training_goes_on_from_the_variables_and_the_epoch(namespace):
     """With dropout, whose numbers depend on seed and epoch alone."""
 
     def epochs(model, first_epoch=0):
-        return training.train(
+        return training.epochs(
             namespace,
             model,
             lambda epoch: make_batches().skip(epoch),
@@ -253,7 +255,7 @@ def test_weight_decay_shrinks_what_no_gradient_moves(namespace):
     training.compile_classifier(namespace, model, 1, 0.1, weight_decay=0.5)
     nothing = np.zeros((BATCH_SIZE, FEATURES)), np.zeros(BATCH_SIZE, int)
     batches = tf.data.Dataset.from_tensors(nothing)
-    for _ in training.train(
+    for _ in training.epochs(
         namespace, model, lambda epoch: batches, 1, 1, lambda **metrics: None
     ):
         pass

@@ -6,10 +6,11 @@ import sys
 import numpy as np
 import pytest
 
-from keras_squeezenet.compression import checkpoints
+from keras_squeezenet import checkpoints
+from keras_squeezenet.compression import state
 
 RUN = {"recipe.seed": 0, "recipe.bits": {"*": 4}, "model": "squeezenet"}
-STATE = checkpoints.State(
+STATE = state.State(
     stage=2,
     attempt=1,
     seconds=1.5,
@@ -23,12 +24,12 @@ STATE = checkpoints.State(
 
 
 def test_state_comes_back_as_it_was(tmp_path):
-    path = tmp_path / "out" / checkpoints.FILE
+    path = tmp_path / "out" / state.FILE
     checkpoints.save(path, STATE, RUN)
-    found = checkpoints.load(path, RUN)
+    found = checkpoints.load(path, RUN, state.State)
     for name, expected in vars(STATE).items():
         received = getattr(found, name)
-        if name not in checkpoints.ARRAYS:
+        if name not in STATE.ARRAYS:
             assert received == expected, name
             continue
         assert len(received) == len(expected), name
@@ -38,49 +39,50 @@ def test_state_comes_back_as_it_was(tmp_path):
 
 
 def test_run_with_other_arguments_is_refused(tmp_path):
-    path = tmp_path / checkpoints.FILE
+    path = tmp_path / state.FILE
     checkpoints.save(path, STATE, RUN)
     with pytest.raises(ValueError, match="recipe.seed was 0. Received: 1"):
-        checkpoints.load(path, RUN | {"recipe.seed": 1})
+        checkpoints.load(path, RUN | {"recipe.seed": 1}, state.State)
 
 
 @pytest.mark.parametrize("size", [0, 1, 100, -30])
 def test_damaged_file_is_refused(size, tmp_path):
-    path = tmp_path / checkpoints.FILE
+    path = tmp_path / state.FILE
     checkpoints.save(path, STATE, RUN)
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(ValueError, match="unfinished.npz is damaged"):
-        checkpoints.load(path, RUN)
+        checkpoints.load(path, RUN, state.State)
 
 
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="unfinished.npz"):
-        checkpoints.load(tmp_path / checkpoints.FILE, RUN)
+        checkpoints.load(tmp_path / state.FILE, RUN, state.State)
 
 
 KILLED = """
 import os, pathlib, signal, sys
 import numpy as np
+from keras_squeezenet import checkpoints
 from keras_squeezenet import outputs
-from keras_squeezenet.compression import checkpoints
+from keras_squeezenet.compression import state
 path = pathlib.Path(sys.argv[1])
-checkpoints.save(path, checkpoints.State(stage=1), {})
+checkpoints.save(path, state.State(stage=1), {})
 flush = outputs._flush
 def kill(path):
     flush(path)
     os.kill(os.getpid(), signal.SIGKILL)
 outputs._flush = kill
-checkpoints.save(path, checkpoints.State(stage=2), {})
+checkpoints.save(path, state.State(stage=2), {})
 """
 
 
 @pytest.mark.slow
 def test_kill_while_writing_leaves_the_state_before(tmp_path):
-    path = tmp_path / checkpoints.FILE
+    path = tmp_path / state.FILE
     finished = subprocess.run(
         [sys.executable, "-c", KILLED, path],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert finished.returncode == -signal.SIGKILL
     assert len(os.listdir(tmp_path)) == 2
-    assert checkpoints.load(path, {}).stage == 1
+    assert checkpoints.load(path, {}, state.State).stage == 1

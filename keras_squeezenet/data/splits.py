@@ -28,7 +28,31 @@ class Split:
     size: int
 
 
-def training_split(images, batch_size, seed=0, augmentation=None):
+def describe(images, name="images", class_names=None, classes=None):
+    """Returns the `name`, `classes` and `skipped_images` of images, a dict.
+
+    Args:
+        images: as `training_split` takes them.
+        name: str, of images that are no `data.ImageDataset`. Defaults to
+            `"images"`.
+        class_names: list of str, of such images. Defaults to `None`: to
+            numbers.
+        classes: int, how many numbers. Defaults to `None`.
+    """
+    skipped = []
+    if isinstance(images, data.ImageDataset):
+        name, class_names = images.name, images.class_names
+        skipped = list(images.skipped)
+    return {
+        "name": name,
+        "classes": list(class_names or map(str, range(classes))),
+        "skipped_images": skipped,
+    }
+
+
+def training_split(
+    images, batch_size, seed=0, augmentation=None, rand_augment=0.0
+):
     """Returns the `Split` of images to train on.
 
     Args:
@@ -39,6 +63,7 @@ def training_split(images, batch_size, seed=0, augmentation=None):
         seed: int, of the order of the images. Defaults to `0`.
         augmentation: what is done to the images of a `data.ImageDataset`, see
             its `epoch_batches`. Defaults to `None`.
+        rand_augment: float, the same. Defaults to `0.0`.
 
     Raises:
         ValueError: if the images are in no such form, or there are none.
@@ -47,15 +72,16 @@ def training_split(images, batch_size, seed=0, augmentation=None):
         batch_size = min(batch_size, images.train_size)
         return Split(
             lambda epoch: images.epoch_batches(
-                batch_size, seed, epoch, augmentation
+                batch_size, seed, epoch, augmentation, rand_augment
             ),
             images.train_size // batch_size,
             images.train_size,
         )
-    if augmentation is not None:
+    if augmentation is not None or rand_augment:
         raise ValueError(
-            "`augmentation` is for an `ImageDataset`; augment other images "
-            f"beforehand. Received: augmentation={augmentation!r}"
+            "`augmentation` and `rand_augment` are for an `ImageDataset`; "
+            "augment other images beforehand. Received: augmentation="
+            f"{augmentation!r}, rand_augment={rand_augment}"
         )
     if isinstance(images, tf.data.Dataset):
         return _batched(images, "train")

@@ -1,6 +1,5 @@
-"""What a run that was killed needs to go on, in one file."""
+"""Where long work is, in one file, for a run that was killed to go on."""
 
-import dataclasses
 import json
 import zipfile
 
@@ -8,57 +7,20 @@ import numpy as np
 
 from keras_squeezenet import outputs
 
-FILE = ".unfinished.npz"
-
-
-@dataclasses.dataclass
-class State:
-    """Where a run is.
-
-    Args:
-        stage: int, the index of the stage that is under way.
-        attempt: int, how often it was begun again, more gently.
-        seconds: float, what it has taken so far.
-        history: list of a dict for each of its epochs.
-        best: int, the best of these epochs, or `None`.
-        stages: list of the reports of the stages before it.
-        ranges: of the activations, if the last stage was quantization.
-        sensitivity: the scan, once it was made.
-        weights: arrays, the model's at the beginning of the stage.
-        dense: arrays, the model's before any compression.
-        training: arrays, of the model in training and its optimizer.
-        best_weights: arrays, of the model in training at its best epoch.
-    """
-
-    stage: int = 0
-    attempt: int = 0
-    seconds: float = 0.0
-    history: list = dataclasses.field(default_factory=list)
-    best: int | None = None
-    stages: list = dataclasses.field(default_factory=list)
-    ranges: dict | None = None
-    sensitivity: dict | None = None
-    weights: list = dataclasses.field(default_factory=list)
-    dense: list = dataclasses.field(default_factory=list)
-    training: list = dataclasses.field(default_factory=list)
-    best_weights: list = dataclasses.field(default_factory=list)
-
-
-ARRAYS = ("weights", "dense", "training", "best_weights")
-
 
 def save(path, state, run):
     """Writes a state; a kill at any moment leaves the one before it.
 
     Args:
         path: path of the file.
-        state: `State`.
+        state: dataclass of what JSON has, and of lists of arrays in the
+            fields that its `ARRAYS` names.
         run: what identifies the run, as JSON has it.
     """
     values = vars(state).copy()
     arrays = {
         f"{group}/{index}": array
-        for group in ARRAYS
+        for group in state.ARRAYS
         for index, array in enumerate(values.pop(group))
     }
     text = json.dumps({"run": run, "state": values})
@@ -68,8 +30,13 @@ def save(path, state, run):
             np.savez(file, json=np.frombuffer(text.encode(), "uint8"), **arrays)
 
 
-def load(path, run):
+def load(path, run, kind):
     """Reads a state that `save` wrote.
+
+    Args:
+        path: path of the file.
+        run: what identifies the run, as `save` got it.
+        kind: the class of the state.
 
     Raises:
         FileNotFoundError: if there is none.
@@ -78,7 +45,7 @@ def load(path, run):
     try:
         with np.load(path) as file:
             found = json.loads(file["json"].tobytes())
-            state = State(**found["state"])
+            state = kind(**found["state"])
             for name in file.files:
                 group, _, index = name.partition("/")
                 if index:
@@ -92,7 +59,7 @@ def load(path, run):
         ValueError,
     ) as error:
         raise ValueError(f"{path} is damaged: {error}") from error
-    for group in ARRAYS:
+    for group in state.ARRAYS:
         pairs = sorted(getattr(state, group), key=lambda pair: pair[0])
         setattr(state, group, [array for _, array in pairs])
     _require_same(found["run"], run, path)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_squeezenet.compression import splits
+from keras_squeezenet.data import splits
 
 IMAGES = np.arange(10 * 4 * 4 * 3, dtype="float32").reshape(10, 4, 4, 3)
 LABELS = np.arange(10) % 3
@@ -87,6 +87,22 @@ def test_other_things_are_refused(images, expected):
         splits.evaluation_split(images, 4, "validation")
 
 
-def test_arrays_are_not_augmented():
-    with pytest.raises(ValueError, match="is for an `ImageDataset`"):
-        splits.training_split((IMAGES, LABELS), 4, augmentation="crop")
+@pytest.mark.parametrize(
+    "changes", [{"augmentation": "crop"}, {"rand_augment": 0.1}]
+)
+def test_arrays_are_not_augmented(changes):
+    with pytest.raises(ValueError, match="are for an `ImageDataset`"):
+        splits.training_split((IMAGES, LABELS), 4, **changes)
+
+
+def test_description_is_that_of_the_data_set(dataset):
+    assert splits.describe(dataset, "other") == {
+        "name": "quarters",
+        "classes": ["a", "b", "c", "d"],
+        "skipped_images": [],
+    }
+    assert splits.describe((IMAGES, LABELS), "mine", classes=2) == {
+        "name": "mine",
+        "classes": ["0", "1"],
+        "skipped_images": [],
+    }

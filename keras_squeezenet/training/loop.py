@@ -1,5 +1,6 @@
 """Training epoch by epoch, the same in Keras 3 and in tf_keras."""
 
+import contextlib
 import math
 
 import numpy as np
@@ -10,7 +11,7 @@ WARMUP_SHARE = 0.1
 
 
 class NonFiniteLossError(RuntimeError):
-    """The loss became NaN or infinite."""
+    """The loss, or a weight, became NaN or infinite."""
 
 
 def compile_classifier(
@@ -43,7 +44,7 @@ def compile_classifier(
     )
 
 
-def train(
+def epochs(
     namespace,
     model,
     batches,
@@ -62,7 +63,9 @@ def train(
 
     Args:
         namespace: the module `keras` or `tf_keras`, whichever made the model.
-        model: `Model` that `compile_classifier` compiled.
+        model: `Model`, compiled with the metric `accuracy`. Where its
+            optimizer keeps averages of the weights, the model goes on with
+            the weights themselves; `averaged` is for the averages.
         batches: function of an epoch's number to its batches of `(images,
             labels)`, at least `epoch_steps`.
         steps: int, the number of training steps.
@@ -77,7 +80,7 @@ def train(
         A dict of the `epoch`, from 1, and its mean `loss` and `accuracy`.
 
     Raises:
-        NonFiniteLossError: naming the step.
+        NonFiniteLossError: naming the epoch and the step.
     """
     done = first_epoch * epoch_steps
 
@@ -86,13 +89,21 @@ def train(
         done += 1
         if not math.isfinite(logs["loss"]):
             raise NonFiniteLossError(
-                f"the loss became {logs['loss']} at step {done} of {steps}. "
-                "A lower learning rate is what usually helps."
+                f"the loss became {logs['loss']} in epoch {epoch + 1} at step "
+                f"{done} of {steps}. A lower learning rate is what usually "
+                "helps."
             )
         advance(loss=logs["loss"], accuracy=logs["accuracy"])
 
+    def on_epoch_end(epoch, logs):
+        # `fit` ends with the averages for weights, where there are some.
+        nonlocal weights
+        weights = _copy(model.trainable_weights)
+
+    weights = []
     watch = namespace.callbacks.LambdaCallback(
-        on_train_batch_end=on_train_batch_end
+        on_train_batch_end=on_train_batch_end,
+        on_epoch_end=on_epoch_end if _has_averages(model) else None,
     )
     for epoch in range(first_epoch, math.ceil(steps / epoch_steps)):
         _reseed(model, seed + epoch)
@@ -105,11 +116,66 @@ def train(
             shuffle=False,
             verbose=0,
         ).history
+        _assign(model.trainable_weights[: len(weights)], weights)
+        # A ReLU makes 0 of NaN: the loss need not show it.
+        if not all(
+            np.isfinite(array).all() for array in _copy(model.trainable_weights)
+        ):
+            raise NonFiniteLossError(
+                f"weights became NaN in epoch {epoch + 1}, by step {done} of "
+                f"{steps}. A lower learning rate is what usually helps."
+            )
         yield {
             "epoch": epoch + 1,
             "loss": float(history["loss"][0]),
             "accuracy": float(history["accuracy"][0]),
         }
+
+
+@contextlib.contextmanager
+def averaged(model):
+    """Has a model of Keras 3 compute with the averages of its weights.
+
+    Where its optimizer keeps none, with the weights as they are.
+    """
+    if not _has_averages(model):
+        yield
+        return
+    weights = _copy(model.trainable_weights)
+    model.optimizer.finalize_variable_values(model.trainable_weights)
+    try:
+        yield
+    finally:
+        _assign(model.trainable_weights, weights)
+
+
+def variables(model):
+    """Returns the arrays of a compiled model and its optimizer, to `restore`.
+
+    With them, its seed and the number of the epoch, `epochs` goes on.
+    """
+    return _copy([*model.weights, *model.optimizer.variables])
+
+
+def restore(model, arrays):
+    """Sets what `variables` returned."""
+    if not getattr(model.optimizer, "built", False):
+        model.optimizer.build(model.trainable_variables)
+    _assign([*model.weights, *model.optimizer.variables], arrays)
+
+
+def _has_averages(model):
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    return getattr(optimizer, "use_ema", False)
+
+
+def _copy(variables):
+    return [np.array(variable.numpy()) for variable in variables]
+
+
+def _assign(variables, arrays):
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
 
 
 def _reseed(model, seed):

@@ -1,0 +1,106 @@
+"""Images a second of the input pipeline, beside Keras's own and a training.
+
+    python benchmarks/input.py FOLDER [--image_size=224] [--batch_size=32]
+
+FOLDER has a folder `train` with a sub-folder of images for each class, and
+`test`. An epoch is timed at a time, without and with what a recipe does to
+the images; the first one decodes.
+"""
+
+import os
+import time
+
+import keras
+import rich.console
+import tensorflow as tf
+from absl import app
+from absl import flags
+
+from keras_squeezenet import data
+from keras_squeezenet import report
+from keras_squeezenet import training
+from keras_squeezenet.cli import console as consoles
+
+_IMAGE_SIZE = flags.DEFINE_integer("image_size", 224, "side of the images")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "images in a batch")
+
+
+def main(argv):
+    if len(argv) != 2:
+        raise app.UsageError("a folder of images is expected")
+    side, batch_size = _IMAGE_SIZE.value, _BATCH_SIZE.value
+    started = time.perf_counter()
+    photographs = data.load("folder", data_dir=argv[1], image_size=side)
+    seconds = time.perf_counter() - started
+    size = photographs.train_size + photographs.test_size
+    rows = [("load, which decodes", f"{size / seconds:,.0f}")]
+    for name, options in {
+        "epoch": {},
+        "epoch, flip_crop": {"augmentation": "flip_crop"},
+        "epoch, flip_crop and RandAugment": {
+            "augmentation": "flip_crop",
+            "rand_augment": 0.1,
+        },
+    }.items():
+        for epoch in range(2):
+            rate = measure(
+                photographs.epoch_batches(batch_size, 0, epoch, **options)
+            )
+        rows.append((name, f"{rate:,.0f}"))
+    keras_batches = keras.utils.image_dataset_from_directory(
+        os.path.join(argv[1], "train"),
+        batch_size=batch_size,
+        image_size=(side, side),
+        crop_to_aspect_ratio=True,
+        verbose=False,
+    )
+    rows.append(
+        (
+            "image_dataset_from_directory",
+            f"{measure(keras_batches.prefetch(tf.data.AUTOTUNE)):,.0f}",
+        )
+    )
+    rows.append(
+        (
+            "image_dataset_from_directory, cached",
+            f"{measure_cached(keras_batches):,.0f}",
+        )
+    )
+    rows.append(("training step", f"{measure_training(photographs):,.0f}"))
+    consoles.print_table(
+        rich.console.Console(markup=False, highlight=False),
+        report.Table(
+            f"Images of {side}x{side}, batches of {batch_size}",
+            ("what", "images/s"),
+            rows,
+        ),
+    )
+
+
+def measure(batches):
+    """Returns the images a second of one pass."""
+    started = time.perf_counter()
+    count = sum(len(labels) for _, labels in batches)
+    return count / (time.perf_counter() - started)
+
+
+def measure_cached(batches):
+    cached = batches.cache().prefetch(tf.data.AUTOTUNE)
+    measure(cached)
+    return measure(cached)
+
+
+def measure_training(photographs):
+    """Of one batch, so that no input is waited for."""
+    model = training.build(photographs.image_size, len(photographs.class_names))
+    training.compile_classifier(keras, model, 100, 1e-3)
+    (images, labels), *_ = photographs.epoch_batches(_BATCH_SIZE.value).take(1)
+    model.train_on_batch(images, labels)
+    started = time.perf_counter()
+    for _ in range(5):
+        model.train_on_batch(images, labels)
+    return 5 * len(labels) / (time.perf_counter() - started)
+
+
+if __name__ == "__main__":
+    app.run(main)

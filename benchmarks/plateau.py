@@ -1,0 +1,103 @@
+"""How many of 20 trainings leave the plateau at ln(classes), by their remedy.
+
+    python benchmarks/plateau.py [--seeds=20] [--epochs=12] [--train_images=N]
+
+A SqueezeNet v1.1 on digits of 16x16 pixels, with Adam. A row is a setting, and
+has the seeds 0, 1, ... A training has left the plateau if the mean loss of its
+last epoch is below 0.9 ln(10). The remedy is that of the default recipe: no
+ReLU behind conv10, a warm-up, clipped gradients, and restarts at half the rate.
+"""
+
+import dataclasses
+import math
+import tempfile
+
+import keras
+import numpy as np
+import rich.console
+from absl import app
+from absl import flags
+
+from keras_squeezenet import architecture
+from keras_squeezenet import data
+from keras_squeezenet import report
+from keras_squeezenet import squeezenet
+from keras_squeezenet import training
+from keras_squeezenet.cli import console as consoles
+
+_SEEDS = flags.DEFINE_integer("seeds", 20, "trainings of each setting")
+_EPOCHS = flags.DEFINE_integer("epochs", 12, "of each training")
+_TRAIN_IMAGES = flags.DEFINE_integer("train_images", 512, "of each training")
+
+SIDE = 16
+CLASSES = 10
+BATCH_SIZE = 16
+LEFT = 0.9 * math.log(CLASSES)
+NOTHING = {"warmup": 0.0, "clip_norm": 0.0, "restarts": 0}
+# The activation of conv10, and changes of the default recipe.
+SETTINGS = {
+    "ReLU behind conv10, no remedy": ("relu", NOTHING),
+    "no ReLU, rate 3e-3": (None, {**NOTHING, "learning_rate": 3e-3}),
+    "remedy, rate 3e-3": (None, {"learning_rate": 3e-3}),
+    "remedy": (None, {}),
+}
+
+
+def main(argv):
+    if len(argv) > 1:
+        raise app.UsageError("flags only are expected")
+    digits = data.load("mnist5k", image_size=SIDE)
+    (images, labels), *_ = digits.epoch_batches(_TRAIN_IMAGES.value).take(1)
+    images = np.asarray(images), np.asarray(labels)
+    rows = []
+    for name, (activation, changes) in SETTINGS.items():
+        results = [
+            train(images, activation, changes, seed)
+            for seed in range(_SEEDS.value)
+        ]
+        losses = [result["history"][-1]["loss"] for result in results]
+        rows.append(
+            (
+                name,
+                f"{sum(loss < LEFT for loss in losses)}/{len(losses)}",
+                *(f"{np.quantile(losses, q):.2f}" for q in (0, 0.5, 1)),
+                f"{sum(result['restarts'] for result in results)}",
+            )
+        )
+        print(*rows[-1], flush=True)
+    consoles.print_table(
+        rich.console.Console(markup=False, highlight=False, width=80),
+        report.Table(
+            f"Loss of the last of {_EPOCHS.value} epochs",
+            ("setting", "left", "least", "median", "most", "restarts"),
+            rows,
+        ),
+    )
+
+
+def train(images, activation, changes, seed):
+    """Trains one network; returns the report."""
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(seed)
+    config = architecture.VARIANTS["1.1"].for_small_images()
+    model = squeezenet.SqueezeNet(
+        weights=None,
+        input_shape=(SIDE, SIDE, 3),
+        classes=CLASSES,
+        config=dataclasses.replace(config, conv10_activation=activation),
+    )
+    recipe = training.Recipe(
+        epochs=_EPOCHS.value, batch_size=BATCH_SIZE, seed=seed
+    )
+    with tempfile.TemporaryDirectory() as out:
+        return training.train(
+            model,
+            images,
+            (images[0][:32], images[1][:32]),
+            recipe.replace(**changes),
+            out,
+        )
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,120 @@
+"""The flags of every command that trains: what to build and where to write."""
+
+import dataclasses
+import json
+import os
+
+from absl import flags
+
+from keras_squeezenet import architecture
+
+# What is defined here is a flag of the command that calls `define_*`.
+flags.disclaim_key_flags()
+
+
+class ConfigParser(flags.ArgumentParser):
+    """Parses a network: a variant's name, or metaparameters as JSON."""
+
+    syntactic_help = f"{', '.join(architecture.VARIANTS)}, or JSON"
+
+    def parse(self, argument):
+        if not isinstance(argument, str):
+            return argument
+        if argument.endswith(".json"):
+            argument = _read(argument)
+        if argument.lstrip().startswith("{"):
+            return _metaparameters(argument)
+        return architecture.get_config(argument)
+
+    def flag_type(self):
+        return "network"
+
+
+class _ConfigSerializer(flags.ArgumentSerializer):
+    def serialize(self, value):
+        return architecture.describe(value).strip("'")
+
+
+def define_network(flag_values):
+    """Defines `--config` and `--weights`."""
+    flags.DEFINE(
+        ConfigParser(),
+        "config",
+        "1.1",
+        "the network, or metaparameters of SqueezeNetConfig as JSON or its "
+        'file, over those of v1.1: \'{"SR": 0.25, "base_e": 64}\'',
+        flag_values=flag_values,
+        serializer=_ConfigSerializer(),
+    )
+    flags.DEFINE_string(
+        "weights",
+        None,
+        "pretrained weights to start the training from: a public source such "
+        "as 'imagenet', or a file",
+        flag_values=flag_values,
+    )
+
+
+def define_run(flag_values, out):
+    """Defines `--out`, `--overwrite`, `--resume` and `--tensorboard`."""
+    flags.DEFINE_string("out", out, "output folder", flag_values=flag_values)
+    flags.DEFINE_bool(
+        "overwrite",
+        False,
+        "replace the files of an earlier run in --out",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_bool(
+        "resume",
+        False,
+        "go on with the run in --out that was stopped, from its last epoch",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_string(
+        "tensorboard",
+        None,
+        "folder of TensorBoard's logs",
+        flag_values=flag_values,
+    )
+
+
+def way_on(out, file):
+    """Yields what to say after Ctrl-C, where there is something to go on.
+
+    Args:
+        out: path of the output folder.
+        file: name of the file in it that a run goes on from.
+    """
+    if os.path.exists(os.path.join(out, file)):
+        yield (
+            "The last epoch that was finished is kept: the same command with "
+            "--resume goes on from there."
+        )
+
+
+def _read(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+
+
+def _metaparameters(text):
+    fields = [f.name for f in dataclasses.fields(architecture.SqueezeNetConfig)]
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{text} is no JSON: {error}") from error
+    unknown = sorted(set(values) - set(fields))
+    if unknown:
+        raise ValueError(
+            f"the metaparameters are {', '.join(fields)}. Received: "
+            f"{', '.join(unknown)}"
+        )
+    try:
+        if "stem" in values:
+            values["stem"] = architecture.Stem(**values["stem"])
+        return dataclasses.replace(architecture.VARIANTS["1.1"], **values)
+    except TypeError as error:
+        raise ValueError(f"{text} is no network: {error}") from error

@@ -1,0 +1,118 @@
+"""`keras-squeezenet train`: a network for your images.
+
+What it writes is a model that `compress`, `pack` and `predict` take.
+"""
+
+import os
+
+import keras
+import rich.console
+from absl import flags
+
+from keras_squeezenet import report
+from keras_squeezenet import training
+from keras_squeezenet.cli import common_flags
+from keras_squeezenet.cli import console as consoles
+from keras_squeezenet.cli import datasets
+from keras_squeezenet.cli import recipe_flags
+from keras_squeezenet.training import recipe as fields
+from keras_squeezenet.training import run as runs
+
+HELP = {
+    "epochs": "at most",
+    "batch_size": "images in a step",
+    "accumulation": "steps that make one update of the weights",
+    "max_train_steps": "an upper bound to the steps, for trials",
+    "seed": "of every random number",
+    "validation_share": "of the training images, held out to choose by",
+    "optimizer": ", ".join(fields.OPTIMIZERS),
+    "momentum": "of sgd",
+    "learning_rate": "the highest",
+    "schedule": "how the learning rate falls: " + ", ".join(fields.SCHEDULES),
+    "warmup": "share of the steps in which the learning rate rises",
+    "clip_norm": "of all gradients together; 0 for no bound",
+    "restarts": "how often to begin anew, at half the learning rate, where "
+    "the loss stays at ln(classes)",
+    "weight_decay": "of weights and biases",
+    "label_smoothing": "what the other classes share of a label",
+    "augmentation": "flip_crop; crop, for digits and letters; or none",
+    "rand_augment": "strength of RandAugment, from 0 to 1",
+    "mixup": "alpha of MixUp, from 0 to 1",
+    "cutmix": "factor of CutMix, from 0 to 1",
+    "average": "momentum of a moving average of the weights, which is kept; "
+    "0 for none",
+    "patience": "epochs without a better one after which training ends",
+    "precision": ", ".join(fields.PRECISIONS),
+}
+
+FLAGS = flags.FlagValues()
+
+datasets.define(FLAGS)
+recipe_flags.define(FLAGS, training.RECIPES, HELP)
+common_flags.define_network(FLAGS)
+common_flags.define_run(FLAGS, out="squeezenet_trained")
+
+
+def main():
+    console = rich.console.Console(markup=False, highlight=False)
+    recipe = recipe_flags.make(FLAGS, training.RECIPES)
+    runs.require_writable(FLAGS.out, FLAGS.overwrite, FLAGS.resume)
+    progress = consoles.ConsoleProgress(console)
+    dataset = datasets.load(FLAGS, recipe.seed, progress)
+    dataset = dataset.hold_out(recipe.validation_share, recipe.seed)
+    keras.utils.set_random_seed(recipe.seed)
+    model = training.build(
+        dataset.image_size,
+        len(dataset.class_names),
+        FLAGS.config,
+        FLAGS.weights,
+    )
+    consoles.print_header(console, model, dataset)
+    try:
+        summary = training.train(
+            model,
+            dataset,
+            recipe=recipe,
+            out=FLAGS.out,
+            overwrite=FLAGS.overwrite,
+            resume=FLAGS.resume,
+            tensorboard=FLAGS.tensorboard,
+            progress=progress,
+        )
+    except KeyboardInterrupt as stop:
+        way_on = common_flags.way_on(FLAGS.out, runs.LAST_FILE)
+        raise KeyboardInterrupt(*way_on) from stop
+    consoles.print_table(console, table(summary))
+    print_files(console)
+
+
+def table(summary):
+    return report.Table(
+        "Training",
+        ("epochs", "best", "validation", "test", "seconds", "images/s"),
+        [
+            (
+                f"{len(summary['history'])}",
+                f"{summary['best_epoch']}",
+                f"{summary['validation_accuracy']:.2%}",
+                f"{summary['test_accuracy']:.2%}",
+                f"{summary['seconds']:.1f}",
+                f"{summary['images_per_second']:,.0f}",
+            )
+        ],
+    )
+
+
+def print_files(console):
+    path = os.path.join(FLAGS.out, runs.MODEL_FILE)
+    files = ", ".join(runs.FILES)
+    console.print()
+    consoles.print_path(console, f"Written: {files} in", FLAGS.out)
+    source = f"--dataset={FLAGS.dataset}"
+    if FLAGS.data_dir:
+        source += f" --data_dir={FLAGS.data_dir}"
+    for command in (
+        f"compress --model={path} {source}",
+        f"predict --weights={path} PHOTOGRAPHS",
+    ):
+        consoles.print_path(console, "Next: keras-squeezenet", command)

@@ -1,0 +1,29 @@
+"""Training: recipes as data, whole runs, and their epochs one by one."""
+
+from keras_squeezenet.training.loop import (
+    NonFiniteLossError as NonFiniteLossError,
+)
+from keras_squeezenet.training.loop import accuracy as accuracy
+from keras_squeezenet.training.loop import averaged as averaged
+from keras_squeezenet.training.loop import (
+    compile_classifier as compile_classifier,
+)
+from keras_squeezenet.training.loop import epochs as epochs
+from keras_squeezenet.training.loop import restore as restore
+from keras_squeezenet.training.loop import variables as variables
+from keras_squeezenet.training.network import build as build
+from keras_squeezenet.training.recipe import Recipe as Recipe
+from keras_squeezenet.training.recipes import RECIPES as RECIPES
+from keras_squeezenet.training.requirements import require_fit as require_fit
+from keras_squeezenet.training.requirements import (
+    require_tensorboard as require_tensorboard,
+)
+
+
+def __getattr__(name):
+    if name != "train":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # It takes TensorFlow along; the epochs alone run on every backend.
+    from keras_squeezenet.training.run import train
+
+    return train

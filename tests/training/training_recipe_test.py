@@ -1,0 +1,80 @@
+import dataclasses
+import json
+
+import pytest
+
+from keras_squeezenet import settings
+from keras_squeezenet.training import RECIPES
+from keras_squeezenet.training import Recipe
+
+
+@pytest.mark.parametrize(
+    "field, value, expected",
+    [
+        ("epochs", 0, "an integer, at least 1"),
+        ("epochs", 1.5, "an integer"),
+        ("batch_size", 0, "at least 1"),
+        ("accumulation", 0, "at least 1"),
+        ("max_train_steps", 0, "at least 1, or `None`"),
+        ("validation_share", 0.6, "at most 0.5"),
+        ("optimizer", "adam", "one of 'adamw', 'sgd'"),
+        ("momentum", 1, "from 0 to below 1"),
+        ("learning_rate", 0, "greater than 0"),
+        ("learning_rate", "fast", "greater than 0"),
+        ("schedule", "step", "one of 'constant', 'linear', 'cosine'"),
+        ("warmup", 1, "from 0 to below 1"),
+        ("clip_norm", -1, "at least 0"),
+        ("weight_decay", -1e-4, "at least 0"),
+        ("label_smoothing", 1, "below 1"),
+        ("augmentation", "flip", "one of None, 'crop', 'flip_crop'"),
+        ("rand_augment", 1.1, "from 0 to 1"),
+        ("mixup", -0.1, "from 0 to 1"),
+        ("cutmix", 2, "from 0 to 1"),
+        ("average", 1, "from 0 to below 1"),
+        ("patience", 0, "at least 1, or `None`"),
+        ("precision", "float16", "one of 'float32', 'mixed_float16'"),
+    ],
+)
+def test_value_out_of_range_is_named(field, value, expected):
+    with pytest.raises(
+        ValueError, match=f"`{field}` should be .*{expected}.*{field}="
+    ):
+        Recipe(**{field: value})
+
+
+def test_steps_are_bounded_and_make_whole_updates():
+    assert Recipe(epochs=3).steps(10) == 30
+    assert Recipe(epochs=3, max_train_steps=12).steps(10) == 12
+    assert Recipe(epochs=3, accumulation=16).steps(10) == 16
+    assert Recipe(epochs=3, accumulation=16).steps(11) == 32
+    assert Recipe(epochs=1, accumulation=16).steps(10) == 16
+
+
+def test_paper_is_the_solver_of_the_authors():
+    paper = RECIPES["paper"]
+    assert (paper.optimizer, paper.momentum) == ("sgd", 0.9)
+    assert (paper.learning_rate, paper.schedule) == (0.04, "linear")
+    assert paper.batch_size * paper.accumulation == 512
+    assert paper.weight_decay == 2e-4
+    # 170,000 updates on the 1,281,167 images of ImageNet.
+    assert paper.epochs == round(170_000 * 512 / 1_281_167)
+
+
+def test_every_recipe_has_the_remedy_for_getting_stuck():
+    for recipe in (Recipe(), *RECIPES.values()):
+        assert recipe.warmup == 0.1
+        assert recipe.clip_norm == 1.0
+        assert recipe.restarts == 3
+
+
+def test_every_field_comes_back_from_a_file(tmp_path):
+    path = tmp_path / "modern.json"
+    path.write_text(json.dumps(dataclasses.asdict(RECIPES["modern"])))
+    assert settings.load(Recipe, path) == RECIPES["modern"]
+
+
+def test_field_of_another_recipe_is_refused(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("prune_epochs: 3")
+    with pytest.raises(ValueError, match="Received: prune_epochs"):
+        settings.load(Recipe, path)
