@@ -35,10 +35,15 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.10,<3.13",
-    packages=find_packages(include=["keras_squeezenet", "keras_squeezenet.*"]),
+    packages=[
+        *find_packages(include=["keras_squeezenet", "keras_squeezenet.*"]),
+        "keras_squeezenet.weights",
+    ],
+    package_dir={"keras_squeezenet.weights": "weights"},
     package_data={
         "keras_squeezenet": ["*.tsv"],
         "keras_squeezenet.report": ["*.jinja", "*.json"],
+        "keras_squeezenet.weights": ["*.sqz"],
     },
     install_requires=[
         "absl-py>=1.4",

@@ -15,6 +15,7 @@ from keras_squeezenet import pretrained
 from keras_squeezenet import report
 from keras_squeezenet import squeezenet
 from keras_squeezenet.data import images
+from keras_squeezenet.pretrained import packaged
 from keras_squeezenet.pretrained import readers
 from keras_squeezenet.pretrained import sources
 
@@ -104,8 +105,9 @@ def load(path, config=None, image_size=None, class_names=None):
     """Loads a network from any of its forms.
 
     Args:
-        path: the name of a public source such as `"imagenet"`, or the path of
-            a weights file, a `.keras` model, a `.sqz` or `.tflite` file or a
+        path: the name of a public source such as `"imagenet"`, or of weights
+            that come with the package, such as `"cifar10"`, or the path of a
+            weights file, a `.keras` model, a `.sqz` or `.tflite` file or a
             SavedModel folder. All of them take what `preprocess_input` gives.
         config: `SqueezeNetConfig` or a variant's name, for weights. Defaults
             to the variant that they fit.
@@ -122,7 +124,7 @@ def load(path, config=None, image_size=None, class_names=None):
         OSError: if there is no such file, or it cannot be downloaded.
         ValueError: if it is no image classifier, or damaged.
     """
-    path = os.fspath(path)
+    path = packaged.locate(path)
     if os.path.isfile(os.path.join(path, "saved_model.pb")):
         function, shape = _load_saved_model(path)
     elif path.endswith(".tflite"):
@@ -144,7 +146,7 @@ def of_model(path, model, image_size=None, class_names=None):
     Raises:
         ValueError: if it is no image classifier.
     """
-    path = os.fspath(path)
+    path = packaged.locate(path)
     return _make(
         path,
         model.predict_on_batch,
@@ -183,7 +185,7 @@ def load_model(path, config=None, image_size=None):
         OSError: if there is no such file, or it cannot be downloaded.
         ValueError: if it is damaged, or weights without a classifier.
     """
-    path = os.fspath(path)
+    path = packaged.locate(path)
     if path.endswith(".keras"):
         return _load_keras(path)
     if path.endswith(".sqz"):

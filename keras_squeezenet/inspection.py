@@ -4,6 +4,7 @@ import os
 import pathlib
 
 from keras_squeezenet.pretrained import download
+from keras_squeezenet.pretrained import packaged
 from keras_squeezenet.pretrained import readers
 from keras_squeezenet.pretrained import sources
 
@@ -23,7 +24,7 @@ def load_kernels(path):
         OSError: if there is no such file, or it cannot be downloaded.
         ValueError: if it is damaged, or has no kernels.
     """
-    path = os.fspath(path)
+    path = packaged.locate(path)
     if path in sources.NAMES:
         path = download.fetch(sources.named(path).file)
     if os.path.isfile(os.path.join(path, "saved_model.pb")):

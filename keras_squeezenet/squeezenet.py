@@ -14,6 +14,7 @@ from keras.src.applications import imagenet_utils
 from keras_squeezenet import architecture
 from keras_squeezenet import labels
 from keras_squeezenet import pretrained
+from keras_squeezenet.pretrained import packaged
 from keras_squeezenet.pretrained import sources
 
 DEFAULT_SIDE = 227
@@ -52,17 +53,19 @@ def SqueezeNet(
         weights: one of `None` (random initialization), `"imagenet"`
             (pre-training on ImageNet by the authors of the variant), another
             public source (`"imagenet_torchvision"` of v1.0 and v1.1,
-            `"imagenet_dsd"` and `"imagenet_deep_compression"` of v1.0), or
-            the path to the weights file to be loaded: `.weights.h5`,
-            `.keras`, `.h5`, `.npz`, `.caffemodel`, `.pth`, or the `.net` of
-            Deep Compression. All of them take what `preprocess_input`
-            gives. Defaults to `"imagenet"`.
+            `"imagenet_dsd"` and `"imagenet_deep_compression"` of v1.0),
+            `"cifar10"` (this project's own, of v1.1 for images of 32x32,
+            which come with the package), or the path to the weights file to
+            be loaded: `.weights.h5`, `.keras`, `.sqz`, `.h5`, `.npz`,
+            `.caffemodel`, `.pth`, or the `.net` of Deep Compression. All of
+            them take what `preprocess_input` gives. Defaults to `"imagenet"`.
         input_tensor: optional Keras tensor (i.e. output of `layers.Input()`)
             to use as image input for the model.
         input_shape: optional shape tuple of three integers, in the order of
             `keras.config.image_data_format()`. With `include_top=False` the
-            sides may be `None`. Defaults to `(227, 227, 3)` with
-            `include_top=True`, and to `(None, None, 3)` without.
+            sides may be `None`. Defaults to `(227, 227, 3)`, or `(32, 32, 3)`
+            with `"cifar10"`, with `include_top=True`, and to `(None, None,
+            3)` without.
         pooling: optional pooling mode for feature extraction when
             `include_top` is `False`.
             - `None` means that the output of the model will be the 4D tensor
@@ -71,7 +74,9 @@ def SqueezeNet(
                 it, and thus the output of the model will be a 2D tensor.
             - `"max"` means that global max pooling will be applied.
         classes: int, the number of classes to classify images into, only to
-            be specified if `include_top` is `True`. Defaults to `1000`.
+            be specified if `include_top` is `True`. With pretrained weights
+            and the classifier it is 1000, or 10 with `"cifar10"`. Defaults to
+            `1000`.
         classifier_activation: a `str` or callable. The activation function
             of the `predictions` layer. Ignored unless `include_top=True`. Set
             `classifier_activation=None` to return the logits. When loading
@@ -79,7 +84,9 @@ def SqueezeNet(
             to `"softmax"`.
         name: the name of the model. Defaults to `"squeezenet"`.
         config: `"1.0"`, `"1.1"`, `"simple_bypass"`, `"complex_bypass"`, or a
-            `SqueezeNetConfig`. Defaults to `"1.1"`.
+            `SqueezeNetConfig`. With `"cifar10"`, `"1.1"` stands for that
+            network as it was trained, with a first convolution and pooling
+            for small images. Defaults to `"1.1"`.
 
     Returns:
         A `keras.Model` from float32 images of shape `(batch, height, width,
@@ -97,8 +104,9 @@ def SqueezeNet(
     >>> model.output_shape
     (None, 10)
     """
-    config = architecture.get_config(config)
-    named = weights in sources.NAMES
+    own = packaged.find(weights)
+    config = own.fitting(config) if own else architecture.get_config(config)
+    named = own is not None or weights in sources.NAMES
     if not (weights is None or named or os.path.exists(weights)):
         raise ValueError(
             "The `weights` argument should be either "
@@ -107,10 +115,11 @@ def SqueezeNet(
             "or the path to the weights file to be loaded.  Received: "
             f"weights={weights}"
         )
-    if named and include_top and classes != 1000:
+    trained_classes = own.classes if own else 1000
+    if named and include_top and classes != trained_classes:
         raise ValueError(
             f"If using `weights={weights!r}` with `include_top=True`, "
-            "`classes` should be 1000.  "
+            f"`classes` should be {trained_classes}.  "
             f"Received classes={classes}"
         )
     if pooling not in {None, "avg", "max"}:
@@ -121,8 +130,9 @@ def SqueezeNet(
 
     if include_top:
         imagenet_utils.validate_activation(classifier_activation, weights)
+    side = own.image_size if own else DEFAULT_SIDE
     img_input = _image_input(
-        config, input_tensor, input_shape, include_top, named
+        config, input_tensor, input_shape, include_top, named, side
     )
     if weights is not None:
         resolved = pretrained.resolve(weights, config, include_top)
@@ -253,13 +263,15 @@ def decode_predictions(preds, top=5):
     ]
 
 
-def _image_input(config, input_tensor, input_shape, include_top, named):
+def _image_input(
+    config, input_tensor, input_shape, include_top, named, default_side
+):
     """Validates the shape of the image and returns it as a Keras tensor."""
     data_format = keras.config.image_data_format()
     min_side = architecture.min_side(config)
     input_shape = imagenet_utils.obtain_input_shape(
         input_shape,
-        default_size=DEFAULT_SIDE,
+        default_size=default_side,
         min_size=min_side,
         data_format=data_format,
         require_flatten=include_top,

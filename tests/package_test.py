@@ -26,6 +26,7 @@ BELOW = {
         "checkpoints",
         "data",
         "outputs",
+        "pretrained",
         "progress",
         "report",
         "settings",

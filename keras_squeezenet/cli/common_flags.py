@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-import os
+import pathlib
 
 from absl import flags
 
@@ -35,8 +35,14 @@ class _ConfigSerializer(flags.ArgumentSerializer):
         return architecture.describe(value).strip("'")
 
 
-def define_network(flag_values):
-    """Defines `--config` and `--weights`."""
+def define_network(flag_values, weights=None):
+    """Defines `--config` and `--weights`.
+
+    Args:
+        flag_values: of the command.
+        weights: str, where the training starts from unless a flag tells.
+            Defaults to `None`, random weights.
+    """
     flags.DEFINE(
         ConfigParser(),
         "config",
@@ -48,9 +54,9 @@ def define_network(flag_values):
     )
     flags.DEFINE_string(
         "weights",
-        None,
+        weights,
         "pretrained weights to start the training from: a public source such "
-        "as 'imagenet', or a file",
+        "as 'imagenet', 'cifar10', or a file",
         flag_values=flag_values,
     )
 
@@ -83,9 +89,9 @@ def way_on(out, file):
 
     Args:
         out: path of the output folder.
-        file: name of the file in it that a run goes on from.
+        file: pattern of the name of the file in it that a run goes on from.
     """
-    if os.path.exists(os.path.join(out, file)):
+    if any(pathlib.Path(out).glob(file)):
         yield (
             "The last epoch that was finished is kept: the same command with "
             "--resume goes on from there."

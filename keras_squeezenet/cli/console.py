@@ -1,6 +1,7 @@
 """Progress bars and tables on a terminal."""
 
 import contextlib
+import os
 import time
 
 import rich.box
@@ -104,3 +105,28 @@ def print_header(console, model, dataset):
 def print_path(console, text, path):
     """Prints a path behind a text, in one line however long it is."""
     console.print(f"{text} {printable(path)}", soft_wrap=True)
+
+
+def print_trained(console, flag_values, files):
+    """Says what a training wrote, and what can be done with it.
+
+    Args:
+        console: `rich.console.Console`.
+        flag_values: of the command, which has the flags of `datasets` and
+            `--out`.
+        files: names of the files in `--out`, a `.keras` model the first.
+    """
+    out, dataset, data_dir = (
+        flag_values[name].value for name in ("out", "dataset", "data_dir")
+    )
+    path = os.path.join(out, files[0])
+    source = f"--dataset={dataset}"
+    if data_dir:
+        source += f" --data_dir={data_dir}"
+    console.print()
+    print_path(console, f"Written: {', '.join(files)} in", out)
+    for command in (
+        f"compress --model={path} {source}",
+        f"predict --weights={path} PHOTOGRAPHS",
+    ):
+        print_path(console, "Next: keras-squeezenet", command)

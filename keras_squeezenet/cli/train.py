@@ -3,8 +3,6 @@
 What it writes is a model that `compress`, `pack` and `predict` take.
 """
 
-import os
-
 import keras
 import rich.console
 from absl import flags
@@ -83,7 +81,7 @@ def main():
         way_on = common_flags.way_on(FLAGS.out, runs.LAST_FILE)
         raise KeyboardInterrupt(*way_on) from stop
     consoles.print_table(console, table(summary))
-    print_files(console)
+    consoles.print_trained(console, FLAGS, runs.FILES)
 
 
 def table(summary):
@@ -101,18 +99,3 @@ def table(summary):
             )
         ],
     )
-
-
-def print_files(console):
-    path = os.path.join(FLAGS.out, runs.MODEL_FILE)
-    files = ", ".join(runs.FILES)
-    console.print()
-    consoles.print_path(console, f"Written: {files} in", FLAGS.out)
-    source = f"--dataset={FLAGS.dataset}"
-    if FLAGS.data_dir:
-        source += f" --data_dir={FLAGS.data_dir}"
-    for command in (
-        f"compress --model={path} {source}",
-        f"predict --weights={path} PHOTOGRAPHS",
-    ):
-        consoles.print_path(console, "Next: keras-squeezenet", command)

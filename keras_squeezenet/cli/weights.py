@@ -1,6 +1,6 @@
 """`keras-squeezenet weights ACTION ...`: pretrained weights.
 
-list                  the public sources
+list                  the public sources, and what comes with the package
 fetch NAME...         download ahead; `all` for every source
 convert FILE|NAME OUT any readable file to .weights.h5, .keras or .sqz, for
                       what preprocess_input gives
@@ -27,6 +27,7 @@ from keras_squeezenet.cli import console as consoles
 from keras_squeezenet.codec import sqz
 from keras_squeezenet.pretrained import download
 from keras_squeezenet.pretrained import normalization
+from keras_squeezenet.pretrained import packaged
 from keras_squeezenet.pretrained import readers
 from keras_squeezenet.pretrained import sources
 from keras_squeezenet.pretrained.readers import archive
@@ -97,6 +98,13 @@ def list_sources(console, arguments):
         "\nTop-1/5: accuracies on ImageNet in percent, as their publishers "
         f"report them. Here: in {download.cache_folder()}.",
     )
+    for own in packaged.WEIGHTS.values():
+        _print(
+            console,
+            f"With the package: weights={own.name!r}, {own.variant} for "
+            f"{own.classes} classes, images of "
+            f"{own.image_size}x{own.image_size}.",
+        )
 
 
 def _row(source):
@@ -177,7 +185,7 @@ def _file(argument):
     """The path of a file that is given by its path or its source's name."""
     if argument in sources.NAMES:
         return download.fetch(sources.named(argument, _CONFIG.value).file)
-    return argument
+    return packaged.locate(argument)
 
 
 def _require_target(out):

@@ -200,6 +200,10 @@ class ImageDataset:
             validation_size=held,
         )
 
+    def ordered_train_batches(self, batch_size):
+        """Does for the images to train on what `test_batches` does."""
+        return _preprocessed(self.train.batch(batch_size))
+
     def validation_batches(self, batch_size):
         """Does for the images held out what `test_batches` does."""
         return _preprocessed(self.validation.batch(batch_size))

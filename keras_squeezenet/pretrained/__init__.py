@@ -8,6 +8,7 @@ import numpy as np
 from keras_squeezenet import architecture
 from keras_squeezenet.pretrained import download
 from keras_squeezenet.pretrained import normalization as normalizations
+from keras_squeezenet.pretrained import packaged
 from keras_squeezenet.pretrained import readers
 from keras_squeezenet.pretrained import sources
 from keras_squeezenet.pretrained.readers import archive
@@ -37,7 +38,8 @@ def resolve(weights, config, include_top=True):
     A path of a public source's file is taken as the source's name is.
 
     Args:
-        weights: a name of `sources.NAMES`, or the path of a file.
+        weights: a name of `sources.NAMES` or `packaged.WEIGHTS`, or the path
+            of a file.
         config: `SqueezeNetConfig` of the network to load them into.
         include_top: whether the classifier's weights are needed. Defaults to
             `True`.
@@ -50,6 +52,9 @@ def resolve(weights, config, include_top=True):
         ValueError: if there are no such weights for this network.
         OSError: if they cannot be had.
     """
+    own = packaged.find(weights)
+    if own:
+        return Resolved(own.path, None, own.fitting(config))
     if weights in sources.NAMES:
         source = sources.find(weights, config)
         path = download.fetch(_choose(source, include_top))

@@ -4,6 +4,7 @@ import dataclasses
 
 from keras_squeezenet import architecture
 from keras_squeezenet import squeezenet
+from keras_squeezenet.pretrained import packaged
 
 # Images up to this side, in pixels, get a first convolution with stride 1.
 SMALL_IMAGE_SIZE = 64
@@ -25,7 +26,8 @@ def build(image_size, classes, config="1.1", weights=None):
     Returns:
         A `keras.Model` from preprocessed images to probabilities.
     """
-    config = architecture.get_config(config)
+    own = packaged.find(weights)
+    config = own.fitting(config) if own else architecture.get_config(config)
     if image_size <= SMALL_IMAGE_SIZE:
         config = config.for_small_images()
     config = dataclasses.replace(config, conv10_activation=None)

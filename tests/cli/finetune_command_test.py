@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+from absl.testing import flagsaver
+
+from keras_squeezenet import data
+from keras_squeezenet import training
+from keras_squeezenet.cli import finetune
+
+PHASE = {"seconds": 1.25, "validation_accuracy": 0.975, "test_accuracy": 0.95}
+REPORT = {
+    "kept": "all",
+    "phases": [
+        {"name": "head", **PHASE},
+        {"name": "top", **PHASE, "history": [{}]},
+        {"name": "all", **PHASE, "history": [{}, {}]},
+    ],
+}
+
+
+@pytest.fixture
+def called(monkeypatch, dataset):
+    """What `training.finetune` was called with; it trains nothing."""
+    calls = {}
+
+    def fake_finetune(model, images, **options):
+        calls.update(model=model, images=images, **options)
+        return REPORT
+
+    monkeypatch.setattr(data, "load", lambda name, **options: dataset)
+    monkeypatch.setattr(training, "finetune", fake_finetune, raising=False)
+    return calls
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Returns a function that runs the command with command line flags."""
+
+    def run(*arguments, out=tmp_path / "out"):
+        saved = flagsaver.save_flag_values(finetune.FLAGS)
+        try:
+            finetune.FLAGS(["finetune", f"--out={out}", *arguments])
+            finetune.main()
+        finally:
+            flagsaver.restore_flag_values(saved, finetune.FLAGS)
+
+    return run
+
+
+def test_defaults_are_the_librarys(run, called):
+    run("--weights=cifar10")
+    assert called["phases"] == list(training.PHASES)
+
+
+def test_flags_change_every_phase(run, called):
+    run(
+        "--weights=cifar10",
+        "--top_epochs=0",
+        "--all_epochs=3",
+        "--learning_rate_factor=0.5",
+        "--augmentation=none",
+        "--batch_size=8",
+        "--seed=4",
+        "--precision=mixed_bfloat16",
+    )
+    (phase,) = called["phases"]
+    default = training.PHASES[1]
+    assert phase.name == "all" and phase.modules is None
+    assert phase.recipe == default.recipe.replace(
+        epochs=3,
+        learning_rate=default.recipe.learning_rate / 2,
+        augmentation=None,
+        batch_size=8,
+        seed=4,
+        precision="mixed_bfloat16",
+    )
+
+
+def test_weights_are_those_of_the_flag(run, called):
+    run("--weights=cifar10")
+    expected = training.build(32, 4, weights="cifar10")
+    for name in ("conv1", "fire9_expand3x3"):
+        np.testing.assert_array_equal(
+            called["model"].get_layer(name).get_weights()[0],
+            expected.get_layer(name).get_weights()[0],
+        )
+
+
+def test_phases_and_what_to_run_next_are_printed(run, called, capsys):
+    run("--weights=cifar10", out="there")
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line.split() for line in lines]
+    assert ["head", "1.2", "97.50%", "95.00%"] in rows
+    assert ["all", "2", "1.2", "97.50%", "95.00%", "yes"] in rows
+    assert "Written: model.keras, report.json in there" in lines
+    assert (
+        "Next: keras-squeezenet compress --model=there/model.keras "
+        "--dataset=mnist5k" in lines
+    )
+
+
+def test_earlier_run_is_refused_before_images_are_loaded(
+    run, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(data, "load", None)
+    (tmp_path / "model.keras").touch()
+    with pytest.raises(FileExistsError, match="not empty"):
+        run(out=tmp_path)
