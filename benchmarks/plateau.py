@@ -36,10 +36,10 @@ LEFT = 0.9 * math.log(CLASSES)
 NOTHING = {"warmup": 0.0, "clip_norm": 0.0, "restarts": 0}
 # The activation of conv10, and changes of the default recipe.
 SETTINGS = {
-    "ReLU behind conv10, no remedy": ("relu", NOTHING),
+    "ReLU behind conv10, rate 1e-3": ("relu", NOTHING),
     "no ReLU, rate 3e-3": (None, {**NOTHING, "learning_rate": 3e-3}),
     "remedy, rate 3e-3": (None, {"learning_rate": 3e-3}),
-    "remedy": (None, {}),
+    "remedy, rate 1e-3": (None, {}),
 }
 
 
@@ -87,7 +87,10 @@ def train(images, activation, changes, seed):
         config=dataclasses.replace(config, conv10_activation=activation),
     )
     recipe = training.Recipe(
-        epochs=_EPOCHS.value, batch_size=BATCH_SIZE, seed=seed
+        epochs=_EPOCHS.value,
+        batch_size=BATCH_SIZE,
+        learning_rate=1e-3,
+        seed=seed,
     )
     with tempfile.TemporaryDirectory() as out:
         return training.train(

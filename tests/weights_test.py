@@ -1,10 +1,12 @@
 """The model cards, their index and the sources say the same."""
 
+import hashlib
 import pathlib
 import re
 
 import pytest
 
+from keras_squeezenet.pretrained import packaged
 from keras_squeezenet.pretrained import readers
 from keras_squeezenet.pretrained import sources
 
@@ -66,12 +68,14 @@ def metadata():
 
 
 CARDS = [card_name(source) for source in sources.SOURCES]
+OWN = list(packaged.WEIGHTS.values())
 every_source = pytest.mark.parametrize("source", sources.SOURCES, ids=CARDS)
 
 
 def test_every_source_has_a_card_and_every_card_a_source():
     cards = {path.stem for path in WEIGHTS.glob("*.md")} - {"README"}
-    assert sorted(cards) == sorted(CARDS)
+    own = [f"squeezenet_{o.variant}_{o.name}" for o in OWN]
+    assert sorted(cards) == sorted(CARDS + own)
     listed = [(source.variant, source.name) for source in sources.SOURCES]
     assert sorted(listed) == sorted(PUBLISHED)
 
@@ -176,6 +180,7 @@ def test_card_says_where_no_licence_is_stated(source):
 
 def test_index_lists_the_sources_with_the_figures_of_their_cards():
     table = [row for row in rows(read("README")) if "](squeezenet_" in row[0]]
+    table = table[len(OWN) :]
     assert len(table) == len(sources.SOURCES)
     for row, source in zip(table, sources.SOURCES):
         link, config, accuracy, who, license, size, verified = row
@@ -190,6 +195,29 @@ def test_index_lists_the_sources_with_the_figures_of_their_cards():
             assert size == f"{source.file.size:,}"
         else:
             assert size.endswith(" million")
+
+
+@pytest.mark.parametrize("own", OWN, ids=lambda own: own.name)
+def test_card_of_what_comes_with_the_package_tells_its_file(own, metadata):
+    content = pathlib.Path(own.path).read_bytes()
+    name = f"squeezenet_{own.variant}_{own.name}"
+    text = read(name)
+    assert re.findall(r"^## (.+)", text, re.MULTILINE) == SECTIONS
+    assert rows(text.partition("## File")[2])[2:] == [
+        [
+            f"[{own.file}]({own.file})",
+            f"sha256 `{hashlib.sha256(content).hexdigest()}`",
+            f"{len(content):,} bytes",
+            "yes",
+        ]
+    ]
+    top_1, top_5 = (r.metric_value for r in metadata(name).eval_results)
+    assert f"| this file | {len(content):,} | {top_1} | {top_5} |" in text
+    (row,) = [row for row in rows(read("README")) if f"({name}.md)" in row[0]]
+    link, config, _, accuracy, size = row
+    assert (link, config) == (f'[`"{own.name}"`]({name}.md)', '`"1.1"`')
+    assert accuracy == f"{top_1} / {top_5}"
+    assert size == f"{len(content):,}"
 
 
 def test_index_tells_the_other_file_of_v1_1():

@@ -32,7 +32,7 @@ class Recipe:
         optimizer: `"adamw"` (Adam, if `weight_decay` is 0) or `"sgd"`.
             Defaults to `"adamw"`.
         momentum: float in [0, 1), of `"sgd"`. Defaults to `0.9`.
-        learning_rate: float, the highest. Defaults to `1e-3`.
+        learning_rate: float, the highest. Defaults to `5e-4`.
         schedule: how it falls to 0: `"cosine"`, `"linear"`, or `"constant"`,
             not at all. Defaults to `"cosine"`.
         warmup: float in [0, 1), the share of the steps in which the learning
@@ -76,7 +76,7 @@ class Recipe:
     validation_share: float = 0.1
     optimizer: str = "adamw"
     momentum: float = 0.9
-    learning_rate: float = 1e-3
+    learning_rate: float = 5e-4
     schedule: str = "cosine"
     warmup: float = 0.1
     clip_norm: float = 1.0

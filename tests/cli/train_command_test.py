@@ -80,13 +80,13 @@ def run(tmp_path):
     return run
 
 
-def test_default_is_the_modern_recipe(run, trained):
+def test_default_is_the_default_recipe(run, trained):
     run()
-    assert trained["recipe"] == training.RECIPES["modern"]
+    assert trained["recipe"] == training.RECIPES["default"]
 
 
 def test_every_field_of_a_recipe_is_a_flag(run, trained):
-    default = dataclasses.asdict(training.RECIPES["modern"])
+    default = dataclasses.asdict(training.RECIPES["default"])
     values = dataclasses.asdict(RECIPE)
     for name, value in values.items():
         assert value != default[name], name

@@ -197,7 +197,8 @@ def test_table_lists_the_sources(run, cache):
     ]
     assert tuple(" ".join(line[:2]) for line in lines[4:11]) == ALL
     assert max(map(len, out.splitlines()[:12])) <= 80
-    assert out.endswith(f"Here: in {cache}.\n")
+    assert f"Here: in {cache}.\n" in out
+    assert "With the package: weights='cifar10', 1.1 for 10 " in out
 
 
 def test_list_tells_what_is_here(run, mirror, cache):
