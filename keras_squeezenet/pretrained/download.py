@@ -134,7 +134,8 @@ def _failure(url, error):
     return DownloadError(
         f"{url} cannot be downloaded: {_reason(error)}. Without the internet, "
         f"put the file into {cache_folder()}, or name a folder that has it, or "
-        f"the address of one, in the environment variable {MIRROR}."
+        f"the address of one, in the environment variable {MIRROR}. "
+        "`weights='cifar10'` comes with the package."
     )
 
 

@@ -7,7 +7,9 @@ import keras
 import numpy as np
 import pytest
 
+from keras_squeezenet import SqueezeNet
 from keras_squeezenet import compression
+from keras_squeezenet import data
 from keras_squeezenet import training
 from keras_squeezenet.training import finetuning
 
@@ -43,6 +45,51 @@ def test_head_is_fitted_to_the_features_of_the_frozen_trunk(finetune, dataset):
     images, labels = next(iter(dataset.test_batches(32)))
     predicted = model.predict_on_batch(images).argmax(axis=-1)
     assert np.mean(predicted == labels) == head["test_accuracy"]
+
+
+@pytest.mark.slow
+def test_head_of_photographs_of_flowers(shared_data, tmp_path):
+    flowers = data.load(
+        "folder", data_dir=shared_data / "flowers12", image_size=224
+    )
+    path = "squeezenet_v1.1_caffe_fp32trunk_fp16conv10.npz"
+    model = training.build(
+        224, len(flowers.class_names), weights=shared_data / "weights" / path
+    )
+    report = training.finetune(model, flowers, phases=(), out=tmp_path / "out")
+    assert report["phases"][0]["test_accuracy"] > 0.92
+
+
+@pytest.mark.slow
+def test_features_and_a_dense_layer_are_trained_as_with_any_application(
+    shared_data,
+):
+    flowers = data.load(
+        "folder", data_dir=shared_data / "flowers12", image_size=96
+    )
+    path = "squeezenet_v1.1_caffe_fp32trunk_fp16conv10.npz"
+    features = SqueezeNet(
+        include_top=False,
+        weights=shared_data / "weights" / path,
+        input_shape=(96, 96, 3),
+        pooling="avg",
+    )
+    features.trainable = False
+    x = keras.layers.Dense(12, "softmax")(features.output)
+    model = keras.Model(features.input, x)
+    model.compile(
+        keras.optimizers.Adam(1e-3),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    model.fit(
+        flowers.train_batches(32), steps_per_epoch=22, epochs=3, verbose=0
+    )
+    found = model.evaluate(
+        flowers.test_batches(32), verbose=0, return_dict=True
+    )
+    # A guess would have 0.08.
+    assert found["accuracy"] > 0.5
 
 
 def test_head_sees_the_border_that_conv10_pads(finetune, make_model, dataset):
