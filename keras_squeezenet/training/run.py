@@ -33,10 +33,12 @@ FILES = (MODEL_FILE, HISTORY_FILE, report.JSON_FILE, LAST_FILE)
 # What a run that was killed may have left of files half written.
 TEMPORARY_FILES = tuple(f".*.{name}" for name in FILES)
 # A run is stuck if, after this share of the steps and as many updates of the
-# weights, its loss is above this share of that of a guess.
+# weights, its loss is above this share of that of a guess, and its accuracy
+# below this multiple: a loss that was high at first says nothing.
 STUCK_AFTER = 0.2
 STUCK_UPDATES = 300
 STUCK_LOSS = 0.99
+STUCK_ACCURACY = 1.5
 
 
 @dataclasses.dataclass
@@ -334,8 +336,10 @@ class _Run:
         if state.restarts == self.recipe.restarts:
             return False
         # What the regularizers of weight decay add is no part of it.
-        loss = state.history[-1]["loss"] - sum(map(float, self.trainee.losses))
-        return loss > STUCK_LOSS * math.log(len(self.dataset["classes"]))
+        epoch, classes = state.history[-1], len(self.dataset["classes"])
+        loss = epoch["loss"] - sum(map(float, self.trainee.losses))
+        is_guess = epoch["accuracy"] < STUCK_ACCURACY / classes
+        return is_guess and loss > STUCK_LOSS * math.log(classes)
 
     def _keep(self, epochs, steps):
         """Trains one epoch, measures it, and writes where the run is."""

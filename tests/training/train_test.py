@@ -298,6 +298,22 @@ def test_run_that_is_stuck_begins_anew_at_half_the_rate(train, monkeypatch):
     assert len(report["history"]) == 5
 
 
+@pytest.mark.parametrize("accuracy,restarts", [(0.6, 0), (0.3, 2)])
+def test_high_loss_of_a_network_that_classifies_is_not_stuck(
+    accuracy, restarts, train, monkeypatch
+):
+    def epochs(*arguments, first_epoch, **options):
+        for epoch in range(first_epoch, 5):
+            time.sleep(0.01)
+            yield {"epoch": epoch + 1, "loss": 5.0, "accuracy": accuracy}
+
+    monkeypatch.setattr(runs.loop, "epochs", epochs)
+    monkeypatch.setattr(runs, "STUCK_UPDATES", 3)
+    recipe = training.Recipe(epochs=5, batch_size=16, restarts=2)
+    _, report = train(recipe)
+    assert report["restarts"] == restarts
+
+
 def test_short_run_has_not_had_its_chance_yet(train):
     recipe = training.Recipe(epochs=3, batch_size=16, learning_rate=1e-9)
     _, report = train(recipe)
