@@ -35,17 +35,22 @@ class _ConfigSerializer(flags.ArgumentSerializer):
         return architecture.describe(value).strip("'")
 
 
-def define_network(flag_values):
-    """Defines `--config` and `--weights`."""
+def define_config(flag_values, default="1.1"):
+    """Defines `--config`."""
     flags.DEFINE(
         ConfigParser(),
         "config",
-        "1.1",
+        default,
         "the network, or metaparameters of SqueezeNetConfig as JSON or its "
         'file, over those of v1.1: \'{"SR": 0.25, "base_e": 64}\'',
         flag_values=flag_values,
         serializer=_ConfigSerializer(),
     )
+
+
+def define_network(flag_values):
+    """Defines `--config` and `--weights`."""
+    define_config(flag_values)
     flags.DEFINE_string(
         "weights",
         None,
