@@ -26,6 +26,11 @@ MAX_NAMES = 60
 # Above so many its cells would be smaller than what can be seen.
 MAX_SQUARES = 200
 NAME_LENGTH = 18
+# Where values are written beside a point, of two lines that cross in it.
+SIDES = (
+    {"xytext": (-4, 4), "ha": "right"},
+    {"xytext": (5, -9), "ha": "left"},
+)
 
 
 def sizes(report):
@@ -505,12 +510,10 @@ def _draw_line(axes, line, field, index, place):
         axes.annotate(
             _short(str(point[field])),
             found,
-            # Of two lines through a point, one is named above and one below.
-            xytext=(0, -11 if index % 2 else 6),
             textcoords="offset points",
-            ha="center",
             fontsize=7,
             color=color,
+            **SIDES[index % 2],
         )
 
 
