@@ -53,7 +53,7 @@ def load(kind, path):
             f"a recipe should be a file in {', '.join(SUFFIXES)}. "
             f"Received: {path}"
         )
-    values = _parse(path)
+    values = parse(path)
     if not isinstance(values, dict):
         raise ValueError(
             f"{path} should hold fields of a recipe and their values. "
@@ -72,7 +72,14 @@ def load(kind, path):
         raise ValueError(f"{path}: {error}") from error
 
 
-def _parse(path):
+def parse(path):
+    """Returns what a JSON or YAML file holds.
+
+    Raises:
+        OSError: if there is no such file.
+        ValueError: if it is neither.
+    """
+    path = pathlib.Path(path)
     text = path.read_text(encoding="utf-8")
     try:
         if path.suffix == ".json":

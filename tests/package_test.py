@@ -17,6 +17,7 @@ MODULE_IDS = [path.relative_to(PACKAGE).as_posix() for path in MODULES]
 BELOW = {
     "__init__": set(),
     "architecture": set(),
+    "design_space": {"architecture"},
     "outputs": set(),
     "progress": set(),
     "settings": set(),
@@ -31,6 +32,13 @@ BELOW = {
         "report",
         "settings",
         "squeezenet",
+    },
+    "exploration": {
+        "design_space",
+        "outputs",
+        "progress",
+        "squeezenet",
+        "training",
     },
     "pretrained": {"architecture", "codec", "outputs"},
     "kernels": set(),

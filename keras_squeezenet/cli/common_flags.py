@@ -35,6 +35,19 @@ class _ConfigSerializer(flags.ArgumentSerializer):
         return architecture.describe(value).strip("'")
 
 
+def define_config(flag_values, default="1.1"):
+    """Defines `--config`."""
+    flags.DEFINE(
+        ConfigParser(),
+        "config",
+        default,
+        "the network, or metaparameters of SqueezeNetConfig as JSON or its "
+        'file, over those of v1.1: \'{"SR": 0.25, "base_e": 64}\'',
+        flag_values=flag_values,
+        serializer=_ConfigSerializer(),
+    )
+
+
 def define_network(flag_values, weights=None):
     """Defines `--config` and `--weights`.
 
@@ -43,15 +56,7 @@ def define_network(flag_values, weights=None):
         weights: str, where the training starts from unless a flag tells.
             Defaults to `None`, random weights.
     """
-    flags.DEFINE(
-        ConfigParser(),
-        "config",
-        "1.1",
-        "the network, or metaparameters of SqueezeNetConfig as JSON or its "
-        'file, over those of v1.1: \'{"SR": 0.25, "base_e": 64}\'',
-        flag_values=flag_values,
-        serializer=_ConfigSerializer(),
-    )
+    define_config(flag_values)
     flags.DEFINE_string(
         "weights",
         weights,

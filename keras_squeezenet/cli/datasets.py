@@ -1,5 +1,7 @@
 """The flags of every command that takes a data set."""
 
+import functools
+
 from absl import flags
 
 from keras_squeezenet import data
@@ -56,11 +58,17 @@ def load(flag_values, seed, progress, image_size=None, shorter_side=None):
     """
     image_size = image_size or flag_values["image_size"].value
     with progress.task("load data", None):
-        return data.load(
-            flag_values["dataset"].value,
-            data_dir=flag_values["data_dir"].value,
-            image_size=image_size,
-            skip_bad_images=flag_values["skip_bad_images"].value,
-            seed=seed,
-            shorter_side=shorter_side,
-        )
+        return loader(flag_values, seed, image_size, shorter_side)()
+
+
+def loader(flag_values, seed, image_size=None, shorter_side=None):
+    """Returns a function that loads it, which other processes can call too."""
+    return functools.partial(
+        data.load,
+        flag_values["dataset"].value,
+        data_dir=flag_values["data_dir"].value,
+        image_size=image_size,
+        skip_bad_images=flag_values["skip_bad_images"].value,
+        seed=seed,
+        shorter_side=shorter_side,
+    )

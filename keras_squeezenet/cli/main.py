@@ -17,6 +17,7 @@ USAGE = "usage: keras-squeezenet COMMAND [ARGUMENT ...] [--flag=value ...]"
 COMMANDS = {
     "compress": "train and compress a SqueezeNet, and report on it",
     "evaluate": "measure how often a network is right on labelled images",
+    "explore": "sweep SqueezeNet's design space: sizes, and accuracies",
     "finetune": "train a pretrained SqueezeNet on your images",
     "inspect": "print the layer table of any file that this package writes",
     "pack": "write the smallest file of a trained network",

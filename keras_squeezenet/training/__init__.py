@@ -14,6 +14,7 @@ from keras_squeezenet.training.loop import epochs as epochs
 from keras_squeezenet.training.loop import restore as restore
 from keras_squeezenet.training.loop import variables as variables
 from keras_squeezenet.training.network import build as build
+from keras_squeezenet.training.network import for_images as for_images
 from keras_squeezenet.training.recipe import Recipe as Recipe
 from keras_squeezenet.training.recipes import RECIPES as RECIPES
 from keras_squeezenet.training.requirements import require_fit as require_fit

@@ -13,13 +13,11 @@ SMALL_IMAGE_SIZE = 64
 def build(image_size, classes, config="1.1", weights=None):
     """Builds a SqueezeNet for a data set, from scratch or pretrained.
 
-    There is no ReLU behind `conv10`, in which classes would get stuck.
-
     Args:
-        image_size: int, the side of the images; up to 64 pixels `config` is
-            made one `for_small_images`.
+        image_size: int, the side of the images.
         classes: int.
-        config: a variant's name or a `SqueezeNetConfig`. Defaults to `"1.1"`.
+        config: a variant's name or a `SqueezeNetConfig`, which `for_images`
+            fits to them. Defaults to `"1.1"`.
         weights: of all layers but `conv10`, as `SqueezeNet` takes them.
             Defaults to `None`, random ones.
 
@@ -27,10 +25,7 @@ def build(image_size, classes, config="1.1", weights=None):
         A `keras.Model` from preprocessed images to probabilities.
     """
     own = packaged.find(weights)
-    config = own.fitting(config) if own else architecture.get_config(config)
-    if image_size <= SMALL_IMAGE_SIZE:
-        config = config.for_small_images()
-    config = dataclasses.replace(config, conv10_activation=None)
+    config = for_images(image_size, own.fitting(config) if own else config)
     shape = (image_size, image_size, 3)
     model = squeezenet.SqueezeNet(
         weights=None, input_shape=shape, classes=classes, config=config
@@ -46,3 +41,19 @@ def build(image_size, classes, config="1.1", weights=None):
             if layer.weights:
                 model.get_layer(layer.name).set_weights(layer.get_weights())
     return model
+
+
+def for_images(image_size, config="1.1"):
+    """Returns the config of a network that is to be trained from scratch.
+
+    There is no ReLU behind `conv10`, in which classes would get stuck.
+
+    Args:
+        image_size: int, the side of the images; up to 64 pixels `config` is
+            made one `for_small_images`.
+        config: a variant's name or a `SqueezeNetConfig`. Defaults to `"1.1"`.
+    """
+    config = architecture.get_config(config)
+    if image_size <= SMALL_IMAGE_SIZE:
+        config = config.for_small_images()
+    return dataclasses.replace(config, conv10_activation=None)

@@ -81,8 +81,8 @@ def test_usage_lists_the_commands():
     listed = [line.split()[0] for line in lines if line.startswith("  ")]
     assert listed == list(main.COMMANDS)
     assert listed == [
-        *("compress", "evaluate", "finetune", "inspect", "pack"),
-        *("predict", "sensitivity", "train", "weights"),
+        *("compress", "evaluate", "explore", "finetune", "inspect"),
+        *("pack", "predict", "sensitivity", "train", "weights"),
     ]
 
 

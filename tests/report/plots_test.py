@@ -128,3 +128,40 @@ def test_confusion_of_many_classes_has_a_point_for_each_cell():
     assert (found[9, 7], found[7, 7], found[8, 8]) == (75, 25, 100)
     assert axes.get_ylim() == (count - 0.5, -0.5)
     assert not any(text.get_text().startswith("class") for text in axes.texts)
+
+
+def points(*rows):
+    return [
+        {"SR": ratio, "bypass": bypass, "mib": mib, "macs": mib * 1e6}
+        | {"test_accuracy": accuracy}
+        for ratio, bypass, mib, accuracy in rows
+    ]
+
+
+def test_points_that_differ_in_one_metaparameter_are_joined():
+    drawn = plots.exploration(
+        points(
+            (0.5, None, 4.0, 0.75),
+            (0.25, None, 2.0, 0.5),
+            (0.25, "simple", 2.0, 0.625),
+            (0.75, None, 6.0, None),
+        ),
+        ["SR", "bypass"],
+    )
+    left, right = (
+        {
+            line.get_label(): line.get_xydata().tolist()
+            for line in axes.lines
+            if not line.get_label().startswith("_")
+        }
+        for axes in drawn.axes
+    )
+    assert left["SR"] == [[2, 50], [4, 75]]
+    assert left["bypass"] == [[2, 50], [2, 62.5]]
+    assert right["SR"] == [[2, 50], [4, 75]]
+    for word in ("0.25", "0.5", "None", "simple", "MiB of float32 weights"):
+        assert word in texts(drawn)
+
+
+def test_exploration_in_which_every_point_failed_is_drawn_all_the_same():
+    plots.exploration(points((0.5, None, 4.0, None)), ["SR"]).canvas.draw()

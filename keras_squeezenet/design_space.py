@@ -1,0 +1,172 @@
+"""Sweeps over the metaparameters of SqueezeNet, in closed form.
+
+A sweep is a dict of fields of `SqueezeNetConfig` to the values that they take,
+in every combination; a grid is one sweep or a list of them.
+
+Reference:
+- [SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB
+  model size](https://arxiv.org/abs/1602.07360) (Iandola et al., 2016),
+  section 5
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Mapping
+
+from keras_squeezenet import architecture
+
+SQUEEZE_RATIOS = {"SR": [0.125, 0.25, 0.5, 0.75, 1.0], "pct_3x3": [0.5]}
+SHARES_OF_3X3 = {
+    "SR": [0.5],
+    "pct_3x3": [0.01, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 0.99],
+}
+# Figure 3a of the paper, figure 3b, and both.
+GRIDS = {
+    "SR": SQUEEZE_RATIOS,
+    "pct_3x3": SHARES_OF_3X3,
+    "paper": [SQUEEZE_RATIOS, SHARES_OF_3X3],
+}
+FIELDS = tuple(
+    field.name for field in dataclasses.fields(architecture.SqueezeNetConfig)
+)
+BYTES_OF_FLOAT32 = 4
+MIB = 2**20
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """A network of a grid.
+
+    Args:
+        name: str, the metaparameters that are not those of the network that
+            the grid was laid around, such as `"SR=0.5,pct_3x3=0.25"`; or
+            `"base"`.
+        config: `SqueezeNetConfig`.
+    """
+
+    name: str
+    config: architecture.SqueezeNetConfig
+
+
+def points(grid, config="1.0"):
+    """Returns the points of a grid, each once.
+
+    Args:
+        grid: dict of names of fields of `SqueezeNetConfig` to lists of
+            values, or a list of such dicts.
+        config: a variant's name or a `SqueezeNetConfig`, which all the other
+            fields are taken from. Defaults to `"1.0"`.
+
+    Returns:
+        A list of `Point`, in the order of the grid; the last field of a dict
+        varies fastest.
+
+    Raises:
+        ValueError: if the grid is none, or one of its points is no network.
+    """
+    base = architecture.get_config(config)
+    sweeps = [grid] if isinstance(grid, Mapping) else grid
+    if not isinstance(sweeps, list | tuple) or not sweeps:
+        raise ValueError(
+            "a grid should be a dict of metaparameters to lists of values, or "
+            f"a list of such dicts. Received: {grid!r}"
+        )
+    configs = {
+        _config(base, dict(zip(sweep, values))): None
+        for sweep in sweeps
+        for values in itertools.product(*_lists(sweep))
+    }
+    return [Point(_name(config, base), config) for config in configs]
+
+
+def _lists(sweep):
+    if not isinstance(sweep, Mapping) or not sweep:
+        raise ValueError(
+            "a sweep should be a dict of metaparameters to lists of values. "
+            f"Received: {sweep!r}"
+        )
+    unknown = [str(name) for name in sweep if name not in FIELDS]
+    if unknown:
+        raise ValueError(
+            f"the metaparameters are {', '.join(FIELDS)}. Received: "
+            f"{', '.join(unknown)}"
+        )
+    for name, values in sweep.items():
+        if not isinstance(values, list | tuple) or not values:
+            raise ValueError(
+                f"`{name}` should have a list of values. Received: "
+                f"{name}={values!r}"
+            )
+    return sweep.values()
+
+
+def _config(base, values):
+    try:
+        if isinstance(values.get("stem"), Mapping):
+            values = {**values, "stem": architecture.Stem(**values["stem"])}
+        return dataclasses.replace(base, **values)
+    # Of numbers out of range, of another type than a number, or infinite.
+    except (ValueError, TypeError, ArithmeticError) as error:
+        raise ValueError(
+            f"the point {_text(values)} is no network: {error}"
+        ) from error
+
+
+def _name(config, base):
+    changes = {
+        name: getattr(config, name)
+        for name in FIELDS
+        if getattr(config, name) != getattr(base, name)
+    }
+    return _text(changes) or "base"
+
+
+def _text(values):
+    return ",".join(f"{name}={value}" for name, value in values.items())
+
+
+def sizes(points, image_size=227, classes=1000):
+    """Returns what each point takes, without building it.
+
+    Args:
+        points: list of `Point`.
+        image_size: int, the side of the square RGB images. Defaults to `227`.
+        classes: int. Defaults to `1000`.
+
+    Returns:
+        A list of a dict for each point: its `name`, every field of its
+        config, `parameters`, `mib` (2**20 bytes of float32 weights) and
+        `macs` (the multiply-accumulates of an image).
+
+    Raises:
+        ValueError: if the images are too small for a point.
+    """
+    return [_row(point, image_size, classes) for point in points]
+
+
+def _row(point, image_size, classes):
+    config = point.config
+    smallest = architecture.min_side(config)
+    if image_size < smallest:
+        raise ValueError(
+            f"the point {point.name} needs images of at least {smallest}x"
+            f"{smallest}. Received: image_size={image_size}"
+        )
+    parameters = architecture.count_parameters(config, classes=classes)
+    return {
+        "name": point.name,
+        **dataclasses.asdict(config),
+        "pools": list(config.pools),
+        "parameters": parameters,
+        "mib": parameters * BYTES_OF_FLOAT32 / MIB,
+        "macs": architecture.count_macs(config, image_size, classes=classes),
+    }
+
+
+def varied(rows):
+    """Returns the names of the fields that are not the same in all rows."""
+    return [
+        name
+        for name in FIELDS
+        if any(row[name] != rows[0][name] for row in rows)
+    ]
