@@ -23,16 +23,18 @@ from keras_squeezenet.training.requirements import (
 )
 
 # They take TensorFlow along; the epochs alone run on every backend.
-_LAZY = {
-    "train": "run",
-    "finetune": "finetuning",
-    "Phase": "finetuning",
+_NEED_TENSORFLOW = {
     "PHASES": "finetuning",
+    "Phase": "finetuning",
+    "WorkerLostError": "distribution",
+    "distribute": "distribution",
+    "finetune": "finetuning",
+    "train": "run",
 }
 
 
 def __getattr__(name):
-    if name not in _LAZY:
+    if name not in _NEED_TENSORFLOW:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f"{__name__}.{_LAZY[name]}")
-    return getattr(module, name)
+    module = f"keras_squeezenet.training.{_NEED_TENSORFLOW[name]}"
+    return getattr(importlib.import_module(module), name)
