@@ -134,15 +134,7 @@ def require_writable(out, overwrite=False, resume=False):
     Args:
         out, overwrite, resume: as `explore` takes them.
     """
-    is_exploration = (pathlib.Path(out) / JSON_FILE).exists()
-    if is_exploration and resume:
-        return
-    if is_exploration and not overwrite:
-        raise FileExistsError(
-            f"{out} has an exploration: pass --resume (resume=True) to go on "
-            "with it, or --overwrite to begin anew."
-        )
-    outputs.require_writable(out, overwrite)
+    outputs.require_resumable(out, JSON_FILE, overwrite, resume)
 
 
 def write_csv(rows, path):

@@ -38,6 +38,32 @@ def require_writable(folder, overwrite=False, ignored=()):
         )
 
 
+def require_resumable(folder, file, overwrite=False, resume=False, ignored=()):
+    """Raises unless long work may begin in `folder`, or go on there.
+
+    Args:
+        folder: path of the folder.
+        file: name of the file in it that such work goes on from.
+        overwrite: whether to begin anew. Defaults to `False`.
+        resume: whether to go on, if there is such a file. Defaults to
+            `False`.
+        ignored: as `require_writable` takes it.
+
+    Raises:
+        FileExistsError: if something is in it.
+        NotADirectoryError: if it is a file.
+    """
+    is_begun = (pathlib.Path(folder) / file).exists()
+    if is_begun and resume:
+        return
+    if is_begun and not overwrite:
+        raise FileExistsError(
+            f"{folder} has a run of this kind: pass --resume (resume=True) to "
+            "go on with it, or --overwrite to begin anew."
+        )
+    require_writable(folder, overwrite, ignored)
+
+
 def sweep(folder, patterns):
     """Removes the files and folders in a folder that match a pattern.
 

@@ -396,3 +396,19 @@ def test_other_threads_write_without_signals():
     thread.start()
     thread.join()
     assert done == [1]
+
+
+def test_begun_run_is_resumed_or_replaced_only_where_asked(tmp_path):
+    def require(**options):
+        outputs.require_resumable(tmp_path, "last.npz", **options)
+
+    require()
+    require(resume=True)
+    (tmp_path / "last.npz").touch()
+    with pytest.raises(FileExistsError, match="pass --resume .*--overwrite"):
+        require()
+    require(resume=True)
+    require(overwrite=True)
+    (tmp_path / "last.npz").rename(tmp_path / "other.txt")
+    with pytest.raises(FileExistsError, match="not empty"):
+        require(resume=True)

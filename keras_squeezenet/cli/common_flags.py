@@ -1,5 +1,6 @@
 """The flags of every command that trains: what to build and where to write."""
 
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -7,6 +8,7 @@ import pathlib
 from absl import flags
 
 from keras_squeezenet import architecture
+from keras_squeezenet import training
 
 # What is defined here is a flag of the command that calls `define_*`.
 flags.disclaim_key_flags()
@@ -89,18 +91,33 @@ def define_run(flag_values, out):
     )
 
 
-def way_on(out, file):
-    """Yields what to say after Ctrl-C, where there is something to go on.
+@contextlib.contextmanager
+def resumable(out, file):
+    """Has a Ctrl-C say how to go on, where there is something to go on from.
 
     Args:
         out: path of the output folder.
         file: pattern of the name of the file in it that a run goes on from.
     """
-    if any(pathlib.Path(out).glob(file)):
-        yield (
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        if not any(pathlib.Path(out).glob(file)):
+            raise
+        raise KeyboardInterrupt(
             "The last epoch that was finished is kept: the same command with "
             "--resume goes on from there."
-        )
+        ) from stop
+
+
+def build(flag_values, dataset):
+    """Returns the network of `define_network`'s flags for a data set."""
+    return training.build(
+        dataset.image_size,
+        len(dataset.class_names),
+        flag_values["config"].value,
+        flag_values["weights"].value,
+    )
 
 
 def _read(path):

@@ -7,7 +7,6 @@ from absl import flags
 from keras_squeezenet import compression
 from keras_squeezenet import outputs
 from keras_squeezenet import report
-from keras_squeezenet import training
 from keras_squeezenet.cli import common_flags
 from keras_squeezenet.cli import console as consoles
 from keras_squeezenet.cli import datasets
@@ -77,14 +76,9 @@ def main():
     progress = consoles.ConsoleProgress(console)
     dataset = datasets.load(FLAGS, recipe.seed, progress)
     dataset = dataset.hold_out(recipe.validation_share, recipe.seed)
-    model = model or training.build(
-        dataset.image_size,
-        len(dataset.class_names),
-        FLAGS.config,
-        FLAGS.weights,
-    )
+    model = model or common_flags.build(FLAGS, dataset)
     consoles.print_header(console, model, dataset)
-    try:
+    with common_flags.resumable(FLAGS.out, state.FILE):
         summary = compression.compress(
             model,
             dataset,
@@ -97,9 +91,6 @@ def main():
             tensorboard=FLAGS.tensorboard,
             progress=progress,
         )
-    except KeyboardInterrupt as stop:
-        way_on = common_flags.way_on(FLAGS.out, state.FILE)
-        raise KeyboardInterrupt(*way_on) from stop
     for table in report.tables(summary):
         consoles.print_table(console, table)
     consoles.print_path(console, "Written to", FLAGS.out)

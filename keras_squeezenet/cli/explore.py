@@ -110,7 +110,7 @@ def explore(console, grid):
             f"the data set. Received: --classes={FLAGS.classes}"
         )
     recipe = recipe_flags.make(FLAGS, training.RECIPES)
-    try:
+    with common_flags.resumable(FLAGS.out, exploration.JSON_FILE):
         found = exploration.explore(
             grid,
             datasets.loader(FLAGS, recipe.seed, FLAGS.image_size),
@@ -123,9 +123,6 @@ def explore(console, grid):
             tensorboard=FLAGS.tensorboard,
             progress=consoles.ConsoleProgress(console),
         )
-    except KeyboardInterrupt as stop:
-        way_on = common_flags.way_on(FLAGS.out, exploration.JSON_FILE)
-        raise KeyboardInterrupt(*way_on) from stop
     write_picture(found)
     dataset = found["dataset"]
     consoles.print_table(

@@ -80,14 +80,9 @@ def main():
     dataset = datasets.load(FLAGS, _SEED.value, progress)
     dataset = dataset.hold_out(_DEFAULT.validation_share, _SEED.value)
     keras.utils.set_random_seed(_SEED.value)
-    model = training.build(
-        dataset.image_size,
-        len(dataset.class_names),
-        FLAGS.config,
-        FLAGS.weights,
-    )
+    model = common_flags.build(FLAGS, dataset)
     consoles.print_header(console, model, dataset)
-    try:
+    with common_flags.resumable(FLAGS.out, "*/" + run.LAST_FILE):
         summary = training.finetune(
             model,
             dataset,
@@ -98,9 +93,6 @@ def main():
             tensorboard=FLAGS.tensorboard,
             progress=progress,
         )
-    except KeyboardInterrupt as stop:
-        way_on = common_flags.way_on(FLAGS.out, "*/" + run.LAST_FILE)
-        raise KeyboardInterrupt(*way_on) from stop
     consoles.print_table(console, table(summary))
     consoles.print_trained(console, FLAGS, finetuning.FILES)
 

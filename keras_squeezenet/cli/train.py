@@ -72,14 +72,9 @@ def main():
     dataset = datasets.load(FLAGS, recipe.seed, progress)
     dataset = dataset.hold_out(recipe.validation_share, recipe.seed)
     keras.utils.set_random_seed(recipe.seed)
-    model = training.build(
-        dataset.image_size,
-        len(dataset.class_names),
-        FLAGS.config,
-        FLAGS.weights,
-    )
+    model = common_flags.build(FLAGS, dataset)
     consoles.print_header(console, model, dataset)
-    try:
+    with common_flags.resumable(FLAGS.out, runs.LAST_FILE):
         summary = training.train(
             model,
             dataset,
@@ -91,9 +86,6 @@ def main():
             progress=progress,
             distribution=workers,
         )
-    except KeyboardInterrupt as stop:
-        way_on = common_flags.way_on(FLAGS.out, runs.LAST_FILE)
-        raise KeyboardInterrupt(*way_on) from stop
     consoles.print_table(console, table(summary))
     consoles.print_trained(console, FLAGS, runs.FILES)
 

@@ -174,15 +174,9 @@ def require_writable(out, overwrite=False, resume=False):
     Args:
         out, overwrite, resume: as `train` takes them.
     """
-    is_run = (pathlib.Path(out) / LAST_FILE).exists()
-    if is_run and resume:
-        return
-    if is_run and not overwrite:
-        raise FileExistsError(
-            f"{out} has a training run: pass --resume (resume=True) to go on "
-            "with it, or --overwrite to begin anew."
-        )
-    outputs.require_writable(out, overwrite, TEMPORARY_FILES)
+    outputs.require_resumable(
+        out, LAST_FILE, overwrite, resume, TEMPORARY_FILES
+    )
 
 
 class _Run:

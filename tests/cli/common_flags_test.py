@@ -58,3 +58,17 @@ def test_help_names_the_default_as_it_is_given(parse):
     values = flags.FlagValues()
     common_flags.define_network(values)
     assert "(default: '1.1')" in values.get_help()
+
+
+def test_ctrl_c_says_how_to_go_on_where_there_is_something(tmp_path):
+    def stop():
+        with common_flags.resumable(tmp_path, "*/last.npz"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        stop()
+    assert not stopped.value.args
+    (tmp_path / "top").mkdir()
+    (tmp_path / "top" / "last.npz").touch()
+    with pytest.raises(KeyboardInterrupt, match="--resume goes on from there"):
+        stop()
