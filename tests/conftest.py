@@ -119,8 +119,9 @@ def make_images(count, seed):
     return images.astype("uint8"), labels.astype("int64")
 
 
-@pytest.fixture(scope="session")
-def dataset():
+def make_dataset():
+    """A data set of such images."""
+
     def split(count, seed):
         return tf.data.Dataset.from_tensor_slices(make_images(count, seed))
 
@@ -133,6 +134,11 @@ def dataset():
         train_size=64,
         test_size=32,
     )
+
+
+@pytest.fixture(scope="session")
+def dataset():
+    return make_dataset()
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from keras_squeezenet.cli import common_flags
 from keras_squeezenet.cli import console as consoles
 from keras_squeezenet.cli import datasets
 from keras_squeezenet.cli import recipe_flags
+from keras_squeezenet.training import distribution
 from keras_squeezenet.training import recipe as fields
 from keras_squeezenet.training import run as runs
 
@@ -51,12 +52,24 @@ datasets.define(FLAGS)
 recipe_flags.define(FLAGS, training.RECIPES, HELP)
 common_flags.define_network(FLAGS)
 common_flags.define_run(FLAGS, out="squeezenet_trained")
+flags.DEFINE_enum(
+    "distribution",
+    None,
+    distribution.NAMES,
+    "mirrored: all GPUs of this machine; multi_worker: the processes that "
+    f"{distribution.VARIABLE} names, each started with this command and an "
+    "--out that they share",
+    flag_values=FLAGS,
+)
 
 
 def main():
-    console = rich.console.Console(markup=False, highlight=False)
     recipe = recipe_flags.make(FLAGS, training.RECIPES)
     runs.require_writable(FLAGS.out, FLAGS.overwrite, FLAGS.resume)
+    workers = distribution.distribute(FLAGS.distribution)
+    console = rich.console.Console(
+        markup=False, highlight=False, quiet=not workers.is_chief
+    )
     progress = consoles.ConsoleProgress(console)
     dataset = datasets.load(FLAGS, recipe.seed, progress)
     dataset = dataset.hold_out(recipe.validation_share, recipe.seed)
@@ -78,6 +91,7 @@ def main():
             resume=FLAGS.resume,
             tensorboard=FLAGS.tensorboard,
             progress=progress,
+            distribution=workers,
         )
     except KeyboardInterrupt as stop:
         way_on = common_flags.way_on(FLAGS.out, runs.LAST_FILE)

@@ -15,6 +15,44 @@ CACHE_LIMIT = 2**30
 SPLITS = ("test", "train", "all")
 
 
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """The part of every batch that one of several workers gets.
+
+    Args:
+        index: int, the number of the worker, from 0. Defaults to `0`.
+        count: int, how many workers there are. Defaults to `1`.
+        devices: int, how many devices a worker has its part for. Defaults to
+            `1`.
+    """
+
+    index: int = 0
+    count: int = 1
+    devices: int = 1
+
+    def part(self, batch_size):
+        """Returns how many images of a batch the worker gets.
+
+        Raises:
+            ValueError: if there are not as many for each device.
+        """
+        devices = self.count * self.devices
+        if batch_size % devices:
+            raise ValueError(
+                f"the batch size should be a multiple of {devices}: "
+                f"{self.count} workers, with {self.devices} devices each. "
+                f"Received: a batch of {batch_size} images"
+            )
+        return batch_size // self.count
+
+    def take(self, examples):
+        """Returns the worker's part of a `tf.data.Dataset` of examples."""
+        return examples.shard(self.count, self.index)
+
+
+ALL = Shard()
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class LabelledImages:
     """Images of one size and their classes, to measure on.
@@ -127,7 +165,13 @@ class ImageDataset:
         return _preprocessed(batches)
 
     def epoch_batches(
-        self, batch_size, seed=0, epoch=0, augmentation=None, rand_augment=0.0
+        self,
+        batch_size,
+        seed=0,
+        epoch=0,
+        augmentation=None,
+        rand_augment=0.0,
+        shard=ALL,
     ):
         """Returns the batches of one epoch, in an order of its own.
 
@@ -143,15 +187,21 @@ class ImageDataset:
             rand_augment: float between 0 and 1, the strength of
                 `augmentation.make_rand_augment` behind it; 0 for none.
                 Defaults to `0.0`.
+            shard: `Shard`, the part of each batch to return. What is in the
+                batches, and their crops and flips, does not depend on it;
+                `rand_augment` is drawn for each part. Defaults to all of it.
 
         Returns:
             A `tf.data.Dataset` like that of `train_batches`, but finite.
+
+        Raises:
+            ValueError: if the batches cannot be divided so.
         """
         window = min(self.train_size, max(1, _memory_size(self.image_size)))
         examples = self.train.shuffle(window, seed=mix_seed(seed, epoch))
         if augmentation is not None:
             augment = augmentations.AUGMENTATIONS[augmentation]
-            examples = examples.enumerate().map(
+            examples = shard.take(examples.enumerate()).map(
                 lambda index, example: (
                     augment(
                         example[0], tf.stack([mix_seed(seed, epoch), index])
@@ -160,7 +210,12 @@ class ImageDataset:
                 ),
                 num_parallel_calls=tf.data.AUTOTUNE,
             )
-        batches = examples.batch(batch_size, drop_remainder=True)
+        else:
+            examples = shard.take(examples)
+        # Of the images left over, a part may be as large as that of a batch.
+        batches = examples.batch(
+            shard.part(batch_size), drop_remainder=True
+        ).take(self.train_size // batch_size)
         if rand_augment:
             change = augmentations.make_rand_augment(rand_augment)
             batches = batches.enumerate().map(

@@ -51,7 +51,12 @@ def describe(images, name="images", class_names=None, classes=None):
 
 
 def training_split(
-    images, batch_size, seed=0, augmentation=None, rand_augment=0.0
+    images,
+    batch_size,
+    seed=0,
+    augmentation=None,
+    rand_augment=0.0,
+    shard=dataset.ALL,
 ):
     """Returns the `Split` of images to train on.
 
@@ -64,15 +69,20 @@ def training_split(
         augmentation: what is done to the images of a `data.ImageDataset`, see
             its `epoch_batches`. Defaults to `None`.
         rand_augment: float, the same. Defaults to `0.0`.
+        shard: `dataset.Shard`, the part of each batch to return; the split's
+            numbers are of all parts. Where the images come in batches, these
+            should be the same for all workers. Defaults to all of it.
 
     Raises:
-        ValueError: if the images are in no such form, or there are none.
+        ValueError: if the images are in no such form, there are none, or
+            their batches cannot be divided so.
     """
     if isinstance(images, data.ImageDataset):
         batch_size = min(batch_size, images.train_size)
+        shard.part(batch_size)
         return Split(
             lambda epoch: images.epoch_batches(
-                batch_size, seed, epoch, augmentation, rand_augment
+                batch_size, seed, epoch, augmentation, rand_augment, shard
             ),
             images.train_size // batch_size,
             images.train_size,
@@ -84,19 +94,19 @@ def training_split(
             f"{augmentation!r}, rand_augment={rand_augment}"
         )
     if isinstance(images, tf.data.Dataset):
-        return _batched(images, "train")
+        return _batched(images, "train", shard)
     x, y = _arrays(images, "train")
     batch_size = min(batch_size, len(x))
     whole = tf.data.Dataset.from_tensor_slices((x, y))
-    return Split(
-        lambda epoch: (
-            whole.shuffle(len(x), seed=dataset.mix_seed(seed, epoch))
-            .batch(batch_size, drop_remainder=True)
-            .prefetch(tf.data.AUTOTUNE)
-        ),
-        len(x) // batch_size,
-        len(x),
-    )
+    part, steps = shard.part(batch_size), len(x) // batch_size
+
+    def batches(epoch):
+        order = dataset.mix_seed(seed, epoch)
+        examples = shard.take(whole.shuffle(len(x), seed=order))
+        batches = examples.batch(part, drop_remainder=True).take(steps)
+        return batches.prefetch(tf.data.AUTOTUNE)
+
+    return Split(batches, steps, len(x))
 
 
 def evaluation_split(images, batch_size, name):
@@ -117,7 +127,7 @@ def evaluation_split(images, batch_size, name):
     return Split(lambda epoch: batches, -(-len(x) // batch_size), len(x))
 
 
-def _batched(batches, name):
+def _batched(batches, name, shard=dataset.ALL):
     spec = batches.element_spec
     shapes = [getattr(part, "shape", None) for part in tf.nest.flatten(spec)]
     if len(shapes) != 2 or [shape.rank for shape in shapes] != [4, 1]:
@@ -128,6 +138,13 @@ def _batched(batches, name):
     sizes = [len(labels) for _, labels in batches.as_numpy_iterator()]
     if not sizes:
         raise ValueError(f"`{name}` should have images. Received: none")
+    for size in sizes:
+        shard.part(size)
+    if shard.count > 1:
+        mine = slice(shard.index, None, shard.count)
+        batches = batches.map(
+            lambda images, labels: (images[mine], labels[mine])
+        )
     return Split(lambda epoch: batches, len(sizes), sum(sizes))
 
 

@@ -1,5 +1,7 @@
 """Training: recipes as data, whole runs, and their epochs one by one."""
 
+import importlib
+
 from keras_squeezenet.training.loop import (
     NonFiniteLossError as NonFiniteLossError,
 )
@@ -19,11 +21,16 @@ from keras_squeezenet.training.requirements import (
     require_tensorboard as require_tensorboard,
 )
 
+# They take TensorFlow along; the epochs alone run on every backend.
+_NEED_TENSORFLOW = {
+    "WorkerLostError": "distribution",
+    "distribute": "distribution",
+    "train": "run",
+}
+
 
 def __getattr__(name):
-    if name != "train":
+    if name not in _NEED_TENSORFLOW:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # It takes TensorFlow along; the epochs alone run on every backend.
-    from keras_squeezenet.training.run import train
-
-    return train
+    module = f"keras_squeezenet.training.{_NEED_TENSORFLOW[name]}"
+    return getattr(importlib.import_module(module), name)

@@ -20,6 +20,7 @@ from keras_squeezenet.data import augmentation
 from keras_squeezenet.data import dataset as datasets
 from keras_squeezenet.data import splits
 from keras_squeezenet.progress import Progress
+from keras_squeezenet.training import distribution as distributions
 from keras_squeezenet.training import loop
 from keras_squeezenet.training import network
 from keras_squeezenet.training import optimizers
@@ -76,6 +77,7 @@ def train(
     resume=False,
     tensorboard=None,
     progress=None,
+    distribution=None,
 ):
     """Trains a classifier; keeps its best epoch and its last one.
 
@@ -117,6 +119,13 @@ def train(
             `None`, no logs.
         progress: `Progress`, to be told how the work goes on. Defaults to
             a silent one.
+        distribution: what `distribute` returned, the devices and workers to
+            train on. Every worker calls this function with the same
+            arguments, and `out` is a folder that all of them share; the first
+            one alone writes, measures and tells of its progress. Dropout,
+            `rand_augment`, `mixup` and `cutmix` draw for each worker's part
+            of a batch, all else is computed as by one. Defaults to `None`:
+            one device.
 
     Returns:
         A dict: `history` (for each epoch the dict that `history.csv` has as
@@ -127,12 +136,14 @@ def train(
         `recipe`.
 
     Raises:
-        ValueError: if the model does not fit the images, or a run to resume
-            had other arguments.
+        ValueError: if the model does not fit the images, a run to resume
+            had other arguments, the devices do not divide a batch, or the
+            workers differ in how they begin.
         FileExistsError: if the output folder is not empty.
         NonFiniteLossError: if the loss becomes NaN, naming epoch and step.
         ImportError: if `tensorboard` is asked for and not installed.
         RuntimeError: on another backend than TensorFlow.
+        WorkerLostError: if another worker is killed or cannot be reached.
 
     Example:
 
@@ -145,12 +156,14 @@ def train(
         requirements.require_tensorboard()
     recipe = recipe or Recipe()
     keras.utils.set_random_seed(recipe.seed)
-    run = _Run(recipe, pathlib.Path(out), progress or Progress())
+    distribution = distribution or distributions.Distribution()
+    run = _Run(recipe, pathlib.Path(out), progress or Progress(), distribution)
     run.take_images(train, validation, test)
     run.take_model(model, train, name, class_names)
-    run.begin(overwrite, resume)
-    run.fit(tensorboard)
-    return run.finish()
+    with distribution.watched(run.out / LAST_FILE):
+        run.begin(overwrite, resume)
+        run.fit(tensorboard)
+        return run.finish()
 
 
 def require_writable(out, overwrite=False, resume=False):
@@ -173,10 +186,11 @@ def require_writable(out, overwrite=False, resume=False):
 class _Run:
     """A training run, and where it is."""
 
-    def __init__(self, recipe, out, progress):
+    def __init__(self, recipe, out, progress, distribution):
         self.recipe = recipe
         self.out = out
-        self.progress = progress
+        self.progress = progress if distribution.is_chief else Progress()
+        self.distribution = distribution
         self.state = State()
         self.test_accuracy = None
 
@@ -195,6 +209,7 @@ class _Run:
             recipe.seed,
             recipe.augmentation,
             recipe.rand_augment,
+            self.distribution.shard,
         )
         self.validation = splits.evaluation_split(
             validation, recipe.batch_size, "validation"
@@ -232,6 +247,18 @@ class _Run:
         last = self.out / LAST_FILE
         if resume and last.exists():
             self.state = checkpoints.load(last, self._identity(), State)
+        state = self.state
+        weights = [
+            *(state.initial or self.model.get_weights()),
+            *state.training,
+        ]
+        self.distribution.require_same(
+            {
+                "arguments": json.dumps(self._identity()).encode(),
+                "epochs that are done": b"%d" % len(state.history),
+                "weights": b"".join(array.tobytes() for array in weights),
+            }
+        )
 
     def _identity(self):
         recipe = dataclasses.asdict(self.recipe)
@@ -245,7 +272,7 @@ class _Run:
     def fit(self, tensorboard):
         """Trains all the epochs that are left."""
         self.callbacks = []
-        if tensorboard is not None:
+        if tensorboard is not None and self.distribution.is_chief:
             self.callbacks = [keras.callbacks.TensorBoard(tensorboard)]
         self.state.initial = self.state.initial or self.model.get_weights()
         while not self._fit_or_get_stuck():
@@ -266,7 +293,10 @@ class _Run:
             lambda **metrics: self.advance(**metrics),
             self.callbacks,
             first_epoch=len(self.state.history),
-            seed=self.recipe.seed,
+            # Of dropout, which each worker has of its own.
+            seed=datasets.mix_seed(
+                self.distribution.shard.index, self.recipe.seed
+            ),
         )
         while not self._is_over():
             if self._is_stuck():
@@ -283,7 +313,9 @@ class _Run:
 
     def _make_trainee(self):
         state, recipe = self.state, self.recipe
-        trainee = optimizers.make_trainee(self.model, recipe.precision)
+        trainee = self.distribution.spread(
+            optimizers.make_trainee(self.model, recipe.precision)
+        )
         trainee.set_weights(state.initial)
         rate = recipe.learning_rate / 2**state.restarts
         optimizers.compile_for(
@@ -344,7 +376,9 @@ class _Run:
         epoch = next(epochs)
         seconds = time.monotonic() - started
         with loop.averaged(self.trainee):
-            accuracy = self._accuracy(self.trainee, self.validation)
+            accuracy = self.distribution.from_chief(
+                lambda: self._accuracy(self.trainee, self.validation)
+            )
             weights = self.trainee.get_weights()
         best = None if state.best is None else state.history[state.best]
         state.history.append(
@@ -367,12 +401,17 @@ class _Run:
             self._write(is_best)
 
     def _save(self):
+        if not self.distribution.is_chief:
+            return
         checkpoints.save(self.out / LAST_FILE, self.state, self._identity())
 
     def _write(self, is_best=True):
         """Writes the files that follow from the state."""
         if is_best:
             self.model.set_weights(self.state.best_weights)
+        if not self.distribution.is_chief:
+            return
+        if is_best:
             with outputs.new_file(self.out / MODEL_FILE) as temporary:
                 self.model.save(temporary)
         with outputs.new_file(self.out / HISTORY_FILE) as temporary:
@@ -389,14 +428,18 @@ class _Run:
     def finish(self):
         """Measures the model that is kept on the test images."""
         if self.test is not None:
-            with self.progress.task("test", self.test.steps) as advance:
-                self.test_accuracy = loop.accuracy(
-                    self.model.predict_on_batch, self.test.batches(0), advance
-                )
+            self.test_accuracy = self.distribution.from_chief(self._test)
         with outputs.uninterrupted():
             self._write(is_best=False)
-        outputs.sweep(self.out, TEMPORARY_FILES)
+        if self.distribution.is_chief:
+            outputs.sweep(self.out, TEMPORARY_FILES)
         return self.report()
+
+    def _test(self):
+        with self.progress.task("test", self.test.steps) as advance:
+            return loop.accuracy(
+                self.model.predict_on_batch, self.test.batches(0), advance
+            )
 
     def report(self):
         state = self.state

@@ -14,6 +14,7 @@ from keras_squeezenet import data
 from keras_squeezenet import report
 from keras_squeezenet import training
 from keras_squeezenet.cli import train
+from keras_squeezenet.training import distribution
 from keras_squeezenet.training import run as runs
 
 # No value is a default.
@@ -156,6 +157,37 @@ def test_earlier_run_is_refused_before_images_are_loaded(
     (tmp_path / runs.LAST_FILE).touch()
     with pytest.raises(FileExistsError, match="pass --resume"):
         run(out=tmp_path)
+
+
+def test_one_device_unless_told_otherwise(run, trained):
+    run()
+    assert type(trained["distribution"]) is distribution.Distribution
+
+
+def test_workers_are_those_of_the_flag_and_the_first_one_prints(
+    run, trained, monkeypatch, capsys
+):
+    asked = []
+    workers = distribution.Distribution()
+
+    def distribute(name):
+        asked.append(name)
+        return workers
+
+    monkeypatch.setattr(distribution, "distribute", distribute)
+    for index, prints in enumerate((True, False)):
+        workers.shard = data.dataset.Shard(index, 2)
+        run("--distribution=multi_worker")
+        assert trained["distribution"] is workers
+        assert bool(capsys.readouterr().out) is prints
+    assert asked == ["multi_worker"] * 2
+
+
+def test_missing_cluster_is_refused_before_images_are_loaded(run, monkeypatch):
+    monkeypatch.setattr(data, "load", None)
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with pytest.raises(ValueError, match="TF_CONFIG should name two workers"):
+        run("--distribution=multi_worker")
 
 
 # Ctrl-C works even where the process that started it ignores it.

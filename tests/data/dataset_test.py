@@ -134,6 +134,28 @@ def test_augmentation_of_an_epoch_depends_on_seed_and_epoch_alone():
     assert np.any(epoch(1) != epoch(1, seed=1))
 
 
+@pytest.mark.parametrize("count", [1, 2, 4])
+@pytest.mark.parametrize("augmentation", [None, "flip_crop"])
+def test_parts_of_workers_make_the_batches_of_one(count, augmentation):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (15, 16, 16, 3)).astype("uint8")
+    examples = tf.data.Dataset.from_tensor_slices((pixels, np.arange(15)))
+    noise = make_dataset(train=examples, train_size=15, image_size=16)
+
+    def epoch(**shard):
+        return list(noise.epoch_batches(4, 5, 1, augmentation, **shard))
+
+    parts = [epoch(shard=dataset.Shard(index, count)) for index in range(count)]
+    # Of the 3 images left over none is in a part.
+    assert [len(part) for part in parts] == [3] * count
+    for (pictures, labels), *batch in zip(epoch(), *parts, strict=True):
+        for index, (own_images, own_labels) in enumerate(batch):
+            np.testing.assert_array_equal(own_images, pictures[index::count])
+            np.testing.assert_array_equal(own_labels, labels[index::count])
+    seen = [label for part in parts for _, labels in part for label in labels]
+    assert len(set(map(int, seen))) == len(seen) == 12
+
+
 def test_images_held_out_are_the_same_and_none_to_train_on():
     levels = make_dataset(train_size=20)
     held = levels.hold_out(0.25, seed=3)

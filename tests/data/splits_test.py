@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_squeezenet.data import dataset as datasets
 from keras_squeezenet.data import splits
 
 IMAGES = np.arange(10 * 4 * 4 * 3, dtype="float32").reshape(10, 4, 4, 3)
@@ -85,6 +86,35 @@ def test_image_data_set_gives_its_epochs(dataset):
 def test_other_things_are_refused(images, expected):
     with pytest.raises(ValueError, match=expected):
         splits.evaluation_split(images, 4, "validation")
+
+
+@pytest.mark.parametrize("in_batches", [False, True])
+def test_parts_of_workers_make_the_batches_of_one(in_batches):
+    images = IMAGES, LABELS
+    if in_batches:
+        images = tf.data.Dataset.from_tensor_slices(images).batch(4).take(2)
+    whole = splits.training_split(images, 4)
+    parts = [
+        splits.training_split(images, 4, shard=datasets.Shard(index, 2))
+        for index in range(2)
+    ]
+    assert all(
+        (part.steps, part.size) == (whole.steps, whole.size) for part in parts
+    )
+    for epoch in range(2):
+        first, second = (numbers(part.batches(epoch)) for part in parts)
+        assert len(first) == len(second) == 4
+        mixed = [number for pair in zip(first, second) for number in pair]
+        assert mixed == numbers(whole.batches(epoch))
+
+
+@pytest.mark.parametrize("in_batches", [False, True])
+def test_batches_that_workers_do_not_divide_are_refused(in_batches):
+    images = IMAGES, LABELS
+    if in_batches:
+        images = tf.data.Dataset.from_tensor_slices(images).batch(4)
+    with pytest.raises(ValueError, match="multiple of 4: 2 workers, with 2"):
+        splits.training_split(images, 5, shard=datasets.Shard(0, 2, 2))
 
 
 @pytest.mark.parametrize(
