@@ -4,8 +4,7 @@ Every process trains its own model with `Model.fit`, and has its part of each
 batch. A step adds up the gradients of all the parts and gathers what was
 predicted; then every process makes the same update of its own, plain
 variables. The arithmetic is that of one process with the whole batch, but for
-the order of sums, and so are the files: a run may be resumed by any number of
-workers.
+the order of sums and for dropout, whose masks each process draws for itself.
 
 `tf.distribute` adds up, and finds out who is lost. The usual way, a model and
 its optimizer in the scope of a strategy, does not train these recipes with
@@ -66,7 +65,7 @@ def distribute(name=None):
 
     Raises:
         ValueError: if there is no such name, or `TF_CONFIG` is missing or
-            wrong.
+            wrong, or there with `"mirrored"`.
         RuntimeError: if TensorFlow was in use before, or the workers do not
             find each other.
 
@@ -84,6 +83,13 @@ def distribute(name=None):
         raise ValueError(
             f"`name` should be one of {', '.join(map(repr, NAMES))}, or "
             f"`None`. Received: {name!r}"
+        )
+    if VARIABLE in os.environ:
+        # Which `MirroredStrategy` would follow.
+        raise ValueError(
+            "mirrored is for the devices of one machine: unset "
+            f"{VARIABLE}, or ask for multi_worker. Received: "
+            f"{VARIABLE}={os.environ[VARIABLE]}"
         )
     devices = tf.config.list_logical_devices("GPU")
     devices = devices or tf.config.list_logical_devices("CPU")

@@ -74,8 +74,17 @@ def make_model():
     return model
 
 
+def config(workers=("a:1", "b:2"), kind="worker", index=0, **others):
+    return json.dumps(
+        {
+            "cluster": {"worker": workers, **others},
+            "task": {"type": kind, "index": index},
+        }
+    )
+
+
 def cluster(count):
-    """Returns the `TF_CONFIG` of each of some workers, on free ports."""
+    """Returns each worker's variables of the environment, on free ports."""
     sockets = [socket.socket() for _ in range(count)]
     for one in sockets:
         one.bind(("127.0.0.1", 0))
@@ -83,19 +92,13 @@ def cluster(count):
     for one in sockets:
         one.close()
     return [
-        json.dumps(
-            {
-                "cluster": {"worker": addresses},
-                "task": {"type": "worker", "index": index},
-            }
-        )
-        for index in range(count)
+        {"TF_CONFIG": config(addresses, index=index)} for index in range(count)
     ]
 
 
 @pytest.fixture
 def start():
-    """Returns a function that starts processes, one for each `TF_CONFIG`.
+    """Returns a function that starts processes, one for each dict of variables.
 
     Its other arguments are the name of the distribution and the jobs of each
     process: lists of arguments of `train`.
@@ -106,10 +109,11 @@ def start():
         here = os.path.dirname(__file__)
         arguments = [sys.executable, "-c", PROGRAM, os.path.dirname(here), name]
         path = os.pathsep.join([here, *sys.path])
+        variables = {**os.environ, "PYTHONPATH": path}
         started = [
             subprocess.Popen(
                 [*arguments, json.dumps(own_jobs)],
-                env={**os.environ, "TF_CONFIG": config, "PYTHONPATH": path},
+                env={**variables, **config},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -184,7 +188,7 @@ def test_two_workers_train_as_one_and_begin_the_same_only(start, tmp_path):
 
 @pytest.mark.slow
 def test_two_devices_train_as_one(start, tmp_path):
-    (process,) = start([""], "mirrored", [[job(tmp_path / "two", FULL)]])
+    (process,) = start([{}], "mirrored", [[job(tmp_path / "two", FULL)]])
     stdout, stderr = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 0, stderr
     alone = train(**job(tmp_path / "one", FULL))
@@ -205,9 +209,9 @@ def test_killed_worker_ends_the_run_which_is_resumed(start, tmp_path):
     other.send_signal(signal.SIGKILL)
     _, stderr = chief.communicate(timeout=120)
     assert chief.returncode == 1
-    address = json.loads(configs[1])["cluster"]["worker"][1]
+    addresses, _ = distribution.read_cluster(configs[1]["TF_CONFIG"])
     assert (
-        f"WorkerLostError: worker 1 ({address}) was lost, and with it the "
+        f"WorkerLostError: worker 1 ({addresses[1]}) was lost, and with it the "
         "training has ended: the same command with --resume (resume=True), of "
         "every worker, goes on from the last epoch that was finished."
     ) in stderr
@@ -252,15 +256,6 @@ def test_other_errors_are_not_those_of_workers(worker, tmp_path):
             raise tf.errors.InvalidArgumentError(None, None, "task:1")
 
 
-def config(workers=("a:1", "b:2"), kind="worker", index=0, **others):
-    return json.dumps(
-        {
-            "cluster": {"worker": workers, **others},
-            "task": {"type": kind, "index": index},
-        }
-    )
-
-
 def test_cluster_is_that_of_the_variable():
     assert distribution.read_cluster(config(index=1)) == (["a:1", "b:2"], 1)
 
@@ -298,9 +293,15 @@ def test_bad_cluster_is_refused_with_an_example(text, monkeypatch):
 
 def test_workers_are_found_before_tensorflow_does_anything(monkeypatch):
     tf.constant(0)
-    monkeypatch.setenv("TF_CONFIG", cluster(2)[0])
+    monkeypatch.setenv("TF_CONFIG", config())
     with pytest.raises(RuntimeError, match="before TensorFlow does anything"):
         training.distribute("multi_worker")
+
+
+def test_devices_of_one_machine_have_no_cluster(monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", config())
+    with pytest.raises(ValueError, match="unset TF_CONFIG, or ask for multi_w"):
+        training.distribute("mirrored")
 
 
 def test_other_names_are_refused():
