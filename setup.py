@@ -17,7 +17,9 @@ EXTRAS = {
     "test": [
         "huggingface_hub>=0.20",
         "hypothesis>=6.100",
+        "ipykernel>=6.29",
         "jsonschema>=4.18",
+        "nbclient>=0.10",
         "pytest>=8",
         "pytest-xdist>=3.5",
         "ruff>=0.6",

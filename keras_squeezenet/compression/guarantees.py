@@ -9,13 +9,15 @@ class GuaranteeError(RuntimeError):
     """A stage's result falls short of what the stage promised."""
 
 
-def require_density(kernels, densities, stage):
+def require_density(before, kernels, densities, stage):
     """Raises unless each kernel has the density that was asked for it.
 
     One weight more is allowed, for the rounding of the share to a number of
-    weights. Fewer are not: they would be a layer that died.
+    weights. Fewer are not, they would be a layer that died; unless the kernel
+    had so many zeros before.
 
     Args:
+        before: dict of layer name to array, as the stage got them.
         kernels: dict of layer name to array.
         densities: dict of layer name to the target density, in (0, 1].
         stage: str, named in the error.
@@ -25,7 +27,9 @@ def require_density(kernels, densities, stage):
     """
     for name, density in densities.items():
         kept = np.count_nonzero(kernels[name])
-        if abs(kept - density * kernels[name].size) > 1:
+        most = density * kernels[name].size
+        least = min(most, np.count_nonzero(before[name]))
+        if not least - 1 <= kept <= most + 1:
             raise GuaranteeError(
                 f"{stage}: layer {name!r} should keep {density:.2%} of its "
                 f"weights. Measured: {kept / kernels[name].size:.2%}"

@@ -69,7 +69,8 @@ def finish(wrapped, densities, model, pattern=None):
     """
     pruned = tfmot.strip_pruning(wrapped)
     kernels = twins.kernels(pruned)
-    guarantees.require_density(kernels, densities, "prune")
+    before = twins.kernels(model)
+    guarantees.require_density(before, kernels, densities, "prune")
     if pattern is not None:
         sparse = [name for name, share in densities.items() if share != 1]
         guarantees.require_pattern(kernels, sparse, *M_BY_N[pattern], "prune")

@@ -4,20 +4,37 @@ import pytest
 from keras_squeezenet.compression import guarantees
 
 
+def require_half(nonzero, kept):
+    """Of 100 weights some are kept, of which half is promised."""
+    before, after = (
+        {"conv10": np.arange(100) < count} for count in (nonzero, kept)
+    )
+    guarantees.require_density(before, after, {"conv10": 0.5}, "prune")
+
+
 @pytest.mark.parametrize("kept", [49, 50, 51])
 def test_density_may_be_one_weight_off(kept):
-    kernel = np.arange(100) < kept
-    guarantees.require_density({"conv10": kernel}, {"conv10": 0.5}, "prune")
+    require_half(nonzero=100, kept=kept)
+
+
+@pytest.mark.parametrize("kept", [29, 30, 40, 50])
+def test_zeros_from_before_are_no_miss_of_a_density(kept):
+    require_half(nonzero=30, kept=kept)
+
+
+@pytest.mark.parametrize("kept", [0, 28, 52])
+def test_zeros_from_before_excuse_no_others(kept):
+    with pytest.raises(guarantees.GuaranteeError, match=f"{kept}.00%"):
+        require_half(nonzero=30, kept=kept)
 
 
 @pytest.mark.parametrize("kept", [0, 48, 52, 100])
 def test_density_that_was_missed_is_an_error(kept):
-    kernel = np.arange(100) < kept
     with pytest.raises(
         guarantees.GuaranteeError,
         match=f"prune: layer 'conv10' should keep 50.00% .* {kept}.00%",
     ):
-        guarantees.require_density({"conv10": kernel}, {"conv10": 0.5}, "prune")
+        require_half(nonzero=100, kept=kept)
 
 
 def test_zero_that_was_lost_is_an_error():

@@ -113,3 +113,16 @@ def test_density_of_one_prunes_nothing(make_model, fit):
     model = make_model()
     run(model, densities_of(model, 1.0), fit, steps=2)
     assert statistics.overall_density(twins.kernels(model)) == 1
+
+
+def test_kernels_may_have_zeros_before(make_model, fit):
+    """As weights from a `.sqz` file do; of a dead filter they stay zero."""
+    model = make_model()
+    layer = model.get_layer("fire2_expand1x1")
+    kernel, bias = layer.get_weights()
+    kernel[..., :2] = 0
+    bias[:2] = -1
+    layer.set_weights([kernel, bias])
+    run(model, densities_of(model, 1.0), fit, steps=2)
+    kept = np.count_nonzero(twins.kernels(model)["fire2_expand1x1"])
+    assert kept < kernel.size
