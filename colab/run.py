@@ -10,6 +10,9 @@ import sys
 import nbclient
 import nbformat
 
+# Of TensorFlow's messages, those that go to where a cell prints.
+LOGGED = ("INFO:tensorflow:", "WARNING:tensorflow:")
+
 
 def run(path):
     notebook = nbformat.read(path, as_version=4)
@@ -26,17 +29,21 @@ def run(path):
 
 
 def tidy(cell):
-    """Drops what was said to stderr; makes one text of what was printed."""
+    """Makes one text of what was printed; drops what libraries logged."""
     printed = [
         output for output in cell.outputs if output.get("name") == "stdout"
     ]
     shown = [
         output for output in cell.outputs if output.output_type != "stream"
     ]
-    if printed:
-        printed[0].text = "".join(output.text for output in printed)
-    cell.outputs = [*printed[:1], *shown]
+    text = "".join(output.text for output in printed)
+    lines = text.splitlines(keepends=True)
+    text = "".join(line for line in lines if not line.startswith(LOGGED))
+    cell.outputs = shown
+    if text:
+        cell.outputs = [nbformat.v4.new_output("stream", text=text), *shown]
 
 
-for argument in sys.argv[1:]:
-    run(pathlib.Path(argument).resolve())
+if __name__ == "__main__":
+    for argument in sys.argv[1:]:
+        run(pathlib.Path(argument).resolve())
