@@ -50,6 +50,28 @@ def describe(images, name="images", class_names=None, classes=None):
     }
 
 
+def of_dataset(train, validation, test, recipe):
+    """Returns the images of every split, an `ImageDataset`'s own by default.
+
+    Args:
+        train: images to train on, as `training_split` takes them.
+        validation, test: images to measure on, or `None`.
+        recipe: with the `seed`, `batch_size` and `validation_share` to go by.
+
+    Returns:
+        A tuple of images like these; where `train` is no `ImageDataset`, of
+        these themselves.
+    """
+    if isinstance(train, data.ImageDataset):
+        if validation is None and train.validation is None:
+            train = train.hold_out(recipe.validation_share, recipe.seed)
+        if validation is None:
+            validation = train.validation_batches(recipe.batch_size)
+        if test is None:
+            test = train.test_batches(recipe.batch_size)
+    return train, validation, test
+
+
 def training_split(
     images,
     batch_size,

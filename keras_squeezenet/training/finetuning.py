@@ -15,6 +15,7 @@ from keras_squeezenet import report
 from keras_squeezenet.data import splits
 from keras_squeezenet.progress import Progress
 from keras_squeezenet.training import loop
+from keras_squeezenet.training import requirements
 from keras_squeezenet.training import run
 from keras_squeezenet.training.recipe import Recipe
 
@@ -126,20 +127,17 @@ def finetune(
     require_writable(out, overwrite, resume)
     _require_linear_head(model)
     recipe = phases[0].recipe if phases else Recipe()
-    if isinstance(train, data.ImageDataset) and validation is None:
-        if train.validation is None:
-            train = train.hold_out(recipe.validation_share, recipe.seed)
-        validation = train.validation_batches(recipe.batch_size)
-    if isinstance(train, data.ImageDataset) and test is None:
-        test = train.test_batches(recipe.batch_size)
+    train, validation, test = splits.of_dataset(train, validation, test, recipe)
     measured = {
         split: splits.evaluation_split(images, recipe.batch_size, split)
         for split, images in {"validation": validation, "test": test}.items()
-        if images is not None
+        if split == "validation" or images is not None
     }
     dataset = splits.describe(train, name, class_names, model.output_shape[-1])
+    (images, _), *_ = measured["validation"].batches(0).take(1)
+    requirements.require_fit(model, np.asarray(images), dataset)
     keras.utils.set_random_seed(recipe.seed)
-    found = [_fit_head(model, train, recipe, measured, dataset, progress)]
+    found = [_fit_head(model, train, recipe, measured, progress)]
     kept, weights = 0, model.get_weights()
     for phase in phases:
         _freeze(model, phase.modules)
@@ -197,7 +195,7 @@ def _require_linear_head(model):
         )
 
 
-def _fit_head(model, train, recipe, measured, dataset, progress):
+def _fit_head(model, train, recipe, measured, progress):
     """Fits `conv10`; returns the phase's part of the report."""
     started = time.monotonic()
     x, y = _features(model, train, recipe.batch_size, progress)
@@ -205,7 +203,7 @@ def _fit_head(model, train, recipe, measured, dataset, progress):
     deviation = np.maximum(x.std(axis=0), LEAST_DEVIATION)
     with progress.task("head", HEAD_STEPS) as advance:
         kernel, bias = _regress(
-            (x - mean) / deviation, y, len(dataset["classes"]), advance
+            (x - mean) / deviation, y, model.output_shape[-1], advance
         )
     kernel = kernel / deviation[:, np.newaxis]
     head = model.get_layer(HEAD)

@@ -192,13 +192,9 @@ class _Run:
 
     def take_images(self, train, validation, test):
         recipe = self.recipe
-        if isinstance(train, data.ImageDataset):
-            if validation is None and train.validation is None:
-                train = train.hold_out(recipe.validation_share, recipe.seed)
-            if validation is None:
-                validation = train.validation_batches(recipe.batch_size)
-            if test is None:
-                test = train.test_batches(recipe.batch_size)
+        train, validation, test = splits.of_dataset(
+            train, validation, test, recipe
+        )
         self.train = splits.training_split(
             train,
             recipe.batch_size,
