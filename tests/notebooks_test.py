@@ -77,7 +77,7 @@ def execute(tmp_path):
     def execute(notebook):
         client = nbclient.NotebookClient(
             notebook,
-            timeout=600,
+            timeout=1800,
             kernel_name="python3",
             resources={"metadata": {"path": str(folder)}},
         )
