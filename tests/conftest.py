@@ -10,17 +10,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+import quarters
 
 from keras_squeezenet import SqueezeNet
-from keras_squeezenet import SqueezeNetConfig
-from keras_squeezenet import data
 
-SIDE = 16
-CLASSES = 4
-TINY = SqueezeNetConfig(
-    base_e=16, incr_e=16, SR=0.25, pools=("conv1", "fire4")
-).for_small_images()
 SHARED_DATA = pathlib.Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -107,38 +100,9 @@ def write_npz():
     return write_npz
 
 
-def make_images(count, seed):
-    """Images whose class is the quarter that is bright."""
-    rng = np.random.default_rng(seed)
-    labels = np.arange(count) % CLASSES
-    images = rng.integers(0, 100, (count, SIDE, SIDE, 3))
-    half = SIDE // 2
-    for image, label in zip(images, labels):
-        top, left = half * (label // 2), half * (label % 2)
-        image[top : top + half, left : left + half] += 150
-    return images.astype("uint8"), labels.astype("int64")
-
-
-def make_dataset():
-    """A data set of such images."""
-
-    def split(count, seed):
-        return tf.data.Dataset.from_tensor_slices(make_images(count, seed))
-
-    return data.ImageDataset(
-        name="quarters",
-        image_size=SIDE,
-        class_names=("a", "b", "c", "d"),
-        train=split(64, 0),
-        test=split(32, 1),
-        train_size=64,
-        test_size=32,
-    )
-
-
 @pytest.fixture(scope="session")
 def dataset():
-    return make_dataset()
+    return quarters.make_dataset()
 
 
 @pytest.fixture(scope="session")
@@ -148,9 +112,9 @@ def make_model():
     def make_model(**changes):
         return SqueezeNet(
             weights=None,
-            input_shape=(SIDE, SIDE, 3),
-            classes=CLASSES,
-            config=dataclasses.replace(TINY, **changes),
+            input_shape=(quarters.SIDE, quarters.SIDE, 3),
+            classes=quarters.CLASSES,
+            config=dataclasses.replace(quarters.TINY, **changes),
         )
 
     return make_model

@@ -154,7 +154,7 @@ def test_notebook_runs_without_a_network(path, execute):
     shown = "\n".join(texts(executed))
     # A command that fails does not stop a notebook.
     assert "Traceback" not in shown
-    assert "not found" not in shown
+    assert "command not found" not in shown
     assert "keras-squeezenet: error" not in shown
 
 

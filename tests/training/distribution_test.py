@@ -9,10 +9,10 @@ import subprocess
 import sys
 import time
 
-import conftest
 import keras
 import numpy as np
 import pytest
+import quarters
 import tensorflow as tf
 
 from keras_squeezenet import data
@@ -52,10 +52,10 @@ for job in json.loads(jobs):
 
 def train(out, recipe, is_arrays=False, **options):
     """Trains on images of the tests; returns the history."""
-    images = conftest.make_dataset()
+    images = quarters.make_dataset()
     if is_arrays:
-        images = conftest.make_images(48, 0)
-        options["validation"] = conftest.make_images(32, 1)
+        images = quarters.make_images(48, 0)
+        options["validation"] = quarters.make_images(32, 1)
     recipe = training.Recipe(**recipe)
     report = training.train(
         make_model(), images, recipe=recipe, out=out, **options
@@ -66,7 +66,7 @@ def train(out, recipe, is_arrays=False, **options):
 def make_model():
     """The same in every process, and without dropout, whose masks differ."""
     keras.utils.set_random_seed(0)
-    model = training.build(conftest.SIDE, conftest.CLASSES, conftest.TINY)
+    model = training.build(quarters.SIDE, quarters.CLASSES, quarters.TINY)
     model.get_layer("drop9").rate = 0.0
     return model
 

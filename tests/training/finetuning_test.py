@@ -3,10 +3,10 @@
 import dataclasses
 import json
 
-import conftest
 import keras
 import numpy as np
 import pytest
+import quarters
 
 from keras_squeezenet import SqueezeNet
 from keras_squeezenet import compression
@@ -241,14 +241,14 @@ def test_earlier_run_is_not_replaced(finetune, tmp_path):
 def test_model_of_other_classes_is_refused_before_anything_is_trained(
     dataset, tmp_path
 ):
-    model = training.build(16, 3, conftest.TINY)
+    model = training.build(16, 3, quarters.TINY)
     with pytest.raises(ValueError, match=r"put out the shape \(None, 4\)"):
         training.finetune(model, dataset, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_arrays_need_validation_images(make_model, tmp_path):
-    images = conftest.make_images(32, 0)
+    images = quarters.make_images(32, 0)
     with pytest.raises(ValueError, match="`validation` should be"):
         training.finetune(
             make_model(conv10_activation=None), images, out=tmp_path / "out"

@@ -330,20 +330,20 @@ def test_tensorboard_gets_its_logs(train, tmp_path):
 PROGRAM = """
 import pathlib, sys
 sys.path[:0] = [sys.argv[1]]
-import conftest
+import quarters
 import keras
 import tensorflow as tf
 from keras_squeezenet import data, training
 from train_test import RECIPE
 
 def split(count, seed):
-    return tf.data.Dataset.from_tensor_slices(conftest.make_images(count, seed))
+    return tf.data.Dataset.from_tensor_slices(quarters.make_images(count, seed))
 
 dataset = data.ImageDataset(
     "quarters", 16, ("a", "b", "c", "d"), split(64, 0), split(32, 1), 64, 32
 )
 keras.utils.set_random_seed(0)
-model = training.build(16, 4, conftest.TINY)
+model = training.build(16, 4, quarters.TINY)
 training.train(
     model, dataset, recipe=RECIPE.replace(epochs=12), out=sys.argv[2],
     resume=True,

@@ -1,0 +1,42 @@
+"""Images of four classes, and a network small enough for tests."""
+
+import numpy as np
+import tensorflow as tf
+
+from keras_squeezenet import SqueezeNetConfig
+from keras_squeezenet import data
+
+SIDE = 16
+CLASSES = 4
+TINY = SqueezeNetConfig(
+    base_e=16, incr_e=16, SR=0.25, pools=("conv1", "fire4")
+).for_small_images()
+
+
+def make_images(count, seed):
+    """Images whose class is the quarter that is bright."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % CLASSES
+    images = rng.integers(0, 100, (count, SIDE, SIDE, 3))
+    half = SIDE // 2
+    for image, label in zip(images, labels):
+        top, left = half * (label // 2), half * (label % 2)
+        image[top : top + half, left : left + half] += 150
+    return images.astype("uint8"), labels.astype("int64")
+
+
+def make_dataset():
+    """A data set of such images."""
+
+    def split(count, seed):
+        return tf.data.Dataset.from_tensor_slices(make_images(count, seed))
+
+    return data.ImageDataset(
+        name="quarters",
+        image_size=SIDE,
+        class_names=("a", "b", "c", "d"),
+        train=split(64, 0),
+        test=split(32, 1),
+        train_size=64,
+        test_size=32,
+    )
