@@ -176,6 +176,7 @@ def test_resume_trains_only_what_is_new_in_the_grid(explore, trained):
     assert all(row["test_accuracy"] for row in found["points"])
 
 
+@pytest.mark.slow
 def test_stopped_point_goes_on_from_its_last_epoch_bit_for_bit(
     explore, tmp_path
 ):
