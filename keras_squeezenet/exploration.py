@@ -8,7 +8,6 @@ and shares trials out by a chief process and workers with addresses.
 
 import concurrent.futures
 import contextlib
-import csv
 import dataclasses
 import functools
 import json
@@ -137,32 +136,6 @@ def require_writable(out, overwrite=False, resume=False):
     outputs.require_resumable(out, JSON_FILE, overwrite, resume)
 
 
-def write_csv(rows, path):
-    """Writes rows, each a dict of the same keys; lists and dicts as JSON."""
-    with (
-        outputs.new_file(path) as temporary,
-        open(temporary, "w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(
-            {
-                key: json.dumps(value)
-                if isinstance(value, dict | list)
-                else value
-                for key, value in row.items()
-            }
-            for row in rows
-        )
-
-
-def write_json(report, path):
-    """Writes a report of `explore`."""
-    with outputs.new_file(path) as temporary:
-        text = json.dumps(report, indent=2)
-        temporary.write_text(f"{text}\n", encoding="utf-8")
-
-
 def point_folder(out, name):
     """Returns the folder of a point, whose name may hold lists, in `out`."""
     kept = [char for char in name if char.isalnum() or char in "_=.,-"]
@@ -220,8 +193,8 @@ class _Exploration:
     def _write(self):
         self.out.mkdir(parents=True, exist_ok=True)
         report = self.report()
-        write_csv(report["points"], self.out / CSV_FILE)
-        write_json(report, self.out / JSON_FILE)
+        outputs.write_csv(self.out / CSV_FILE, report["points"])
+        outputs.write_json(self.out / JSON_FILE, report)
 
     def report(self):
         return {

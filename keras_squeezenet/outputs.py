@@ -1,7 +1,9 @@
 """Output files and folders that are written whole or not at all."""
 
 import contextlib
+import csv
 import fnmatch
+import json
 import os
 import pathlib
 import shutil
@@ -108,6 +110,43 @@ def new_file(path):
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_json(path, value):
+    """Writes a value as JSON, to a file that is new or replaced whole.
+
+    Args:
+        path: path of the file.
+        value: what `json` takes.
+    """
+    with new_file(path) as temporary:
+        text = json.dumps(value, indent=2)
+        temporary.write_text(f"{text}\n", encoding="utf-8")
+
+
+def write_csv(path, rows):
+    """Does the same with rows as CSV, their names in the first line.
+
+    Args:
+        path: path of the file.
+        rows: list of dicts of the same keys, at least one; lists and dicts in
+            them are written as JSON.
+    """
+    with (
+        new_file(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(
+            {
+                key: json.dumps(value)
+                if isinstance(value, dict | list)
+                else value
+                for key, value in row.items()
+            }
+            for row in rows
+        )
 
 
 @contextlib.contextmanager

@@ -1,3 +1,5 @@
+import csv
+import json
 import os
 import pathlib
 import re
@@ -412,3 +414,24 @@ def test_begun_run_is_resumed_or_replaced_only_where_asked(tmp_path):
     (tmp_path / "last.npz").rename(tmp_path / "other.txt")
     with pytest.raises(FileExistsError, match="not empty"):
         require(resume=True)
+
+
+def test_values_are_written_as_json_and_rows_as_csv(tmp_path):
+    outputs.write_json(tmp_path / "a.json", {"a": [1, None]})
+    text = (tmp_path / "a.json").read_text()
+    assert json.loads(text) == {"a": [1, None]} and text.endswith("}\n")
+    rows = [{"a": 1, "b": ["x", "y"]}, {"a": 2.5, "b": None}]
+    outputs.write_csv(tmp_path / "a.csv", rows)
+    with open(tmp_path / "a.csv", newline="") as file:
+        assert list(csv.DictReader(file)) == [
+            {"a": "1", "b": '["x", "y"]'},
+            {"a": "2.5", "b": ""},
+        ]
+
+
+def test_value_that_is_no_json_leaves_the_file_before_it(tmp_path):
+    outputs.write_json(tmp_path / "a.json", 1)
+    with pytest.raises(TypeError):
+        outputs.write_json(tmp_path / "a.json", object())
+    assert os.listdir(tmp_path) == ["a.json"]
+    assert json.loads((tmp_path / "a.json").read_text()) == 1

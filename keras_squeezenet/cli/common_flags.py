@@ -5,10 +5,13 @@ import dataclasses
 import json
 import pathlib
 
+import keras
 from absl import flags
 
 from keras_squeezenet import architecture
 from keras_squeezenet import training
+from keras_squeezenet.cli import console as consoles
+from keras_squeezenet.cli import datasets
 
 # What is defined here is a flag of the command that calls `define_*`.
 flags.disclaim_key_flags()
@@ -108,6 +111,24 @@ def resumable(out, file):
             "The last epoch that was finished is kept: the same command with "
             "--resume goes on from there."
         ) from stop
+
+
+def prepare(flag_values, seed, validation_share, console, progress):
+    """Returns the network and the data set of the flags; says what they are.
+
+    Args:
+        flag_values: of the command.
+        seed: int, of every random number.
+        validation_share: float, the share of the training images to hold out.
+        console: `rich.console.Console`.
+        progress: `progress.Progress`.
+    """
+    dataset = datasets.load(flag_values, seed, progress)
+    dataset = dataset.hold_out(validation_share, seed)
+    keras.utils.set_random_seed(seed)
+    model = build(flag_values, dataset)
+    consoles.print_header(console, model, dataset)
+    return model, dataset
 
 
 def build(flag_values, dataset):

@@ -14,6 +14,7 @@ import numpy as np
 from absl import flags
 
 from keras_squeezenet import labels
+from keras_squeezenet import outputs
 from keras_squeezenet import report
 from keras_squeezenet.cli import console as consoles
 from keras_squeezenet.cli import datasets
@@ -298,7 +299,7 @@ def write(network, summary, confusion):
     from keras_squeezenet.report import plots
 
     with results.new_folder(FLAGS) as folder:
-        results.write_json(folder / JSON_FILE, summary)
+        outputs.write_json(folder / JSON_FILE, summary)
         # Those that occur, where these are few enough to have their names.
         places = np.flatnonzero(confusion.sum(axis=0) + confusion.sum(axis=1))
         if len(places) > plots.MAX_NAMES:

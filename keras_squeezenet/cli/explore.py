@@ -95,7 +95,7 @@ def measure(console, grid):
         design_space.points(grid, base), image_size, classes
     )
     with outputs.new_folder(FLAGS.out, FLAGS.overwrite) as folder:
-        exploration.write_csv(rows, folder / exploration.CSV_FILE)
+        outputs.write_csv(folder / exploration.CSV_FILE, rows)
     consoles.print_table(console, table(rows, image_size, classes))
     consoles.print_path(
         console, f"\nWritten: {exploration.CSV_FILE} in", FLAGS.out

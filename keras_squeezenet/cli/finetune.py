@@ -6,7 +6,6 @@ writes is a model that `compress`, `pack` and `predict` take.
 
 import dataclasses
 
-import keras
 import rich.console
 from absl import flags
 
@@ -77,11 +76,9 @@ def main():
     phases = make_phases()
     finetuning.require_writable(FLAGS.out, FLAGS.overwrite, FLAGS.resume)
     progress = consoles.ConsoleProgress(console)
-    dataset = datasets.load(FLAGS, _SEED.value, progress)
-    dataset = dataset.hold_out(_DEFAULT.validation_share, _SEED.value)
-    keras.utils.set_random_seed(_SEED.value)
-    model = common_flags.build(FLAGS, dataset)
-    consoles.print_header(console, model, dataset)
+    model, dataset = common_flags.prepare(
+        FLAGS, _SEED.value, _DEFAULT.validation_share, console, progress
+    )
     with common_flags.resumable(FLAGS.out, "*/" + run.LAST_FILE):
         summary = training.finetune(
             model,

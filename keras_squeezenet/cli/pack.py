@@ -223,7 +223,7 @@ def write(model, packed, images):
                 dataclasses.asdict(point) for point in packed.finetuning
             ],
         }
-        results.write_json(folder / JSON_FILE, summary)
+        outputs.write_json(folder / JSON_FILE, summary)
         results.write_picture(folder / PICTURE_FILE, plots.pack(summary))
     return summary
 

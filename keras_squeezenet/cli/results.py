@@ -1,7 +1,5 @@
 """The flags of every command that measures, and writes what it found."""
 
-import json
-
 import keras
 import rich.console
 from absl import flags
@@ -59,8 +57,3 @@ def new_folder(flag_values):
 def write_picture(path, figure):
     """Writes a matplotlib figure."""
     figure.savefig(path, dpi=DOTS_PER_INCH)
-
-
-def write_json(path, summary):
-    """Writes what `--json` prints."""
-    path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")

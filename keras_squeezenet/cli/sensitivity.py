@@ -11,6 +11,7 @@ import json
 import keras
 from absl import flags
 
+from keras_squeezenet import outputs
 from keras_squeezenet import report
 from keras_squeezenet.cli import console as consoles
 from keras_squeezenet.cli import datasets
@@ -146,5 +147,5 @@ def write(scan):
     from keras_squeezenet.report import plots
 
     with results.new_folder(FLAGS) as folder:
-        results.write_json(folder / JSON_FILE, scan)
+        outputs.write_json(folder / JSON_FILE, scan)
         results.write_picture(folder / PICTURE_FILE, plots.sensitivity(scan))

@@ -3,7 +3,6 @@
 What it writes is a model that `compress`, `pack` and `predict` take.
 """
 
-import keras
 import rich.console
 from absl import flags
 
@@ -69,11 +68,9 @@ def main():
         markup=False, highlight=False, quiet=not workers.is_chief
     )
     progress = consoles.ConsoleProgress(console)
-    dataset = datasets.load(FLAGS, recipe.seed, progress)
-    dataset = dataset.hold_out(recipe.validation_share, recipe.seed)
-    keras.utils.set_random_seed(recipe.seed)
-    model = common_flags.build(FLAGS, dataset)
-    consoles.print_header(console, model, dataset)
+    model, dataset = common_flags.prepare(
+        FLAGS, recipe.seed, recipe.validation_share, console, progress
+    )
     with common_flags.resumable(FLAGS.out, runs.LAST_FILE):
         summary = training.train(
             model,

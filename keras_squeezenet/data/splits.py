@@ -50,13 +50,16 @@ def describe(images, name="images", class_names=None, classes=None):
     }
 
 
-def of_dataset(train, validation, test, recipe):
+def of_dataset(train, validation, test, batch_size, validation_share, seed=0):
     """Returns the images of every split, an `ImageDataset`'s own by default.
 
     Args:
         train: images to train on, as `training_split` takes them.
         validation, test: images to measure on, or `None`.
-        recipe: with the `seed`, `batch_size` and `validation_share` to go by.
+        batch_size: int, of the images to measure on.
+        validation_share: float, the share of the training images that are
+            held out where there are no others to validate on.
+        seed: int, of that choice. Defaults to `0`.
 
     Returns:
         A tuple of images like these; where `train` is no `ImageDataset`, of
@@ -64,11 +67,11 @@ def of_dataset(train, validation, test, recipe):
     """
     if isinstance(train, data.ImageDataset):
         if validation is None and train.validation is None:
-            train = train.hold_out(recipe.validation_share, recipe.seed)
+            train = train.hold_out(validation_share, seed)
         if validation is None:
-            validation = train.validation_batches(recipe.batch_size)
+            validation = train.validation_batches(batch_size)
         if test is None:
-            test = train.test_batches(recipe.batch_size)
+            test = train.test_batches(batch_size)
     return train, validation, test
 
 

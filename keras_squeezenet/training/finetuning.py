@@ -1,7 +1,6 @@
 """Transfer learning: the head first, then the top modules, then all of it."""
 
 import dataclasses
-import json
 import pathlib
 import time
 
@@ -127,7 +126,14 @@ def finetune(
     require_writable(out, overwrite, resume)
     _require_linear_head(model)
     recipe = phases[0].recipe if phases else Recipe()
-    train, validation, test = splits.of_dataset(train, validation, test, recipe)
+    train, validation, test = splits.of_dataset(
+        train,
+        validation,
+        test,
+        recipe.batch_size,
+        recipe.validation_share,
+        recipe.seed,
+    )
     measured = {
         split: splits.evaluation_split(images, recipe.batch_size, split)
         for split, images in {"validation": validation, "test": test}.items()
@@ -292,6 +298,4 @@ def _write(model, summary, out):
     with outputs.uninterrupted():
         with outputs.new_file(out / run.MODEL_FILE) as temporary:
             model.save(temporary)
-        with outputs.new_file(out / report.JSON_FILE) as temporary:
-            text = json.dumps(summary, indent=2)
-            temporary.write_text(f"{text}\n", encoding="utf-8")
+        outputs.write_json(out / report.JSON_FILE, summary)

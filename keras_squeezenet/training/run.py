@@ -1,6 +1,5 @@
 """A whole training run, which can be stopped, killed and resumed."""
 
-import csv
 import dataclasses
 import json
 import math
@@ -193,7 +192,12 @@ class _Run:
     def take_images(self, train, validation, test):
         recipe = self.recipe
         train, validation, test = splits.of_dataset(
-            train, validation, test, recipe
+            train,
+            validation,
+            test,
+            recipe.batch_size,
+            recipe.validation_share,
+            recipe.seed,
         )
         self.train = splits.training_split(
             train,
@@ -408,11 +412,8 @@ class _Run:
         if is_best:
             with outputs.new_file(self.out / MODEL_FILE) as temporary:
                 self.model.save(temporary)
-        with outputs.new_file(self.out / HISTORY_FILE) as temporary:
-            _write_csv(self.state.history, temporary)
-        with outputs.new_file(self.out / report.JSON_FILE) as temporary:
-            text = json.dumps(self.report(), indent=2)
-            temporary.write_text(f"{text}\n", encoding="utf-8")
+        outputs.write_csv(self.out / HISTORY_FILE, self.state.history)
+        outputs.write_json(self.out / report.JSON_FILE, self.report())
 
     def _accuracy(self, model, split):
         return loop.accuracy(
@@ -454,10 +455,3 @@ class _Run:
             "images_per_second": round(images / seconds, 1),
             "history": state.history,
         }
-
-
-def _write_csv(rows, path):
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)

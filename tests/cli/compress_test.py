@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from absl import flags
-from absl.testing import flagsaver
 
 from keras_squeezenet import SqueezeNet
 from keras_squeezenet import SqueezeNetConfig
@@ -153,16 +152,11 @@ def compressed(monkeypatch, load):
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(run_main, tmp_path):
     """Returns a function that runs the command with command line flags."""
 
     def run(*arguments, out=tmp_path / "out"):
-        saved = flagsaver.save_flag_values(compress.FLAGS)
-        try:
-            compress.FLAGS(["compress", f"--out={out}", *arguments])
-            compress.main()
-        finally:
-            flagsaver.restore_flag_values(saved, compress.FLAGS)
+        run_main(compress, f"--out={out}", *arguments)
 
     return run
 

@@ -6,6 +6,21 @@ from absl.testing import flagsaver
 
 
 @pytest.fixture
+def run_main():
+    """Returns a function that calls a command's `main` with flags."""
+
+    def run(command, *arguments):
+        saved = flagsaver.save_flag_values(command.FLAGS)
+        try:
+            command.FLAGS(["program", *arguments])
+            command.main()
+        finally:
+            flagsaver.restore_flag_values(saved, command.FLAGS)
+
+    return run
+
+
+@pytest.fixture
 def run_command(capsys):
     """Returns a function that runs a command, as `main` does.
 

@@ -3,7 +3,6 @@ import json
 import os
 
 import pytest
-from absl.testing import flagsaver
 
 from keras_squeezenet import data
 from keras_squeezenet import exploration
@@ -20,16 +19,11 @@ def out(tmp_path):
 
 
 @pytest.fixture
-def run(out, capsys):
+def run(out, capsys, run_main):
     """Returns a function that runs the command, and returns what it prints."""
 
     def run(*arguments):
-        saved = flagsaver.save_flag_values(command.FLAGS)
-        try:
-            command.FLAGS(["explore", f"--out={out}", *arguments])
-            command.main()
-        finally:
-            flagsaver.restore_flag_values(saved, command.FLAGS)
+        run_main(command, f"--out={out}", *arguments)
         return capsys.readouterr().out
 
     return run

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from absl.testing import flagsaver
 
 from keras_squeezenet import data
 from keras_squeezenet import training
@@ -32,16 +31,11 @@ def called(monkeypatch, dataset):
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(run_main, tmp_path):
     """Returns a function that runs the command with command line flags."""
 
     def run(*arguments, out=tmp_path / "out"):
-        saved = flagsaver.save_flag_values(finetune.FLAGS)
-        try:
-            finetune.FLAGS(["finetune", f"--out={out}", *arguments])
-            finetune.main()
-        finally:
-            flagsaver.restore_flag_values(saved, finetune.FLAGS)
+        run_main(finetune, f"--out={out}", *arguments)
 
     return run
 

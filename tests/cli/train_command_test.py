@@ -8,7 +8,6 @@ import time
 
 import keras
 import pytest
-from absl.testing import flagsaver
 
 from keras_squeezenet import data
 from keras_squeezenet import report
@@ -67,16 +66,11 @@ def trained(monkeypatch, dataset):
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(run_main, tmp_path):
     """Returns a function that runs the command with command line flags."""
 
     def run(*arguments, out=tmp_path / "out"):
-        saved = flagsaver.save_flag_values(train.FLAGS)
-        try:
-            train.FLAGS(["train", f"--out={out}", *arguments])
-            train.main()
-        finally:
-            flagsaver.restore_flag_values(saved, train.FLAGS)
+        run_main(train, f"--out={out}", *arguments)
 
     return run
 
