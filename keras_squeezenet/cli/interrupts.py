@@ -2,10 +2,13 @@
 
 TensorFlow has handlers of any exception, `KeyboardInterrupt` too, where it
 looks at a function to trace; a Ctrl-C in that moment would change nothing.
+Nor would one in a finalizer or a callback of the garbage collector: from there
+Python lets no exception out, and prints a traceback instead.
 """
 
 import contextlib
 import signal
+import sys
 
 _received = False
 
@@ -27,10 +30,18 @@ def remembered():
         _received = True
         raise KeyboardInterrupt
 
+    report = sys.unraisablehook
+
+    def report_others(unraisable):
+        if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+            report(unraisable)
+
     signal.signal(signal.SIGINT, remember)
+    sys.unraisablehook = report_others
     try:
         yield
     finally:
+        sys.unraisablehook = report
         signal.signal(signal.SIGINT, before)
         _received = False
 

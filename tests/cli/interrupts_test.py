@@ -1,6 +1,7 @@
 import contextlib
 import os
 import signal
+import sys
 
 import pytest
 import rich.console
@@ -32,6 +33,40 @@ def test_ctrl_c_that_was_swallowed_ends_the_next_step():
             press_ctrl_c_unheard()
             advance(loss=1.0)
             pytest.fail("the second step should not have ended")
+
+
+class Finalized:
+    """Runs code where Python lets no exception out, as JAX's callback is."""
+
+    def __init__(self, code):
+        self.code = code
+
+    def __del__(self):
+        self.code()
+
+
+@pytest.fixture
+def unraisable(monkeypatch):
+    reports = []
+    monkeypatch.setattr(
+        sys, "unraisablehook", lambda report: reports.append(report.exc_type)
+    )
+    return reports
+
+
+def test_ctrl_c_in_a_finalizer_prints_no_traceback_and_is_kept(unraisable):
+    with interrupts.remembered(), pytest.raises(KeyboardInterrupt):
+        Finalized(lambda: os.kill(os.getpid(), signal.SIGINT))
+        interrupts.check()
+        pytest.fail("the Ctrl-C was lost")
+    assert unraisable == []
+
+
+def test_other_errors_of_a_finalizer_are_still_reported(unraisable):
+    with interrupts.remembered():
+        Finalized(lambda: 1 / 0)
+    Finalized(lambda: 1 / 0)
+    assert unraisable == [ZeroDivisionError, ZeroDivisionError]
 
 
 def test_without_ctrl_c_nothing_happens():
