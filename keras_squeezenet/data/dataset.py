@@ -7,11 +7,9 @@ import tensorflow as tf
 
 from keras_squeezenet.data import augmentation as augmentations
 from keras_squeezenet.data import images
+from keras_squeezenet.data import stored
 
 DEFAULT_IMAGE_SIZE = 224
-# Bytes of decoded images of one split: up to here they stay in memory, above
-# they are decoded again in each epoch.
-CACHE_LIMIT = 2**30
 SPLITS = ("test", "train", "all")
 
 
@@ -90,6 +88,8 @@ class ImageDataset:
         validation: the same as `train`, of images that `hold_out` took from
             them. Defaults to `None`.
         validation_size: int. Defaults to `0`.
+        stored_train: `stored.Stored`, the images of `train` where these do not
+            stay in memory. Defaults to `None`: they do.
 
     Raises:
         ValueError: if there are fewer than two classes, or a split is empty.
@@ -105,6 +105,7 @@ class ImageDataset:
     skipped: tuple[str, ...] = ()
     validation: tf.data.Dataset | None = None
     validation_size: int = 0
+    stored_train: stored.Stored | None = None
 
     def __post_init__(self):
         if len(self.class_names) < 2:
@@ -143,8 +144,8 @@ class ImageDataset:
 
         The images are shuffled anew in each epoch: every `train_size` images
         in a row hold each image once, across the bounds of batches. Only
-        where the images do not fit in memory (`CACHE_LIMIT`) are they
-        shuffled within a window of that size.
+        where the images do not fit in memory are they shuffled within a
+        window, see `stored.Stored.shuffled`.
 
         Args:
             batch_size: int, the images in each batch; there are never more
@@ -156,10 +157,11 @@ class ImageDataset:
             float32 of shape `(batch, image_size, image_size, 3)`, and of
             int64 labels of shape `(batch,)`.
         """
-        window = min(self.train_size, max(1, _memory_size(self.image_size)))
+        source = self._source()
         batches = (
-            self.train.shuffle(window, seed=seed)
+            source.shuffled(seed)
             .repeat()
+            .map(source.example, num_parallel_calls=tf.data.AUTOTUNE)
             .batch(min(batch_size, self.train_size), drop_remainder=True)
         )
         return _preprocessed(batches)
@@ -187,7 +189,8 @@ class ImageDataset:
             rand_augment: float between 0 and 1, the strength of
                 `augmentation.make_rand_augment` behind it; 0 for none.
                 Defaults to `0.0`.
-            shard: `Shard`, the part of each batch to return. What is in the
+            shard: `Shard`, the part of each batch to return; images that do
+                not stay in memory are decoded for it alone. What is in the
                 batches, and their crops and flips, does not depend on it;
                 `rand_augment` is drawn for each part. Defaults to all of it.
 
@@ -197,21 +200,19 @@ class ImageDataset:
         Raises:
             ValueError: if the batches cannot be divided so.
         """
-        window = min(self.train_size, max(1, _memory_size(self.image_size)))
-        examples = self.train.shuffle(window, seed=mix_seed(seed, epoch))
-        if augmentation is not None:
-            augment = augmentations.AUGMENTATIONS[augmentation]
-            examples = shard.take(examples.enumerate()).map(
-                lambda index, example: (
-                    augment(
-                        example[0], tf.stack([mix_seed(seed, epoch), index])
-                    ),
-                    example[1],
-                ),
-                num_parallel_calls=tf.data.AUTOTUNE,
-            )
-        else:
-            examples = shard.take(examples)
+        source = self._source()
+        elements = source.shuffled(mix_seed(seed, epoch)).enumerate()
+
+        def example(index, element):
+            image, label = source.example(*element)
+            if augmentation is not None:
+                augment = augmentations.AUGMENTATIONS[augmentation]
+                image = augment(image, tf.stack([mix_seed(seed, epoch), index]))
+            return image, label
+
+        examples = shard.take(elements).map(
+            example, num_parallel_calls=tf.data.AUTOTUNE
+        )
         # Of the images left over, a part may be as large as that of a batch.
         batches = examples.batch(
             shard.part(batch_size), drop_remainder=True
@@ -239,19 +240,12 @@ class ImageDataset:
         """
         held = max(1, round(share * self.train_size))
         chosen = np.random.default_rng(seed).permutation(self.train_size)[:held]
-        is_held = tf.constant(np.isin(np.arange(self.train_size), chosen))
-        numbered = self.train.enumerate()
-
-        def part(wanted):
-            return numbered.filter(
-                lambda index, example: is_held[index] == wanted
-            ).map(lambda index, example: example)
-
+        is_held = np.isin(np.arange(self.train_size), chosen)
+        source = self._source()
         return dataclasses.replace(
             self,
-            train=part(False),
-            train_size=self.train_size - held,
-            validation=part(True),
+            **_training(source.chosen(~is_held)),
+            validation=source.chosen(is_held).examples(),
             validation_size=held,
         )
 
@@ -275,39 +269,42 @@ class ImageDataset:
         """
         return _preprocessed(self.test.batch(batch_size))
 
+    def _source(self):
+        return self.stored_train or stored.decoded(
+            self.train, self.train_size, self.image_size
+        )
 
-def fits_in_memory(size, image_size):
-    """Whether so many decoded images are within `CACHE_LIMIT`."""
-    return size <= _memory_size(image_size)
 
-
-def squares(examples, size, image_size, shorter_side=None):
-    """Returns examples with RGB images of one size, in memory if they fit.
+def of_stored(name, class_names, train, test, skipped=()):
+    """Returns the `ImageDataset` of images as they are stored.
 
     Args:
-        examples: `tf.data.Dataset` whose elements begin with an image, as
-            `images.to_rgb` takes it, and its label.
-        size: int, how many there are.
-        image_size: int, the side of the squares.
-        shorter_side: int, as `images.square` takes it. Defaults to `None`.
+        name, class_names, skipped: as `ImageDataset` takes them.
+        train, test: `stored.Stored`.
     """
-    examples = examples.map(
-        lambda image, label, *_: (
-            images.square(images.to_rgb(image), image_size, shorter_side),
-            label,
-        ),
-        num_parallel_calls=tf.data.AUTOTUNE,
+    return ImageDataset(
+        name=name,
+        image_size=train.image_size,
+        class_names=tuple(class_names),
+        **_training(train),
+        test=test.examples(),
+        test_size=test.size,
+        skipped=skipped,
     )
-    return examples.cache() if fits_in_memory(size, image_size) else examples
+
+
+def _training(train):
+    """What an `ImageDataset` has of the images to train on."""
+    return {
+        "train": train.examples(),
+        "train_size": train.size,
+        "stored_train": None if train.is_kept else train,
+    }
 
 
 def mix_seed(seed, epoch):
     """A seed for an epoch, which is not another seed's for another epoch."""
     return seed * 10_007 + epoch
-
-
-def _memory_size(image_size):
-    return CACHE_LIMIT // (3 * image_size**2)
 
 
 def _preprocessed(batches):

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_squeezenet.data import dataset
+from keras_squeezenet.data import stored
 
 SIDE = 28
 CLASS_NAMES = tuple("0123456789")
@@ -28,23 +29,17 @@ def load(name, image_size, shorter_side=None, **unused):
     is_test = _is_test(labels)
 
     def split(members):
-        size = int(members.sum())
-        examples = tf.data.Dataset.from_tensor_slices(
-            (digits[members], labels[members])
+        return stored.Stored(
+            elements=tf.data.Dataset.from_tensor_slices(
+                (digits[members], labels[members])
+            ),
+            size=int(members.sum()),
+            element_bytes=digits[0].nbytes,
+            image_size=image_size,
+            decode=stored.square_maker(image_size, shorter_side),
         )
-        return dataset.squares(examples, size, image_size, shorter_side), size
 
-    train, train_size = split(~is_test)
-    test, test_size = split(is_test)
-    return dataset.ImageDataset(
-        name=name,
-        image_size=image_size,
-        class_names=CLASS_NAMES,
-        train=train,
-        test=test,
-        train_size=train_size,
-        test_size=test_size,
-    )
+    return dataset.of_stored(name, CLASS_NAMES, split(~is_test), split(is_test))
 
 
 def _read_digits():

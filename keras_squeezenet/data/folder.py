@@ -67,16 +67,15 @@ def load(name, data_dir, image_size, skip_bad_images, seed, shorter_side=None):
     if len(splits) == 1:
         splits = _split(splits[0], seed)
     train, test = (_labelled(files) for files in splits)
-    # Mixed here, since a large folder is only shuffled within a window later.
+    # Mixed, so that the first ones are of more than one class.
     random.Random(seed).shuffle(train)
-    return dataset.ImageDataset(
-        name=name,
-        image_size=image_size,
-        class_names=tuple(splits[0]),
-        train=reading.examples(train, squares, image_size, shorter_side),
-        test=reading.examples(test, squares, image_size, shorter_side),
-        train_size=len(train),
-        test_size=len(test),
+    return dataset.of_stored(
+        name,
+        splits[0],
+        *(
+            reading.as_stored(split, squares, image_size, shorter_side)
+            for split in (train, test)
+        ),
         skipped=skipped,
     )
 

@@ -6,8 +6,8 @@ from concurrent import futures
 import numpy as np
 import tensorflow as tf
 
-from keras_squeezenet.data import dataset
 from keras_squeezenet.data import images
+from keras_squeezenet.data import stored
 
 NAMED_FILES = 5
 
@@ -28,7 +28,7 @@ def read(paths, image_size, shorter_side, skip_bad_images):
     Raises:
         ValueError: if there are others, and `skip_bad_images` is not set.
     """
-    keep = dataset.fits_in_memory(len(paths), image_size)
+    keep = stored.fits_in_memory(len(paths), image_size)
 
     def read_one(path):
         try:
@@ -61,8 +61,8 @@ def _unreadable(paths):
     )
 
 
-def examples(labelled, squares, image_size, shorter_side):
-    """Returns a `tf.data.Dataset` of images and their int64 labels.
+def as_stored(labelled, squares, image_size, shorter_side):
+    """Returns the `stored.Stored` of images and their labels.
 
     Args:
         labelled: list of `(path, label)`, at least one.
@@ -71,17 +71,20 @@ def examples(labelled, squares, image_size, shorter_side):
     """
     paths, labels = zip(*labelled)
     labels = np.array(labels, "int64")
-    if squares[paths[0]] is None:
-        found = tf.data.Dataset.from_tensor_slices(
-            ([os.fsencode(path) for path in paths], labels)
-        ).map(
-            lambda path, label: (_decode(path), label),
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
-        return dataset.squares(found, len(paths), image_size, shorter_side)
-    with tf.device("CPU:0"):
-        stacked = tf.stack([squares[path] for path in paths])
-        return tf.data.Dataset.from_tensor_slices((stacked, labels))
+    if squares[paths[0]] is not None:
+        with tf.device("CPU:0"):
+            stacked = tf.stack([squares[path] for path in paths])
+            examples = tf.data.Dataset.from_tensor_slices((stacked, labels))
+        return stored.decoded(examples, len(paths), image_size)
+    names = [os.fsencode(path) for path in paths]
+    square = stored.square_maker(image_size, shorter_side)
+    return stored.Stored(
+        elements=tf.data.Dataset.from_tensor_slices((names, labels)),
+        size=len(paths),
+        element_bytes=max(map(len, names)),
+        image_size=image_size,
+        decode=lambda path: square(_decode(path)),
+    )
 
 
 def _decode(path):

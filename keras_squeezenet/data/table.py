@@ -69,7 +69,9 @@ def load(path, image_size, skip_bad_images=False, shorter_side=None):
     return dataset.LabelledImages(
         name=path.name,
         class_names=tuple(names),
-        examples=reading.examples(labelled, squares, image_size, shorter_side),
+        examples=reading.as_stored(
+            labelled, squares, image_size, shorter_side
+        ).examples(),
         size=len(labelled),
         skipped=skipped,
     )

@@ -8,6 +8,7 @@ import tensorflow_datasets as tfds
 
 from keras_squeezenet import data
 from keras_squeezenet.data import dataset
+from keras_squeezenet.data import stored
 
 CATALOG = "https://www.tensorflow.org/datasets/catalog/overview"
 TEST_SPLITS = ("test", "validation")
@@ -37,27 +38,25 @@ def load(name, data_dir, image_size, shorter_side=None, **unused):
         RuntimeError: if it cannot be downloaded or prepared.
     """
     builder = _builder(name, data_dir)
-    image, _ = _image_and_label(builder)
+    _image_and_label(builder)
     _prepare(builder)
     train_split, test_split = _splits(builder)
-    _, label = _image_and_label(builder)
+    image, label = _image_and_label(builder)
     image_size = image_size or _declared_size(image)
+    square = stored.square_maker(image_size, shorter_side)
 
     def split(part):
-        size = builder.info.splits[part].num_examples
-        examples = _read(builder, part)
-        return dataset.squares(examples, size, image_size, shorter_side), size
+        about = builder.info.splits[part]
+        return stored.Stored(
+            elements=_read(builder, part),
+            size=about.num_examples,
+            element_bytes=1 + about.num_bytes // max(1, about.num_examples),
+            image_size=image_size,
+            decode=lambda encoded: square(image.decode_example(encoded)),
+        )
 
-    train, train_size = split(train_split)
-    test, test_size = split(test_split)
-    return dataset.ImageDataset(
-        name=name,
-        image_size=image_size,
-        class_names=tuple(label.names),
-        train=train,
-        test=test,
-        train_size=train_size,
-        test_size=test_size,
+    return dataset.of_stored(
+        name, label.names, split(train_split), split(test_split)
     )
 
 
@@ -138,16 +137,19 @@ def _has_labels(builder, split):
     """Whether a split's first label is one: a contest's test split has -1."""
     return all(
         label >= 0
-        for _, label, *_ in _read(builder, f"{split}[:1]").as_numpy_iterator()
+        for _, label in _read(builder, f"{split}[:1]").as_numpy_iterator()
     )
 
 
 def _read(builder, split):
+    """Reads a split as encoded images and their labels."""
+    image, *_ = builder.info.supervised_keys
     return builder.as_dataset(
         split=split,
         as_supervised=True,
+        decoders={image: tfds.decode.SkipDecoding()},
         read_config=tfds.ReadConfig(try_autocache=False),
-    )
+    ).map(lambda image, label, *_: (image, label))
 
 
 def _declared_size(image):

@@ -8,6 +8,7 @@ import keras_squeezenet
 from keras_squeezenet.data import ImageDataset
 from keras_squeezenet.data import dataset
 from keras_squeezenet.data import images
+from keras_squeezenet.data import stored
 
 SIDE = 2
 
@@ -156,6 +157,65 @@ def test_parts_of_workers_make_the_batches_of_one(count, augmentation):
     assert len(set(map(int, seen))) == len(seen) == 12
 
 
+def stored_levels(size, limit, monkeypatch):
+    """Images that do not fit in memory, and the levels decoded so far."""
+    monkeypatch.setattr(stored, "CACHE_LIMIT", limit)
+    decoded = []
+
+    def decode(level):
+        decoded.append(int(level))
+        return np.full((SIDE, SIDE, 3), level, "uint8")
+
+    def image(level):
+        return tf.ensure_shape(
+            tf.numpy_function(decode, [level], tf.uint8), (SIDE, SIDE, 3)
+        )
+
+    def split(start, size):
+        levels = tf.data.Dataset.range(start, start + size)
+        elements = levels.map(lambda level: (level, level % 2))
+        return stored.Stored(elements, size, 8, SIDE, image)
+
+    levels = dataset.of_stored(
+        "levels", ("even", "odd"), split(0, size), split(100, 5)
+    )
+    return levels, decoded
+
+
+def test_a_worker_decodes_its_part_alone_where_images_are_not_kept(monkeypatch):
+    levels, decoded = stored_levels(20, 8 * 20, monkeypatch)
+    whole = levels_of(levels.epoch_batches(4, seed=3, epoch=1))
+    assert sorted(flat(whole)) == list(range(20))
+    for index in range(2):
+        decoded.clear()
+        shard = dataset.Shard(index, 2)
+        part = levels_of(levels.epoch_batches(4, 3, 1, shard=shard))
+        assert part == [batch[index::2] for batch in whole]
+        assert sorted(decoded) == sorted(flat(part))
+
+
+def test_images_that_are_not_kept_are_held_out_undecoded(monkeypatch):
+    levels, decoded = stored_levels(20, 8 * 20, monkeypatch)
+    held = levels.hold_out(0.25, seed=3)
+    assert not decoded
+    train = flat(levels_of(held.epoch_batches(5)))
+    assert sorted(decoded) == sorted(train)
+    validation = flat(levels_of(held.validation_batches(4)))
+    assert sorted(train + validation) == list(range(20))
+    kept = make_dataset(train_size=20).hold_out(0.25, seed=3)
+    assert flat(levels_of(kept.validation_batches(4))) == validation
+
+
+def test_images_that_are_not_kept_are_mixed_undecoded(monkeypatch):
+    limit = 8 * 100
+    levels, _ = stored_levels(100, limit, monkeypatch)
+    assert limit < 100 * 3 * SIDE**2
+    seen = flat(levels_of(levels.train_batches(20), 5))
+    assert sorted(seen) == list(range(100))
+    # Some level of the second half is among the first few.
+    assert max(seen[:10]) >= 50
+
+
 def test_images_held_out_are_the_same_and_none_to_train_on():
     levels = make_dataset(train_size=20)
     held = levels.hold_out(0.25, seed=3)
@@ -186,55 +246,12 @@ def test_test_batches_hold_each_image_once_in_order():
 
 def test_images_beyond_the_limit_are_shuffled_within_a_window(monkeypatch):
     window = 5
-    monkeypatch.setattr(dataset, "CACHE_LIMIT", window * 3 * SIDE**2)
+    monkeypatch.setattr(stored, "CACHE_LIMIT", window * 3 * SIDE**2)
     batches = make_dataset(train_size=100).train_batches(20)
     seen = flat(levels_of(batches, 5))
     assert sorted(seen) == list(range(100))
     assert seen != sorted(seen)
     assert all(level < i + window for i, level in enumerate(seen))
-
-
-def count_decodings(size):
-    """Examples that count how often they were decoded."""
-    decoded = []
-
-    def decode(level):
-        decoded.append(level)
-        return np.full((SIDE, SIDE, 3), level, "uint8")
-
-    def example(level):
-        image = tf.numpy_function(decode, [level], tf.uint8)
-        return tf.ensure_shape(image, (SIDE, SIDE, 3)), level
-
-    return tf.data.Dataset.range(size).map(example), decoded
-
-
-@pytest.mark.parametrize(
-    "limit,decodings", [(4 * 3 * SIDE**2, 4), (4 * 3 * SIDE**2 - 1, 8)]
-)
-def test_images_are_decoded_once_only_within_the_limit(
-    limit, decodings, monkeypatch
-):
-    monkeypatch.setattr(dataset, "CACHE_LIMIT", limit)
-    examples, decoded = count_decodings(4)
-    squares = dataset.squares(examples, 4, SIDE)
-    for _ in range(2):
-        labels = [int(label) for _, label in squares]
-        assert labels == [0, 1, 2, 3]
-    assert len(decoded) == decodings
-
-
-def test_squares_are_rgb_of_one_size():
-    examples = tf.data.Dataset.from_generator(
-        lambda: iter([(np.full((6, 9, 1), 9, "uint8"), 1)]),
-        output_signature=(
-            tf.TensorSpec((None, None, 1), tf.uint8),
-            tf.TensorSpec((), tf.int64),
-        ),
-    )
-    ((image, label),) = dataset.squares(examples, 1, 4)
-    np.testing.assert_array_equal(image, np.full((4, 4, 3), 9))
-    assert label == 1
 
 
 def test_fewer_than_two_classes_are_an_error():

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from keras_squeezenet import data
-from keras_squeezenet.data import dataset
 from keras_squeezenet.data import images
+from keras_squeezenet.data import stored
 
 
 def load(folder, **options):
@@ -135,7 +135,7 @@ def test_images_beyond_the_limit_are_decoded_in_each_epoch(
     image_folder, monkeypatch
 ):
     kept = load(image_folder)
-    monkeypatch.setattr(dataset, "CACHE_LIMIT", 8 * 8 * 3)
+    monkeypatch.setattr(stored, "CACHE_LIMIT", 8 * 8 * 3)
     streamed = load(image_folder)
     assert streamed.train.element_spec == kept.train.element_spec
     for split in ("train", "test"):
@@ -153,7 +153,7 @@ def test_images_beyond_the_limit_are_decoded_in_each_epoch(
 def test_streamed_test_images_are_cached_where_they_fit(
     image_folder, monkeypatch
 ):
-    monkeypatch.setattr(dataset, "CACHE_LIMIT", 4 * 8 * 8 * 3)
+    monkeypatch.setattr(stored, "CACHE_LIMIT", 4 * 8 * 8 * 3)
     images = load(image_folder)
     expected = levels(images.test)
     for name in images.class_names:
@@ -167,7 +167,7 @@ def test_file_names_need_not_be_unicode(image_folder, monkeypatch):
         os.rename(image_folder / "cat" / "0.png", name)
     except OSError:
         pytest.skip("this file system has Unicode names only")
-    monkeypatch.setattr(dataset, "CACHE_LIMIT", 0)
+    monkeypatch.setattr(stored, "CACHE_LIMIT", 0)
     images = load(image_folder)
     assert len(levels(images.train) + levels(images.test)) == 20
 
@@ -279,9 +279,9 @@ def test_flowers_are_read(shared_data):
     assert -124 <= image.numpy().min() and image.numpy().max() <= 152
 
 
-@pytest.mark.parametrize("limit", [dataset.CACHE_LIMIT, 0])
+@pytest.mark.parametrize("limit", [stored.CACHE_LIMIT, 0])
 def test_more_of_an_image_may_be_cut_off(image_folder, limit, monkeypatch):
-    monkeypatch.setattr(dataset, "CACHE_LIMIT", limit)
+    monkeypatch.setattr(stored, "CACHE_LIMIT", limit)
     pixels = np.random.default_rng(0).integers(0, 256, (21, 15, 3))
     path = image_folder / "cat" / "0.png"
     Image.fromarray(pixels.astype("uint8")).save(path)
