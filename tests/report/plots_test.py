@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from keras_squeezenet.report import plots
+from keras_squeezenet.report.plots import style
 
 
 def texts(drawn):
@@ -77,8 +78,8 @@ def test_layer_has_the_same_colour_for_density_and_bits(make):
         for axes in plots.sensitivity(scan).axes
     )
     assert left == right
-    assert left["fire2_squeeze1x1"] == plots.ORANGE
-    assert left["conv1"] == plots.BLUE
+    assert left["fire2_squeeze1x1"] == style.ORANGE
+    assert left["conv1"] == style.BLUE
 
 
 def test_epochs_go_on_from_stage_to_stage(make):
@@ -108,7 +109,7 @@ def test_samples_say_what_both_networks_say(make, pictures):
     (axes,) = plots.samples(make(), pictures).axes[:1]
     assert axes.get_title() == "is: two"
     assert axes.get_xlabel() == "dense: two 90%\ncompressed: one 50%"
-    assert axes.xaxis.label.get_color() == plots.ORANGE
+    assert axes.xaxis.label.get_color() == style.ORANGE
 
 
 def test_confusion_of_many_classes_has_a_point_for_each_cell():
