@@ -131,8 +131,10 @@ def main(arguments):
             f"divergence {summary['kl']:.4f} nats, the same first class for "
             f"{summary['agreement']:.1%}."
         )
-        if packed.finetuning:
-            before = packed.finetuning[0]
+        before, *_ = packed.finetuning or [None]
+        if before == packed.point:
+            console.print("Training the values found none that are better.")
+        elif before:
             console.print(
                 f"Before training: {before.bytes:,} bytes, divergence "
                 f"{before.kl:.4f} nats, {before.agreement:.1%}."

@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
+
+from keras_squeezenet.data import stored
 
 
 @pytest.fixture
@@ -32,3 +35,28 @@ def image_folder(tmp_path, write_images):
     for name in ("cat", "dog"):
         write_images(tmp_path / name, [f"{i}.png" for i in range(10)])
     return tmp_path
+
+
+@pytest.fixture
+def counted_levels():
+    """Returns a function to `Stored` images, and the levels decoded so far.
+
+    Each image is of 2x2 pixels, of one grey that is its element.
+    """
+    side, decoded = 2, []
+
+    def decode(level):
+        decoded.append(int(level))
+        return np.full((side, side, 3), level, "uint8")
+
+    def image(level):
+        return tf.ensure_shape(
+            tf.numpy_function(decode, [level], tf.uint8), (side, side, 3)
+        )
+
+    def counted(size, start=0):
+        levels = tf.data.Dataset.range(start, start + size)
+        elements = levels.map(lambda level: (level, level % 2))
+        return stored.Stored(elements, size, 8, side, image), decoded
+
+    return counted

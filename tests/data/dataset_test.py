@@ -157,33 +157,24 @@ def test_parts_of_workers_make_the_batches_of_one(count, augmentation):
     assert len(set(map(int, seen))) == len(seen) == 12
 
 
-def stored_levels(size, limit, monkeypatch):
-    """Images that do not fit in memory, and the levels decoded so far."""
-    monkeypatch.setattr(stored, "CACHE_LIMIT", limit)
-    decoded = []
+@pytest.fixture
+def stored_levels(counted_levels, monkeypatch):
+    """Returns a function to images that are not kept, and those decoded."""
 
-    def decode(level):
-        decoded.append(int(level))
-        return np.full((SIDE, SIDE, 3), level, "uint8")
+    def make(size):
+        monkeypatch.setattr(stored, "CACHE_LIMIT", 8 * size)
+        train, decoded = counted_levels(size)
+        test, _ = counted_levels(5, start=100)
+        classes = ("even", "odd")
+        return dataset.of_stored("levels", classes, train, test), decoded
 
-    def image(level):
-        return tf.ensure_shape(
-            tf.numpy_function(decode, [level], tf.uint8), (SIDE, SIDE, 3)
-        )
-
-    def split(start, size):
-        levels = tf.data.Dataset.range(start, start + size)
-        elements = levels.map(lambda level: (level, level % 2))
-        return stored.Stored(elements, size, 8, SIDE, image)
-
-    levels = dataset.of_stored(
-        "levels", ("even", "odd"), split(0, size), split(100, 5)
-    )
-    return levels, decoded
+    return make
 
 
-def test_a_worker_decodes_its_part_alone_where_images_are_not_kept(monkeypatch):
-    levels, decoded = stored_levels(20, 8 * 20, monkeypatch)
+def test_a_worker_decodes_its_part_alone_where_images_are_not_kept(
+    stored_levels,
+):
+    levels, decoded = stored_levels(20)
     whole = levels_of(levels.epoch_batches(4, seed=3, epoch=1))
     assert sorted(flat(whole)) == list(range(20))
     for index in range(2):
@@ -194,8 +185,8 @@ def test_a_worker_decodes_its_part_alone_where_images_are_not_kept(monkeypatch):
         assert sorted(decoded) == sorted(flat(part))
 
 
-def test_images_that_are_not_kept_are_held_out_undecoded(monkeypatch):
-    levels, decoded = stored_levels(20, 8 * 20, monkeypatch)
+def test_images_that_are_not_kept_are_held_out_undecoded(stored_levels):
+    levels, decoded = stored_levels(20)
     held = levels.hold_out(0.25, seed=3)
     assert not decoded
     train = flat(levels_of(held.epoch_batches(5)))
@@ -206,10 +197,8 @@ def test_images_that_are_not_kept_are_held_out_undecoded(monkeypatch):
     assert flat(levels_of(kept.validation_batches(4))) == validation
 
 
-def test_images_that_are_not_kept_are_mixed_undecoded(monkeypatch):
-    limit = 8 * 100
-    levels, _ = stored_levels(100, limit, monkeypatch)
-    assert limit < 100 * 3 * SIDE**2
+def test_images_that_are_not_kept_are_mixed_undecoded(stored_levels):
+    levels, _ = stored_levels(100)
     seen = flat(levels_of(levels.train_batches(20), 5))
     assert sorted(seen) == list(range(100))
     # Some level of the second half is among the first few.
