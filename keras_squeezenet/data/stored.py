@@ -67,15 +67,15 @@ class Stored:
 
     def chosen(self, mask):
         """Returns those whose place in a Boolean array is true, as `Stored`."""
-        chosen = tf.constant(mask)
+        chosen, size = tf.constant(mask), int(mask.sum())
         elements = (
             self.elements.enumerate()
             .filter(lambda index, element: chosen[index])
             .map(lambda index, element: element)
+            # Or else `Model.fit` warns that it ran out of data.
+            .apply(tf.data.experimental.assert_cardinality(size))
         )
-        return dataclasses.replace(
-            self, elements=elements, size=int(mask.sum())
-        )
+        return dataclasses.replace(self, elements=elements, size=size)
 
 
 def decoded(examples, size, image_size):

@@ -1,5 +1,6 @@
 import itertools
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -218,6 +219,23 @@ def test_images_held_out_are_the_same_and_none_to_train_on():
     other = levels.hold_out(0.25, seed=4).validation_batches(4)
     assert flat(levels_of(other)) != validation
     assert levels_of(held.test_batches(9)) == levels_of(levels.test_batches(9))
+
+
+def test_model_fit_knows_how_many_images_are_held_out(recwarn):
+    held = make_dataset(train_size=20).hold_out(0.25)
+    assert held.validation_batches(2).cardinality() == 3
+    model = keras.Sequential(
+        [keras.layers.Flatten(), keras.layers.Dense(2, activation="softmax")]
+    )
+    model.compile(loss="sparse_categorical_crossentropy")
+    model.fit(
+        held.train_batches(5),
+        steps_per_epoch=3,
+        validation_data=held.validation_batches(2),
+        shuffle=False,
+        verbose=0,
+    )
+    assert not any("ran out of data" in str(one.message) for one in recwarn)
 
 
 def test_one_image_at_least_is_held_out_and_one_left():
