@@ -32,6 +32,7 @@ class ConsoleProgress(progress.Progress):
             console=self.console,
             disable=not self.console.is_terminal,
         )
+        interrupts.check()
         started = time.monotonic()
         metrics = ""
         with bars:
@@ -51,6 +52,7 @@ class ConsoleProgress(progress.Progress):
                 )
 
             yield advance
+            interrupts.check()
             if steps is None:
                 bars.update(bar, total=1, completed=1)
         if not self.console.is_terminal:

@@ -1,21 +1,36 @@
-"""Ctrl-C that does not get lost.
+"""Ctrl-C at a moment that the libraries can bear.
 
-TensorFlow has handlers of any exception, `KeyboardInterrupt` too, where it
-looks at a function to trace; a Ctrl-C in that moment would change nothing.
-Nor would one in a finalizer or a callback of the garbage collector: from there
-Python lets no exception out, and prints a traceback instead.
+An exception out of a signal handler comes anywhere. In the midst of a trace of
+TensorFlow it is caught by a handler of any exception, ends as an error of
+TensorFlow's own books ("Concurrent access?"), or crashes native code. So a
+Ctrl-C within a library waits for the next `check`, and a second one for
+nothing. From a finalizer Python lets no exception out; there too `check` helps.
 """
 
 import contextlib
+import os
 import signal
 import sys
+
+LIBRARIES = frozenset(
+    (
+        "ai_edge_litert",
+        "jax",
+        "keras",
+        "tensorflow",
+        "tensorflow_model_optimization",
+        "tf_keras",
+        "torch",
+    )
+)
+WAIT = b"\nStopping at the next step. Ctrl-C again stops now.\n"
 
 _received = False
 
 
 @contextlib.contextmanager
 def remembered():
-    """Has a Ctrl-C raise `KeyboardInterrupt` now, and at every `check`.
+    """Has a Ctrl-C raise `KeyboardInterrupt`, now or at a `check`.
 
     Where Ctrl-C is ignored, as behind `nohup`, it stays so.
     """
@@ -25,18 +40,13 @@ def remembered():
         yield
         return
 
-    def remember(number, frame):
-        global _received
-        _received = True
-        raise KeyboardInterrupt
-
     report = sys.unraisablehook
 
     def report_others(unraisable):
         if not issubclass(unraisable.exc_type, KeyboardInterrupt):
             report(unraisable)
 
-    signal.signal(signal.SIGINT, remember)
+    signal.signal(signal.SIGINT, _receive)
     sys.unraisablehook = report_others
     try:
         yield
@@ -50,3 +60,23 @@ def check():
     """Raises `KeyboardInterrupt` if there was a Ctrl-C."""
     if _received:
         raise KeyboardInterrupt
+
+
+def _receive(number, frame):
+    global _received
+    is_first, _received = not _received, True
+    if is_first and _is_in_library(frame):
+        # Not `print`, which must not begin while it prints.
+        with contextlib.suppress(Exception):
+            os.write(sys.stderr.fileno(), WAIT)
+        return
+    raise KeyboardInterrupt
+
+
+def _is_in_library(frame):
+    while frame is not None:
+        package, *_ = frame.f_globals.get("__name__", "").split(".")
+        if package in LIBRARIES:
+            return True
+        frame = frame.f_back
+    return False

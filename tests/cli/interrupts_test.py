@@ -3,8 +3,10 @@ import os
 import signal
 import sys
 
+import keras
 import pytest
 import rich.console
+import tensorflow as tf
 
 from keras_squeezenet.cli import console
 from keras_squeezenet.cli import interrupts
@@ -67,6 +69,48 @@ def test_other_errors_of_a_finalizer_are_still_reported(unraisable):
         Finalized(lambda: 1 / 0)
     Finalized(lambda: 1 / 0)
     assert unraisable == [ZeroDivisionError, ZeroDivisionError]
+
+
+def press_ctrl_c(*unused):
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    "call_back",
+    [
+        lambda function: keras.tree.map_structure(function, [1]),
+        lambda function: tf.data.Dataset.range(1).map(
+            lambda number: function() or number
+        ),
+    ],
+    ids=["keras", "trace"],
+)
+def test_ctrl_c_within_a_library_waits_for_a_check(call_back, capfd):
+    with interrupts.remembered(), pytest.raises(KeyboardInterrupt):
+        call_back(press_ctrl_c)
+        said = capfd.readouterr().err
+        assert "Stopping at the next step. Ctrl-C again stops now." in said
+        interrupts.check()
+        pytest.fail("the Ctrl-C was lost")
+
+
+def test_second_ctrl_c_within_a_library_waits_for_nothing():
+    with interrupts.remembered(), pytest.raises(KeyboardInterrupt):
+        keras.tree.map_structure(press_ctrl_c, [1])
+        keras.tree.map_structure(press_ctrl_c, [1])
+        pytest.fail("the second Ctrl-C was not heard")
+
+
+@pytest.mark.parametrize("steps", [1, None])
+def test_ctrl_c_ends_a_task_and_begins_none(steps):
+    progress = console.ConsoleProgress(rich.console.Console(quiet=True))
+    with interrupts.remembered():
+        with pytest.raises(KeyboardInterrupt):
+            with progress.task("trace", steps):
+                keras.tree.map_structure(press_ctrl_c, [1])
+        with pytest.raises(KeyboardInterrupt):
+            with progress.task("next", steps):
+                pytest.fail("another task was begun")
 
 
 def test_without_ctrl_c_nothing_happens():
