@@ -1,6 +1,7 @@
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 
 import keras
@@ -132,3 +133,48 @@ def test_ignored_ctrl_c_stays_ignored():
         os.kill(os.getpid(), signal.SIGINT)
         interrupts.check()
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+TRACES = """
+import random, signal, time
+import tensorflow as tf
+from keras_squeezenet.cli import interrupts
+from keras_squeezenet.data import augmentation
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+images = tf.data.Dataset.from_tensors(tf.zeros((16, 16, 3), tf.uint8))
+change = augmentation.AUGMENTATIONS["flip_crop"]
+
+
+def trace():
+    images.enumerate().map(lambda index, image: change(image, [0, index]))
+
+
+trace()
+started = time.monotonic()
+trace()
+seconds = time.monotonic() - started
+delays = random.Random(1)
+stopped = 0
+for _ in range(200):
+    try:
+        with interrupts.remembered():
+            signal.signal(signal.SIGALRM, signal.getsignal(signal.SIGINT))
+            delay = 1e-4 + seconds * delays.random()
+            signal.setitimer(signal.ITIMER_REAL, delay)
+            trace()
+            time.sleep(2 * seconds)
+            interrupts.check()
+    except KeyboardInterrupt:
+        stopped += 1
+print(stopped)
+"""
+
+
+@pytest.mark.slow
+def test_tensorflow_outlives_a_ctrl_c_at_any_moment_of_a_trace():
+    ended = subprocess.run(
+        [sys.executable, "-c", TRACES], capture_output=True, text=True
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == "200\n"
