@@ -184,7 +184,7 @@ class _Run:
     def __init__(self, recipe, out, progress, distribution):
         self.recipe = recipe
         self.out = out
-        self.progress = progress if distribution.is_chief else Progress()
+        self.progress = progress
         self.distribution = distribution
         self.state = State()
         self.test_accuracy = None

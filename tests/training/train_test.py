@@ -1,5 +1,6 @@
 """Whole training runs, and runs that are killed."""
 
+import contextlib
 import csv
 import json
 import math
@@ -14,9 +15,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_squeezenet import data
 from keras_squeezenet import outputs
 from keras_squeezenet import report as report_module
 from keras_squeezenet import training
+from keras_squeezenet.progress import Progress
+from keras_squeezenet.training import distribution
 from keras_squeezenet.training import run as runs
 
 # With everything that has a state, or draws random numbers.
@@ -386,3 +390,21 @@ def test_process_that_is_killed_twice_ends_as_one_that_was_not(tmp_path):
     assert epochs(out) == 12
     assert_same_end(out, tmp_path / "whole")
     assert sorted(os.listdir(out)) == sorted(runs.FILES)
+
+
+def test_worker_that_is_not_the_first_can_be_stopped_by_its_progress(
+    train, tmp_path
+):
+    class Stops(Progress):
+        @contextlib.contextmanager
+        def task(self, name, steps):
+            def advance(**metrics):
+                raise KeyboardInterrupt
+
+            yield advance
+
+    workers = distribution.Distribution()
+    workers.shard = data.dataset.Shard(1, 2)
+    with pytest.raises(KeyboardInterrupt):
+        train(distribution=workers, progress=Stops())
+    assert not (tmp_path / "out").exists()
