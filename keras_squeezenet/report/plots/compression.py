@@ -39,7 +39,7 @@ def sizes(report):
         between = len(report["stages"]) - 0.5
         axes.axhline(between, color=style.INK, linewidth=0.5)
         style.plain(axes)
-        axes.grid(axis="x", color="#eeeeee")
+        style.grid(axes, axis="x")
     return drawn
 
 
@@ -70,9 +70,7 @@ def _draw_bytes(axes, rows):
     axes.xaxis.set_major_formatter(ticker.FuncFormatter(style.in_bytes))
     axes.xaxis.set_minor_locator(ticker.NullLocator())
     axes.set_xlabel("bytes (logarithmic)")
-    axes.legend(
-        loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False
-    )
+    style.legend_above(axes, ncols=3)
 
 
 def _draw_accuracies(axes, accuracies):
@@ -122,9 +120,7 @@ def layers(report):
     left.set_xlim(0, 104)
     left.set_yticks(places, [row["name"] for row in rows], fontsize=8)
     left.set_ylim(len(rows) - 0.4, -0.6)
-    left.legend(
-        loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False
-    )
+    style.legend_above(left, ncols=2)
     bits = [row["bits"] for row in rows]
     right.barh(places, bits, color=style.GREY)
     for value, place, row in zip(bits, places, rows):
@@ -226,7 +222,7 @@ def pack(summary):
         axes.set_xlabel("bytes of the file")
         axes.set_ylabel(label)
         style.plain(axes)
-        axes.grid(color="#eeeeee")
+        style.grid(axes)
     left.set_yscale("log")
     left.yaxis.set_major_formatter(ticker.FuncFormatter(style.number))
     left.yaxis.set_minor_formatter(ticker.NullFormatter())

@@ -37,15 +37,9 @@ def training(report):
     bottom.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
     if start:
         bottom.set_xlim(0.5, start + 0.5)
-        top.legend(
-            loc="lower center",
-            bbox_to_anchor=(0.5, 1),
-            ncols=5,
-            fontsize=8,
-            frameon=False,
-        )
+        style.legend_above(top, ncols=5, fontsize=8)
     drawn.align_ylabels()
     for axes in (top, bottom):
         style.plain(axes)
-        axes.grid(color="#eeeeee")
+        style.grid(axes)
     return drawn

@@ -41,7 +41,7 @@ def exploration(points, fields):
         axes.set_xlabel(label)
         axes.margins(0.12)
         style.plain(axes)
-        axes.grid(color="#eeeeee")
+        style.grid(axes)
     panels[0].set_ylabel("test accuracy (%)")
     handles, names = panels[0].get_legend_handles_labels()
     by_name = dict(zip(names, handles))

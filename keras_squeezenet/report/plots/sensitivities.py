@@ -60,7 +60,7 @@ def sensitivity(scan, highlighted=5):
         axes.set_title(title, fontsize=10)
         axes.set_xlabel(label)
         style.plain(axes)
-        axes.grid(color="#eeeeee")
+        style.grid(axes)
     panels[0].set_ylabel("accuracy (%)")
     handles, names = panels[0].get_legend_handles_labels()
     drawn.legend(

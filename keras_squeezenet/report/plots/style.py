@@ -16,6 +16,20 @@ def plain(axes):
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def grid(axes, axis="both"):
+    axes.grid(axis=axis, color="#eeeeee")
+
+
+def legend_above(axes, ncols, **options):
+    axes.legend(
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1),
+        ncols=ncols,
+        frameon=False,
+        **options,
+    )
+
+
 def short(name):
     if len(name) > NAME_LENGTH:
         name = f"{name[: NAME_LENGTH - 1]}…"
