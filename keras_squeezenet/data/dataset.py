@@ -200,14 +200,14 @@ class ImageDataset:
         Raises:
             ValueError: if the batches cannot be divided so.
         """
-        source = self._source()
-        elements = source.shuffled(mix_seed(seed, epoch)).enumerate()
+        source, order = self._source(), mix_seed(seed, epoch)
+        elements = source.shuffled(order).enumerate()
 
         def example(index, element):
             image, label = source.example(*element)
             if augmentation is not None:
                 augment = augmentations.AUGMENTATIONS[augmentation]
-                image = augment(image, tf.stack([mix_seed(seed, epoch), index]))
+                image = augment(image, tf.stack([order, index]))
             return image, label
 
         examples = shard.take(elements).map(
@@ -221,7 +221,7 @@ class ImageDataset:
             change = augmentations.make_rand_augment(rand_augment)
             batches = batches.enumerate().map(
                 lambda index, batch: (
-                    change(batch[0], tf.stack([mix_seed(seed, epoch), index])),
+                    change(batch[0], tf.stack([order, index])),
                     batch[1],
                 ),
                 num_parallel_calls=tf.data.AUTOTUNE,
