@@ -21,10 +21,10 @@ from absl import app
 
 from keras_squeezenet import inspection
 from keras_squeezenet import report
-from keras_squeezenet.cli import console as consoles
-from keras_squeezenet.codec import deep_compression
-from keras_squeezenet.codec import rate_distortion
+from keras_squeezenet.cli import terminal
 from keras_squeezenet.codec import streams
+from keras_squeezenet.compression import huffman_size
+from keras_squeezenet.packing import rate_distortion
 
 
 def main(argv):
@@ -73,11 +73,11 @@ def main(argv):
         )
     size = sum(
         found.huffman.codes + found.huffman.indices + found.huffman.tables
-        for found in map(deep_compression.count_bytes, kernels)
+        for found in map(huffman_size.count_bytes, kernels)
     )
     rows.append(("Deep Compression", f"{size:,}", f"{size / entropy:.3f}"))
     rows[-1] += ("", "")
-    consoles.print_table(
+    terminal.print_table(
         rich.console.Console(markup=False, highlight=False),
         report.Table(
             f"{len(content):,} codes of {len(arrays)} layers",

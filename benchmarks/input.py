@@ -19,7 +19,7 @@ from absl import flags
 from keras_squeezenet import data
 from keras_squeezenet import report
 from keras_squeezenet import training
-from keras_squeezenet.cli import console as consoles
+from keras_squeezenet.cli import terminal
 
 _IMAGE_SIZE = flags.DEFINE_integer("image_size", 224, "side of the images")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "images in a batch")
@@ -67,7 +67,7 @@ def main(argv):
         )
     )
     rows.append(("training step", f"{measure_training(photographs):,.0f}"))
-    consoles.print_table(
+    terminal.print_table(
         rich.console.Console(markup=False, highlight=False),
         report.Table(
             f"Images of {side}x{side}, batches of {batch_size}",

@@ -17,8 +17,8 @@ from absl import app
 from absl import flags
 
 from keras_squeezenet import report
-from keras_squeezenet.cli import console
-from keras_squeezenet.compression import forms
+from keras_squeezenet.cli import terminal
+from keras_squeezenet.compression import artifacts
 from keras_squeezenet.export import litert
 from keras_squeezenet.export import saved_model
 
@@ -30,11 +30,11 @@ def main(argv):
     if len(argv) != 2:
         raise app.UsageError("the output folder of `compress` is expected")
     folder = pathlib.Path(argv[1])
-    model = keras.models.load_model(folder / forms.MODEL_FILE)
-    plain, _ = saved_model.load_signature(folder / forms.SAVED_MODEL_FOLDER)
-    packed, _ = saved_model.load_signature(folder / forms.PACKED_FOLDER)
+    model = keras.models.load_model(folder / artifacts.MODEL_FILE)
+    plain, _ = saved_model.load_signature(folder / artifacts.SAVED_MODEL_FOLDER)
+    packed, _ = saved_model.load_signature(folder / artifacts.PACKED_FOLDER)
     int8 = litert.LiteRTModel(
-        (folder / forms.INT8_FILE).read_bytes(), num_threads=1
+        (folder / artifacts.INT8_FILE).read_bytes(), num_threads=1
     )
     functions = {
         "Keras, predict_on_batch": model.predict_on_batch,
@@ -56,7 +56,7 @@ def main(argv):
             for name, median in medians.items()
         ],
     )
-    console.print_table(rich.console.Console(), table)
+    terminal.print_table(rich.console.Console(), table)
 
 
 def time_calls(functions, image, runs):

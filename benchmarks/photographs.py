@@ -15,11 +15,11 @@ import rich.console
 from absl import app
 
 from keras_squeezenet import classifier
-from keras_squeezenet import labels
+from keras_squeezenet import imagenet
 from keras_squeezenet import pretrained
 from keras_squeezenet import report
 from keras_squeezenet import squeezenet
-from keras_squeezenet.cli import console as consoles
+from keras_squeezenet.cli import terminal
 
 # Title, variant, file, and what it was trained on where its format does not
 # tell.
@@ -46,7 +46,7 @@ def main(argv):
         raise app.UsageError("the folders PHOTOGRAPHS and WEIGHTS are expected")
     _, photographs, weights = argv
     paths = sorted(pathlib.Path(photographs).glob("n*"))
-    ids = [class_id for class_id, _ in labels.imagenet_classes()]
+    ids = [class_id for class_id, _ in imagenet.imagenet_classes()]
     classes = np.array([ids.index(path.name.split("_")[0]) for path in paths])
     rows = []
     for title, variant, file, trained_on in WEIGHTS:
@@ -57,7 +57,7 @@ def main(argv):
         rows.append(
             (title, f"{top_1 / len(paths):.1%}", f"{top_5 / len(paths):.1%}")
         )
-    consoles.print_table(
+    terminal.print_table(
         rich.console.Console(),
         report.Table(
             f"{len(paths)} photographs, no ImageNet accuracy",
@@ -73,12 +73,12 @@ def _hits(model, paths, classes):
         model.name,
         model.predict_on_batch,
         squeezenet.DEFAULT_SIDE,
-        labels.imagenet_classes(),
+        imagenet.imagenet_classes(),
     )
     ranks = []
     for start in range(0, len(paths), BATCH_SIZE):
         squares = [network.read(p) for p in paths[start : start + BATCH_SIZE]]
-        ranks += [labels.best(row, 5) for row in network.predict(squares)]
+        ranks += [imagenet.best(row, 5) for row in network.predict(squares)]
     hits = np.array(ranks) == classes[:, np.newaxis]
     return hits[:, 0].sum(), hits.sum()
 

@@ -23,7 +23,7 @@ from keras_squeezenet import data
 from keras_squeezenet import report
 from keras_squeezenet import squeezenet
 from keras_squeezenet import training
-from keras_squeezenet.cli import console as consoles
+from keras_squeezenet.cli import terminal
 
 _SEEDS = flags.DEFINE_integer("seeds", 20, "trainings of each setting")
 _EPOCHS = flags.DEFINE_integer("epochs", 12, "of each training")
@@ -65,7 +65,7 @@ def main(argv):
             )
         )
         print(*rows[-1], flush=True)
-    consoles.print_table(
+    terminal.print_table(
         rich.console.Console(markup=False, highlight=False, width=80),
         report.Table(
             f"Loss of the last of {_EPOCHS.value} epochs",

@@ -28,14 +28,14 @@ from keras_squeezenet import classifier
 from keras_squeezenet import codec
 from keras_squeezenet import report
 from keras_squeezenet import squeezenet
-from keras_squeezenet.cli import console as consoles
-from keras_squeezenet.codec import arrays as forms
-from keras_squeezenet.codec import codebooks
-from keras_squeezenet.codec import deep_compression
-from keras_squeezenet.compression import packing
-from keras_squeezenet.data import folder
-from keras_squeezenet.data import images
-from keras_squeezenet.export import comparison
+from keras_squeezenet.cli import terminal
+from keras_squeezenet.codec import encodings
+from keras_squeezenet.compression import huffman_size
+from keras_squeezenet.compression import kmeans
+from keras_squeezenet.data import image_folder
+from keras_squeezenet.data import image_ops
+from keras_squeezenet.evaluation import metrics
+from keras_squeezenet.packing import packer
 
 _TARGETS = flags.DEFINE_list(
     "targets", ["380000", "345000", "325000", "285000", "240000"], "in bytes"
@@ -62,11 +62,13 @@ def main(argv):
     _, path, photographs = argv
     model = classifier.load_model(path)
     network = classifier.of_model(path, model)
-    paths = folder.image_files(pathlib.Path(photographs))
+    paths = image_folder.image_files(pathlib.Path(photographs))
     centers = preprocess([network.read(path) for path in paths])
     wholes = preprocess(
         [
-            images.square(images.read_image(path), network.image_size).numpy()
+            image_ops.square(
+                image_ops.read_image(path), network.image_size
+            ).numpy()
             for path in paths[1::2]
         ]
     )
@@ -81,7 +83,7 @@ def main(argv):
     for name, content in lossy(model, centers[::2]):
         after = [predict(load(content), view) for view in views]
         rows.append((name, len(content), *measure(before, after, labels)))
-    consoles.print_table(
+    terminal.print_table(
         rich.console.Console(markup=False, highlight=False),
         report.Table(
             f"{os.path.basename(path)}, {len(labels)} photographs",
@@ -106,7 +108,7 @@ def lossless(path, model):
         yield (
             "its Huffman codes",
             sum(
-                deep_compression.count_bytes(*layer.get_weights()).huffman.total
+                huffman_size.count_bytes(*layer.get_weights()).huffman.total
                 for layer in model.layers
                 if layer.weights
             ),
@@ -123,13 +125,13 @@ def lossy(model, calibration):
             f"k-means, {bits} bits",
             codec.dump(model, arrays=cluster(model, 2 ** int(bits))),
         )
-    packer = packing.Packer(model, calibration, seed=_SEED.value)
+    packing = packer.Packer(model, calibration, seed=_SEED.value)
     for target in map(int, _TARGETS.value):
-        bound = packing.Bound(target_bytes=target)
-        packed = packer.pack(bound)
+        bound = packer.Bound(target_bytes=target)
+        packed = packing.pack(bound)
         yield "pack", packed.content
         if _FINETUNE.value:
-            _, content, _ = packer.finetune(
+            _, content, _ = packing.finetune(
                 packed.point, packed.content, bound, _FINETUNE.value
             )
             yield f"pack, {_FINETUNE.value} steps", content
@@ -141,9 +143,9 @@ def cluster(model, size):
     for layer in model.layers:
         if layer.weights:
             kernel = layer.get_weights()[0]
-            codebook = codebooks.kmeans(kernel, size)
-            found[f"{layer.name}/kernel"] = forms.lossless(
-                codebooks.quantize(kernel, codebook)
+            codebook = kmeans.kmeans(kernel, size)
+            found[f"{layer.name}/kernel"] = encodings.lossless(
+                kmeans.quantize(kernel, codebook)
             )
     return found
 
@@ -176,13 +178,13 @@ def measure(before, after, labels):
     for count in (1, 5):
         old, new = (
             np.mean(
-                [comparison.hits(view, labels, count) for view in views], axis=0
+                [metrics.hits(view, labels, count) for view in views], axis=0
             )
             for views in (before, after)
         )
         changes.append(new - old)
-    accuracy = np.mean([comparison.hits(v, labels, 1) for v in after])
-    divergence = np.mean(list(map(comparison.divergence, before, after)))
+    accuracy = np.mean([metrics.hits(v, labels, 1) for v in after])
+    divergence = np.mean(list(map(metrics.divergence, before, after)))
     return accuracy, *changes, divergence
 
 

@@ -10,11 +10,11 @@ import keras
 import numpy as np
 
 from keras_squeezenet import codec
-from keras_squeezenet import labels
+from keras_squeezenet import imagenet
 from keras_squeezenet import pretrained
 from keras_squeezenet import report
 from keras_squeezenet import squeezenet
-from keras_squeezenet.data import images
+from keras_squeezenet.data import image_ops
 from keras_squeezenet.pretrained import packaged
 from keras_squeezenet.pretrained import readers
 from keras_squeezenet.pretrained import sources
@@ -47,8 +47,8 @@ class Classifier:
         classes as the authors tested it, otherwise as `data` cuts the images
         to train on.
         """
-        if self.classes == labels.imagenet_classes():
-            return round(self.image_size * images.IMAGENET_SCALE)
+        if self.classes == imagenet.imagenet_classes():
+            return round(self.image_size * image_ops.IMAGENET_SCALE)
         return self.image_size
 
     def read(self, path):
@@ -63,8 +63,8 @@ class Classifier:
         Raises:
             OSError: if it is no image. Pillow raises others for some damages.
         """
-        return images.square(
-            images.read_image(path), self.image_size, self.shorter_side
+        return image_ops.square(
+            image_ops.read_image(path), self.image_size, self.shorter_side
         ).numpy()
 
     def predict(self, squares):
@@ -161,8 +161,8 @@ def _make(path, function, shape, image_size, class_names):
     count = _count_outputs(path, function, side)
     found = class_names or _saved_names(path)
     classes = tuple((None, name) for name in found)
-    if not classes and count == len(labels.imagenet_classes()):
-        classes = labels.imagenet_classes()
+    if not classes and count == len(imagenet.imagenet_classes()):
+        classes = imagenet.imagenet_classes()
     if classes and len(classes) != count:
         raise ValueError(
             f"{path} should have one output for each of the {len(classes)} "

@@ -12,7 +12,7 @@ from keras import layers
 from keras.src.applications import imagenet_utils
 
 from keras_squeezenet import architecture
-from keras_squeezenet import labels
+from keras_squeezenet import imagenet
 from keras_squeezenet import pretrained
 from keras_squeezenet.pretrained import packaged
 from keras_squeezenet.pretrained import sources
@@ -256,9 +256,9 @@ def decode_predictions(preds, top=5):
             "(i.e. a 2D array of shape (samples, 1000)). "
             f"Received array with shape: {preds.shape}"
         )
-    classes = labels.imagenet_classes()
+    classes = imagenet.imagenet_classes()
     return [
-        [(*classes[index], pred[index]) for index in labels.best(pred, top)]
+        [(*classes[index], pred[index]) for index in imagenet.best(pred, top)]
         for pred in keras.ops.convert_to_numpy(preds)
     ]
 

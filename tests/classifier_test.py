@@ -16,7 +16,7 @@ from keras_squeezenet import SqueezeNetSimpleBypass
 from keras_squeezenet import Stem
 from keras_squeezenet import classifier
 from keras_squeezenet import codec
-from keras_squeezenet import labels
+from keras_squeezenet import imagenet
 from keras_squeezenet.export import saved_model
 from keras_squeezenet.pretrained import download
 from keras_squeezenet.pretrained import sources
@@ -173,7 +173,7 @@ def test_source_is_loaded_by_its_name(public_weights, photographs):
     network = classifier.load("imagenet_deep_compression")
     assert network.name == "imagenet_deep_compression"
     assert network.image_size == 227
-    assert network.classes == labels.imagenet_classes()
+    assert network.classes == imagenet.imagenet_classes()
     by_name = {path.name: path for path in photographs}
     squares = [network.read(by_name[name]) for _, name, _ in SURE]
     outputs = network.predict(squares)
@@ -364,7 +364,7 @@ def write_noise(path, side):
 def test_imagenet_is_asked_about_the_centre_of_227_in_256(tmp_path):
     pixels = write_noise(tmp_path / "a.png", 256)
     network = classifier.Classifier(
-        "stub", None, 227, labels.imagenet_classes()
+        "stub", None, 227, imagenet.imagenet_classes()
     )
     np.testing.assert_array_equal(
         network.read(tmp_path / "a.png"), pixels[14:241, 14:241]
@@ -429,7 +429,7 @@ def test_report_in_the_working_folder_is_not_that_of_a_source(
     write_report(tmp_path, ["cat", "dog"])
     monkeypatch.chdir(tmp_path)
     network = classifier.load("imagenet_deep_compression", image_size=48)
-    assert network.classes == labels.imagenet_classes()
+    assert network.classes == imagenet.imagenet_classes()
 
 
 @pytest.mark.parametrize("names", [NAMES[:4], (*NAMES, "fox")])
@@ -447,7 +447,7 @@ def test_as_many_names_as_outputs_are_expected(names, forms, tmp_path):
 def test_1000_outputs_are_the_classes_of_imagenet(tmp_path):
     path = save(tmp_path / "model.keras", make_model(classes=1000))
     network = classifier.load(path)
-    assert network.classes == labels.imagenet_classes()
+    assert network.classes == imagenet.imagenet_classes()
     assert network.class_of(386) == ("n02504458", "African_elephant")
     named = classifier.load(path, class_names=[f"{i}" for i in range(1000)])
     assert named.class_of(386) == (None, "386")

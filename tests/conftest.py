@@ -118,3 +118,26 @@ def make_model():
         )
 
     return make_model
+
+
+@pytest.fixture(scope="session")
+def trained_model(make_model, dataset):
+    """Trained a little, so that its outputs mean something."""
+    keras.utils.set_random_seed(0)
+    model = make_model()
+    model.compile(
+        optimizer=keras.optimizers.Adam(3e-3),
+        loss="sparse_categorical_crossentropy",
+    )
+    model.fit(
+        dataset.train_batches(16), steps_per_epoch=30, epochs=1, verbose=0
+    )
+    return model
+
+
+@pytest.fixture(scope="session")
+def test_images(dataset):
+    """Preprocessed."""
+    return np.concatenate(
+        [np.asarray(images) for images, _ in dataset.test_batches(32)]
+    )

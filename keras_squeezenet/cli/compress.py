@@ -5,17 +5,17 @@ import rich.console
 from absl import flags
 
 from keras_squeezenet import compression
-from keras_squeezenet import outputs
 from keras_squeezenet import report
-from keras_squeezenet.cli import common_flags
-from keras_squeezenet.cli import console as consoles
-from keras_squeezenet.cli import datasets
-from keras_squeezenet.cli import recipe_flags
-from keras_squeezenet.compression import recipe as recipe_fields
+from keras_squeezenet.cli import terminal
+from keras_squeezenet.cli.flags import dataset_flags
+from keras_squeezenet.cli.flags import recipe_flags
+from keras_squeezenet.cli.flags import training_flags
+from keras_squeezenet.compression import compression_recipe
 from keras_squeezenet.compression import state
+from keras_squeezenet.utils import files
 
 HELP = {
-    "stages": "in their order: " + ", ".join(recipe_fields.STAGES),
+    "stages": "in their order: " + ", ".join(compression_recipe.STAGES),
     "batch_size": "images in a training step",
     "max_train_steps": "an upper bound to each stage's steps, for trials",
     "seed": "of every random number",
@@ -25,38 +25,38 @@ HELP = {
     "learning_rate": "of the first stage, at the end of its warm-up",
     "finetune_learning_rate": "of pruning; other stages take less",
     "prune_epochs": "epochs of pruning",
-    "prune_schedule": ", ".join(recipe_fields.SCHEDULES),
+    "prune_schedule": ", ".join(compression_recipe.SCHEDULES),
     "prune_rounds": "of the iterative schedule",
     "prune_pattern": "2:4 keeps two weights of every four",
     "densities": "share of weights to keep, by patterns of layers, the first "
     "that matches counts: conv1:1,*_squeeze1x1:1,*:0.25",
     "overall_density": "of all weights, instead",
     "density_split": "how an overall density is split: "
-    + ", ".join(recipe_fields.SPLITS),
+    + ", ".join(compression_recipe.SPLITS),
     "densify_epochs": "epochs of training all weights again after pruning",
     "cluster_epochs": "epochs of weight sharing",
     "bits": "of a code for a shared value, by patterns of layers: *:4",
     "average_bits": "of all weights; a scan chooses each layer's, instead",
-    "cluster_initialization": ", ".join(recipe_fields.INITIALIZATIONS),
+    "cluster_initialization": ", ".join(compression_recipe.INITIALIZATIONS),
     "quantize_epochs": "epochs of quantization-aware training; 0 quantizes "
     "after training",
     "quantize_preserve": "of each kernel: "
-    + ", ".join(recipe_fields.PRESERVED),
+    + ", ".join(compression_recipe.PRESERVED),
     "keep_frozen": "leave layers alone that are not trainable",
     "max_accuracy_drop": "points that a stage may lose; it is tried again, "
     "more gently, if it loses more",
     "max_retries": "how often",
     "sensitivity_images": "validation images of a scan",
     "litert": "the LiteRT files to write: "
-    + ", ".join(recipe_fields.LITERT_FORMS),
+    + ", ".join(compression_recipe.LITERT_FORMS),
 }
 
 FLAGS = flags.FlagValues()
 
-datasets.define(FLAGS)
+dataset_flags.define(FLAGS)
 recipe_flags.define(FLAGS, compression.RECIPES, HELP)
-common_flags.define_network(FLAGS)
-common_flags.define_run(FLAGS, out="squeezenet_compressed")
+training_flags.define_network(FLAGS)
+training_flags.define_run(FLAGS, out="squeezenet_compressed")
 _MODEL = flags.DEFINE_string(
     "model",
     None,
@@ -68,17 +68,17 @@ _MODEL = flags.DEFINE_string(
 def main():
     console = rich.console.Console(markup=False, highlight=False)
     recipe = make_recipe()
-    outputs.require_writable(
+    files.require_writable(
         FLAGS.out, FLAGS.overwrite, compression.IGNORED_FILES
     )
     model = load_model() if _MODEL.value else None
     keras.utils.set_random_seed(recipe.seed)
-    progress = consoles.ConsoleProgress(console)
-    dataset = datasets.load(FLAGS, recipe.seed, progress)
+    progress = terminal.ConsoleProgress(console)
+    dataset = dataset_flags.load(FLAGS, recipe.seed, progress)
     dataset = dataset.hold_out(recipe.validation_share, recipe.seed)
-    model = model or common_flags.build(FLAGS, dataset)
-    consoles.print_header(console, model, dataset)
-    with common_flags.resumable(FLAGS.out, state.FILE):
+    model = model or training_flags.build(FLAGS, dataset)
+    terminal.print_header(console, model, dataset)
+    with training_flags.resumable(FLAGS.out, state.FILE):
         summary = compression.compress(
             model,
             dataset,
@@ -92,8 +92,8 @@ def main():
             progress=progress,
         )
     for table in report.tables(summary):
-        consoles.print_table(console, table)
-    consoles.print_path(console, "Written to", FLAGS.out)
+        terminal.print_table(console, table)
+    terminal.print_path(console, "Written to", FLAGS.out)
 
 
 def make_recipe():

@@ -13,17 +13,17 @@ import math
 import numpy as np
 from absl import flags
 
-from keras_squeezenet import labels
-from keras_squeezenet import outputs
+from keras_squeezenet import imagenet
 from keras_squeezenet import report
-from keras_squeezenet.cli import console as consoles
-from keras_squeezenet.cli import datasets
-from keras_squeezenet.cli import networks
-from keras_squeezenet.cli import results
-from keras_squeezenet.data import dataset as image_datasets
-from keras_squeezenet.data import table
-from keras_squeezenet.export import comparison
-from keras_squeezenet.export import timing
+from keras_squeezenet.cli import terminal
+from keras_squeezenet.cli.flags import dataset_flags
+from keras_squeezenet.cli.flags import network_flags
+from keras_squeezenet.cli.flags import output_flags
+from keras_squeezenet.data import csv_list
+from keras_squeezenet.data import image_dataset
+from keras_squeezenet.evaluation import metrics
+from keras_squeezenet.evaluation import timing
+from keras_squeezenet.utils import files
 
 ARGUMENTS = "MODEL"
 FLAGS = flags.FlagValues()
@@ -32,12 +32,12 @@ PICTURE_FILE = "confusion_matrix.png"
 TOP = 5
 PRINTED_CLASSES = 20
 
-datasets.define_source(FLAGS)
-networks.define(FLAGS)
+dataset_flags.define_source(FLAGS)
+network_flags.define(FLAGS)
 _SPLIT = flags.DEFINE_enum(
     "split",
     "test",
-    list(image_datasets.SPLITS),
+    list(image_dataset.SPLITS),
     "which images of the data set: those that nothing was chosen by, those to "
     "train on, or both",
     flag_values=FLAGS,
@@ -58,14 +58,14 @@ _SEED = flags.DEFINE_integer(
 _BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", 32, "images at a time", 1, flag_values=FLAGS
 )
-results.define(FLAGS, f"{JSON_FILE} and {PICTURE_FILE}")
+output_flags.define(FLAGS, f"{JSON_FILE} and {PICTURE_FILE}")
 
 
 def main(arguments):
     require_valid(arguments)
-    console = results.begin(FLAGS)
-    progress = consoles.ConsoleProgress(console)
-    network = networks.load(FLAGS, *arguments)
+    console = output_flags.begin(FLAGS)
+    progress = terminal.ConsoleProgress(console)
+    network = network_flags.load(FLAGS, *arguments)
     images = load_images(network, progress)
     count = warm_up(network, images)
     if not network.classes:
@@ -83,7 +83,7 @@ def main(arguments):
         print_summary(console, summary)
     if FLAGS["out"].value:
         write(network, summary, confusion)
-        consoles.print_path(console, "\nWritten to", FLAGS["out"].value)
+        terminal.print_path(console, "\nWritten to", FLAGS["out"].value)
 
 
 def require_valid(arguments):
@@ -104,7 +104,7 @@ def require_valid(arguments):
 def load_images(network, progress):
     """Returns `LabelledImages`, as `network.read` gives them."""
     if _CSV.value is None:
-        dataset = datasets.load(
+        dataset = dataset_flags.load(
             FLAGS,
             _SEED.value,
             progress,
@@ -113,7 +113,7 @@ def load_images(network, progress):
         )
         return dataset.part(_SPLIT.value)
     with progress.task("load data", None):
-        return table.load(
+        return csv_list.load(
             _CSV.value,
             network.image_size,
             FLAGS["skip_bad_images"].value,
@@ -151,7 +151,7 @@ def match_classes(network, images):
     keys = [names, ids]
     if _CSV.value:
         keys.append([str(number) for number in range(len(names))])
-    return np.array(labels.match(images.class_names, *keys))
+    return np.array(imagenet.match(images.class_names, *keys))
 
 
 def batches(images):
@@ -167,16 +167,14 @@ def measure(network, images, places, progress):
     predict = dataclasses.replace(network, function=timed).predict
     steps = math.ceil(images.size / batch_size)
     with progress.task("evaluate", steps) as advance:
-        found = comparison.evaluate(
+        found = metrics.evaluate(
             predict,
             ((squares, places[each]) for squares, each in batches(images)),
             advance,
         )
     require_finite(network, found.probabilities)
     count = len(network.classes)
-    confusion = comparison.confusion_matrix(
-        found.labels, found.predicted, count
-    )
+    confusion = metrics.confusion_matrix(found.labels, found.predicted, count)
     summary = {
         "model": network.name,
         "image_size": network.image_size,
@@ -208,8 +206,8 @@ def class_rows(network, confusion):
         network.classes,
         confusion.sum(axis=1).tolist(),
         confusion.sum(axis=0).tolist(),
-        comparison.recalls(confusion).tolist(),
-        comparison.recalls(confusion.T).tolist(),
+        metrics.recalls(confusion).tolist(),
+        metrics.recalls(confusion.T).tolist(),
     )
     return [
         {
@@ -245,13 +243,13 @@ def confusion_rows(confusion):
 
 def print_summary(console, summary):
     for path in summary["skipped"]:
-        consoles.print_path(console, "skipped, could not be read:", path)
+        terminal.print_path(console, "skipped, could not be read:", path)
     rows = sorted(
         (row for row in summary["classes"] if row["images"]),
         key=lambda row: (row["recall"], row["precision"] or 0),
     )
-    consoles.print_table(console, total_table(summary))
-    consoles.print_table(console, class_table(rows[:PRINTED_CLASSES]))
+    terminal.print_table(console, total_table(summary))
+    terminal.print_table(console, class_table(rows[:PRINTED_CLASSES]))
     more = len(rows) - PRINTED_CLASSES
     if more > 0:
         console.print(f"\n{more:,} more classes are in the JSON.")
@@ -298,8 +296,8 @@ def _percent(value):
 def write(network, summary, confusion):
     from keras_squeezenet.report import plots
 
-    with results.new_folder(FLAGS) as folder:
-        outputs.write_json(folder / JSON_FILE, summary)
+    with output_flags.new_folder(FLAGS) as folder:
+        files.write_json(folder / JSON_FILE, summary)
         # Those that occur, where these are few enough to have their names.
         places = np.flatnonzero(confusion.sum(axis=0) + confusion.sum(axis=1))
         if len(places) > plots.MAX_NAMES:
@@ -311,4 +309,4 @@ def write(network, summary, confusion):
                 "confusion": confusion[np.ix_(places, places)],
             }
         )
-        results.write_picture(folder / PICTURE_FILE, picture)
+        output_flags.write_picture(folder / PICTURE_FILE, picture)

@@ -11,18 +11,18 @@ import json
 import rich.console
 from absl import flags
 
-from keras_squeezenet import design_space
-from keras_squeezenet import exploration
-from keras_squeezenet import outputs
 from keras_squeezenet import report
-from keras_squeezenet import settings
 from keras_squeezenet import training
-from keras_squeezenet.cli import common_flags
-from keras_squeezenet.cli import console as consoles
-from keras_squeezenet.cli import datasets
-from keras_squeezenet.cli import recipe_flags
-from keras_squeezenet.cli import results
+from keras_squeezenet.cli import terminal
 from keras_squeezenet.cli import train as train_command
+from keras_squeezenet.cli.flags import dataset_flags
+from keras_squeezenet.cli.flags import output_flags
+from keras_squeezenet.cli.flags import recipe_flags
+from keras_squeezenet.cli.flags import training_flags
+from keras_squeezenet.exploration import grids
+from keras_squeezenet.exploration import sweep
+from keras_squeezenet.utils import files
+from keras_squeezenet.utils import recipe_fields
 
 PICTURE_FILE = "exploration.png"
 IMAGE_SIZE = 227
@@ -33,7 +33,7 @@ FLAGS = flags.FlagValues()
 flags.DEFINE_string(
     "grid",
     "paper",
-    f"{', '.join(design_space.GRIDS)}: those of figure 3; or JSON, or a JSON "
+    f"{', '.join(grids.GRIDS)}: those of figure 3; or JSON, or a JSON "
     'or YAML file: lists of values by metaparameter, \'{"SR": [0.25, 0.5], '
     '"bypass": [null, "simple"]}\', in every combination; or a list of these',
     flag_values=FLAGS,
@@ -55,10 +55,10 @@ flags.DEFINE_integer(
     flag_values=FLAGS,
     lower_bound=1,
 )
-datasets.define(FLAGS)
+dataset_flags.define(FLAGS)
 recipe_flags.define(FLAGS, training.RECIPES, train_command.HELP)
-common_flags.define_config(FLAGS, "1.0")
-common_flags.define_run(FLAGS, out="squeezenet_explored")
+training_flags.define_config(FLAGS, "1.0")
+training_flags.define_run(FLAGS, out="squeezenet_explored")
 
 
 def main():
@@ -72,16 +72,16 @@ def main():
 
 def read_grid(text):
     """Returns the grid of a name, of JSON, or of a file."""
-    if text in design_space.GRIDS:
-        return design_space.GRIDS[text]
-    if text.endswith(settings.SUFFIXES):
-        return settings.parse(text)
+    if text in grids.GRIDS:
+        return grids.GRIDS[text]
+    if text.endswith(recipe_fields.SUFFIXES):
+        return recipe_fields.parse(text)
     try:
         return json.loads(text)
     except ValueError as error:
         raise ValueError(
-            f"--grid should be one of {', '.join(design_space.GRIDS)}, JSON, "
-            f"or a file in {', '.join(settings.SUFFIXES)}. Received: "
+            f"--grid should be one of {', '.join(grids.GRIDS)}, JSON, "
+            f"or a file in {', '.join(recipe_fields.SUFFIXES)}. Received: "
             f"--grid={text}"
         ) from error
 
@@ -91,15 +91,11 @@ def measure(console, grid):
     image_size = FLAGS.image_size or IMAGE_SIZE
     classes = FLAGS.classes or CLASSES
     base = training.for_images(image_size, FLAGS.config)
-    rows = design_space.sizes(
-        design_space.points(grid, base), image_size, classes
-    )
-    with outputs.new_folder(FLAGS.out, FLAGS.overwrite) as folder:
-        outputs.write_csv(folder / exploration.CSV_FILE, rows)
-    consoles.print_table(console, table(rows, image_size, classes))
-    consoles.print_path(
-        console, f"\nWritten: {exploration.CSV_FILE} in", FLAGS.out
-    )
+    rows = grids.sizes(grids.points(grid, base), image_size, classes)
+    with files.new_folder(FLAGS.out, FLAGS.overwrite) as folder:
+        files.write_csv(folder / sweep.CSV_FILE, rows)
+    terminal.print_table(console, table(rows, image_size, classes))
+    terminal.print_path(console, f"\nWritten: {sweep.CSV_FILE} in", FLAGS.out)
 
 
 def explore(console, grid):
@@ -110,10 +106,10 @@ def explore(console, grid):
             f"the data set. Received: --classes={FLAGS.classes}"
         )
     recipe = recipe_flags.make(FLAGS, training.RECIPES)
-    with common_flags.resumable(FLAGS.out, exploration.JSON_FILE):
-        found = exploration.explore(
+    with training_flags.resumable(FLAGS.out, sweep.JSON_FILE):
+        found = sweep.explore(
             grid,
-            datasets.loader(FLAGS, recipe.seed, FLAGS.image_size),
+            dataset_flags.loader(FLAGS, recipe.seed, FLAGS.image_size),
             recipe,
             FLAGS.out,
             config=FLAGS.config,
@@ -121,16 +117,16 @@ def explore(console, grid):
             overwrite=FLAGS.overwrite,
             resume=FLAGS.resume,
             tensorboard=FLAGS.tensorboard,
-            progress=consoles.ConsoleProgress(console),
+            progress=terminal.ConsoleProgress(console),
         )
     write_picture(found)
     dataset = found["dataset"]
-    consoles.print_table(
+    terminal.print_table(
         console,
         table(found["points"], dataset["image_size"], dataset["classes"]),
     )
-    files = (exploration.CSV_FILE, exploration.JSON_FILE, PICTURE_FILE)
-    consoles.print_path(console, f"\nWritten: {', '.join(files)} in", FLAGS.out)
+    files = (sweep.CSV_FILE, sweep.JSON_FILE, PICTURE_FILE)
+    terminal.print_path(console, f"\nWritten: {', '.join(files)} in", FLAGS.out)
     require_none_failed(found)
 
 
@@ -138,9 +134,9 @@ def write_picture(found):
     from keras_squeezenet.report import plots
 
     points = found["points"]
-    drawn = plots.exploration(points, design_space.varied(points))
-    with outputs.new_file(f"{FLAGS.out}/{PICTURE_FILE}") as temporary:
-        results.write_picture(temporary, drawn)
+    drawn = plots.exploration(points, grids.varied(points))
+    with files.new_file(f"{FLAGS.out}/{PICTURE_FILE}") as temporary:
+        output_flags.write_picture(temporary, drawn)
 
 
 def require_none_failed(found):
@@ -155,7 +151,7 @@ def require_none_failed(found):
 
 def table(rows, image_size, classes):
     """Returns the sizes of points, and what they reached if it is known."""
-    fields = design_space.varied(rows) or design_space.FIELDS[:5]
+    fields = grids.varied(rows) or grids.FIELDS[:5]
     is_trained = "test_accuracy" in rows[0]
     columns = (*fields, "parameters", "MiB", "million MACs")
     measured = ("validation", "test", "seconds") if is_trained else ()

@@ -11,18 +11,18 @@ from absl import flags
 
 from keras_squeezenet import report
 from keras_squeezenet import training
-from keras_squeezenet.cli import common_flags
-from keras_squeezenet.cli import console as consoles
-from keras_squeezenet.cli import datasets
-from keras_squeezenet.training import finetuning
-from keras_squeezenet.training import recipe as fields
-from keras_squeezenet.training import run
+from keras_squeezenet.cli import terminal
+from keras_squeezenet.cli.flags import dataset_flags
+from keras_squeezenet.cli.flags import training_flags
+from keras_squeezenet.training import trainer
+from keras_squeezenet.training import training_recipe
+from keras_squeezenet.training import transfer
 
 FLAGS = flags.FlagValues()
 
-datasets.define(FLAGS)
-common_flags.define_network(FLAGS, weights="imagenet")
-common_flags.define_run(FLAGS, out="squeezenet_finetuned")
+dataset_flags.define(FLAGS)
+training_flags.define_network(FLAGS, weights="imagenet")
+training_flags.define_run(FLAGS, out="squeezenet_finetuned")
 _EPOCHS = {
     phase.name: flags.DEFINE_integer(
         f"{phase.name}_epochs",
@@ -52,7 +52,7 @@ _BATCH_SIZE = flags.DEFINE_integer(
 _PRECISION = flags.DEFINE_enum(
     "precision",
     _DEFAULT.precision,
-    fields.PRECISIONS,
+    training_recipe.PRECISIONS,
     "what is computed in",
     flag_values=FLAGS,
 )
@@ -74,12 +74,12 @@ _SEED = flags.DEFINE_integer(
 def main():
     console = rich.console.Console(markup=False, highlight=False)
     phases = make_phases()
-    finetuning.require_writable(FLAGS.out, FLAGS.overwrite, FLAGS.resume)
-    progress = consoles.ConsoleProgress(console)
-    model, dataset = common_flags.prepare(
+    transfer.require_writable(FLAGS.out, FLAGS.overwrite, FLAGS.resume)
+    progress = terminal.ConsoleProgress(console)
+    model, dataset = training_flags.prepare(
         FLAGS, _SEED.value, _DEFAULT.validation_share, console, progress
     )
-    with common_flags.resumable(FLAGS.out, "*/" + run.LAST_FILE):
+    with training_flags.resumable(FLAGS.out, "*/" + trainer.LAST_FILE):
         summary = training.finetune(
             model,
             dataset,
@@ -90,8 +90,8 @@ def main():
             tensorboard=FLAGS.tensorboard,
             progress=progress,
         )
-    consoles.print_table(console, table(summary))
-    consoles.print_trained(console, FLAGS, finetuning.FILES)
+    terminal.print_table(console, table(summary))
+    terminal.print_trained(console, FLAGS, transfer.FILES)
 
 
 def make_phases():

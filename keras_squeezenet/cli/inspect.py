@@ -12,9 +12,9 @@ import rich.console
 from absl import flags
 
 from keras_squeezenet import inspection
-from keras_squeezenet import kernels
 from keras_squeezenet import report
-from keras_squeezenet.cli import console as consoles
+from keras_squeezenet.cli import terminal
+from keras_squeezenet.evaluation import kernel_statistics
 
 ARGUMENTS = "PATH"
 FLAGS = flags.FlagValues()
@@ -45,15 +45,18 @@ def print_report(console, path):
         print(json.dumps(summary, indent=2))
         return
     for table in report.tables(summary):
-        consoles.print_table(console, table)
+        terminal.print_table(console, table)
 
 
 def print_layers(console, path, found):
-    rows = [(name, kernels.measure(kernel)) for name, kernel in found.items()]
+    rows = [
+        (name, kernel_statistics.measure(kernel))
+        for name, kernel in found.items()
+    ]
     if _JSON.value:
         print(json.dumps([_row(name, one) for name, one in rows], indent=2))
         return
-    consoles.print_table(
+    terminal.print_table(
         console,
         report.Table(
             "Layers",
@@ -71,8 +74,9 @@ def print_layers(console, path, found):
     )
     size = sum(kernel.size for kernel in found.values())
     console.print(
-        f"\n{consoles.printable(path)}: {len(rows)} kernels of {size:,} "
-        f"weights, {kernels.overall_density(found):.1%} of them not zero",
+        f"\n{terminal.printable(path)}: {len(rows)} kernels of {size:,} "
+        f"weights, {kernel_statistics.overall_density(found):.1%} of them not "
+        "zero",
         soft_wrap=True,
     )
 

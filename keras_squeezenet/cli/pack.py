@@ -18,14 +18,14 @@ from keras_squeezenet import architecture
 from keras_squeezenet import classifier
 from keras_squeezenet import codec
 from keras_squeezenet import data
-from keras_squeezenet import labels
-from keras_squeezenet import outputs
+from keras_squeezenet import imagenet
 from keras_squeezenet import report
 from keras_squeezenet import squeezenet
-from keras_squeezenet.cli import console as consoles
-from keras_squeezenet.cli import results
-from keras_squeezenet.compression import packing
-from keras_squeezenet.data import folder as folders
+from keras_squeezenet.cli import terminal
+from keras_squeezenet.cli.flags import output_flags
+from keras_squeezenet.data import image_folder
+from keras_squeezenet.packing import packer
+from keras_squeezenet.utils import files
 
 ARGUMENTS = "MODEL"
 FLAGS = flags.FlagValues()
@@ -92,7 +92,7 @@ _RAW_IMAGES = flags.DEFINE_bool(
     "photographs as they are: uint8 RGB of any size",
     flag_values=FLAGS,
 )
-results.define(
+output_flags.define(
     FLAGS,
     f"{SQZ_FILE}, {SAVED_MODEL_FOLDER}, {JSON_FILE} and {PICTURE_FILE}",
     out="squeezenet_packed",
@@ -102,14 +102,14 @@ results.define(
 def main(arguments):
     require_valid(arguments)
     (path,) = arguments
-    console = results.begin(FLAGS)
-    progress = consoles.ConsoleProgress(console)
+    console = output_flags.begin(FLAGS)
+    progress = terminal.ConsoleProgress(console)
     model = classifier.load_model(path, _CONFIG.value)
     network = classifier.of_model(path, model)
     with progress.task("load images", None):
         images = load_images(network)
     max_kl = MAX_KL if _MAX_KL.value is None else _MAX_KL.value
-    packed = packing.pack(
+    packed = packer.pack(
         model,
         images,
         target_bytes=_TARGET_BYTES.value,
@@ -125,7 +125,7 @@ def main(arguments):
         print(json.dumps(summary, indent=2))
     else:
         for table in tables(summary):
-            consoles.print_table(console, table)
+            terminal.print_table(console, table)
         console.print(
             f"\nOn {packed.held_out} images that were kept to measure on: "
             f"divergence {summary['kl']:.4f} nats, the same first class for "
@@ -139,7 +139,7 @@ def main(arguments):
                 f"Before training: {before.bytes:,} bytes, divergence "
                 f"{before.kl:.4f} nats, {before.agreement:.1%}."
             )
-        consoles.print_path(console, "\nWritten to", FLAGS["out"].value)
+        terminal.print_path(console, "\nWritten to", FLAGS["out"].value)
 
 
 def require_valid(arguments):
@@ -162,7 +162,7 @@ def require_valid(arguments):
 def load_images(network):
     """Returns preprocessed images, at equal distances in what there is."""
     if os.path.isdir(_CALIBRATION.value):
-        paths = list(folders.image_files(pathlib.Path(_CALIBRATION.value)))
+        paths = list(image_folder.image_files(pathlib.Path(_CALIBRATION.value)))
         if not paths:
             raise ValueError(
                 "--calibration should be a folder with photographs in it. "
@@ -170,7 +170,7 @@ def load_images(network):
             )
         squares = [
             network.read(paths[index])
-            for index in packing.spread(len(paths), _IMAGES.value)
+            for index in packer.spread(len(paths), _IMAGES.value)
         ]
     else:
         dataset = data.load(
@@ -179,7 +179,7 @@ def load_images(network):
             image_size=network.image_size,
             seed=_SEED.value,
         )
-        chosen = set(packing.spread(dataset.train_size, _IMAGES.value).tolist())
+        chosen = set(packer.spread(dataset.train_size, _IMAGES.value).tolist())
         squares = [
             image.numpy()
             for index, (image, _) in enumerate(dataset.train)
@@ -191,7 +191,7 @@ def load_images(network):
 
 
 def class_names(network):
-    if network.classes == labels.imagenet_classes():
+    if network.classes == imagenet.imagenet_classes():
         return codec.IMAGENET
     return [name for _, name in network.classes] or None
 
@@ -205,15 +205,15 @@ def provenance(path):
 
 def write(model, packed, images):
     """Writes the files; returns what `JSON_FILE` has."""
-    from keras_squeezenet.export import packed as saved_models
+    from keras_squeezenet.export import packed_saved_model
     from keras_squeezenet.report import plots
 
-    with results.new_folder(FLAGS) as folder:
+    with output_flags.new_folder(FLAGS) as folder:
         (folder / SQZ_FILE).write_bytes(packed.content)
-        saved_models.save(
+        packed_saved_model.save(
             packed.content, folder / SAVED_MODEL_FOLDER, _RAW_IMAGES.value
         )
-        saved_model_bytes = len(outputs.content(folder / SAVED_MODEL_FOLDER))
+        saved_model_bytes = len(files.content(folder / SAVED_MODEL_FOLDER))
         summary = {
             "saved_model_bytes": saved_model_bytes,
             "float32_bytes": 4 * model.count_params(),
@@ -225,8 +225,8 @@ def write(model, packed, images):
                 dataclasses.asdict(point) for point in packed.finetuning
             ],
         }
-        outputs.write_json(folder / JSON_FILE, summary)
-        results.write_picture(folder / PICTURE_FILE, plots.pack(summary))
+        files.write_json(folder / JSON_FILE, summary)
+        output_flags.write_picture(folder / PICTURE_FILE, plots.pack(summary))
     return summary
 
 

@@ -16,10 +16,10 @@ import keras
 import rich.console
 from absl import flags
 
-from keras_squeezenet import labels
-from keras_squeezenet.cli import console as consoles
-from keras_squeezenet.cli import networks
-from keras_squeezenet.data import folder
+from keras_squeezenet import imagenet
+from keras_squeezenet.cli import terminal
+from keras_squeezenet.cli.flags import network_flags
+from keras_squeezenet.data import image_folder
 
 ARGUMENTS = "IMAGE..."
 FLAGS = flags.FlagValues()
@@ -32,7 +32,7 @@ _WEIGHTS = flags.DEFINE_string(
     "folder",
     flag_values=FLAGS,
 )
-networks.define(FLAGS)
+network_flags.define(FLAGS)
 _TOP = flags.DEFINE_integer(
     "top", 5, "how many classes to name", 1, flag_values=FLAGS
 )
@@ -50,7 +50,7 @@ def main(arguments):
         keras.config.disable_interactive_logging()
     console = rich.console.Console(markup=False, highlight=False)
     paths = find_images(arguments)
-    network = networks.load(FLAGS, _WEIGHTS.value)
+    network = network_flags.load(FLAGS, _WEIGHTS.value)
     # A file that is no image is no reason to lose the others' results.
     unreadable = {}
     results = predict(network, paths, unreadable)
@@ -62,7 +62,7 @@ def main(arguments):
     for path, reason in unreadable.items():
         print(
             f"keras-squeezenet predict: skipped, cannot be read: "
-            f"{consoles.printable(path)}: {reason}",
+            f"{terminal.printable(path)}: {reason}",
             file=sys.stderr,
         )
     if unreadable:
@@ -87,7 +87,7 @@ def find_images(arguments):
 
 def _files_of(argument):
     if os.path.isdir(argument):
-        found = folder.image_files(pathlib.Path(argument))
+        found = image_folder.image_files(pathlib.Path(argument))
     elif glob.has_magic(argument) and not os.path.exists(argument):
         matches = glob.glob(argument, recursive=True)
         found = sorted(filter(os.path.isfile, matches))
@@ -96,8 +96,8 @@ def _files_of(argument):
     if not found:
         raise ValueError(
             "a folder or a pattern should have images in it "
-            f"({', '.join(folder.IMAGE_SUFFIXES)}). Received: "
-            f"{consoles.printable(argument)}, which has none"
+            f"({', '.join(image_folder.IMAGE_SUFFIXES)}). Received: "
+            f"{terminal.printable(argument)}, which has none"
         )
     return found
 
@@ -131,7 +131,7 @@ def _reason(error):
 
 def _result(network, path, row):
     predictions = []
-    for rank, index in enumerate(labels.best(row, _TOP.value), start=1):
+    for rank, index in enumerate(imagenet.best(row, _TOP.value), start=1):
         class_id, name = network.class_of(index)
         predictions.append(
             {
@@ -146,7 +146,7 @@ def _result(network, path, row):
 
 
 def print_result(console, result):
-    console.print(consoles.printable(result["file"]), soft_wrap=True)
+    console.print(terminal.printable(result["file"]), soft_wrap=True)
     for prediction in result["predictions"]:
         console.print(
             f"  {prediction['rank']:>2}  {prediction['probability']:7.2%}  "

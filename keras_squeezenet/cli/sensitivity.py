@@ -11,14 +11,14 @@ import json
 import keras
 from absl import flags
 
-from keras_squeezenet import outputs
 from keras_squeezenet import report
-from keras_squeezenet.cli import console as consoles
-from keras_squeezenet.cli import datasets
-from keras_squeezenet.cli import results
-from keras_squeezenet.compression import recipe
+from keras_squeezenet.cli import terminal
+from keras_squeezenet.cli.flags import dataset_flags
+from keras_squeezenet.cli.flags import output_flags
+from keras_squeezenet.compression import compression_recipe
 from keras_squeezenet.compression import sensitivity
-from keras_squeezenet.compression import twin
+from keras_squeezenet.compression import tf_keras_twin
+from keras_squeezenet.utils import files
 
 ARGUMENTS = "MODEL"
 FLAGS = flags.FlagValues()
@@ -26,7 +26,7 @@ JSON_FILE = "sensitivity.json"
 PICTURE_FILE = "sensitivity.png"
 BATCH_SIZE = 64
 
-datasets.define(FLAGS)
+dataset_flags.define(FLAGS)
 _IMAGES = flags.DEFINE_integer(
     "images", 256, "how many to measure on", flag_values=FLAGS, lower_bound=1
 )
@@ -45,7 +45,7 @@ _BITS = flags.DEFINE_list(
     "a kernel shares 2**bits values",
     flag_values=FLAGS,
 )
-results.define(FLAGS, f"{JSON_FILE} and {PICTURE_FILE}")
+output_flags.define(FLAGS, f"{JSON_FILE} and {PICTURE_FILE}")
 
 
 def main(arguments):
@@ -54,13 +54,13 @@ def main(arguments):
             "one .keras model is expected. Received: "
             f"{' '.join(arguments) or 'none'}"
         )
-    densities = _numbers(_DENSITIES, float, recipe.SHARE)
-    bits = _numbers(_BITS, int, recipe.CODE_BITS)
-    console = results.begin(FLAGS)
+    densities = _numbers(_DENSITIES, float, compression_recipe.SHARE)
+    bits = _numbers(_BITS, int, compression_recipe.CODE_BITS)
+    console = output_flags.begin(FLAGS)
     model = keras.models.load_model(arguments[0])
-    twin.require_squeezenet(model)
-    progress = consoles.ConsoleProgress(console)
-    dataset = datasets.load(FLAGS, _SEED.value, progress)
+    tf_keras_twin.require_squeezenet(model)
+    progress = terminal.ConsoleProgress(console)
+    dataset = dataset_flags.load(FLAGS, _SEED.value, progress)
     images, labels = choose_images(dataset)
     require_fit(model, images, dataset)
     scan = sensitivity.scan(
@@ -70,10 +70,10 @@ def main(arguments):
         print(json.dumps(scan, indent=2))
     else:
         for table in tables(scan):
-            consoles.print_table(console, table)
+            terminal.print_table(console, table)
     if FLAGS["out"].value:
         write(scan)
-        consoles.print_path(console, "\nWritten to", FLAGS["out"].value)
+        terminal.print_path(console, "\nWritten to", FLAGS["out"].value)
 
 
 def _numbers(flag, number, rule):
@@ -92,7 +92,7 @@ def _numbers(flag, number, rule):
 
 def choose_images(dataset):
     """Returns the images that `compress` holds out, at most `--images`."""
-    share = recipe.Recipe().validation_share
+    share = compression_recipe.Recipe().validation_share
     held = dataset.hold_out(share, _SEED.value)
     return sensitivity.choose(
         held.validation_batches(BATCH_SIZE),
@@ -146,6 +146,8 @@ def _table(scan, title, points, key):
 def write(scan):
     from keras_squeezenet.report import plots
 
-    with results.new_folder(FLAGS) as folder:
-        outputs.write_json(folder / JSON_FILE, scan)
-        results.write_picture(folder / PICTURE_FILE, plots.sensitivity(scan))
+    with output_flags.new_folder(FLAGS) as folder:
+        files.write_json(folder / JSON_FILE, scan)
+        output_flags.write_picture(
+            folder / PICTURE_FILE, plots.sensitivity(scan)
+        )

@@ -8,13 +8,13 @@ from absl import flags
 
 from keras_squeezenet import report
 from keras_squeezenet import training
-from keras_squeezenet.cli import common_flags
-from keras_squeezenet.cli import console as consoles
-from keras_squeezenet.cli import datasets
-from keras_squeezenet.cli import recipe_flags
-from keras_squeezenet.training import distribution
-from keras_squeezenet.training import recipe as fields
-from keras_squeezenet.training import run as runs
+from keras_squeezenet.cli import terminal
+from keras_squeezenet.cli.flags import dataset_flags
+from keras_squeezenet.cli.flags import recipe_flags
+from keras_squeezenet.cli.flags import training_flags
+from keras_squeezenet.training import distributed
+from keras_squeezenet.training import trainer
+from keras_squeezenet.training import training_recipe
 
 HELP = {
     "epochs": "at most",
@@ -23,10 +23,11 @@ HELP = {
     "max_train_steps": "an upper bound to the steps, for trials",
     "seed": "of every random number",
     "validation_share": "of the training images, held out to choose by",
-    "optimizer": ", ".join(fields.OPTIMIZERS),
+    "optimizer": ", ".join(training_recipe.OPTIMIZERS),
     "momentum": "of sgd",
     "learning_rate": "the highest",
-    "schedule": "how the learning rate falls: " + ", ".join(fields.SCHEDULES),
+    "schedule": "how the learning rate falls: "
+    + ", ".join(training_recipe.SCHEDULES),
     "warmup": "share of the steps in which the learning rate rises",
     "clip_norm": "of all gradients together; 0 for no bound",
     "restarts": "how often to begin anew, at half the learning rate, where "
@@ -40,21 +41,21 @@ HELP = {
     "average": "momentum of a moving average of the weights, which is kept; "
     "0 for none",
     "patience": "epochs without a better one after which training ends",
-    "precision": ", ".join(fields.PRECISIONS),
+    "precision": ", ".join(training_recipe.PRECISIONS),
 }
 
 FLAGS = flags.FlagValues()
 
-datasets.define(FLAGS)
+dataset_flags.define(FLAGS)
 recipe_flags.define(FLAGS, training.RECIPES, HELP)
-common_flags.define_network(FLAGS)
-common_flags.define_run(FLAGS, out="squeezenet_trained")
+training_flags.define_network(FLAGS)
+training_flags.define_run(FLAGS, out="squeezenet_trained")
 flags.DEFINE_enum(
     "distribution",
     None,
-    distribution.NAMES,
+    distributed.NAMES,
     "mirrored: all GPUs of this machine; multi_worker: the processes that "
-    f"{distribution.VARIABLE} names, each started with this command and an "
+    f"{distributed.VARIABLE} names, each started with this command and an "
     "--out that they share",
     flag_values=FLAGS,
 )
@@ -62,16 +63,16 @@ flags.DEFINE_enum(
 
 def main():
     recipe = recipe_flags.make(FLAGS, training.RECIPES)
-    runs.require_writable(FLAGS.out, FLAGS.overwrite, FLAGS.resume)
-    workers = distribution.distribute(FLAGS.distribution)
+    trainer.require_writable(FLAGS.out, FLAGS.overwrite, FLAGS.resume)
+    workers = distributed.distribute(FLAGS.distribution)
     console = rich.console.Console(
         markup=False, highlight=False, quiet=not workers.is_chief
     )
-    progress = consoles.ConsoleProgress(console)
-    model, dataset = common_flags.prepare(
+    progress = terminal.ConsoleProgress(console)
+    model, dataset = training_flags.prepare(
         FLAGS, recipe.seed, recipe.validation_share, console, progress
     )
-    with common_flags.resumable(FLAGS.out, runs.LAST_FILE):
+    with training_flags.resumable(FLAGS.out, trainer.LAST_FILE):
         summary = training.train(
             model,
             dataset,
@@ -83,8 +84,8 @@ def main():
             progress=progress,
             distribution=workers,
         )
-    consoles.print_table(console, table(summary))
-    consoles.print_trained(console, FLAGS, runs.FILES)
+    terminal.print_table(console, table(summary))
+    terminal.print_trained(console, FLAGS, trainer.FILES)
 
 
 def table(summary):

@@ -18,19 +18,19 @@ from absl import flags
 
 from keras_squeezenet import architecture
 from keras_squeezenet import codec
-from keras_squeezenet import labels
-from keras_squeezenet import outputs
+from keras_squeezenet import imagenet
 from keras_squeezenet import pretrained
 from keras_squeezenet import report
 from keras_squeezenet import squeezenet
-from keras_squeezenet.cli import console as consoles
+from keras_squeezenet.cli import terminal
 from keras_squeezenet.codec import sqz
 from keras_squeezenet.pretrained import download
-from keras_squeezenet.pretrained import normalization
+from keras_squeezenet.pretrained import normalizations
 from keras_squeezenet.pretrained import packaged
 from keras_squeezenet.pretrained import readers
 from keras_squeezenet.pretrained import sources
 from keras_squeezenet.pretrained.readers import archive
+from keras_squeezenet.utils import files
 
 ARGUMENTS = "ACTION ..."
 FLAGS = flags.FlagValues()
@@ -47,7 +47,7 @@ _CONFIG = flags.DEFINE_enum(
 _NORMALIZATION = flags.DEFINE_enum(
     "normalization",
     None,
-    list(normalization.NORMALIZATIONS),
+    list(normalizations.NORMALIZATIONS),
     "for convert: the input that the weights were trained on; by default the "
     "one of the source or of the format",
     flag_values=FLAGS,
@@ -92,7 +92,7 @@ def list_sources(console, arguments):
             for row in rows
         ],
     )
-    consoles.print_table(console, table)
+    terminal.print_table(console, table)
     _print(
         console,
         "\nTop-1/5: accuracies on ImageNet in percent, as their publishers "
@@ -206,12 +206,12 @@ def _require_target(out):
 
 def _write(model, out):
     """Writes a model or its weights, and reads them again to be sure."""
-    with outputs.new_file(out) as temporary:
+    with files.new_file(out) as temporary:
         if out.endswith(".keras"):
             model.save(temporary)
         elif out.endswith(sqz.SUFFIX):
             classes = model.output_shape[-1]
-            known = classes == len(labels.imagenet_classes())
+            known = classes == len(imagenet.imagenet_classes())
             codec.save(model, temporary, codec.IMAGENET if known else None)
         else:
             model.save_weights(temporary)
@@ -289,7 +289,7 @@ def _describe(variant, classes):
 
 def _print(console, text):
     # A path is not broken at the end of a line.
-    console.print(consoles.printable(text), soft_wrap=True)
+    console.print(terminal.printable(text), soft_wrap=True)
 
 
 def _require_count(action, arguments, least, most=math.inf):

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 
 from keras_squeezenet import graph
-from keras_squeezenet import outputs
-from keras_squeezenet.codec import arrays as forms
+from keras_squeezenet.codec import encodings
 from keras_squeezenet.codec import sqz
+from keras_squeezenet.utils import files
 
 # What `preprocess_input` makes of RGB images from 0 to 255.
 INPUT = {"channels": "BGR", "mean": [103.939, 116.779, 123.68], "scale": 1}
@@ -40,7 +40,7 @@ def dump(model, labels=None, provenance=None, arrays=None):
     arrays = arrays or {}
     found = {
         name: arrays.get(name)
-        or forms.lossless(keras.ops.convert_to_numpy(weight))
+        or encodings.lossless(keras.ops.convert_to_numpy(weight))
         for name, weight in _weights(model).items()
     }
     header = {
@@ -63,7 +63,7 @@ def save(model, path, labels=None, provenance=None):
         ValueError: if the model is not as `graph.describe` takes it.
     """
     content = dump(model, labels, provenance)
-    with outputs.new_file(path) as temporary:
+    with files.new_file(path) as temporary:
         pathlib.Path(temporary).write_bytes(content)
 
 

@@ -13,7 +13,7 @@ import zlib
 
 import numpy as np
 
-from keras_squeezenet.codec import arrays as forms
+from keras_squeezenet.codec import encodings
 from keras_squeezenet.codec import streams
 
 SUFFIX = ".sqz"
@@ -53,7 +53,7 @@ def dump(header, arrays, lanes_log2=streams.DEFAULT_LANES_LOG2):
     codes = [
         array.codes
         for array in arrays.values()
-        if not isinstance(array, forms.Plain)
+        if not isinstance(array, encodings.Plain)
     ]
     deltas, numbers = _deltas(arrays.values()), _numbers(arrays.values())
     coded = streams.encode(
@@ -129,10 +129,10 @@ def _array(row, codes, deltas, numbers):
     """The array of a header's row, from what is next in the streams."""
     shape = row["shape"]
     if row["form"] == "plain":
-        return forms.Plain(numbers.take(math.prod(shape)).reshape(shape))
+        return encodings.Plain(numbers.take(math.prod(shape)).reshape(shape))
     code = next(codes).reshape(shape)
     if row["form"] == "stepped":
-        return forms.Stepped(code, float(numbers.take(1)[0]))
+        return encodings.Stepped(code, float(numbers.take(1)[0]))
     entries = row["entries"]
     if code.size:
         _require(
@@ -141,15 +141,15 @@ def _array(row, codes, deltas, numbers):
             f"{code.min()} to {code.max()}",
         )
     ordered = np.cumsum(deltas.take(entries), dtype="uint32")
-    return forms.Shared(code, forms.from_ordered(ordered))
+    return encodings.Shared(code, encodings.from_ordered(ordered))
 
 
 def _row(name, array):
     row = {"name": name, "form": type(array).__name__.lower()}
-    if isinstance(array, forms.Plain):
+    if isinstance(array, encodings.Plain):
         return {**row, "shape": list(array.values.shape)}
     row["shape"] = list(array.codes.shape)
-    if isinstance(array, forms.Shared):
+    if isinstance(array, encodings.Shared):
         row["entries"] = len(array.codebook)
     return row
 
@@ -210,9 +210,9 @@ class _Queue:
 def _deltas(arrays):
     """The codebooks, as differences in the order of their numbers."""
     ordered = [
-        np.diff(forms.to_ordered(array.codebook), prepend=np.uint32(0))
+        np.diff(encodings.to_ordered(array.codebook), prepend=np.uint32(0))
         for array in arrays
-        if isinstance(array, forms.Shared)
+        if isinstance(array, encodings.Shared)
     ]
     return np.concatenate([np.zeros(0, "uint32"), *ordered])
 
@@ -221,10 +221,10 @@ def _numbers(arrays):
     """The bits of the numbers that are kept as they are: values and steps."""
     numbers = [
         array.values.ravel()
-        if isinstance(array, forms.Plain)
+        if isinstance(array, encodings.Plain)
         else np.array([array.step])
         for array in arrays
-        if not isinstance(array, forms.Shared)
+        if not isinstance(array, encodings.Shared)
     ]
     numbers = np.concatenate([np.zeros(0, "<f4"), *numbers]).astype("<f4")
     return numbers.view("<u4")

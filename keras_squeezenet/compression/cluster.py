@@ -7,9 +7,9 @@ Reference:
 
 import numpy as np
 
-from keras_squeezenet.compression import guarantees
+from keras_squeezenet.compression import checks
+from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression import tfmot
-from keras_squeezenet.compression import twin as twins
 
 
 def wrap(model, clusters, initialization="kmeans++"):
@@ -25,7 +25,7 @@ def wrap(model, clusters, initialization="kmeans++"):
         initialization: of the codebooks, a key of `tfmot.INITIALIZATIONS`.
             Defaults to `"kmeans++"`.
     """
-    kernels = twins.kernels(model)
+    kernels = tf_keras_twin.kernels(model)
 
     def wrap_layer(layer):
         size = clusters.get(layer.name)
@@ -39,7 +39,7 @@ def wrap(model, clusters, initialization="kmeans++"):
             preserve_sparsity=bool(np.any(kernels[layer.name] == 0)),
         )
 
-    return twins.clone(model, wrap_layer)
+    return tf_keras_twin.clone(model, wrap_layer)
 
 
 def finish(wrapped, clusters, model):
@@ -49,9 +49,9 @@ def finish(wrapped, clusters, model):
         GuaranteeError: if a kernel has more distinct values than its codebook,
             or has lost a zero. The model is unchanged then.
     """
-    before = twins.kernels(model)
+    before = tf_keras_twin.kernels(model)
     clustered = tfmot.strip_clustering(wrapped)
-    after = twins.kernels(clustered)
-    guarantees.require_distinct(after, clusters, "cluster")
-    guarantees.require_zeros_kept(before, after, "cluster")
-    twins.copy_weights(clustered, model)
+    after = tf_keras_twin.kernels(clustered)
+    checks.require_distinct(after, clusters, "cluster")
+    checks.require_zeros_kept(before, after, "cluster")
+    tf_keras_twin.copy_weights(clustered, model)

@@ -13,24 +13,24 @@ import time
 import keras
 import numpy as np
 
-from keras_squeezenet import checkpoints
-from keras_squeezenet import kernels as statistics
-from keras_squeezenet import outputs
 from keras_squeezenet import report
 from keras_squeezenet import training
-from keras_squeezenet.codec import deep_compression
-from keras_squeezenet.compression import evidence
-from keras_squeezenet.compression import forms
-from keras_squeezenet.compression import guarantees
+from keras_squeezenet.compression import artifacts
+from keras_squeezenet.compression import checks
+from keras_squeezenet.compression import huffman_size
 from keras_squeezenet.compression import sensitivity
 from keras_squeezenet.compression import stages
 from keras_squeezenet.compression import state as states
-from keras_squeezenet.compression import twin as twins
-from keras_squeezenet.compression.recipe import Recipe
+from keras_squeezenet.compression import tf_keras_twin
+from keras_squeezenet.compression.compression_recipe import Recipe
 from keras_squeezenet.data import splits
-from keras_squeezenet.export import comparison
+from keras_squeezenet.evaluation import kernel_statistics
+from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.export import signatures
-from keras_squeezenet.progress import Progress
+from keras_squeezenet.report import samples
+from keras_squeezenet.utils import checkpoints
+from keras_squeezenet.utils import files
+from keras_squeezenet.utils.progress import Progress
 
 CALIBRATION_BATCHES = 8
 # What a run that was killed may have left in its output folder.
@@ -107,7 +107,7 @@ def compress(
     """
     recipe = recipe or Recipe()
     signatures.require_tensorflow()
-    twins.require_squeezenet(model)
+    tf_keras_twin.require_squeezenet(model)
     if tensorboard is not None:
         training.require_tensorboard()
     run = _Run(model, recipe, pathlib.Path(out), progress or Progress())
@@ -116,10 +116,10 @@ def compress(
     run.take_images(train, validation, test)
     run.begin(overwrite, resume)
     lost = run.run_stages()
-    with outputs.new_folder(out, overwrite, IGNORED_FILES) as folder:
+    with files.new_folder(out, overwrite, IGNORED_FILES) as folder:
         summary, pictures = run.export(folder, lost)
         report.write(summary, folder, pictures)
-    outputs.sweep(run.checkpoint.parent, IGNORED_FILES)
+    files.sweep(run.checkpoint.parent, IGNORED_FILES)
     if lost:
         raise lost
     return summary
@@ -170,9 +170,7 @@ class _Run:
 
     def begin(self, overwrite, resume):
         """Goes to where a run to resume was, or to the beginning."""
-        outputs.require_writable(
-            self.checkpoint.parent, overwrite, IGNORED_FILES
-        )
+        files.require_writable(self.checkpoint.parent, overwrite, IGNORED_FILES)
         found = self.checkpoint.exists()
         if found and not (resume or overwrite):
             raise FileExistsError(
@@ -186,7 +184,7 @@ class _Run:
             )
             self.model.set_weights(self.state.weights)
             return
-        outputs.sweep(self.checkpoint.parent, IGNORED_FILES)
+        files.sweep(self.checkpoint.parent, IGNORED_FILES)
         self.state.weights = self.model.get_weights()
 
     def _identity(self):
@@ -346,7 +344,7 @@ class _Run:
     def _measure(self, stage, kind, validation_accuracy, started):
         """Returns the report of a stage that has ended."""
         measured = stage.trainee if stage.measures_trainee else self.model
-        kernels = twins.kernels(self.model)
+        kernels = tf_keras_twin.kernels(self.model)
         content = _weight_bytes(self.model)
         name = stages.NAMES[kind]
         seconds = self.state.seconds or time.monotonic() - started
@@ -355,7 +353,7 @@ class _Run:
             "kind": kind,
             "accuracy": self._accuracy(measured, self.test, f"test {name}"),
             "validation_accuracy": validation_accuracy,
-            "density": statistics.overall_density(kernels),
+            "density": kernel_statistics.overall_density(kernels),
             "distinct_values": max(
                 len(np.unique(kernel)) for kernel in kernels.values()
             ),
@@ -370,10 +368,10 @@ class _Run:
 
     def export(self, folder, lost):
         """Writes every form of the model; returns report and pictures."""
-        quantized = forms.quantized(
+        quantized = artifacts.quantized(
             self.model, self.state.ranges, self.calibration, self.recipe
         )
-        written = forms.write(
+        written = artifacts.write(
             self.model,
             quantized,
             self.recipe,
@@ -386,10 +384,8 @@ class _Run:
         final = written.final
         dense = keras.models.clone_model(self.model)
         dense.set_weights(self.state.dense)
-        before = comparison.evaluate(
-            dense.predict_on_batch, self.test.batches(0)
-        )
-        chosen = evidence.choose_samples(before, final)
+        before = metrics.evaluate(dense.predict_on_batch, self.test.batches(0))
+        chosen = samples.choose_samples(before, final)
         return report.make(
             model=self.model,
             dataset=self.dataset,
@@ -397,17 +393,17 @@ class _Run:
             status="accuracy_lost" if lost else "complete",
             message=str(lost) if lost else None,
             stages=self.state.stages,
-            layers=forms.layers(self.model, written.int8_kernels),
+            layers=artifacts.layers(self.model, written.int8_kernels),
             files=written.files,
-            confusion=comparison.confusion_matrix(
+            confusion=metrics.confusion_matrix(
                 final.labels, final.predicted, len(self.dataset["classes"])
             ).tolist(),
-            histograms=evidence.histograms(
-                twins.kernels(dense), twins.kernels(self.model)
+            histograms=samples.histograms(
+                tf_keras_twin.kernels(dense), tf_keras_twin.kernels(self.model)
             ),
-            samples=[evidence.sample(before, final, index) for index in chosen],
+            samples=[samples.sample(before, final, index) for index in chosen],
             sensitivity=self.state.sensitivity,
-        ), evidence.pictures(self.test.batches(0), chosen)
+        ), samples.pictures(self.test.batches(0), chosen)
 
     def _scan(self):
         images, labels = sensitivity.choose(
@@ -439,10 +435,10 @@ class _Run:
 
     def _require_same_outputs_of_twin(self):
         images = self.calibration[0]
-        guarantees.require_equal(
+        checks.require_equal(
             self.model.predict_on_batch(images),
-            twins.make_twin(self.model).predict_on_batch(images),
-            forms.TOLERANCE,
+            tf_keras_twin.make_twin(self.model).predict_on_batch(images),
+            artifacts.TOLERANCE,
             "the tf_keras twin",
         )
 
@@ -455,7 +451,7 @@ def _weight_bytes(model):
 
 def _huffman_bytes(model):
     return sum(
-        deep_compression.count_bytes(*layer.get_weights()).huffman.total
+        huffman_size.count_bytes(*layer.get_weights()).huffman.total
         for layer in model.layers
         if layer.weights
     )

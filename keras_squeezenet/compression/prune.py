@@ -10,9 +10,9 @@ Reference:
 
 import tensorflow as tf
 
-from keras_squeezenet.compression import guarantees
+from keras_squeezenet.compression import checks
+from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression import tfmot
-from keras_squeezenet.compression import twin as twins
 
 # The share of the steps in which the density falls by the polynomial; in the
 # rest of them the weights that are left recover.
@@ -56,7 +56,7 @@ def wrap(
             sparsity_m_by_n=M_BY_N[pattern],
         )
 
-    wrapped = twins.clone(model, wrap_layer)
+    wrapped = tf_keras_twin.clone(model, wrap_layer)
     return wrapped, [tfmot.UpdatePruningStep()]
 
 
@@ -68,13 +68,13 @@ def finish(wrapped, densities, model, pattern=None):
             its zeros do not follow the pattern. The model is unchanged then.
     """
     pruned = tfmot.strip_pruning(wrapped)
-    kernels = twins.kernels(pruned)
-    before = twins.kernels(model)
-    guarantees.require_density(before, kernels, densities, "prune")
+    kernels = tf_keras_twin.kernels(pruned)
+    before = tf_keras_twin.kernels(model)
+    checks.require_density(before, kernels, densities, "prune")
     if pattern is not None:
         sparse = [name for name, share in densities.items() if share != 1]
-        guarantees.require_pattern(kernels, sparse, *M_BY_N[pattern], "prune")
-    twins.copy_weights(pruned, model)
+        checks.require_pattern(kernels, sparse, *M_BY_N[pattern], "prune")
+    tf_keras_twin.copy_weights(pruned, model)
 
 
 def fits_pattern(kernel, pattern):

@@ -9,9 +9,9 @@ import contextlib
 import numpy as np
 import tf_keras
 
-from keras_squeezenet.compression import guarantees
+from keras_squeezenet.compression import checks
+from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression import tfmot
-from keras_squeezenet.compression import twin as twins
 
 # More values than that are no codebook: 8 bits have no more.
 MAX_CODEBOOK = 256
@@ -41,10 +41,10 @@ def wrap(model, ranges, preserve="both"):
     Returns:
         A `tf_keras.Model` of TF-MOT's quantization wrappers.
     """
-    kernels = twins.kernels(model)
-    with _codebooks_by_layer(), twins.generators():
+    kernels = tf_keras_twin.kernels(model)
+    with _codebooks_by_layer(), tf_keras_twin.generators():
         wrapped = tfmot.quantize_apply(
-            tfmot.quantize_annotate_model(twins.make_twin(model)),
+            tfmot.quantize_annotate_model(tf_keras_twin.make_twin(model)),
             _PreservingScheme(kernels, preserve),
         )
     _set_ranges(wrapped, ranges, kernels)
@@ -62,15 +62,15 @@ def finish(wrapped, model, preserve="both"):
             than before, and should have kept them. The model is unchanged
             then.
     """
-    before = twins.kernels(model)
+    before = tf_keras_twin.kernels(model)
     quantized = tfmot.strip_clustering_cqat(wrapped)
-    after = twins.kernels(quantized)
+    after = tf_keras_twin.kernels(quantized)
     keeps_zeros, keeps_codebooks = PRESERVED[preserve]
     if keeps_zeros:
-        guarantees.require_zeros_kept(before, after, "quantize")
+        checks.require_zeros_kept(before, after, "quantize")
     if keeps_codebooks:
-        guarantees.require_distinct(after, codebook_sizes(before), "quantize")
-    twins.copy_weights(quantized, model)
+        checks.require_distinct(after, codebook_sizes(before), "quantize")
+    tf_keras_twin.copy_weights(quantized, model)
     return read_ranges(wrapped)
 
 
@@ -140,7 +140,7 @@ def _set_ranges(wrapped, ranges, kernels):
     for layer in wrapped.layers:
         for weight in layer.weights:
             sign = {"kernel_min": -1, "kernel_max": 1}.get(
-                twins.weight_name(weight)
+                tf_keras_twin.weight_name(weight)
             )
             if sign:
                 # Symmetric, of each output channel, as TF-MOT quantizes.
@@ -157,7 +157,7 @@ def _range_weights(wrapped):
         # Else it is the input, or the QuantizeLayer behind it.
         name = layer.layer.name if hasattr(layer, "layer") else INPUT
         for weight in layer.weights:
-            kind, _, end = twins.weight_name(weight).rpartition("_")
+            kind, _, end = tf_keras_twin.weight_name(weight).rpartition("_")
             # The last one is numbered where a process has several.
             if kind in (
                 "post_activation",

@@ -3,7 +3,7 @@
 Table 1 and table 2 are those of the SqueezeNet paper.
 """
 
-from keras_squeezenet.compression.recipe import Recipe
+from keras_squeezenet.compression.compression_recipe import Recipe
 
 # Table 1, with 30% for fire8's expand3x3: with the printed 33% its number of
 # parameters after pruning does not come out.

@@ -8,10 +8,10 @@ Reference:
 import keras
 import numpy as np
 
-from keras_squeezenet.codec import codebooks
-from keras_squeezenet.compression import twin as twins
-from keras_squeezenet.export import comparison
-from keras_squeezenet.progress import Progress
+from keras_squeezenet.compression import kmeans
+from keras_squeezenet.compression import tf_keras_twin
+from keras_squeezenet.evaluation import metrics
+from keras_squeezenet.utils.progress import Progress
 
 DENSITIES = (0.75, 0.5, 0.33, 0.2, 0.1, 0.05)
 BITS = (8, 6, 5, 4, 3, 2)
@@ -49,7 +49,7 @@ def scan(
         nats.
     """
     progress = progress or Progress()
-    kernels = twins.kernels(model)
+    kernels = tf_keras_twin.kernels(model)
     expected = model.predict(images, batch_size, verbose=0)
     changes = len(kernels) * (len(densities) + len(bits))
     layers, cut, rest, inputs = [], None, None, None
@@ -72,7 +72,7 @@ def scan(
                 advance()
                 return {
                     "accuracy": _accuracy(outputs, labels),
-                    "kl": comparison.divergence(expected, outputs),
+                    "kl": metrics.divergence(expected, outputs),
                 }
 
             layers.append(
@@ -121,7 +121,7 @@ def prune(kernel, density):
 
 def share(kernel, bits):
     """Returns a kernel with `2**bits` shared values."""
-    return codebooks.quantize(kernel, codebooks.kmeans(kernel, 2**bits))
+    return kmeans.quantize(kernel, kmeans.kmeans(kernel, 2**bits))
 
 
 def _rest_behind(model, tensor, images, batch_size):

@@ -7,12 +7,12 @@ from collections.abc import Callable
 import keras
 import tf_keras
 
+from keras_squeezenet.compression import allocation
 from keras_squeezenet.compression import cluster
 from keras_squeezenet.compression import prune
 from keras_squeezenet.compression import quantize
-from keras_squeezenet.compression import targets
-from keras_squeezenet.compression import twin as twins
-from keras_squeezenet.compression.recipe import BITS
+from keras_squeezenet.compression import tf_keras_twin
+from keras_squeezenet.compression.compression_recipe import BITS
 
 NAMES = {
     "train": "dense",
@@ -131,7 +131,7 @@ def require_layers(model, recipe):
     """Raises a `ValueError` if a recipe's rules do not fit a model's layers."""
     names = list(_compressible(model, recipe))
     for rules in (recipe.densities, recipe.bits):
-        targets.match(rules, names)
+        allocation.match(rules, names)
 
 
 def densities(model, recipe, sensitivity=None):
@@ -140,7 +140,7 @@ def densities(model, recipe, sensitivity=None):
     Layers to be left alone are not in it.
     """
     kernels = _compressible(model, recipe)
-    asked = targets.match(recipe.densities, list(kernels))
+    asked = allocation.match(recipe.densities, list(kernels))
     if recipe.prune_pattern:
         return {
             name: 0.5
@@ -152,10 +152,12 @@ def densities(model, recipe, sensitivity=None):
         return asked
     fixed = [name for name, density in asked.items() if density == 1]
     if recipe.density_split == "proportional":
-        return targets.scale(asked, kernels, recipe.overall_density)
+        return allocation.scale(asked, kernels, recipe.overall_density)
     if recipe.density_split == "threshold":
-        return targets.global_threshold(kernels, recipe.overall_density, fixed)
-    return targets.split_density(
+        return allocation.global_threshold(
+            kernels, recipe.overall_density, fixed
+        )
+    return allocation.split_density(
         _only(sensitivity, kernels), recipe.overall_density, fixed
     )
 
@@ -164,9 +166,9 @@ def codebooks(model, recipe, sensitivity=None):
     """Returns `{layer name: size of its codebook}` that a recipe asks for."""
     kernels = _compressible(model, recipe)
     if recipe.average_bits is None:
-        bits = targets.match(recipe.bits, list(kernels))
+        bits = allocation.match(recipe.bits, list(kernels))
     else:
-        bits = targets.split_bits(
+        bits = allocation.split_bits(
             _only(sensitivity, kernels), recipe.average_bits, choices=BITS
         )
     return {name: 2**count for name, count in bits.items()}
@@ -189,7 +191,7 @@ def _compressible(model, recipe):
     frozen = _frozen(model) if recipe.keep_frozen else ()
     return {
         name: kernel
-        for name, kernel in twins.kernels(model).items()
+        for name, kernel in tf_keras_twin.kernels(model).items()
         if name not in frozen
     }
 
@@ -238,14 +240,14 @@ def _prune(model, recipe, steps, calibration, sensitivity):
 
 
 def _densify(model, recipe, steps, calibration, sensitivity):
-    with twins.generators():
-        twin = twins.make_twin(model)
+    with tf_keras_twin.generators():
+        twin = tf_keras_twin.make_twin(model)
     return Stage(
         tf_keras,
         twin,
         recipe.densify_epochs,
         recipe.finetune_learning_rate / 2,
-        lambda: twins.copy_weights(twin, model),
+        lambda: tf_keras_twin.copy_weights(twin, model),
     )
 
 

@@ -2,12 +2,12 @@
 
 import importlib
 
-from keras_squeezenet.data.dataset import ImageDataset as ImageDataset
+from keras_squeezenet.data.image_dataset import ImageDataset as ImageDataset
 
 # Any other name is a data set of TensorFlow Datasets.
 LOADERS = {
-    "mnist5k": "keras_squeezenet.data.embedded",
-    "folder": "keras_squeezenet.data.folder",
+    "mnist5k": "keras_squeezenet.data.mnist5k",
+    "folder": "keras_squeezenet.data.image_folder",
 }
 DEFAULT_LOADER = "keras_squeezenet.data.tfds"
 

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_squeezenet import data
-from keras_squeezenet.data import dataset
+from keras_squeezenet.data import image_dataset
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +81,7 @@ def training_split(
     seed=0,
     augmentation=None,
     rand_augment=0.0,
-    shard=dataset.ALL,
+    shard=image_dataset.ALL,
 ):
     """Returns the `Split` of images to train on.
 
@@ -126,7 +126,7 @@ def training_split(
     part, steps = shard.part(batch_size), len(x) // batch_size
 
     def batches(epoch):
-        order = dataset.mix_seed(seed, epoch)
+        order = image_dataset.mix_seed(seed, epoch)
         examples = shard.take(whole.shuffle(len(x), seed=order))
         batches = examples.batch(part, drop_remainder=True).take(steps)
         return batches.prefetch(tf.data.AUTOTUNE)
@@ -152,7 +152,7 @@ def evaluation_split(images, batch_size, name):
     return Split(lambda epoch: batches, -(-len(x) // batch_size), len(x))
 
 
-def _batched(batches, name, shard=dataset.ALL):
+def _batched(batches, name, shard=image_dataset.ALL):
     spec = batches.element_spec
     shapes = [getattr(part, "shape", None) for part in tf.nest.flatten(spec)]
     if len(shapes) != 2 or [shape.rank for shape in shapes] != [4, 1]:

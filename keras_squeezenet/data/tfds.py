@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from keras_squeezenet import data
-from keras_squeezenet.data import dataset
-from keras_squeezenet.data import stored
+from keras_squeezenet.data import image_dataset
+from keras_squeezenet.data import stored_examples
 
 CATALOG = "https://www.tensorflow.org/datasets/catalog/overview"
 TEST_SPLITS = ("test", "validation")
@@ -43,11 +43,11 @@ def load(name, data_dir, image_size, shorter_side=None, **unused):
     train_split, test_split = _splits(builder)
     image, label = _image_and_label(builder)
     image_size = image_size or _declared_size(image)
-    square = stored.square_maker(image_size, shorter_side)
+    square = stored_examples.square_maker(image_size, shorter_side)
 
     def split(part):
         about = builder.info.splits[part]
-        return stored.Stored(
+        return stored_examples.Stored(
             elements=_read(builder, part),
             size=about.num_examples,
             element_bytes=1 + about.num_bytes // max(1, about.num_examples),
@@ -55,7 +55,7 @@ def load(name, data_dir, image_size, shorter_side=None, **unused):
             decode=lambda encoded: square(image.decode_example(encoded)),
         )
 
-    return dataset.of_stored(
+    return image_dataset.of_stored(
         name, label.names, split(train_split), split(test_split)
     )
 
@@ -154,4 +154,8 @@ def _read(builder, split):
 
 def _declared_size(image):
     height, width, _ = image.shape
-    return height if height == width and height else dataset.DEFAULT_IMAGE_SIZE
+    return (
+        height
+        if height == width and height
+        else image_dataset.DEFAULT_IMAGE_SIZE
+    )

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from keras_squeezenet import codec
-from keras_squeezenet.export import packed as packed_folders
+from keras_squeezenet.export import packed_saved_model
 from keras_squeezenet.export import signatures
 
 
@@ -39,7 +39,7 @@ def save(model, path, packed=False, raw_images=False, shorter_side=None):
     signatures.require_tensorflow()
     if packed:
         content = codec.dump(model)
-        packed_folders.save(content, path, raw_images, shorter_side)
+        packed_saved_model.save(content, path, raw_images, shorter_side)
     else:
         signatures.write(servable(model), path, raw_images, shorter_side)
 

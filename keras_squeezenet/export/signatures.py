@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_squeezenet.data import images as pictures
+from keras_squeezenet.data import image_ops
 
 SERVING = "serving_default"
 RAW_IMAGES = "raw_images"
@@ -51,8 +51,8 @@ def _of_raw_images(serve, shorter_side):
         )
 
     def serve_raw(images):
-        squares = pictures.squares(images, side, shorter_side)
-        return serve(pictures.preprocess(squares))
+        squares = image_ops.squares(images, side, shorter_side)
+        return serve(image_ops.preprocess(squares))
 
     return tf.function(
         serve_raw,

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_squeezenet import architecture
 from keras_squeezenet.pretrained import download
-from keras_squeezenet.pretrained import normalization as normalizations
+from keras_squeezenet.pretrained import normalizations
 from keras_squeezenet.pretrained import packaged
 from keras_squeezenet.pretrained import readers
 from keras_squeezenet.pretrained import sources

@@ -13,8 +13,8 @@ import keras
 import requests
 from keras.src.utils import io_utils
 
-from keras_squeezenet import outputs
 from keras_squeezenet.pretrained.readers import archive
+from keras_squeezenet.utils import files
 
 MIRROR = "KERAS_SQUEEZENET_MIRROR"
 CACHE_SUBDIR = "models"
@@ -61,7 +61,7 @@ def fetch(file):
     path = cache_folder() / file.name
     if not is_cached(file):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with outputs.new_file(path) as temporary:
+        with files.new_file(path) as temporary:
             origin = _copy(file, temporary)
             _require_digest(file, temporary, origin)
     return str(path)

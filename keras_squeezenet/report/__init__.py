@@ -72,12 +72,12 @@ def write(report, folder, pictures=()):
             of the report's samples. Defaults to none.
     """
     # It takes matplotlib and Jinja with it.
-    from keras_squeezenet.report import html
+    from keras_squeezenet.report import html_page
 
     for name, text in (
         (JSON_FILE, json.dumps(report, indent=2) + "\n"),
         (MARKDOWN_FILE, markdown(report)),
-        (HTML_FILE, html.html(report, pictures)),
+        (HTML_FILE, html_page.html(report, pictures)),
     ):
         (folder / name).write_text(text, encoding="utf-8")
 

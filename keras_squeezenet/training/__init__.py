@@ -15,21 +15,21 @@ from keras_squeezenet.training.loop import restore as restore
 from keras_squeezenet.training.loop import variables as variables
 from keras_squeezenet.training.network import build as build
 from keras_squeezenet.training.network import for_images as for_images
-from keras_squeezenet.training.recipe import Recipe as Recipe
 from keras_squeezenet.training.recipes import RECIPES as RECIPES
 from keras_squeezenet.training.requirements import require_fit as require_fit
 from keras_squeezenet.training.requirements import (
     require_tensorboard as require_tensorboard,
 )
+from keras_squeezenet.training.training_recipe import Recipe as Recipe
 
 # They take TensorFlow along; the epochs alone run on every backend.
 _NEED_TENSORFLOW = {
-    "PHASES": "finetuning",
-    "Phase": "finetuning",
-    "WorkerLostError": "distribution",
-    "distribute": "distribution",
-    "finetune": "finetuning",
-    "train": "run",
+    "PHASES": "transfer",
+    "Phase": "transfer",
+    "WorkerLostError": "distributed",
+    "distribute": "distributed",
+    "finetune": "transfer",
+    "train": "trainer",
 }
 
 

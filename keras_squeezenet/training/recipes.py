@@ -1,6 +1,6 @@
 """The recipes of training that come with the package, by name."""
 
-from keras_squeezenet.training.recipe import Recipe
+from keras_squeezenet.training.training_recipe import Recipe
 
 RECIPES = {
     "default": Recipe(augmentation="flip_crop"),

@@ -13,11 +13,11 @@ from keras_squeezenet import Stem
 from keras_squeezenet import classifier
 from keras_squeezenet import codec
 from keras_squeezenet import data
-from keras_squeezenet import labels
+from keras_squeezenet import imagenet
 from keras_squeezenet.cli import evaluate
 from keras_squeezenet.cli import main
 from keras_squeezenet.export import litert
-from keras_squeezenet.export import packed
+from keras_squeezenet.export import packed_saved_model
 from keras_squeezenet.export import saved_model
 
 SIDE = 4
@@ -226,7 +226,7 @@ def test_labels_are_numbers_for_a_network_without_names(
 
 
 def test_labels_are_wordnet_ids(stub, measured, write_csv, run):
-    stub.names = labels.imagenet_classes()[:LEVELS]
+    stub.names = imagenet.imagenet_classes()[:LEVELS]
     ids = [wordnet_id for wordnet_id, _ in stub.names]
     found = measured("stub", write_csv(ids[0], ids[1], ids[3]))
     assert found["top1"] == 2 / 3
@@ -244,7 +244,7 @@ def test_images_are_cut_as_predict_does_it(monkeypatch, measured, tmp_path):
         return np.eye(1000, dtype="float32")[np.zeros(len(x), int)]
 
     network = classifier.Classifier(
-        "stub", function, 9, labels.imagenet_classes()
+        "stub", function, 9, imagenet.imagenet_classes()
     )
     monkeypatch.setattr(classifier, "load", lambda *options: network)
     pixels = np.random.default_rng(0).integers(0, 256, (23, 14, 3))
@@ -389,7 +389,9 @@ def forms(digits, randomize, tmp_path_factory):
     model.save(folder / "model.keras")
     codec.save(model, folder / "model.sqz")
     saved_model.save(model, folder / "saved_model")
-    packed.save((folder / "model.sqz").read_bytes(), folder / "packed")
+    packed_saved_model.save(
+        (folder / "model.sqz").read_bytes(), folder / "packed"
+    )
     (folder / "model.tflite").write_bytes(litert.convert_float32(model))
     return folder
 

@@ -5,9 +5,9 @@ import os
 import pytest
 
 from keras_squeezenet import data
-from keras_squeezenet import exploration
 from keras_squeezenet import training
 from keras_squeezenet.cli import explore as command
+from keras_squeezenet.exploration import sweep
 
 SMALL = '--config={"base_e": 16, "incr_e": 16, "pools": ["conv1"]}'
 GRID = '--grid={"SR": [0.25, 0.5]}'
@@ -166,6 +166,6 @@ def test_earlier_exploration_is_refused_before_images_are_loaded(
 ):
     monkeypatch.setattr(data, "load", pytest.fail)
     out.mkdir()
-    (out / exploration.JSON_FILE).touch()
+    (out / sweep.JSON_FILE).touch()
     with pytest.raises(FileExistsError, match="pass --resume"):
         run()

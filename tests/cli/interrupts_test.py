@@ -9,8 +9,8 @@ import pytest
 import rich.console
 import tensorflow as tf
 
-from keras_squeezenet.cli import console
 from keras_squeezenet.cli import interrupts
+from keras_squeezenet.cli import terminal
 
 pytestmark = pytest.mark.usefixtures("default_handler")
 
@@ -29,7 +29,7 @@ def test_ctrl_c_raises_at_once():
 
 
 def test_ctrl_c_that_was_swallowed_ends_the_next_step():
-    progress = console.ConsoleProgress(rich.console.Console(quiet=True))
+    progress = terminal.ConsoleProgress(rich.console.Console(quiet=True))
     with interrupts.remembered(), pytest.raises(KeyboardInterrupt):
         with progress.task("train", 3) as advance:
             advance(loss=1.0)
@@ -104,7 +104,7 @@ def test_second_ctrl_c_within_a_library_waits_for_nothing():
 
 @pytest.mark.parametrize("steps", [1, None])
 def test_ctrl_c_ends_a_task_and_begins_none(steps):
-    progress = console.ConsoleProgress(rich.console.Console(quiet=True))
+    progress = terminal.ConsoleProgress(rich.console.Console(quiet=True))
     with interrupts.remembered():
         with pytest.raises(KeyboardInterrupt):
             with progress.task("trace", steps):
@@ -139,11 +139,11 @@ TRACES = """
 import random, signal, time
 import tensorflow as tf
 from keras_squeezenet.cli import interrupts
-from keras_squeezenet.data import augmentation
+from keras_squeezenet.data import augmentations
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 images = tf.data.Dataset.from_tensors(tf.zeros((16, 16, 3), tf.uint8))
-change = augmentation.AUGMENTATIONS["flip_crop"]
+change = augmentations.AUGMENTATIONS["flip_crop"]
 
 
 def trace():

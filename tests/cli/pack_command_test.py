@@ -13,8 +13,8 @@ from keras_squeezenet import Stem
 from keras_squeezenet import codec
 from keras_squeezenet.cli import main
 from keras_squeezenet.cli import pack as command
-from keras_squeezenet.compression import packing
 from keras_squeezenet.export import saved_model
+from keras_squeezenet.packing import packer
 
 SIDE = 16
 CLASSES = ["bird", "cat", "dög"]
@@ -132,7 +132,7 @@ def test_what_training_gained_is_said(
         better = dataclasses.replace(point, kl=point.kl - gain)
         return better, content, [point, better]
 
-    monkeypatch.setattr(packing.Packer, "finetune", finetune)
+    monkeypatch.setattr(packer.Packer, "finetune", finetune)
     printed = run(model_path, "--target_bytes=6000", "--finetune=12")
     assert words in printed
     assert ("Before training" in printed) == (gain > 0)

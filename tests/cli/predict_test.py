@@ -17,7 +17,7 @@ from keras_squeezenet import SqueezeNet
 from keras_squeezenet import SqueezeNetConfig
 from keras_squeezenet import Stem
 from keras_squeezenet import classifier
-from keras_squeezenet import labels
+from keras_squeezenet import imagenet
 from keras_squeezenet.cli import predict
 from keras_squeezenet.pretrained import download
 
@@ -546,7 +546,7 @@ def test_photographs_are_what_they_show(run, public_weights, photographs):
             "wordnet_id": name.partition("_")[0],
             "label": label,
         }
-        assert labels.imagenet_classes()[index][1] == label
+        assert imagenet.imagenet_classes()[index][1] == label
 
 
 def test_download_prints_nothing_between_the_json(

@@ -11,7 +11,7 @@ from keras_squeezenet import Stem
 from keras_squeezenet import data
 from keras_squeezenet.cli import main
 from keras_squeezenet.cli import sensitivity as command
-from keras_squeezenet.compression import twin as twins
+from keras_squeezenet.compression import tf_keras_twin
 
 SIDE = 16
 CLASSES = ("bird", "cat", "dog")
@@ -74,7 +74,7 @@ def test_tables_have_the_figures_of_the_json_and_the_model_stays(
     printed = run(model_path, *flags, f"--out={out}")
     scan = json.loads((out / "sensitivity.json").read_text())
     assert scan["images"] == 12
-    kernels = twins.kernels(keras.models.load_model(model_path))
+    kernels = tf_keras_twin.kernels(keras.models.load_model(model_path))
     assert [row["name"] for row in scan["layers"]] == list(kernels)
     lines = [line.split() for line in printed.splitlines()]
     for row in scan["layers"]:

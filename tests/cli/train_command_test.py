@@ -13,8 +13,8 @@ from keras_squeezenet import data
 from keras_squeezenet import report
 from keras_squeezenet import training
 from keras_squeezenet.cli import train
-from keras_squeezenet.training import distribution
-from keras_squeezenet.training import run as runs
+from keras_squeezenet.training import distributed
+from keras_squeezenet.training import trainer
 
 # No value is a default.
 RECIPE = training.Recipe(
@@ -148,27 +148,27 @@ def test_earlier_run_is_refused_before_images_are_loaded(
     run, monkeypatch, tmp_path
 ):
     monkeypatch.setattr(data, "load", None)
-    (tmp_path / runs.LAST_FILE).touch()
+    (tmp_path / trainer.LAST_FILE).touch()
     with pytest.raises(FileExistsError, match="pass --resume"):
         run(out=tmp_path)
 
 
 def test_one_device_unless_told_otherwise(run, trained):
     run()
-    assert type(trained["distribution"]) is distribution.Distribution
+    assert type(trained["distribution"]) is distributed.Distribution
 
 
 def test_workers_are_those_of_the_flag_and_the_first_one_prints(
     run, trained, monkeypatch, capsys
 ):
     asked = []
-    workers = distribution.Distribution()
+    workers = distributed.Distribution()
 
     def distribute(name):
         asked.append(name)
         return workers
 
-    monkeypatch.setattr(distribution, "distribute", distribute)
+    monkeypatch.setattr(distributed, "distribute", distribute)
     for index, prints in enumerate((True, False)):
         workers.shard = data.dataset.Shard(index, 2)
         run("--distribution=multi_worker")
@@ -245,9 +245,9 @@ def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on(start, tmp_path):
         "keras-squeezenet train: stopped. The last epoch that was finished is "
         "kept: the same command with --resume goes on from there."
     )
-    assert sorted(os.listdir(out)) == sorted(runs.FILES)
+    assert sorted(os.listdir(out)) == sorted(trainer.FILES)
     assert json.loads((out / report.JSON_FILE).read_text())["history"]
-    keras.models.load_model(out / runs.MODEL_FILE)
+    keras.models.load_model(out / trainer.MODEL_FILE)
 
 
 @pytest.mark.slow

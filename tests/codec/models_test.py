@@ -10,7 +10,7 @@ from keras_squeezenet import SqueezeNet
 from keras_squeezenet import SqueezeNet1_0
 from keras_squeezenet import architecture
 from keras_squeezenet import codec
-from keras_squeezenet.codec import arrays
+from keras_squeezenet.codec import encodings
 from keras_squeezenet.codec import sqz
 
 SHAPE = (64, 64, 3)
@@ -109,7 +109,7 @@ def test_other_arrays_take_the_place_of_weights(tmp_path):
     model = make_transfer_model()
     codes = np.arange(512 * 3).reshape(512, 3) % 7 - 3
     path = tmp_path / "model.sqz"
-    other = {"head/kernel": arrays.Stepped(codes, 0.25)}
+    other = {"head/kernel": encodings.Stepped(codes, 0.25)}
     path.write_bytes(codec.dump(model, arrays=other))
     loaded = codec.load(path)
     np.testing.assert_array_equal(
@@ -151,11 +151,11 @@ def widen(header, weights):
 
 
 def spoil(header, weights):
-    weights["head/bias"] = arrays.Plain(np.array([0, np.nan, 0], "float32"))
+    weights["head/bias"] = encodings.Plain(np.array([0, np.nan, 0], "float32"))
 
 
 def reshape(header, weights):
-    weights["head/bias"] = arrays.Plain(np.zeros(4, "float32"))
+    weights["head/bias"] = encodings.Plain(np.zeros(4, "float32"))
 
 
 def rename_type(header, weights):

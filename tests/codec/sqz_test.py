@@ -9,20 +9,22 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from keras_squeezenet.codec import arrays
+from keras_squeezenet.codec import encodings
 from keras_squeezenet.codec import sqz
 from keras_squeezenet.codec import streams
 
 RNG = np.random.default_rng(0)
 ARRAYS = {
-    "a/kernel": arrays.Shared(
+    "a/kernel": encodings.Shared(
         RNG.integers(0, 3, (3, 3, 2, 4)), np.array([-1, 0, 0.5], "float32")
     ),
-    "a/bias": arrays.Plain(np.array([1, -2.5, 0, 1e-3], "float32")),
-    "b/kernel": arrays.Stepped(RNG.integers(-9, 9, (4, 5)), 0.125),
-    "b/bias": arrays.Stepped(np.array([3, -3]), 0.5),
-    "c/kernel": arrays.Shared(np.array([[1, 0]]), np.array([-7, 7], "float32")),
-    "empty": arrays.Plain(np.zeros((0, 3), "float32")),
+    "a/bias": encodings.Plain(np.array([1, -2.5, 0, 1e-3], "float32")),
+    "b/kernel": encodings.Stepped(RNG.integers(-9, 9, (4, 5)), 0.125),
+    "b/bias": encodings.Stepped(np.array([3, -3]), 0.5),
+    "c/kernel": encodings.Shared(
+        np.array([[1, 0]]), np.array([-7, 7], "float32")
+    ),
+    "empty": encodings.Plain(np.zeros((0, 3), "float32")),
 }
 HEADER = {"labels": ["cat", "dog"], "provenance": {"seed": 0}}
 CONTENT = sqz.dump(HEADER, ARRAYS)
@@ -58,7 +60,8 @@ def test_released_weights_are_kept_to_the_bit_in_532_kilobytes(net):
         for name, weight in zip(("kernel", "bias"), weights)
     }
     content = sqz.dump(
-        {}, {name: arrays.lossless(weight) for name, weight in original.items()}
+        {},
+        {name: encodings.lossless(weight) for name, weight in original.items()},
     )
     # The .net has 675,763 bytes, and 543,867 after brotli.
     assert len(content) < 533_000
@@ -157,7 +160,7 @@ def test_wrong_content_with_a_right_checksum_is_refused(name, tmp_path):
 
 
 def test_code_beyond_its_codebook_is_refused():
-    wrong = arrays.Shared(np.array([0, 2, 1]), np.array([1, 2], "float32"))
+    wrong = encodings.Shared(np.array([0, 2, 1]), np.array([1, 2], "float32"))
     with pytest.raises(ValueError, match="codes from 0 to 1 for 'x'"):
         sqz.load(sqz.dump({}, {"x": wrong}))
 
@@ -198,7 +201,7 @@ def test_file_that_is_too_large_is_refused(tmp_path):
 
 
 def test_more_than_a_file_can_have_is_not_written():
-    many = {str(n): arrays.Plain(np.zeros(0)) for n in range(1025)}
+    many = {str(n): encodings.Plain(np.zeros(0)) for n in range(1025)}
     with pytest.raises(ValueError, match="at most 1024 arrays"):
         sqz.dump({}, many)
     with pytest.raises(ValueError, match="a header of at most"):

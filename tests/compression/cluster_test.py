@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
+from keras_squeezenet.compression import checks
 from keras_squeezenet.compression import cluster
-from keras_squeezenet.compression import guarantees
+from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression import tfmot
-from keras_squeezenet.compression import twin as twins
 
 
 def zero_half(model):
@@ -28,10 +28,10 @@ def test_every_kernel_gets_a_codebook_and_keeps_its_zeros(
 ):
     model = make_model()
     zero_half(model)
-    before = twins.kernels(model)
+    before = tf_keras_twin.kernels(model)
     clusters = dict.fromkeys(before, 8) | {"conv10": 4}
     run(model, clusters, fit, steps=4, initialization=initialization)
-    kernels = twins.kernels(model)
+    kernels = tf_keras_twin.kernels(model)
     assert len(np.unique(kernels["conv10"])) <= 4
     for name, kernel in kernels.items():
         assert len(np.unique(kernel)) <= 8
@@ -42,10 +42,10 @@ def test_every_kernel_gets_a_codebook_and_keeps_its_zeros(
 
 def test_kernel_smaller_than_its_codebook_is_left_alone(make_model, fit):
     model = make_model(base_e=4, incr_e=4)
-    before = twins.kernels(model)
+    before = tf_keras_twin.kernels(model)
     assert before["fire2_expand1x1"].size == 2
     run(model, {"fire2_expand1x1": 8}, fit, steps=1)
-    assert len(np.unique(twins.kernels(model)["fire2_expand1x1"])) == 2
+    assert len(np.unique(tf_keras_twin.kernels(model)["fire2_expand1x1"])) == 2
 
 
 def test_codebook_that_grew_is_an_error(make_model, fit, monkeypatch):
@@ -61,8 +61,8 @@ def test_codebook_that_grew_is_an_error(make_model, fit, monkeypatch):
     model = make_model()
     before = model.get_weights()
     with pytest.raises(
-        guarantees.GuaranteeError, match="at most 8 distinct values"
+        checks.GuaranteeError, match="at most 8 distinct values"
     ):
-        run(model, dict.fromkeys(twins.kernels(model), 8), fit, steps=1)
+        run(model, dict.fromkeys(tf_keras_twin.kernels(model), 8), fit, steps=1)
     for expected, received in zip(before, model.get_weights()):
         np.testing.assert_array_equal(expected, received)

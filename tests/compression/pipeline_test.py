@@ -11,12 +11,12 @@ import tensorflow as tf
 from keras_squeezenet import SqueezeNet
 from keras_squeezenet import SqueezeNetConfig
 from keras_squeezenet import compression
-from keras_squeezenet import kernels as statistics
 from keras_squeezenet import training
-from keras_squeezenet.compression import guarantees
+from keras_squeezenet.compression import checks
 from keras_squeezenet.compression import pipeline
 from keras_squeezenet.compression import state
-from keras_squeezenet.compression import twin as twins
+from keras_squeezenet.compression import tf_keras_twin
+from keras_squeezenet.evaluation import kernel_statistics
 from keras_squeezenet.export import litert
 from keras_squeezenet.export import saved_model
 
@@ -90,7 +90,9 @@ def test_network_learned_and_lost_little(compressed):
 
 def test_every_kernel_of_the_keras_file_is_sparse_and_shared(compressed):
     _, _, out = compressed
-    kernels = twins.kernels(keras.models.load_model(out / "model.keras"))
+    kernels = tf_keras_twin.kernels(
+        keras.models.load_model(out / "model.keras")
+    )
     assert len(kernels) == 26
     for name, kernel in kernels.items():
         assert len(np.unique(kernel)) <= 8, name
@@ -105,12 +107,12 @@ def test_every_kernel_of_the_int8_file_is_sparse_and_shared(compressed):
     model, _, out = compressed
     interpreter = litert.LiteRTModel((out / "model_int8.tflite").read_bytes())
     assert interpreter.float_tensors() == []
-    kernels = twins.kernels(model)
+    kernels = tf_keras_twin.kernels(model)
     for name, kernel in interpreter.kernels(kernels).items():
         assert kernel.dtype == np.int8
         assert kernel.shape == kernels[name].shape
         assert not np.any(kernel[kernels[name] == 0]), name
-        assert statistics.measure(kernel).distinct_per_channel <= 8, name
+        assert kernel_statistics.measure(kernel).distinct_per_channel <= 8, name
 
 
 def test_forms_agree_on_the_test_images(compressed, dataset):
@@ -157,7 +159,7 @@ def test_report_counts_what_is_in_the_files(compressed):
     assert coded < files["saved_model_packed/"]["bytes"] < coded + 60_000
     assert np.sum(report["confusion"]) == report["dataset"]["test_images"] == 32
     assert [layer["name"] for layer in report["layers"]] == list(
-        twins.kernels(model)
+        tf_keras_twin.kernels(model)
     )
     assert {layer["bits"] for layer in report["layers"]} <= {2, 3}
 
@@ -178,8 +180,10 @@ def test_scan_of_the_layers_sets_their_densities_and_bits(
     model = make_model()
     report = run(model, dataset, recipe, tmp_path / "out")
     assert len(report["sensitivity"]["layers"]) == 26
-    kernels = twins.kernels(model)
-    assert statistics.overall_density(kernels) == pytest.approx(0.5, abs=0.02)
+    kernels = tf_keras_twin.kernels(model)
+    assert kernel_statistics.overall_density(kernels) == pytest.approx(
+        0.5, abs=0.02
+    )
     found = {layer["name"]: layer for layer in report["layers"]}
     assert len({round(layer["density"], 1) for layer in found.values()}) > 1
     average = sum(
@@ -249,9 +253,11 @@ def test_loss_that_is_nan_stops_and_leaves_nothing(
 def test_twin_that_differs_from_its_model_is_an_error(
     make_model, dataset, tmp_path, monkeypatch, randomize
 ):
-    monkeypatch.setattr(pipeline.twins, "make_twin", lambda model: make_model())
+    monkeypatch.setattr(
+        pipeline.tf_keras_twin, "make_twin", lambda model: make_model()
+    )
     recipe = RECIPE.replace(train_epochs=0)
-    with pytest.raises(guarantees.GuaranteeError, match="the tf_keras twin"):
+    with pytest.raises(checks.GuaranteeError, match="the tf_keras twin"):
         run(randomize(make_model()), dataset, recipe, tmp_path / "out")
 
 
@@ -280,7 +286,7 @@ def test_file_that_differs_from_its_model_is_an_error(
         saved_model, "load", lambda path: lambda x: np.zeros((len(x), 4))
     )
     recipe = SHORT.replace(stages=())
-    with pytest.raises(guarantees.GuaranteeError, match="saved_model should"):
+    with pytest.raises(checks.GuaranteeError, match="saved_model should"):
         compression.compress(
             make_model(), arrays, arrays, recipe, tmp_path / "out"
         )
@@ -306,7 +312,7 @@ def test_any_order_and_subset_of_the_stages_runs(make_model, arrays, tmp_path):
         ]
         # Nothing was trained before the first of them.
         assert report["stages"][0]["epochs"] == 0
-        kernels = twins.kernels(model).values()
+        kernels = tf_keras_twin.kernels(model).values()
         density = sum(map(np.count_nonzero, kernels)) / sum(
             kernel.size for kernel in kernels
         )
@@ -343,7 +349,7 @@ def test_transfer_model_keeps_its_frozen_layers(arrays, tmp_path):
     model = keras.Model(base.input, head(base.output))
     for layer in model.layers:
         layer.trainable = not layer.name.startswith(("conv1", "fire2"))
-    before = twins.kernels(model)
+    before = tf_keras_twin.kernels(model)
     compression.compress(
         model,
         arrays,
@@ -351,7 +357,7 @@ def test_transfer_model_keeps_its_frozen_layers(arrays, tmp_path):
         SHORT.replace(keep_frozen=True, densities={"*": 0.5}),
         tmp_path / "out",
     )
-    for name, kernel in twins.kernels(model).items():
+    for name, kernel in tf_keras_twin.kernels(model).items():
         if name.startswith(("conv1", "fire2")):
             np.testing.assert_array_equal(kernel, before[name])
         else:
@@ -435,7 +441,9 @@ def test_stage_that_always_loses_too_much_ends_with_the_last_good_model(
     assert report["status"] == "accuracy_lost"
     assert "'cluster' loses" in report["message"]
     assert [stage["name"] for stage in report["stages"]] == ["dense", "pruned"]
-    kernels = twins.kernels(keras.models.load_model(out / "model.keras"))
+    kernels = tf_keras_twin.kernels(
+        keras.models.load_model(out / "model.keras")
+    )
     for kernel in kernels.values():
         assert np.mean(kernel == 0) == pytest.approx(0.5, abs=0.02)
     assert state.FILE not in os.listdir(out)

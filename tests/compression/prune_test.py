@@ -2,15 +2,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_squeezenet import kernels as statistics
-from keras_squeezenet.compression import guarantees
+from keras_squeezenet.compression import checks
 from keras_squeezenet.compression import prune
+from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression import tfmot
-from keras_squeezenet.compression import twin as twins
+from keras_squeezenet.evaluation import kernel_statistics
 
 
 def densities_of(model, density):
-    return {name: density for name in twins.kernels(model) if name != "conv1"}
+    return {
+        name: density
+        for name in tf_keras_twin.kernels(model)
+        if name != "conv1"
+    }
 
 
 def run(model, densities, fit, steps, **options):
@@ -24,10 +28,10 @@ def test_every_kernel_gets_its_density_and_conv1_stays_dense(
     schedule, make_model, fit
 ):
     model = make_model()
-    before = twins.kernels(model)
+    before = tf_keras_twin.kernels(model)
     densities = densities_of(model, 0.25) | {"conv10": 0.1}
     run(model, densities, fit, steps=6, schedule=schedule)
-    kernels = twins.kernels(model)
+    kernels = tf_keras_twin.kernels(model)
     for name, density in densities.items():
         kept = np.count_nonzero(kernels[name]) / kernels[name].size
         assert kept == pytest.approx(density, abs=1 / kernels[name].size)
@@ -74,7 +78,7 @@ def test_rounds_keep_the_same_share_each():
 
 def test_two_of_four_input_channels_are_kept(make_model, fit):
     model = make_model()
-    kernels = twins.kernels(model)
+    kernels = tf_keras_twin.kernels(model)
     names = [
         name
         for name, kernel in kernels.items()
@@ -82,7 +86,7 @@ def test_two_of_four_input_channels_are_kept(make_model, fit):
     ]
     assert "conv1" not in names and len(names) == 25
     run(model, dict.fromkeys(names, 0.5), fit, steps=2, pattern="2:4")
-    for name, kernel in twins.kernels(model).items():
+    for name, kernel in tf_keras_twin.kernels(model).items():
         groups = np.moveaxis(kernel, 2, -1).reshape(-1, 4)
         if name in names:
             assert set(np.count_nonzero(groups, axis=1)) == {2}, name
@@ -102,7 +106,7 @@ def test_default_frequency_of_tfmot_would_be_noticed(
     model = make_model()
     before = model.get_weights()
     with pytest.raises(
-        guarantees.GuaranteeError, match="should keep 50.00% .* 100.00%"
+        checks.GuaranteeError, match="should keep 50.00% .* 100.00%"
     ):
         run(model, densities_of(model, 0.5), fit, steps=6)
     for expected, received in zip(before, model.get_weights()):
@@ -112,7 +116,7 @@ def test_default_frequency_of_tfmot_would_be_noticed(
 def test_density_of_one_prunes_nothing(make_model, fit):
     model = make_model()
     run(model, densities_of(model, 1.0), fit, steps=2)
-    assert statistics.overall_density(twins.kernels(model)) == 1
+    assert kernel_statistics.overall_density(tf_keras_twin.kernels(model)) == 1
 
 
 def test_kernels_may_have_zeros_before(make_model, fit):
@@ -124,5 +128,5 @@ def test_kernels_may_have_zeros_before(make_model, fit):
     bias[:2] = -1
     layer.set_weights([kernel, bias])
     run(model, densities_of(model, 1.0), fit, steps=2)
-    kept = np.count_nonzero(twins.kernels(model)["fire2_expand1x1"])
+    kept = np.count_nonzero(tf_keras_twin.kernels(model)["fire2_expand1x1"])
     assert kept < kernel.size

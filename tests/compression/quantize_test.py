@@ -10,11 +10,11 @@ from tensorflow_model_optimization.python.core.quantization.keras.collab_opts.cl
 
 from keras_squeezenet import SqueezeNet
 from keras_squeezenet import architecture
-from keras_squeezenet.compression import guarantees
+from keras_squeezenet.compression import checks
 from keras_squeezenet.compression import quantize
 from keras_squeezenet.compression import sensitivity
+from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression import tfmot
-from keras_squeezenet.compression import twin as twins
 from keras_squeezenet.export import litert
 
 
@@ -45,11 +45,11 @@ def test_expand_layers_keep_their_zeros_and_codebooks(
     sparse_model, calibration, fit
 ):
     """TF-MOT's own schemes lose both in front of a Concatenate."""
-    before = twins.kernels(sparse_model)
+    before = tf_keras_twin.kernels(sparse_model)
     clusters = quantize.codebook_sizes(before)
     assert clusters["conv1"] == 8  # and none of them is zero
     run(sparse_model, calibration, fit, steps=3)
-    kernels = twins.kernels(sparse_model)
+    kernels = tf_keras_twin.kernels(sparse_model)
     for name, kernel in kernels.items():
         assert not np.any(kernel[before[name] == 0]), name
         assert len(np.unique(kernel)) <= clusters[name], name
@@ -67,17 +67,17 @@ def test_expand_layers_keep_their_zeros_and_codebooks(
 def test_what_is_not_preserved_is_lost(
     preserve, keeps_zeros, keeps_codebooks, sparse_model, calibration, fit
 ):
-    before = twins.kernels(sparse_model)
+    before = tf_keras_twin.kernels(sparse_model)
     run(sparse_model, calibration, fit, steps=3, preserve=preserve)
     name = "fire2_expand3x3"
-    after = twins.kernels(sparse_model)[name]
+    after = tf_keras_twin.kernels(sparse_model)[name]
     assert (not np.any(after[before[name] == 0])) == keeps_zeros
     assert (len(np.unique(after)) <= 9) == keeps_codebooks
 
 
 def test_dense_kernel_without_a_codebook_is_quantized(make_model, calibration):
     model = make_model()
-    assert quantize.codebook_sizes(twins.kernels(model)) == {}
+    assert quantize.codebook_sizes(tf_keras_twin.kernels(model)) == {}
     wrapped = quantize.wrap(model, quantize.measure_ranges(model, calibration))
     np.testing.assert_allclose(
         model.predict_on_batch(calibration[0]),
@@ -114,7 +114,7 @@ def test_stock_scheme_would_be_noticed(
     )
     before = sparse_model.get_weights()
     with pytest.raises(
-        guarantees.GuaranteeError,
+        checks.GuaranteeError,
         match="quantize: layer .*should keep its zero",
     ):
         run(sparse_model, calibration, fit, steps=3)
@@ -142,7 +142,7 @@ def test_ranges_are_set_before_the_first_step(sparse_model, calibration):
         wrapped = quantize.wrap(sparse_model, ranges)
         found = {
             layer.name: {
-                twins.weight_name(weight): weight.numpy()
+                tf_keras_twin.weight_name(weight): weight.numpy()
                 for weight in layer.weights
             }
             for layer in wrapped.layers
@@ -152,7 +152,7 @@ def test_ranges_are_set_before_the_first_step(sparse_model, calibration):
         squeeze = found["quant_fire2_squeeze1x1"]
         assert squeeze["post_activation_max"] == pytest.approx(high)
         assert squeeze["post_activation_min"] == 0
-        kernel = twins.kernels(sparse_model)["fire2_squeeze1x1"]
+        kernel = tf_keras_twin.kernels(sparse_model)["fire2_squeeze1x1"]
         np.testing.assert_allclose(
             squeeze["kernel_max"], np.abs(kernel).max((0, 1, 2))
         )
@@ -222,10 +222,10 @@ def test_every_variant_and_head_keeps_zeros_and_values_in_int8(
     content = litert.convert_int8(wrapped)
     int8 = litert.LiteRTModel(content)
     assert int8.float_tensors() == []
-    kernels = twins.kernels(model)
+    kernels = tf_keras_twin.kernels(model)
     found = int8.kernels(kernels)
-    guarantees.require_zeros_kept(kernels, found, "int8")
-    guarantees.require_distinct(
+    checks.require_zeros_kept(kernels, found, "int8")
+    checks.require_distinct(
         found, dict.fromkeys(kernels, 8), "int8", per_channel=True
     )
     expected = model.predict_on_batch(images)

@@ -11,9 +11,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_squeezenet import checkpoints
 from keras_squeezenet import compression
 from keras_squeezenet.compression import state
+from keras_squeezenet.utils import checkpoints
 
 RECIPE = compression.Recipe(
     train_epochs=2,

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from keras_squeezenet.compression import sensitivity
-from keras_squeezenet.compression import twin as twins
-from keras_squeezenet.progress import Progress
+from keras_squeezenet.compression import tf_keras_twin
+from keras_squeezenet.utils.progress import Progress
 
 DENSITIES = (0.5, 0.1)
 BITS = (8, 2)
@@ -55,7 +55,7 @@ def test_scan_measures_what_a_changed_network_puts_out(
     expected = model.predict_on_batch(images)
     assert found["images"] == 24
     assert found["accuracy"] == np.mean(expected.argmax(1) == labels)
-    kernels = twins.kernels(model)
+    kernels = tf_keras_twin.kernels(model)
     assert [row["name"] for row in found["layers"]] == list(kernels)
     for row in found["layers"]:
         name, kernel = row["name"], kernels[row["name"]]

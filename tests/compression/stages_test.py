@@ -5,8 +5,8 @@ from keras_squeezenet import SqueezeNet
 from keras_squeezenet.compression import RECIPES
 from keras_squeezenet.compression import Recipe
 from keras_squeezenet.compression import stages
-from keras_squeezenet.compression import twin as twins
-from keras_squeezenet.compression.recipe import STAGES
+from keras_squeezenet.compression import tf_keras_twin
+from keras_squeezenet.compression.compression_recipe import STAGES
 
 
 def scan_of(model):
@@ -36,13 +36,13 @@ def scan_of(model):
                     for bits in (8, 6, 5, 4)
                 ],
             }
-            for name, kernel in twins.kernels(model).items()
+            for name, kernel in tf_keras_twin.kernels(model).items()
         ],
     }
 
 
 def overall(model, densities):
-    kernels = twins.kernels(model)
+    kernels = tf_keras_twin.kernels(model)
     return sum(
         densities[name] * kernel.size for name, kernel in kernels.items()
     ) / sum(kernel.size for kernel in kernels.values())

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_squeezenet.data import stored
+from keras_squeezenet.data import stored_examples
 
 
 @pytest.fixture
@@ -57,6 +57,6 @@ def counted_levels():
     def counted(size, start=0):
         levels = tf.data.Dataset.range(start, start + size)
         elements = levels.map(lambda level: (level, level % 2))
-        return stored.Stored(elements, size, 8, side, image), decoded
+        return stored_examples.Stored(elements, size, 8, side, image), decoded
 
     return counted

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_squeezenet.data import dataset as datasets
+from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import splits
 
 IMAGES = np.arange(10 * 4 * 4 * 3, dtype="float32").reshape(10, 4, 4, 3)
@@ -95,7 +95,7 @@ def test_parts_of_workers_make_the_batches_of_one(in_batches):
         images = tf.data.Dataset.from_tensor_slices(images).batch(4).take(2)
     whole = splits.training_split(images, 4)
     parts = [
-        splits.training_split(images, 4, shard=datasets.Shard(index, 2))
+        splits.training_split(images, 4, shard=image_dataset.Shard(index, 2))
         for index in range(2)
     ]
     assert all(
@@ -114,7 +114,7 @@ def test_batches_that_workers_do_not_divide_are_refused(in_batches):
     if in_batches:
         images = tf.data.Dataset.from_tensor_slices(images).batch(4)
     with pytest.raises(ValueError, match="multiple of 4: 2 workers, with 2"):
-        splits.training_split(images, 5, shard=datasets.Shard(0, 2, 2))
+        splits.training_split(images, 5, shard=image_dataset.Shard(0, 2, 2))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from keras_squeezenet import data
-from keras_squeezenet.data import stored
+from keras_squeezenet.data import stored_examples
 
 CLASSES = tfds.features.ClassLabel(names=["dark", "light"])
 
@@ -132,7 +132,7 @@ def test_images_take_the_size_asked_for(tmp_path):
 
 def test_images_beyond_the_limit_are_the_same(tmp_path, monkeypatch):
     kept = data.load("tiny_color", data_dir=tmp_path)
-    monkeypatch.setattr(stored, "CACHE_LIMIT", 0)
+    monkeypatch.setattr(stored_examples, "CACHE_LIMIT", 0)
     streamed = data.load("tiny_color", data_dir=tmp_path)
     for _ in range(2):
         assert levels(streamed.train) == levels(kept.train)

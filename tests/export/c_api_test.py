@@ -10,7 +10,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from keras_squeezenet import preprocess_input
-from keras_squeezenet.data import images as pictures
+from keras_squeezenet.data import image_ops
 from keras_squeezenet.export import saved_model
 
 LIBRARY = pathlib.Path(tf.__file__).with_name("libtensorflow_cc.so.2")
@@ -130,7 +130,7 @@ def test_c_interface_runs_a_packed_model(folder, pruned, calibration, tmp_path):
 def test_c_interface_gives_a_packed_model_raw_images(folder, pruned, tmp_path):
     rng = np.random.default_rng(0)
     photographs = rng.integers(0, 256, (2, 30, 21, 3)).astype("uint8")
-    squares = [pictures.square(photograph, 8) for photograph in photographs]
+    squares = [image_ops.square(photograph, 8) for photograph in photographs]
     x = preprocess_input(np.stack(squares).astype("float32"))
     outputs = run(folder, "raw_images", photographs, 4, tmp_path)
     np.testing.assert_allclose(outputs, pruned.predict_on_batch(x), atol=1e-6)

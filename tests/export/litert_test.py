@@ -4,8 +4,8 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from keras_squeezenet import kernels as statistics
-from keras_squeezenet.compression import twin as twins
+from keras_squeezenet.compression import tf_keras_twin
+from keras_squeezenet.evaluation import kernel_statistics
 from keras_squeezenet.export import litert
 
 SIDE = 8
@@ -269,13 +269,13 @@ def test_int8_file_gives_the_outputs_of_its_quantized_model(
 
 def test_zeros_stay_zero_and_shared_values_shared(form, contents, pruned):
     kernels = litert.read_kernels(contents[form])
-    expected = twins.kernels(pruned)
+    expected = tf_keras_twin.kernels(pruned)
     assert sorted(kernels) == sorted(expected)
     for name, kernel in kernels.items():
         assert kernel.dtype == FORMS[form][1]
         np.testing.assert_array_equal(kernel == 0, expected[name] == 0)
-        before = statistics.measure(expected[name])
-        after = statistics.measure(kernel)
+        before = kernel_statistics.measure(expected[name])
+        after = kernel_statistics.measure(kernel)
         assert 0.3 < after.density < 0.7
         # Two values of a channel are 127 / 8 codes apart at least.
         assert after.distinct_per_channel == before.distinct_per_channel
@@ -286,14 +286,14 @@ def test_zeros_stay_zero_and_shared_values_shared(form, contents, pruned):
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_float_kernels_are_those_of_the_model(dtype, contents, pruned):
     kernels = litert.read_kernels(contents[dtype])
-    for name, kernel in twins.kernels(pruned).items():
+    for name, kernel in tf_keras_twin.kernels(pruned).items():
         np.testing.assert_array_equal(kernels[name], kernel.astype(dtype))
 
 
 @pytest.mark.parametrize("form", ["int16x8", "post_training_int8", "int8"])
 def test_integer_kernels_use_the_whole_range(form, contents, pruned):
     kernels = litert.read_kernels(contents[form])
-    kernel = twins.kernels(pruned)["fire2_expand3x3"]
+    kernel = tf_keras_twin.kernels(pruned)["fire2_expand3x3"]
     scale = abs(kernel).max(axis=(0, 1, 2)) / 127
     np.testing.assert_array_equal(
         kernels["fire2_expand3x3"], np.round(kernel / scale).astype("int8")

@@ -11,7 +11,7 @@ from keras_squeezenet import SqueezeNet
 from keras_squeezenet import SqueezeNetConfig
 from keras_squeezenet import Stem
 from keras_squeezenet import inspection
-from keras_squeezenet.compression import twin as twins
+from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.export import saved_model
 
 SMALL = SqueezeNetConfig(
@@ -380,7 +380,7 @@ def test_quantized_model_has_one_interface_with_the_float_one(quantized_folder):
 def test_kernels_of_a_quantized_model_are_its_float_ones(
     quantized_folder, pruned
 ):
-    expected = twins.kernels(pruned)
+    expected = tf_keras_twin.kernels(pruned)
     found = inspection.load_kernels(quantized_folder)
     assert sorted(found) == sorted(expected)
     assert "fire2_expand3x3" in found
@@ -393,5 +393,7 @@ def test_quantized_weights_are_written_once(quantized_folder, pruned):
         str(quantized_folder / "variables" / "variables")
     )
     written = [tuple(shape) for _, shape in variables if len(shape) > 1]
-    expected = [kernel.shape for kernel in twins.kernels(pruned).values()]
+    expected = [
+        kernel.shape for kernel in tf_keras_twin.kernels(pruned).values()
+    ]
     assert sorted(written) == sorted(expected)

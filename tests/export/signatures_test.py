@@ -9,8 +9,8 @@ import tensorflow as tf
 from keras_squeezenet import classifier
 from keras_squeezenet import codec
 from keras_squeezenet import preprocess_input
-from keras_squeezenet.data import images as pictures
-from keras_squeezenet.export import packed
+from keras_squeezenet.data import image_ops
+from keras_squeezenet.export import packed_saved_model
 from keras_squeezenet.export import saved_model
 
 SIDE = 8
@@ -25,7 +25,7 @@ def make_photographs(height, width, count=2):
 
 def expected_outputs(model, photographs, shorter_side=None):
     squares = [
-        pictures.square(photograph, SIDE, shorter_side)
+        image_ops.square(photograph, SIDE, shorter_side)
         for photograph in photographs
     ]
     return model.predict_on_batch(preprocess_input(np.stack(squares) * 1.0))
@@ -120,7 +120,9 @@ def network(shared_data):
 @pytest.fixture(scope="module")
 def photograph_paths(photographs):
     """One that is wide, one that is tall."""
-    sizes = {path: pictures.read_image(path).shape for path in photographs[:60]}
+    sizes = {
+        path: image_ops.read_image(path).shape for path in photographs[:60]
+    }
     return [
         next(
             path
@@ -137,7 +139,7 @@ def imagenet_folder(request, network, tmp_path_factory):
     model = classifier.load_model(network.name)
     if request.param == "packed":
         content = codec.dump(model, labels=codec.IMAGENET)
-        packed.save(content, folder, raw_images=True)
+        packed_saved_model.save(content, folder, raw_images=True)
     else:
         saved_model.save(model, folder, raw_images=True, shorter_side=256)
     return folder
@@ -179,7 +181,7 @@ def test_photographs_as_they_are_get_what_the_classifier_says(
     (tmp_path / "saved_model").symlink_to(imagenet_folder)
     np.savez(
         tmp_path / "photographs.npz",
-        *map(pictures.read_image, photograph_paths),
+        *map(image_ops.read_image, photograph_paths),
     )
     subprocess.run(
         [sys.executable, "-c", program], check=True, cwd=tmp_path, timeout=300

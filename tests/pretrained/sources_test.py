@@ -6,7 +6,7 @@ import pytest
 
 from keras_squeezenet import SqueezeNetConfig
 from keras_squeezenet import architecture
-from keras_squeezenet.pretrained import normalization
+from keras_squeezenet.pretrained import normalizations
 from keras_squeezenet.pretrained import sources
 
 VARIANTS = architecture.VARIANTS
@@ -68,7 +68,7 @@ def test_files_are_told_apart_by_name_and_by_digest():
 def test_what_is_known_of_a_source_is_whole():
     for source in sources.SOURCES:
         assert source.variant in VARIANTS
-        assert source.normalization in normalization.NORMALIZATIONS
+        assert source.normalization in normalizations.NORMALIZATIONS
         assert source.title and source.license and source.reported_by
         assert re.fullmatch(r"arXiv:\d{4}\.\d{5}", source.citation)
         # In percent, and no better than the networks are.

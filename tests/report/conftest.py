@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keras_squeezenet import report
-from keras_squeezenet.compression import recipe
+from keras_squeezenet.compression import compression_recipe
 
 CLASSES = ("zero", "one", "two")
 
@@ -148,7 +148,7 @@ def make():
                 "test_images": 1_000,
                 **(dataset or {}),
             },
-            recipe=recipe.Recipe(max_train_steps=7, seed=3),
+            recipe=compression_recipe.Recipe(max_train_steps=7, seed=3),
             **measured,
         )
 

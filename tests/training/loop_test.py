@@ -7,7 +7,7 @@ import tensorflow as tf
 import tf_keras
 
 from keras_squeezenet import training
-from keras_squeezenet.compression import twin
+from keras_squeezenet.compression import tf_keras_twin
 
 NAMESPACES = pytest.mark.parametrize(
     "namespace", [keras, tf_keras], ids=["keras", "tf_keras"]
@@ -229,7 +229,7 @@ def test_training_goes_on_from_the_variables_and_the_epoch(namespace):
             seed=5,
         )
 
-    with twin.generators():
+    with tf_keras_twin.generators():
         first, second = (make_dropout_model(namespace) for _ in range(2))
     for model in (first, second):
         training.compile_classifier(namespace, model, 12, 0.1)

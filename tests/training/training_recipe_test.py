@@ -3,9 +3,9 @@ import json
 
 import pytest
 
-from keras_squeezenet import settings
 from keras_squeezenet.training import RECIPES
 from keras_squeezenet.training import Recipe
+from keras_squeezenet.utils import recipe_fields
 
 
 @pytest.mark.parametrize(
@@ -70,11 +70,11 @@ def test_every_recipe_has_the_remedy_for_getting_stuck():
 def test_every_field_comes_back_from_a_file(tmp_path):
     path = tmp_path / "modern.json"
     path.write_text(json.dumps(dataclasses.asdict(RECIPES["modern"])))
-    assert settings.load(Recipe, path) == RECIPES["modern"]
+    assert recipe_fields.load(Recipe, path) == RECIPES["modern"]
 
 
 def test_field_of_another_recipe_is_refused(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("prune_epochs: 3")
     with pytest.raises(ValueError, match="Received: prune_epochs"):
-        settings.load(Recipe, path)
+        recipe_fields.load(Recipe, path)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import strategies as st
 
 from keras_squeezenet import architecture
-from keras_squeezenet.codec import arrays
+from keras_squeezenet.codec import encodings
 from keras_squeezenet.codec import sqz
 from keras_squeezenet.pretrained import readers
 from keras_squeezenet.pretrained.readers import torch_pickle
@@ -123,8 +123,8 @@ def sqz_file():
     return sqz.dump(
         {},
         {
-            "conv1/kernel": arrays.lossless(KERNEL),
-            "conv1/bias": arrays.lossless(BIAS),
+            "conv1/kernel": encodings.lossless(KERNEL),
+            "conv1/bias": encodings.lossless(BIAS),
         },
     )
 

@@ -1,0 +1,257 @@
+"""Every form of a compressed model, written, read again and compared.
+
+model.keras             the Keras model
+model.sqz               the same in the fewest bytes
+saved_model/            for TensorFlow
+saved_model_packed/     the same, with model.sqz's weights as they are coded
+saved_model_qat/        the same after quantization-aware training
+model_float32.tflite    for LiteRT; float16, int8 and int16x8 likewise
+"""
+
+import dataclasses
+import gzip
+
+import keras
+
+from keras_squeezenet import architecture
+from keras_squeezenet import codec
+from keras_squeezenet.compression import allocation
+from keras_squeezenet.compression import checks
+from keras_squeezenet.compression import quantize
+from keras_squeezenet.compression import recipes
+from keras_squeezenet.compression import tf_keras_twin
+from keras_squeezenet.evaluation import kernel_statistics
+from keras_squeezenet.evaluation import metrics
+from keras_squeezenet.export import litert
+from keras_squeezenet.export import packed_saved_model
+from keras_squeezenet.export import saved_model
+from keras_squeezenet.utils import files
+
+# Float32 sums in another order; the outputs are probabilities.
+TOLERANCE = 1e-4
+
+MODEL_FILE = "model.keras"
+SQZ_FILE = "model.sqz"
+SAVED_MODEL_FOLDER = "saved_model"
+PACKED_FOLDER = "saved_model_packed"
+QUANTIZED_FOLDER = "saved_model_qat"
+LITERT_FILE = "model_{}.tflite"
+INT8_FILE = LITERT_FILE.format("int8")
+PAPER_NETWORK = architecture.VARIANTS["1.0"]
+# Which form's predictions stand for the compressed network, if it is written.
+FINAL_FORMS = (INT8_FILE, MODEL_FILE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """What was written, and measured on it.
+
+    Args:
+        files: list of the rows of the report.
+        evaluations: dict of file name to `comparison.Evaluation`.
+        int8_kernels: dict of layer name to int8 kernel, empty without the
+            int8 file.
+    """
+
+    files: list
+    evaluations: dict
+    int8_kernels: dict
+
+    @property
+    def final(self):
+        """The evaluation that stands for the compressed network."""
+        return next(
+            self.evaluations[name]
+            for name in FINAL_FORMS
+            if name in self.evaluations
+        )
+
+
+def quantized(model, ranges, calibration, recipe):
+    """Returns the tf_keras model that the 8-bit forms are converted from.
+
+    It is `None` where the recipe asks for no such form.
+
+    Args:
+        model: `keras.Model`, compressed.
+        ranges: of its activations as training left them, or `None`: they are
+            measured then.
+        calibration: list of batches of images.
+        recipe: `Recipe`.
+    """
+    if "quantize" not in recipe.stages and "int8" not in recipe.litert:
+        return None
+    ranges = ranges or quantize.measure_ranges(model, calibration)
+    return quantize.wrap(model, ranges, recipe.quantize_preserve)
+
+
+def write(
+    model, quantized, recipe, folder, dataset, test, calibration, progress
+):
+    """Writes every form that a recipe asks for.
+
+    Args:
+        model: `keras.Model`, compressed.
+        quantized: what `quantized` returned.
+        recipe: `Recipe`.
+        folder: `pathlib.Path` of an empty folder.
+        dataset: dict of the data set's `name` and `classes`.
+        test: `splits.Split` to compare the forms on.
+        calibration: list of batches of images.
+        progress: `Progress`.
+
+    Returns:
+        A `Written`.
+
+    Raises:
+        GuaranteeError: if a form is not what it should be.
+    """
+    writer = _Writer(folder, test, progress)
+    copy = _without_optimizer(model)
+    writer.reference("model", copy.predict_on_batch)
+    if quantized is not None:
+        writer.reference("quantized model", quantized.predict_on_batch)
+
+    copy.save(folder / MODEL_FILE)
+    loaded = keras.models.load_model(folder / MODEL_FILE)
+    writer.add(MODEL_FILE, loaded.predict_on_batch, "model", TOLERANCE)
+    codec.save(
+        copy,
+        folder / SQZ_FILE,
+        labels=dataset["classes"],
+        provenance={
+            "trained_on": dataset["name"],
+            "recipe": dataclasses.asdict(recipe),
+        },
+    )
+    loaded = codec.load(folder / SQZ_FILE)
+    writer.add(SQZ_FILE, loaded.predict_on_batch, "model", TOLERANCE)
+    with progress.task("export SavedModel", None):
+        saved_model.save(copy, folder / SAVED_MODEL_FOLDER)
+        content = (folder / SQZ_FILE).read_bytes()
+        packed_saved_model.save(content, folder / PACKED_FOLDER)
+    for name in (SAVED_MODEL_FOLDER, PACKED_FOLDER):
+        loaded = saved_model.load(folder / name)
+        writer.add(name, loaded, "model", TOLERANCE)
+    if "quantize" in recipe.stages:
+        saved_model.save_quantized(quantized, folder / QUANTIZED_FOLDER)
+        writer.add(
+            QUANTIZED_FOLDER,
+            saved_model.load(folder / QUANTIZED_FOLDER),
+            "quantized model",
+            TOLERANCE,
+        )
+    converters = {
+        "float32": lambda: litert.convert_float32(copy),
+        "float16": lambda: litert.convert_float16(copy),
+        "int8": lambda: litert.convert_int8(quantized),
+        "int16x8": lambda: litert.convert_int16x8(copy, calibration),
+    }
+    int8_kernels = {}
+    for form in recipe.litert:
+        with progress.task(f"convert to {form}", None):
+            content = converters[form]()
+        name = LITERT_FILE.format(form)
+        (folder / name).write_bytes(content)
+        writer.add(
+            name,
+            litert.LiteRTModel(content),
+            "quantized model" if form == "int8" else "model",
+            TOLERANCE if form == "float32" else None,
+        )
+        if form == "int8":
+            int8_kernels = _require_int8(content, model)
+    return Written(writer.rows, writer.evaluations, int8_kernels)
+
+
+class _Writer:
+    """Measures files as they are written."""
+
+    def __init__(self, folder, test, progress):
+        self.folder = folder
+        self.test = test
+        self.progress = progress
+        self.sources = {}
+        self.rows = []
+        self.evaluations = {}
+
+    def reference(self, name, predict):
+        self.sources[name] = metrics.evaluate(predict, self.test.batches(0))
+
+    def add(self, name, predict, source, tolerance):
+        with self.progress.task(f"test {name}", self.test.steps) as advance:
+            found = metrics.evaluate(predict, self.test.batches(0), advance)
+        expected = self.sources[source].probabilities
+        if tolerance is not None:
+            checks.require_equal(expected, found.probabilities, tolerance, name)
+        compared = metrics.compare(expected, found.probabilities)
+        content = files.content(self.folder / name)
+        self.evaluations[name] = found
+        self.rows.append(
+            {
+                "name": name + "/" * (self.folder / name).is_dir(),
+                "bytes": len(content),
+                "gzip_bytes": len(gzip.compress(content)),
+                "accuracy": found.accuracy,
+                "agreement": compared.agreement,
+                "max_difference": compared.max_difference,
+                "source": source,
+            }
+        )
+
+
+def _require_int8(content, model):
+    """Returns the kernels of an int8 file, once they keep what they should."""
+    interpreter = litert.LiteRTModel(content)
+    kernels = tf_keras_twin.kernels(model)
+    if interpreter.float_tensors():
+        raise checks.GuaranteeError(
+            f"{INT8_FILE} should have integer tensors only. Measured: "
+            f"{', '.join(interpreter.float_tensors())}"
+        )
+    found = interpreter.kernels(kernels)
+    checks.require_zeros_kept(kernels, found, INT8_FILE)
+    checks.require_distinct(
+        found, quantize.codebook_sizes(kernels), INT8_FILE, per_channel=True
+    )
+    return found
+
+
+def layers(model, int8_kernels):
+    """Returns what was measured on each kernel, as rows of the report.
+
+    Args:
+        model: `keras.Model`, compressed.
+        int8_kernels: dict of layer name to kernel, may be empty.
+    """
+    paper = allocation.match(
+        recipes.TABLE_1,
+        [layer.name for layer in architecture.convolutions(PAPER_NETWORK)],
+    )
+    rows = []
+    for name, kernel in tf_keras_twin.kernels(model).items():
+        measured = kernel_statistics.measure(kernel)
+        int8 = int8_kernels.get(name)
+        int8 = None if int8 is None else kernel_statistics.measure(int8)
+        rows.append(
+            {
+                "name": name,
+                "shape": list(measured.shape),
+                "weights": kernel.size,
+                "density": measured.density,
+                "distinct_values": measured.distinct,
+                "bits": measured.bits,
+                "int8_density": int8 and int8.density,
+                "int8_distinct_values_per_channel": int8
+                and int8.distinct_per_channel,
+                "paper_density": paper.get(name),
+            }
+        )
+    return rows
+
+
+def _without_optimizer(model):
+    """Returns a copy of a model that writes no state of its training."""
+    copy = keras.Model.from_config(model.get_config())
+    copy.set_weights(model.get_weights())
+    return copy

@@ -1,0 +1,203 @@
+"""Image files of one's own: a folder with one sub-folder a class, or a list."""
+
+import itertools
+import os
+import pathlib
+import random
+
+from keras_squeezenet.data import csv_list
+from keras_squeezenet.data import decode
+from keras_squeezenet.data import image_dataset
+
+IMAGE_SUFFIXES = (
+    ".jpg",
+    ".jpeg",
+    ".png",
+    ".bmp",
+    ".gif",
+    ".webp",
+    ".tif",
+    ".tiff",
+)
+TRAIN_FOLDER = "train"
+TEST_FOLDERS = ("test", "val", "validation", "valid")
+TEST_SHARE = 0.2
+
+
+def load(name, data_dir, image_size, skip_bad_images, seed, shorter_side=None):
+    """Loads a folder of images as an `ImageDataset`.
+
+    Every image is decoded once here, so that a damaged file shows before
+    training and not in the middle of it.
+
+    Args:
+        name: str, the data set's name.
+        data_dir: path of the folder: `train` and `test` (or `val`,
+            `validation`, `valid`) with one sub-folder a class in each, or
+            the sub-folders of the classes; or of a CSV file, as
+            `table.read_splits` takes it.
+        image_size: int, or `None` for 224.
+        skip_bad_images: whether to leave out what cannot be read.
+        seed: int, of the split where there is no test folder, and of the
+            order of the training images.
+        shorter_side: int, as `data.load` takes it. Defaults to `None`.
+
+    Raises:
+        ValueError: if there is no such folder, it is not laid out like that,
+            a class lacks images, or images cannot be read.
+    """
+    root = _existing_source(data_dir)
+    image_size = image_size or image_dataset.DEFAULT_IMAGE_SIZE
+    if csv_list.is_table(root):
+        splits = csv_list.read_splits(root)
+        folders = [root] * len(splits)
+    else:
+        folders = _split_folders(root)
+        splits = [_find_files(folder) for folder in folders]
+        _require_same_classes(splits, folders)
+    paths = [
+        path for files in splits for path in itertools.chain(*files.values())
+    ]
+    squares, skipped = decode.read(
+        paths, image_size, shorter_side, skip_bad_images
+    )
+    splits = [_readable(files, squares) for files in splits]
+    for files, folder in zip(splits, folders):
+        _require_images(files, folder)
+    if len(splits) == 1:
+        splits = _split(splits[0], seed)
+    train, test = (_labelled(files) for files in splits)
+    # Mixed, so that the first ones are of more than one class.
+    random.Random(seed).shuffle(train)
+    return image_dataset.of_stored(
+        name,
+        splits[0],
+        *(
+            decode.as_stored(split, squares, image_size, shorter_side)
+            for split in (train, test)
+        ),
+        skipped=skipped,
+    )
+
+
+def _existing_source(data_dir):
+    if data_dir is None:
+        raise ValueError(
+            "The data set 'folder' needs the folder of the images: set "
+            "`--data_dir` (data_dir=...). Received: data_dir=None"
+        )
+    root = pathlib.Path(data_dir).expanduser()
+    if csv_list.is_table(root) and root.is_file():
+        return root
+    if not root.is_dir():
+        raise ValueError(
+            "`data_dir` should be an existing folder of images, or a CSV file "
+            "of their paths and labels. Received: "
+            f"data_dir={os.fspath(data_dir)!r}"
+        )
+    return root
+
+
+def _split_folders(root):
+    """Returns the folders of the train and the test split, or of both."""
+    train = root / TRAIN_FOLDER
+    for name in TEST_FOLDERS:
+        if train.is_dir() and (root / name).is_dir():
+            return [train, root / name]
+    return [root]
+
+
+def _find_files(folder):
+    """Returns `{class name: sorted paths}` of a folder's sub-folders."""
+    files = {
+        child.name: image_files(child)
+        for child in sorted(folder.iterdir())
+        if child.is_dir() and not child.name.startswith(".")
+    }
+    if not files:
+        raise ValueError(
+            "A folder of images should have one sub-folder of images for each "
+            f"class. Received: {str(folder)!r}, which has no sub-folder"
+        )
+    if len(files) < 2:
+        raise ValueError(
+            "A folder of images should have sub-folders of at least two "
+            f"classes. Received: {str(folder)!r}, which has only {list(files)}"
+        )
+    _require_images(files, folder)
+    return files
+
+
+def image_files(folder):
+    """Returns the sorted paths of a folder's images, sub-folders' included.
+
+    What begins with a dot is left out.
+
+    Args:
+        folder: `pathlib.Path`.
+    """
+
+    def is_image(path):
+        hidden = any(
+            part.startswith(".") for part in path.relative_to(folder).parts
+        )
+        return path.suffix.lower() in IMAGE_SUFFIXES and not hidden
+
+    return sorted(
+        str(path)
+        for path in folder.rglob("*")
+        if is_image(path) and path.is_file()
+    )
+
+
+def _require_images(files, folder):
+    empty = [name for name, paths in files.items() if not paths]
+    if empty:
+        raise ValueError(
+            "Every class should have at least one readable image "
+            f"({', '.join(IMAGE_SUFFIXES)}). Received: {str(folder)!r}, which "
+            f"has none for {empty}"
+        )
+
+
+def _require_same_classes(splits, folders):
+    for files, folder in zip(splits, folders):
+        missing = sorted(set().union(*splits) - set(files))
+        if missing:
+            raise ValueError(
+                "The train and the test folder should have the same classes. "
+                f"Received: {str(folder)!r}, which lacks {missing}"
+            )
+
+
+def _readable(files, squares):
+    return {
+        name: [path for path in paths if path in squares]
+        for name, paths in files.items()
+    }
+
+
+def _split(files, seed):
+    """Splits each class by itself, so that it does not depend on others."""
+    train, test = {}, {}
+    for name, paths in files.items():
+        if len(paths) < 2:
+            raise ValueError(
+                "A class should have at least two readable images, one to "
+                "train on and one to test on, where there is no test folder "
+                f"({', '.join(TEST_FOLDERS)}). Received: one image for the "
+                f"class {name!r}, {paths[0]!r}"
+            )
+        size = max(1, round(len(paths) * TEST_SHARE))
+        chosen = set(random.Random(seed).sample(paths, size))
+        train[name] = [path for path in paths if path not in chosen]
+        test[name] = [path for path in paths if path in chosen]
+    return train, test
+
+
+def _labelled(files):
+    return [
+        (path, label)
+        for label, paths in enumerate(files.values())
+        for path in paths
+    ]

@@ -1,0 +1,1 @@
+"""Measurements: accuracy, divergence, kernel statistics, time."""

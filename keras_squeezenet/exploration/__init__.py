@@ -1,0 +1,1 @@
+"""Sweeps over the design space of the paper, section 5."""

@@ -1,0 +1,306 @@
+"""What the points of a grid of networks take, and what they reach.
+
+KerasTuner was not taken: its tuners look for the best trial by one objective,
+while a sweep wants every point's sizes and accuracies side by side. It would
+begin a trial anew that was killed, where `training.train` goes on bit for bit,
+and shares trials out by a chief process and workers with addresses.
+"""
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import functools
+import json
+import multiprocessing
+import os
+import pathlib
+import signal
+
+import keras
+
+from keras_squeezenet import squeezenet
+from keras_squeezenet import training
+from keras_squeezenet.exploration import grids
+from keras_squeezenet.training import trainer
+from keras_squeezenet.utils import files
+from keras_squeezenet.utils.progress import Progress
+
+CSV_FILE = "exploration.csv"
+JSON_FILE = "exploration.json"
+POINTS_FOLDER = "points"
+MEASURED = ("validation_accuracy", "test_accuracy", "seconds")
+
+
+def explore(
+    grid,
+    load,
+    recipe=None,
+    out="squeezenet_explored",
+    *,
+    config="1.0",
+    jobs=1,
+    overwrite=False,
+    resume=False,
+    tensorboard=None,
+    progress=None,
+):
+    """Trains every point of a grid of networks, from the same seed.
+
+    `exploration.csv` and `exploration.json` are written to `out` at the
+    beginning and after each point, each whole or not at all. Each point is a
+    run of `training.train` in a folder of its own below `out/points`, without
+    the file to go on from once it is done. A point that fails does not keep
+    the others from being trained.
+
+    Args:
+        grid: as `design_space.points` takes it.
+        load: function without arguments that returns the `data.ImageDataset`,
+            such as `functools.partial(data.load, "cifar10")`. With `jobs`
+            other processes call it: it should be one that can be pickled.
+        recipe: `training.Recipe`, of every point. Defaults to `Recipe()`.
+        out: path of the output folder. Defaults to `"squeezenet_explored"`.
+        config: a variant's name or a `SqueezeNetConfig`, which
+            `training.for_images` fits to the images, and which all fields are
+            taken from that are not in the grid. Defaults to `"1.0"`.
+        jobs: int, how many points to train at once, each in a process of its
+            own and on its share of the cores. Defaults to `1`: in this
+            process, one after the other.
+        overwrite: whether to replace an earlier exploration. Defaults to
+            `False`.
+        resume: whether to go on with one that was stopped or killed. Points
+            that are done are not trained again, and what is new in the grid
+            is added to them. Defaults to `False`.
+        tensorboard: path of a folder for TensorBoard's logs, in which each
+            point has its own. Defaults to `None`, no logs.
+        progress: `Progress`. Defaults to a silent one.
+
+    Returns:
+        A dict: `dataset`, `config` and `recipe`; `points`, a list of a dict
+        for each point: what `design_space.sizes` returns, `validation_accuracy`
+        and `test_accuracy` of its best epoch, and the `seconds` of its
+        training, all `None` where it failed; and `failed`, a dict of the names
+        of those points to what went wrong.
+
+    Raises:
+        ValueError: if a point of the grid is no network, or an exploration to
+            resume had other images, another `config` or `recipe`.
+        FileExistsError: if the output folder is not empty.
+    """
+    if not isinstance(jobs, int) or jobs < 1:
+        raise ValueError(
+            f"`jobs` should be a positive integer. Received: jobs={jobs!r}"
+        )
+    recipe = recipe or training.Recipe()
+    require_writable(out, overwrite, resume)
+    dataset = load()
+    classes = len(dataset.class_names)
+    base = training.for_images(dataset.image_size, config)
+    points = grids.points(grid, base)
+    exploration = _Exploration(
+        pathlib.Path(out),
+        {
+            "dataset": {
+                "name": dataset.name,
+                "image_size": dataset.image_size,
+                "classes": classes,
+                "train_images": dataset.train_size,
+                "test_images": dataset.test_size,
+            },
+            "config": dataclasses.asdict(base),
+            "recipe": dataclasses.asdict(recipe),
+        },
+        grids.sizes(points, dataset.image_size, classes),
+    )
+    exploration.begin(resume)
+    train = functools.partial(
+        _train, recipe=recipe, out=exploration.out, tensorboard=tensorboard
+    )
+    left = [point for point in points if not exploration.is_done(point.name)]
+    if jobs == 1:
+        outcomes = _one_by_one(train, left, dataset, progress or Progress())
+    else:
+        outcomes = _at_once(train, left, load, jobs, progress or Progress())
+    # Closed where Ctrl-C ends the loop, not when it is collected.
+    with contextlib.closing(outcomes):
+        for name, outcome in outcomes:
+            exploration.keep(name, outcome)
+    return exploration.report()
+
+
+def require_writable(out, overwrite=False, resume=False):
+    """Raises a `FileExistsError` unless `explore` may begin in a folder.
+
+    Args:
+        out, overwrite, resume: as `explore` takes them.
+    """
+    files.require_resumable(out, JSON_FILE, overwrite, resume)
+
+
+def point_folder(out, name):
+    """Returns the folder of a point, whose name may hold lists, in `out`."""
+    kept = [char for char in name if char.isalnum() or char in "_=.,-"]
+    return pathlib.Path(out) / POINTS_FOLDER / "".join(kept)
+
+
+class _Exploration:
+    """Where an exploration is, and its files."""
+
+    def __init__(self, out, identity, rows):
+        self.out = out
+        # As it is after JSON, to be compared with it.
+        self.identity = json.loads(json.dumps(identity))
+        self.rows = {
+            row["name"]: {**row, **dict.fromkeys(MEASURED)} for row in rows
+        }
+        self.failed = {}
+
+    def begin(self, resume):
+        """Takes over what is done, or makes room for another."""
+        if resume and (self.out / JSON_FILE).exists():
+            self._take_over()
+        else:
+            files.sweep(self.out, (POINTS_FOLDER,))
+        self._write()
+
+    def _take_over(self):
+        path = self.out / JSON_FILE
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+        for key, value in self.identity.items():
+            if earlier[key] != value:
+                raise ValueError(
+                    f"{self.out} has an exploration of another {key}. "
+                    f"Expected: {earlier[key]}. Received: {value}"
+                )
+        done = [row for row in earlier["points"] if _is_done(row)]
+        self.rows.update((row["name"], row) for row in done)
+
+    def is_done(self, name):
+        return _is_done(self.rows[name])
+
+    def keep(self, name, outcome):
+        """Keeps what a point reached, or the error that ended it."""
+        if isinstance(outcome, Exception):
+            self.failed[name] = f"{type(outcome).__name__}: {outcome}"
+        else:
+            self.rows[name].update(outcome)
+        with files.uninterrupted():
+            self._write()
+        if self.is_done(name):
+            # Several times as large as the model itself.
+            last = point_folder(self.out, name) / trainer.LAST_FILE
+            last.unlink(missing_ok=True)
+
+    def _write(self):
+        self.out.mkdir(parents=True, exist_ok=True)
+        report = self.report()
+        files.write_csv(self.out / CSV_FILE, report["points"])
+        files.write_json(self.out / JSON_FILE, report)
+
+    def report(self):
+        return {
+            **self.identity,
+            "points": list(self.rows.values()),
+            "failed": self.failed,
+        }
+
+
+def _is_done(row):
+    return row["validation_accuracy"] is not None
+
+
+def _train(point, dataset, recipe, out, tensorboard, progress):
+    """Trains one point; returns what it reached."""
+    keras.utils.set_random_seed(recipe.seed)
+    side = dataset.image_size
+    model = squeezenet.SqueezeNet(
+        weights=None,
+        input_shape=(side, side, 3),
+        classes=len(dataset.class_names),
+        config=point.config,
+    )
+    folder = point_folder(out, point.name)
+    report = training.train(
+        model,
+        dataset,
+        recipe=recipe,
+        out=folder,
+        resume=True,
+        tensorboard=tensorboard and os.path.join(tensorboard, folder.name),
+        progress=progress,
+    )
+    return {key: report[key] for key in MEASURED}
+
+
+class _Numbered(Progress):
+    """Says which point the work is for."""
+
+    def __init__(self, progress, prefix):
+        self.progress = progress
+        self.prefix = prefix
+
+    def task(self, name, steps):
+        return self.progress.task(f"{self.prefix} {name}", steps)
+
+
+def _one_by_one(train, points, dataset, progress):
+    """Yields the name of each point, and what it reached or its error."""
+    for number, point in enumerate(points, 1):
+        numbered = _Numbered(progress, f"{number}/{len(points)}")
+        try:
+            outcome = train(point, dataset, progress=numbered)
+        except Exception as error:
+            outcome = error
+        yield point.name, outcome
+
+
+def _at_once(train, points, load, jobs, progress):
+    """Does the same with several points at a time, in any order.
+
+    Each point has a process of its own: one that is killed, for its memory
+    say, takes no other with it. Ctrl-C ends them where they are, since each
+    can go on from its last epoch.
+    """
+    others = multiprocessing.active_children()
+    work = functools.partial(_train_loaded, train, load)
+    cores = max(1, os.cpu_count() // jobs)
+    with (
+        progress.task("points", len(points)) as advance,
+        concurrent.futures.ThreadPoolExecutor(jobs) as threads,
+    ):
+        futures = {
+            threads.submit(_in_a_process, cores, work, point): point.name
+            for point in points
+        }
+        try:
+            for future in concurrent.futures.as_completed(futures):
+                outcome = future.exception() or future.result()
+                yield futures[future], outcome
+                advance()
+        except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)
+            for child in multiprocessing.active_children():
+                if child not in others:
+                    child.terminate()
+            raise
+
+
+def _in_a_process(cores, work, point):
+    with concurrent.futures.ProcessPoolExecutor(
+        1,
+        # TensorFlow's threads do not survive a fork.
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_begin_process,
+        initargs=(cores,),
+    ) as process:
+        return process.submit(work, point).result()
+
+
+def _begin_process(cores):
+    import tensorflow as tf
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    tf.config.threading.set_intra_op_parallelism_threads(cores)
+
+
+def _train_loaded(train, load, point):
+    return train(point, load(), progress=Progress())

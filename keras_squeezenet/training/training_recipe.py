@@ -1,0 +1,138 @@
+"""What a training run does, as data."""
+
+import dataclasses
+
+from keras_squeezenet.utils import recipe_fields
+
+OPTIMIZERS = ("adamw", "sgd")
+SCHEDULES = ("constant", "linear", "cosine")
+AUGMENTATIONS = (None, "crop", "flip_crop")
+PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    A step is a batch; with `accumulation` an update of the weights takes
+    several.
+
+    Args:
+        epochs: int, at most. Defaults to `20`.
+        batch_size: int. Defaults to `32`.
+        accumulation: int, the batches whose mean gradient makes an update.
+            Defaults to `1`.
+        max_train_steps: int, an upper bound to the steps, for trials.
+            Defaults to `None`, no bound.
+        seed: int, of the order of the images and of every random number.
+            Defaults to `0`.
+        validation_share: float in (0, 0.5], the share of an `ImageDataset`'s
+            training images that are held out to choose the best epoch by.
+            Defaults to `0.1`.
+        optimizer: `"adamw"` (Adam, if `weight_decay` is 0) or `"sgd"`.
+            Defaults to `"adamw"`.
+        momentum: float in [0, 1), of `"sgd"`. Defaults to `0.9`.
+        learning_rate: float, the highest. Defaults to `5e-4`.
+        schedule: how it falls to 0: `"cosine"`, `"linear"`, or `"constant"`,
+            not at all. Defaults to `"cosine"`.
+        warmup: float in [0, 1), the share of the steps in which the learning
+            rate rises; a SqueezeNet may stay at ln(classes) without. Defaults
+            to `0.1`.
+        clip_norm: float, an upper bound to the norm of all gradients
+            together, the other remedy; 0 for none. Defaults to `1.0`.
+        restarts: int, how often training begins anew, at half the learning
+            rate, where the loss is still at ln(classes) after a fifth of the
+            steps, and 300 updates. Defaults to `3`.
+        weight_decay: float. With `"adamw"` the share of every weight that an
+            update at a learning rate of 1 takes away; with `"sgd"` the share
+            that is added to its gradient, as in Caffe. Biases decay too.
+            Defaults to `0`.
+        label_smoothing: float in [0, 1). Defaults to `0`.
+        augmentation: `None`, `"crop"` or `"flip_crop"`, of an `ImageDataset`.
+            Defaults to `None`.
+        rand_augment: float in [0, 1], the strength of `RandAugment`, of an
+            `ImageDataset`. Defaults to `0`, none.
+        mixup: float in [0, 1], the `alpha` of `MixUp`. Defaults to `0`, none.
+        cutmix: float in [0, 1], the `factor` of `CutMix`; with both each
+            batch gets one of them. Defaults to `0`, none.
+        average: float in [0, 1), the momentum of a moving average of the
+            weights, from update to update, which is what is measured and
+            kept. Defaults to `0`: the weights themselves.
+        patience: int, the epochs without a better validation accuracy after
+            which training ends. Defaults to `None`: after `epochs`.
+        precision: `"float32"`, `"mixed_float16"` or `"mixed_bfloat16"`, what
+            training computes in. Weights and the saved model are float32.
+            Defaults to `"float32"`.
+
+    Raises:
+        ValueError: if a value is out of range.
+    """
+
+    epochs: int = 20
+    batch_size: int = 32
+    accumulation: int = 1
+    max_train_steps: int | None = None
+    seed: int = 0
+    validation_share: float = 0.1
+    optimizer: str = "adamw"
+    momentum: float = 0.9
+    learning_rate: float = 5e-4
+    schedule: str = "cosine"
+    warmup: float = 0.1
+    clip_norm: float = 1.0
+    restarts: int = 3
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    augmentation: str | None = None
+    rand_augment: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    average: float = 0.0
+    patience: int | None = None
+    precision: str = "float32"
+
+    def __post_init__(self):
+        recipe_fields.require_valid(self, _RULES)
+
+    def steps(self, epoch_steps):
+        """Returns the number of steps, a multiple of `accumulation`."""
+        steps = self.epochs * epoch_steps
+        if self.max_train_steps is not None:
+            steps = min(steps, self.max_train_steps)
+        return max(1, steps // self.accumulation) * self.accumulation
+
+    def replace(self, **changes):
+        """Returns a copy with other values."""
+        return dataclasses.replace(self, **changes)
+
+
+_BELOW_ONE = "from 0 to below 1", lambda value: 0 <= value < 1
+_SHARE = "from 0 to 1", lambda value: 0 <= value <= 1
+# What each field should be, and whether a value is that.
+_RULES = {
+    "epochs": recipe_fields.integer(1),
+    "batch_size": recipe_fields.integer(1),
+    "accumulation": recipe_fields.integer(1),
+    "max_train_steps": recipe_fields.optional(recipe_fields.integer(1)),
+    "seed": recipe_fields.integer(0),
+    "validation_share": (
+        "greater than 0 and at most 0.5",
+        lambda value: 0 < value <= 0.5,
+    ),
+    "optimizer": recipe_fields.one_of(OPTIMIZERS),
+    "momentum": _BELOW_ONE,
+    "learning_rate": recipe_fields.POSITIVE,
+    "schedule": recipe_fields.one_of(SCHEDULES),
+    "warmup": _BELOW_ONE,
+    "clip_norm": recipe_fields.at_least(0),
+    "restarts": recipe_fields.integer(0),
+    "weight_decay": recipe_fields.at_least(0),
+    "label_smoothing": _BELOW_ONE,
+    "augmentation": recipe_fields.one_of(AUGMENTATIONS),
+    "rand_augment": _SHARE,
+    "mixup": _SHARE,
+    "cutmix": _SHARE,
+    "average": _BELOW_ONE,
+    "patience": recipe_fields.optional(recipe_fields.integer(1)),
+    "precision": recipe_fields.one_of(PRECISIONS),
+}

@@ -1,0 +1,1 @@
+"""Files, checkpoints, recipes and progress, for the whole package."""

@@ -1,0 +1,224 @@
+import io
+import os
+import re
+import types
+
+import pytest
+import rich.console
+
+from keras_squeezenet import report
+from keras_squeezenet.cli import terminal
+
+LONGEST = {
+    "name": "fire2_squeeze1x1",
+    "shape": [1, 1, 128, 16],
+    "weights": 147_456,
+    "density": 1.0,
+    "paper_density": 1.0,
+    "distinct_values": 147_456,
+    "bits": 18,
+    "int8_density": 1.0,
+    "int8_distinct_values_per_channel": 256,
+}
+LAYERS = [
+    LONGEST,
+    {**LONGEST, "name": "fire9_expand3x3", "shape": [3, 3, 64, 256]},
+    {**LONGEST, "name": "fire8_bypass1x1", "shape": [1, 1, 384, 512]},
+    {**LONGEST, "name": "conv10", "shape": [1, 1, 512, 1000]},
+]
+STAGES = [
+    {
+        "name": "densified",
+        "accuracy": 1.0,
+        "density": 1.0,
+        "distinct_values": 147_456,
+        "seconds": 86_399.9,
+        "bytes": 9_876_543,
+        "gzip_bytes": 9_876_543,
+        "huffman_bytes": 9_876_543,
+    }
+]
+FILES = [
+    {
+        "name": "saved_model_qat/",
+        "bytes": 12_345_678,
+        "gzip_bytes": 12_345_678,
+        "accuracy": 1.0,
+        "agreement": 1.0,
+        "max_difference": 1e-7,
+    }
+]
+REPORT = {"stages": STAGES, "layers": LAYERS, "files": FILES}
+
+
+def make_console(width=80, **options):
+    return rich.console.Console(file=io.StringIO(), width=width, **options)
+
+
+def printed(console):
+    """What a console has printed, without colours and cursor movements."""
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", console.file.getvalue())
+
+
+def run_task(console, steps=3, name="train", count=None):
+    with terminal.ConsoleProgress(console).task(name, steps) as advance:
+        for step in range(1, (steps if count is None else count) + 1):
+            advance(loss=1 / step, accuracy=1 - 1 / step)
+
+
+def test_metrics_have_four_digits():
+    text = terminal.format_metrics({"loss": 0.12344, "accuracy": 1})
+    assert text == "loss 0.1234 accuracy 1.0000"
+
+
+def test_no_metrics_are_no_text():
+    assert terminal.format_metrics({}) == ""
+
+
+def test_task_prints_one_line_where_there_is_no_terminal():
+    console = make_console()
+    run_task(console)
+    assert re.fullmatch(
+        r"train +loss 0\.3333 accuracy 0\.6667 +\d+\.\d s\n",
+        console.file.getvalue(),
+    )
+
+
+def test_seconds_are_those_of_the_task(monkeypatch):
+    times = iter([10.0, 75.25])
+    clock = types.SimpleNamespace(monotonic=lambda: next(times))
+    monkeypatch.setattr(terminal, "time", clock)
+    console = make_console()
+    run_task(console, name="load data", steps=None, count=0)
+    assert re.fullmatch(r"load data +65\.2 s\n", console.file.getvalue())
+
+
+def test_nothing_is_printed_before_the_task_is_done():
+    console = make_console()
+    with terminal.ConsoleProgress(console).task("train", 2) as advance:
+        advance(loss=1.0)
+        assert console.file.getvalue() == ""
+
+
+def test_error_in_a_task_goes_on_and_prints_nothing():
+    console = make_console()
+    with pytest.raises(KeyboardInterrupt):
+        with terminal.ConsoleProgress(console).task("train", 2) as advance:
+            advance(loss=1.0)
+            raise KeyboardInterrupt
+    assert console.file.getvalue() == ""
+
+
+def test_tasks_print_a_line_each():
+    console = make_console()
+    run_task(console, name="train")
+    run_task(console, name="prune")
+    starts = [line.split()[0] for line in printed(console).splitlines()]
+    assert starts == ["train", "prune"]
+
+
+def test_task_shows_a_bar_on_a_terminal():
+    console = make_console(force_terminal=True)
+    run_task(console)
+    last = printed(console).rpartition("\r")[2]
+    assert last.startswith("train ")
+    assert "━━━" in last
+    assert "3/3" in last
+    assert "loss 0.3333 accuracy 0.6667" in last
+
+
+def test_bar_shows_how_far_a_task_came():
+    console = make_console(force_terminal=True)
+    run_task(console, steps=12, count=5)
+    last = printed(console).rpartition("\r")[2]
+    assert "5/12" in last
+    assert "loss 0.2000 accuracy 0.8000" in last
+
+
+def test_task_of_unknown_length_shows_a_bar_that_is_full_in_the_end():
+    console = make_console(force_terminal=True)
+    with terminal.ConsoleProgress(console).task("load data", None):
+        assert not shown_times(console)
+    last = printed(console).rpartition("\r")[2]
+    assert last.startswith("load data ")
+    assert "━━━" in last
+    assert shown_times(console)
+    assert "None" not in last
+
+
+def shown_times(console):
+    return re.findall(r"\d\d:\d\d", printed(console))
+
+
+@pytest.mark.parametrize("seconds", [0.1, 5], ids=["minutes", "hours"])
+@pytest.mark.parametrize("count", [40, 12_500], ids=["part", "whole"])
+def test_longest_bar_is_shown_uncut(count, seconds):
+    now = 0
+
+    def run_slowly(advance):
+        nonlocal now
+        for _ in range(count):
+            now += seconds
+            advance(loss=1.2345, accuracy=0.9876)
+
+    console = make_console(force_terminal=True, get_time=lambda: now)
+    name = f"test {FILES[0]['name']}".rstrip("/")
+    with terminal.ConsoleProgress(console).task(name, 12_500) as advance:
+        run_slowly(advance)
+    text = printed(console)
+    assert name in text
+    assert f"{count}/12500" in text
+    assert "loss 1.2345 accuracy 0.9876" in text
+    assert shown_times(console)
+    assert "…" not in text
+    assert max(map(len, re.split("[\r\n]", text))) <= 80
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+@pytest.mark.parametrize(
+    "table", report.tables(REPORT), ids=["stages", "layers", "files"]
+)
+def test_table_is_shown_uncut(table, is_terminal):
+    console = make_console(force_terminal=is_terminal)
+    terminal.print_table(console, table)
+    lines = printed(console).splitlines()
+    assert [line.strip() for line in lines[:2]] == ["", table.title]
+    assert max(map(len, lines)) <= 80
+    for cells in table.rows:
+        assert cells in [tuple(split_row(line)) for line in lines]
+    # A name of two words may take two lines.
+    heading = "\n".join(lines[2 : -len(table.rows) - 1])
+    for word in " ".join(table.columns).split():
+        assert word in heading
+    assert "…" not in printed(console)
+
+
+def split_row(line):
+    return re.split(r" {2,}", line.strip())
+
+
+def test_numbers_are_aligned_to_the_right():
+    console = make_console()
+    table = report.Table("Files", ("file", "bytes"), [("a", "1"), ("b", "22")])
+    terminal.print_table(console, table)
+    assert [line.rstrip() for line in printed(console).splitlines()] == [
+        "",
+        "Files",
+        "file  bytes",
+        "───────────",
+        "a         1",
+        "b        22",
+    ]
+
+
+@pytest.mark.parametrize(
+    "path,text",
+    [
+        ("photos/[red]ä 猫.jpg", "photos/[red]ä 猫.jpg"),
+        (os.fsdecode(b"caf\xe9.jpg"), r"caf\udce9.jpg"),
+        ("", ""),
+    ],
+)
+def test_every_path_is_printable(path, text):
+    assert terminal.printable(path) == text
+    text.encode("utf-8")

@@ -1,0 +1,124 @@
+import dataclasses
+import json
+
+import pytest
+
+from keras_squeezenet import architecture
+from keras_squeezenet.compression import RECIPES
+from keras_squeezenet.compression import Recipe
+from keras_squeezenet.compression import allocation
+from keras_squeezenet.compression import recipes
+from keras_squeezenet.utils import recipe_fields
+
+
+@pytest.mark.parametrize(
+    "field, value, expected",
+    [
+        ("stages", ("prune", "shrink"), "some of 'train', 'prune'"),
+        ("stages", ("prune", "prune"), "each once"),
+        ("stages", ("prune", "train"), "'train' first"),
+        ("densities", {"*": 0.0}, "greater than 0 and at most 1"),
+        ("densities", {"conv1": 1, "*": 1.01}, "at most 1"),
+        ("densities", {}, "a dict of patterns"),
+        ("densities", {"*": "few"}, "a share of weights"),
+        ("overall_density", 0, "greater than 0 and at most 1"),
+        ("bits", {"*": 1}, "from 2 to 8"),
+        ("bits", {"*": 9}, "from 2 to 8"),
+        ("bits", {"*": 4.5}, "an integer from 2 to 8"),
+        ("average_bits", 3.9, "from 4 to 8"),
+        ("train_epochs", -1, "at least 0"),
+        ("prune_epochs", 0, "greater than 0"),
+        ("cluster_epochs", 0, "greater than 0"),
+        ("quantize_epochs", -1, "at least 0"),
+        ("batch_size", 0, "at least 1"),
+        ("max_train_steps", 0, "at least 1, or `None`"),
+        ("learning_rate", 0.0, "greater than 0"),
+        ("finetune_learning_rate", -1.0, "greater than 0"),
+        ("prune_schedule", "linear", "one of 'polynomial', 'constant'"),
+        ("prune_pattern", "4:8", "one of None, '2:4'"),
+        ("quantize_preserve", "all", "one of 'both', 'sparsity'"),
+        ("max_accuracy_drop", -0.5, "at least 0"),
+        ("validation_share", 0.6, "at most 0.5"),
+        ("litert", ("int4",), "some of 'float32'"),
+    ],
+)
+def test_value_out_of_range_is_named(field, value, expected):
+    with pytest.raises(
+        ValueError, match=f"`{field}` should be .*{expected}.*{field}="
+    ):
+        Recipe(**{field: value})
+
+
+def test_bounds_of_the_ranges_are_in_them():
+    Recipe(densities={"*": 1}, bits={"*": 2}, train_epochs=0)
+    Recipe(bits={"*": 8}, average_bits=4, quantize_epochs=0, stages=())
+
+
+def test_steps_of_a_stage_are_bounded():
+    assert Recipe().steps(3, epoch_steps=10) == 30
+    assert Recipe().steps(0.25, epoch_steps=10) == 2
+    assert Recipe(max_train_steps=12).steps(3, epoch_steps=10) == 12
+    assert Recipe(max_train_steps=12).steps(1, epoch_steps=10) == 10
+    assert Recipe(max_train_steps=12).steps(0, epoch_steps=10) == 0
+
+
+def test_short_stage_has_one_step():
+    assert Recipe().steps(0.01, epoch_steps=10) == 1
+
+
+@pytest.mark.parametrize("suffix", [".json", ".yaml", ".yml"])
+def test_recipe_is_read_from_a_file(suffix, tmp_path):
+    path = tmp_path / f"mine{suffix}"
+    # JSON is YAML too.
+    path.write_text(json.dumps({"stages": ["prune"], "bits": {"*": 5}}))
+    assert recipe_fields.load(Recipe, path) == Recipe(
+        stages=("prune",), bits={"*": 5}
+    )
+
+
+def test_every_field_comes_back_from_a_file(tmp_path):
+    path = tmp_path / "all.json"
+    path.write_text(json.dumps(dataclasses.asdict(RECIPES["paper"])))
+    assert recipe_fields.load(Recipe, path) == RECIPES["paper"]
+
+
+@pytest.mark.parametrize(
+    "name,text,expected",
+    [
+        ("a.json", "{", "a.json cannot be read: Expecting"),
+        ("a.yaml", "bits: [", "a.yaml cannot be read: while parsing"),
+        ("a.yaml", "- bits", "fields of a recipe.*Received: list"),
+        ("a.json", '{"bit": 4}', "Received: bit"),
+        ("a.json", '{"bits": 4}', "a.json: `bits` should be a dict"),
+        ("a.json", '{"batch_size": "x"}', "a.json: `batch_size` should be"),
+        ("a.txt", "", r"a file in .json, .yaml, .yml. Received: .*a.txt"),
+    ],
+)
+def test_file_that_is_no_recipe_is_refused(name, text, expected, tmp_path):
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(ValueError, match=expected):
+        recipe_fields.load(Recipe, path)
+
+
+def test_yaml_makes_nothing_but_data(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("seed: !!python/object/apply:os.getpid []")
+    with pytest.raises(ValueError, match="cannot be read"):
+        recipe_fields.load(Recipe, path)
+
+
+def test_table_1_leaves_the_weights_that_the_paper_counts():
+    convolutions = architecture.convolutions(architecture.VARIANTS["1.0"])
+    densities = allocation.match(
+        recipes.TABLE_1, [layer.name for layer in convolutions]
+    )
+    kept = sum(
+        densities[layer.name] * layer.kernel_parameters + layer.filters
+        for layer in convolutions
+    )
+    # 421,098 in the paper, which rounds layer by layer.
+    assert kept == pytest.approx(421_098, rel=2e-3)
+    assert densities["conv1"] == densities["fire2_squeeze1x1"] == 1
+    assert densities["fire8_expand3x3"] == 0.30
+    assert densities["conv10"] == 0.20

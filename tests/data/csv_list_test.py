@@ -1,0 +1,144 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_squeezenet import data
+from keras_squeezenet.data import csv_list
+from keras_squeezenet.data import image_ops
+
+
+@pytest.fixture
+def write(image_folder):
+    """Returns a function that writes a CSV file beside the images."""
+
+    def write(text, **options):
+        path = image_folder / "list.csv"
+        path.write_text(text, **options)
+        return path
+
+    return write
+
+
+def levels(found):
+    return [
+        (int(image[0, 0, 0]), found.class_names[label])
+        for image, label in found.examples
+    ]
+
+
+def test_images_are_in_the_order_of_the_file(write):
+    path = write("path,label\ndog/1.png,dog\ncat/0.png,cat\ncat/3.png,dog\n")
+    found = csv_list.load(path, 8)
+    assert levels(found) == [(11, "dog"), (0, "cat"), (3, "dog")]
+    assert (found.name, found.size) == ("list.csv", 3)
+    assert found.class_names == ("cat", "dog")
+    assert found.skipped == ()
+
+
+def test_other_columns_marks_quotes_and_empty_lines_are_no_matter(
+    write, image_folder
+):
+    path = write(
+        'n,label,path\r\n\r\n1, "a, b", cat/1.png\r\n'
+        f"2,ä,{image_folder}/dog/2.png",
+        encoding="utf-8-sig",
+    )
+    assert levels(csv_list.load(path, 8)) == [(1, "a, b"), (12, "ä")]
+
+
+def test_image_may_be_there_twice(write):
+    path = write("path,label\ncat/1.png,a\ncat/1.png,b\n")
+    assert levels(csv_list.load(path, 8)) == [(1, "a"), (1, "b")]
+
+
+def test_images_are_cut_as_asked_for(write, image_folder):
+    pixels = np.random.default_rng(0).integers(0, 256, (21, 15, 3))
+    photo = image_folder / "photo.png"
+    Image.fromarray(pixels.astype("uint8")).save(photo)
+    found = csv_list.load(write("path,label\nphoto.png,a"), 8, shorter_side=12)
+    ((image, _),) = found.examples
+    expected = image_ops.square(image_ops.read_image(photo), 8, 12)
+    np.testing.assert_array_equal(image, expected)
+
+
+def test_images_that_cannot_be_read_are_named_or_skipped(write, image_folder):
+    path = write("path,label\nmissing.png,a\ncat/1.png,b\n")
+    with pytest.raises(ValueError, match="missing.png"):
+        csv_list.load(path, 8)
+    found = csv_list.load(path, 8, skip_bad_images=True)
+    assert levels(found) == [(1, "b")]
+    assert found.skipped == (str(image_folder / "missing.png"),)
+    with pytest.raises(ValueError, match="1 images, and none can be"):
+        csv_list.load(
+            write("path,label\nmissing.png,a"), 8, skip_bad_images=True
+        )
+
+
+@pytest.mark.parametrize(
+    "text,message",
+    [
+        ("", "columns path and label.*Received: an empty file"),
+        ("file,class\na.png,b", "Received: file, class"),
+        ("path,label\n", "should list images. It has none"),
+        ("path,label\na.png,b\na.png\n", "Received: line 3, which lacks"),
+        ("path,label\n,b\n", "Received: line 2, which lacks"),
+        ('path,label\n"a.png,b', "CSV file in UTF-8"),
+    ],
+)
+def test_files_of_another_kind_are_refused(text, message, write):
+    with pytest.raises(ValueError, match=message):
+        csv_list.load(write(text), 8)
+
+
+def test_file_that_is_no_text_is_refused(write, image_folder):
+    with pytest.raises(ValueError, match="CSV file in UTF-8"):
+        csv_list.load(image_folder / "cat" / "0.png", 8)
+    with pytest.raises(FileNotFoundError):
+        csv_list.load(image_folder / "missing.csv", 8)
+
+
+CLASSES = ("cat", "dog")
+
+
+def test_splits_are_a_column(write):
+    lines = [f"{name}/{i}.png,{name}" for i in (0, 1, 2) for name in CLASSES]
+    lines = [f"{line},{'test' if '2.' in line else 'train'}" for line in lines]
+    path = write("\n".join(["path,label,split", *lines]))
+    loaded = data.load("folder", data_dir=path, image_size=8)
+    assert (loaded.train_size, loaded.test_size) == (4, 2)
+    assert loaded.class_names == CLASSES
+    found = [(int(image[0, 0, 0]), int(label)) for image, label in loaded.test]
+    assert sorted(found) == [(2, 0), (12, 1)]
+
+
+def test_a_fifth_is_for_testing_where_there_are_no_splits(write):
+    lines = [f"{name}/{i}.png,{name}" for i in range(10) for name in CLASSES]
+    path = write("\n".join(["path,label", *lines]))
+    loaded = data.load("folder", data_dir=path, image_size=8)
+    assert (loaded.train_size, loaded.test_size) == (16, 4)
+
+
+@pytest.mark.parametrize(
+    "lines,message",
+    [
+        ("cat/0.png,cat,validation", "line 2, which has 'validation'"),
+        ("cat/0.png,cat", "line 2, which has ''"),
+        (
+            "cat/0.png,cat,train\ncat/0.png,dog,test",
+            "line 3, whose image is in line 2 too",
+        ),
+        (
+            "cat/0.png,cat,train\ndog/0.png,dog,test",
+            r"has none for \['dog'\]",
+        ),
+    ],
+)
+def test_bad_splits_are_named(lines, message, write):
+    path = write(f"path,label,split\n{lines}\n")
+    with pytest.raises(ValueError, match=f"list.csv.*{message}"):
+        data.load("folder", data_dir=path, image_size=8)
+
+
+def test_missing_table_is_named(tmp_path):
+    with pytest.raises(ValueError, match="or a CSV file.*/none.csv'"):
+        data.load("folder", data_dir=tmp_path / "none.csv")

@@ -1,0 +1,314 @@
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_squeezenet
+from keras_squeezenet.data import ImageDataset
+from keras_squeezenet.data import image_dataset
+from keras_squeezenet.data import image_ops
+from keras_squeezenet.data import stored_examples
+
+SIDE = 2
+
+
+def levels_dataset(levels):
+    """Images of one grey each, labelled with it modulo 2."""
+    levels = np.array(levels, "uint8")
+    pixels = np.broadcast_to(
+        levels[:, None, None, None], (len(levels), SIDE, SIDE, 3)
+    )
+    return tf.data.Dataset.from_tensor_slices(
+        (pixels, (levels % 2).astype("int64"))
+    )
+
+
+def make_dataset(train_size=10, test_size=5, **changes):
+    arguments = {
+        "name": "levels",
+        "image_size": SIDE,
+        "class_names": ("even", "odd"),
+        "train": levels_dataset(range(train_size)),
+        "test": levels_dataset(range(100, 100 + test_size)),
+        "train_size": train_size,
+        "test_size": test_size,
+    }
+    return ImageDataset(**{**arguments, **changes})
+
+
+def levels_of(batches, count=None):
+    """The grey levels of each batch, in order."""
+    blue_mean = image_ops.MEAN[0]
+    return [
+        np.round(image[:, 0, 0, 0].numpy() + blue_mean).astype(int).tolist()
+        for image, _ in itertools.islice(batches, count)
+    ]
+
+
+def flat(batches):
+    return list(itertools.chain(*batches))
+
+
+def test_train_batches_are_preprocessed():
+    levels = make_dataset()
+    image, label = next(iter(levels.train_batches(4)))
+    assert image.shape == (4, SIDE, SIDE, 3) and image.dtype == tf.float32
+    assert label.shape == (4,) and label.dtype == tf.int64
+    numbers = np.round(image[:, 0, 0, 0].numpy() + image_ops.MEAN[0])
+    raw = np.tile(numbers[:, None, None, None], (1, SIDE, SIDE, 3))
+    expected = keras_squeezenet.preprocess_input(raw, "channels_last")
+    np.testing.assert_allclose(image, expected, atol=1e-5)
+    np.testing.assert_array_equal(label, numbers % 2)
+
+
+def test_train_batches_hold_each_image_once_an_epoch():
+    batches = make_dataset(train_size=10).train_batches(4)
+    seen = flat(levels_of(batches, 15))
+    epochs = [seen[i : i + 10] for i in range(0, 60, 10)]
+    assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
+
+
+def test_train_batches_are_shuffled_anew_in_each_epoch():
+    seen = flat(levels_of(make_dataset(train_size=20).train_batches(10), 6))
+    epochs = [seen[:20], seen[20:40], seen[40:]]
+    assert list(range(20)) not in epochs
+    assert epochs[0] != epochs[1] != epochs[2] != epochs[0]
+
+
+def test_train_batches_are_the_same_for_the_same_seed():
+    levels = make_dataset(train_size=20)
+
+    def order(seed):
+        return levels_of(levels.train_batches(10, seed=seed), 6)
+
+    assert order(seed=3) == order(seed=3)
+    assert order(seed=3) != order(seed=4)
+
+
+def test_train_batches_are_full_even_where_there_are_few_images():
+    batches = make_dataset(train_size=3).train_batches(8)
+    assert batches.element_spec[0].shape == (3, SIDE, SIDE, 3)
+    assert [sorted(batch) for batch in levels_of(batches, 4)] == [[0, 1, 2]] * 4
+
+
+def test_train_batches_never_end():
+    batches = make_dataset().train_batches(4)
+    assert batches.cardinality() == tf.data.INFINITE_CARDINALITY
+
+
+def test_an_epoch_holds_each_image_once_in_an_order_of_its_own():
+    levels = make_dataset(train_size=20)
+
+    def epoch(number, seed=0):
+        return levels_of(levels.epoch_batches(5, seed, number))
+
+    assert [len(batch) for batch in epoch(0)] == [5] * 4
+    for number in range(3):
+        assert sorted(flat(epoch(number))) == list(range(20))
+        assert epoch(number) == epoch(number)
+    orders = [*map(epoch, range(3)), epoch(0, seed=1), epoch(1, seed=1)]
+    for one, other in itertools.combinations(orders, 2):
+        assert one != other
+
+
+def test_an_epoch_leaves_out_what_fills_no_batch():
+    batches = levels_of(make_dataset(train_size=10).epoch_batches(4))
+    assert [len(batch) for batch in batches] == [4, 4]
+
+
+def test_augmentation_of_an_epoch_depends_on_seed_and_epoch_alone():
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (6, 16, 16, 3)).astype("uint8")
+    examples = tf.data.Dataset.from_tensor_slices((pixels, np.zeros(6, int)))
+    noise = make_dataset(train=examples, train_size=6, image_size=16)
+
+    def epoch(number, augmentation="flip_crop", seed=0):
+        ((found, _),) = noise.epoch_batches(6, seed, number, augmentation)
+        return found.numpy()
+
+    np.testing.assert_array_equal(epoch(1), epoch(1))
+    # By the sums of their pixels the same images can be told.
+    plain = set(epoch(1, augmentation=None).sum((1, 2, 3)).tolist())
+    assert not plain & set(epoch(1).sum((1, 2, 3)).tolist())
+    assert np.any(epoch(1) != epoch(2))
+    assert np.any(epoch(1) != epoch(1, seed=1))
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+@pytest.mark.parametrize("augmentation", [None, "flip_crop"])
+def test_parts_of_workers_make_the_batches_of_one(count, augmentation):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (15, 16, 16, 3)).astype("uint8")
+    examples = tf.data.Dataset.from_tensor_slices((pixels, np.arange(15)))
+    noise = make_dataset(train=examples, train_size=15, image_size=16)
+
+    def epoch(**shard):
+        return list(noise.epoch_batches(4, 5, 1, augmentation, **shard))
+
+    parts = [
+        epoch(shard=image_dataset.Shard(index, count)) for index in range(count)
+    ]
+    # Of the 3 images left over none is in a part.
+    assert [len(part) for part in parts] == [3] * count
+    for (pictures, labels), *batch in zip(epoch(), *parts, strict=True):
+        for index, (own_images, own_labels) in enumerate(batch):
+            np.testing.assert_array_equal(own_images, pictures[index::count])
+            np.testing.assert_array_equal(own_labels, labels[index::count])
+    seen = [label for part in parts for _, labels in part for label in labels]
+    assert len(set(map(int, seen))) == len(seen) == 12
+
+
+@pytest.fixture
+def stored_levels(counted_levels, monkeypatch):
+    """Returns a function to images that are not kept, and those decoded."""
+
+    def make(size):
+        monkeypatch.setattr(stored_examples, "CACHE_LIMIT", 8 * size)
+        train, decoded = counted_levels(size)
+        test, _ = counted_levels(5, start=100)
+        classes = ("even", "odd")
+        return image_dataset.of_stored("levels", classes, train, test), decoded
+
+    return make
+
+
+def test_a_worker_decodes_its_part_alone_where_images_are_not_kept(
+    stored_levels,
+):
+    levels, decoded = stored_levels(20)
+    whole = levels_of(levels.epoch_batches(4, seed=3, epoch=1))
+    assert sorted(flat(whole)) == list(range(20))
+    for index in range(2):
+        decoded.clear()
+        shard = image_dataset.Shard(index, 2)
+        part = levels_of(levels.epoch_batches(4, 3, 1, shard=shard))
+        assert part == [batch[index::2] for batch in whole]
+        assert sorted(decoded) == sorted(flat(part))
+
+
+def test_images_that_are_not_kept_are_held_out_undecoded(stored_levels):
+    levels, decoded = stored_levels(20)
+    held = levels.hold_out(0.25, seed=3)
+    assert not decoded
+    train = flat(levels_of(held.epoch_batches(5)))
+    assert sorted(decoded) == sorted(train)
+    validation = flat(levels_of(held.validation_batches(4)))
+    assert sorted(train + validation) == list(range(20))
+    kept = make_dataset(train_size=20).hold_out(0.25, seed=3)
+    assert flat(levels_of(kept.validation_batches(4))) == validation
+
+
+def test_images_that_are_not_kept_are_mixed_undecoded(stored_levels):
+    levels, _ = stored_levels(100)
+    seen = flat(levels_of(levels.train_batches(20), 5))
+    assert sorted(seen) == list(range(100))
+    # Some level of the second half is among the first few.
+    assert max(seen[:10]) >= 50
+
+
+def test_images_held_out_are_the_same_and_none_to_train_on():
+    levels = make_dataset(train_size=20)
+    held = levels.hold_out(0.25, seed=3)
+    assert (held.train_size, held.validation_size) == (15, 5)
+    train = flat(levels_of(held.epoch_batches(5)))
+    validation = flat(levels_of(held.validation_batches(4)))
+    assert validation == sorted(validation)
+    assert sorted(train + validation) == list(range(20))
+    again = levels.hold_out(0.25, seed=3).validation_batches(4)
+    assert flat(levels_of(again)) == validation
+    other = levels.hold_out(0.25, seed=4).validation_batches(4)
+    assert flat(levels_of(other)) != validation
+    assert levels_of(held.test_batches(9)) == levels_of(levels.test_batches(9))
+
+
+def test_model_fit_knows_how_many_images_are_held_out(recwarn):
+    held = make_dataset(train_size=20).hold_out(0.25)
+    assert held.validation_batches(2).cardinality() == 3
+    model = keras.Sequential(
+        [keras.layers.Flatten(), keras.layers.Dense(2, activation="softmax")]
+    )
+    model.compile(loss="sparse_categorical_crossentropy")
+    model.fit(
+        held.train_batches(5),
+        steps_per_epoch=3,
+        validation_data=held.validation_batches(2),
+        shuffle=False,
+        verbose=0,
+    )
+    assert not any("ran out of data" in str(one.message) for one in recwarn)
+
+
+def test_one_image_at_least_is_held_out_and_one_left():
+    assert make_dataset(train_size=10).hold_out(0.01).validation_size == 1
+    with pytest.raises(ValueError, match="with 0 and 5 images"):
+        make_dataset(train_size=1).hold_out(0.5)
+
+
+def test_test_batches_hold_each_image_once_in_order():
+    batches = make_dataset(test_size=5).test_batches(2)
+    expected = [[100, 101], [102, 103], [104]]
+    assert levels_of(batches) == expected
+    assert levels_of(batches) == expected
+
+
+def test_images_beyond_the_limit_are_shuffled_within_a_window(monkeypatch):
+    window = 5
+    monkeypatch.setattr(stored_examples, "CACHE_LIMIT", window * 3 * SIDE**2)
+    batches = make_dataset(train_size=100).train_batches(20)
+    seen = flat(levels_of(batches, 5))
+    assert sorted(seen) == list(range(100))
+    assert seen != sorted(seen)
+    assert all(level < i + window for i, level in enumerate(seen))
+
+
+def test_fewer_than_two_classes_are_an_error():
+    with pytest.raises(
+        ValueError, match=r"at least two classes. Received: 'levels'.*\['even'"
+    ):
+        make_dataset(class_names=("even",))
+
+
+@pytest.mark.parametrize("sizes", [(0, 5), (5, 0)])
+def test_empty_split_is_an_error(sizes):
+    with pytest.raises(
+        ValueError, match="with {} and {} images".format(*sizes)
+    ):
+        make_dataset(train_size=sizes[0], test_size=sizes[1])
+
+
+@pytest.mark.parametrize(
+    "split,labels", [("test", [9]), ("train", [0, 1]), ("all", [0, 1, 9])]
+)
+def test_part_is_a_split_or_both(split, labels):
+    def examples(labels):
+        images = np.zeros((len(labels), SIDE, SIDE, 3), "uint8")
+        return tf.data.Dataset.from_tensor_slices((images, labels))
+
+    images = image_dataset.ImageDataset(
+        name="noise",
+        image_size=SIDE,
+        class_names=("a", "b"),
+        train=examples([0, 1]),
+        test=examples([9]),
+        train_size=2,
+        test_size=1,
+        skipped=("c.png",),
+    ).part(split)
+    found = [int(label) for _, label in images.examples]
+    assert (found, images.size) == (labels, len(labels))
+    assert (images.name, images.class_names) == ("noise", ("a", "b"))
+    assert images.skipped == ("c.png",)
+
+
+def test_rand_augment_of_an_epoch_is_the_same_again():
+    def batches(epoch):
+        found = make_dataset(train_size=10).epoch_batches(
+            5, seed=1, epoch=epoch, rand_augment=0.5
+        )
+        return np.stack([images for images, _ in found])
+
+    first, again, other = batches(0), batches(0), batches(1)
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()

@@ -1,0 +1,295 @@
+import os
+import re
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_squeezenet import data
+from keras_squeezenet.data import image_ops
+from keras_squeezenet.data import stored_examples
+
+
+def load(folder, **options):
+    return data.load("folder", data_dir=folder, image_size=8, **options)
+
+
+def levels(split):
+    """`(grey level, label)` of each image, in order."""
+    return [(int(image[0, 0, 0]), int(label)) for image, label in split]
+
+
+def write_bad(path):
+    path.write_text("no image")
+
+
+def test_class_folders_are_the_sorted_class_names(image_folder):
+    images = load(image_folder)
+    assert images.name == "folder"
+    assert images.image_size == 8
+    assert images.class_names == ("cat", "dog")
+    assert images.skipped == ()
+
+
+def test_class_folders_alone_are_split_class_by_class(image_folder):
+    images = load(image_folder)
+    assert (images.train_size, images.test_size) == (16, 4)
+    train, test = levels(images.train), levels(images.test)
+    assert sorted(label for _, label in test) == [0, 0, 1, 1]
+    assert sorted(train + test) == [(i, i // 10) for i in range(20)]
+
+
+def test_split_is_the_same_for_the_same_seed(image_folder):
+    tests = [levels(load(image_folder, seed=seed).test) for seed in (0, 0, 1)]
+    assert tests[0] == tests[1] != tests[2]
+
+
+def test_split_of_a_class_does_not_depend_on_the_others(
+    image_folder, write_images
+):
+    before = levels(load(image_folder).test)
+    write_images(image_folder / "ant", [f"{i}.png" for i in range(7)])
+    after = levels(load(image_folder).test)
+    assert after[1:] == [(level, label + 1) for level, label in before]
+
+
+def test_small_class_gives_one_test_image(tmp_path, write_images):
+    for name in ("cat", "dog"):
+        write_images(tmp_path / name, ["a.png", "b.png"])
+    images = load(tmp_path)
+    assert (images.train_size, images.test_size) == (2, 2)
+
+
+def test_training_images_come_mixed(image_folder):
+    labels = [label for _, label in levels(load(image_folder).train)]
+    assert labels != sorted(labels)
+
+
+@pytest.mark.parametrize("test", ["test", "val", "validation", "valid"])
+def test_train_and_test_folders_are_the_splits(test, tmp_path, write_images):
+    for split in ("train", test):
+        for name in ("cat", "dog"):
+            write_images(tmp_path / split / name, ["b.png", "a.png"])
+    images = load(tmp_path)
+    assert images.class_names == ("cat", "dog")
+    assert sorted(levels(images.train)) == [(0, 0), (1, 0), (2, 1), (3, 1)]
+    # In the order of the file names.
+    assert levels(images.test) == [(5, 0), (4, 0), (7, 1), (6, 1)]
+
+
+def test_test_folder_goes_before_validation(tmp_path, write_images):
+    for split in ("train", "val", "test"):
+        for name in ("cat", "dog"):
+            write_images(tmp_path / split / name, ["a.png"])
+    assert levels(load(tmp_path).test) == [(4, 0), (5, 1)]
+
+
+def test_class_may_be_named_train(image_folder, write_images):
+    write_images(image_folder / "train", ["a.png", "b.png"])
+    assert load(image_folder).class_names == ("cat", "dog", "train")
+
+
+@pytest.mark.parametrize(
+    "name", ["a.JPG", "a.jpeg", "a.png", "a.bmp", "a.GIF", "a.webp", "a.tiff"]
+)
+def test_images_of_every_suffix_are_found(name, image_folder, write_images):
+    write_images(image_folder / "cat", [name])
+    images = load(image_folder)
+    assert images.train_size + images.test_size == 21
+
+
+def test_images_in_deeper_folders_are_found(image_folder, write_images):
+    write_images(image_folder / "cat" / "black" / "old", ["a.png"])
+    images = load(image_folder)
+    assert (20, 0) in levels(images.train) + levels(images.test)
+
+
+def test_hidden_and_other_files_are_ignored(image_folder, write_images):
+    write_images(image_folder / ".cache", ["a.png"])
+    write_images(image_folder / "cat", ["._a.png"])
+    write_images(image_folder / "cat" / ".thumbnails", ["a.png"])
+    (image_folder / "cat" / "notes.txt").write_text("a cat")
+    (image_folder / "README.md").write_text("cats and dogs")
+    images = load(image_folder)
+    assert images.class_names == ("cat", "dog")
+    assert images.train_size + images.test_size == 20
+
+
+def test_images_become_squares_of_224_by_default(image_folder, write_images):
+    write_images(image_folder / "cat", ["a.png"], size=(30, 20))
+    images = data.load("folder", data_dir=str(image_folder))
+    assert images.image_size == 224
+    assert {image.shape for image, _ in images.train} == {(224, 224, 3)}
+
+
+def test_images_are_decoded_once(image_folder):
+    images = load(image_folder)
+    expected = levels(images.train)
+    for name in images.class_names:
+        shutil.rmtree(image_folder / name)
+    assert levels(images.train) == expected
+
+
+def test_images_beyond_the_limit_are_decoded_in_each_epoch(
+    image_folder, monkeypatch
+):
+    kept = load(image_folder)
+    monkeypatch.setattr(stored_examples, "CACHE_LIMIT", 8 * 8 * 3)
+    streamed = load(image_folder)
+    assert streamed.train.element_spec == kept.train.element_spec
+    for split in ("train", "test"):
+        for _ in range(2):
+            assert levels(getattr(streamed, split)) == levels(
+                getattr(kept, split)
+            )
+    batches = streamed.train_batches(16).take(2)
+    assert [image.shape for image, _ in batches] == [(16, 8, 8, 3)] * 2
+    (image_folder / "cat" / "0.png").unlink()
+    with pytest.raises(Exception, match="0.png"):
+        levels(streamed.train) + levels(streamed.test)
+
+
+def test_streamed_test_images_are_cached_where_they_fit(
+    image_folder, monkeypatch
+):
+    monkeypatch.setattr(stored_examples, "CACHE_LIMIT", 4 * 8 * 8 * 3)
+    images = load(image_folder)
+    expected = levels(images.test)
+    for name in images.class_names:
+        shutil.rmtree(image_folder / name)
+    assert levels(images.test) == expected
+
+
+def test_file_names_need_not_be_unicode(image_folder, monkeypatch):
+    name = os.fsencode(image_folder / "cat") + b"/\xff.png"
+    try:
+        os.rename(image_folder / "cat" / "0.png", name)
+    except OSError:
+        pytest.skip("this file system has Unicode names only")
+    monkeypatch.setattr(stored_examples, "CACHE_LIMIT", 0)
+    images = load(image_folder)
+    assert len(levels(images.train) + levels(images.test)) == 20
+
+
+def test_unreadable_images_are_an_error(image_folder):
+    for i in range(7):
+        write_bad(image_folder / "cat" / f"bad{i}.jpg")
+    with pytest.raises(ValueError) as error:
+        load(image_folder)
+    text = str(error.value)
+    assert "Received: 7 that cannot be read" in text
+    for i in range(5):
+        assert str(image_folder / "cat" / f"bad{i}.jpg") in text
+    assert "bad5.jpg" not in text and "and 2 more" in text
+    assert "`--skip_bad_images` (skip_bad_images=True)" in text
+
+
+def test_unreadable_images_are_skipped_when_asked_to(image_folder):
+    write_bad(image_folder / "cat" / "bad.jpg")
+    truncated = image_folder / "dog" / "truncated.jpg"
+    Image.effect_noise((64, 64), 50).save(truncated)
+    truncated.write_bytes(truncated.read_bytes()[:800])
+    images = load(image_folder, skip_bad_images=True)
+    assert images.skipped == (
+        str(image_folder / "cat" / "bad.jpg"),
+        str(truncated),
+    )
+    found = levels(images.train) + levels(images.test)
+    assert sorted(found) == [(i, i // 10) for i in range(20)]
+
+
+def test_missing_data_dir_is_an_error():
+    with pytest.raises(ValueError, match="`--data_dir`.*data_dir=None"):
+        data.load("folder")
+
+
+def test_missing_folder_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="existing folder.*/none'"):
+        load(tmp_path / "none")
+
+
+def test_folder_without_classes_is_an_error(tmp_path, write_images):
+    write_images(tmp_path, ["a.png"])
+    with pytest.raises(
+        ValueError,
+        match=f"one sub-folder.*'{re.escape(str(tmp_path))}', which has no",
+    ):
+        load(tmp_path)
+
+
+def test_one_class_is_an_error(tmp_path, write_images):
+    write_images(tmp_path / "cat", ["a.png", "b.png"])
+    with pytest.raises(
+        ValueError,
+        match=rf"at least two classes.*'{re.escape(str(tmp_path))}'.*\['cat'\]",
+    ):
+        load(tmp_path)
+
+
+def test_class_without_an_image_is_an_error(image_folder):
+    (image_folder / "bee").mkdir()
+    (image_folder / "bee" / "notes.txt").write_text("none yet")
+    with pytest.raises(
+        ValueError, match=rf"{re.escape(str(image_folder))}.*none for \['bee'"
+    ):
+        load(image_folder)
+
+
+def test_class_without_a_readable_image_is_an_error(image_folder):
+    (image_folder / "bee").mkdir()
+    write_bad(image_folder / "bee" / "a.png")
+    with pytest.raises(ValueError, match=r"readable image.*none for \['bee'\]"):
+        load(image_folder, skip_bad_images=True)
+
+
+@pytest.mark.parametrize(
+    "lacking,other", [("test", "train"), ("train", "test")]
+)
+def test_different_classes_to_test_on_are_an_error(
+    lacking, other, tmp_path, write_images
+):
+    for split in ("train", "test"):
+        for name in ("cat", "dog"):
+            write_images(tmp_path / split / name, ["a.png"])
+    write_images(tmp_path / other / "emu", ["a.png"])
+    with pytest.raises(
+        ValueError, match=rf"same classes.*/{lacking}', which lacks \['emu'\]"
+    ):
+        load(tmp_path)
+
+
+def test_single_image_cannot_be_split(image_folder, write_images):
+    write_images(image_folder / "emu", ["a.png"])
+    with pytest.raises(
+        ValueError, match="at least two readable.*'emu'.*emu/a.png"
+    ):
+        load(image_folder)
+
+
+def test_flowers_are_read(shared_data):
+    flowers = data.load("folder", data_dir=shared_data / "flowers12")
+    assert (flowers.train_size, flowers.test_size) == (720, 240)
+    assert len(flowers.class_names) == 12
+    assert flowers.class_names[0] == "bluebell"
+    labels = [int(label) for _, label in flowers.test]
+    assert np.bincount(labels).tolist() == [20] * 12
+    image, _ = next(iter(flowers.train_batches(32)))
+    assert image.shape == (32, 224, 224, 3)
+    assert -124 <= image.numpy().min() and image.numpy().max() <= 152
+
+
+@pytest.mark.parametrize("limit", [stored_examples.CACHE_LIMIT, 0])
+def test_more_of_an_image_may_be_cut_off(image_folder, limit, monkeypatch):
+    monkeypatch.setattr(stored_examples, "CACHE_LIMIT", limit)
+    pixels = np.random.default_rng(0).integers(0, 256, (21, 15, 3))
+    path = image_folder / "cat" / "0.png"
+    Image.fromarray(pixels.astype("uint8")).save(path)
+    found = data.load(
+        "folder", data_dir=image_folder, image_size=8, shorter_side=12
+    ).part("all")
+    expected = image_ops.square(image_ops.read_image(path), 8, 12).numpy()
+    assert any(
+        np.array_equal(image, expected)
+        for image, _ in found.examples.as_numpy_iterator()
+    )

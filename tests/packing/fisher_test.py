@@ -1,0 +1,103 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_squeezenet.packing import fisher
+
+
+def batches(count=6, size=4, side=16, seed=0):
+    rng = np.random.default_rng(seed)
+    return list(
+        rng.normal(scale=60, size=(count, size, side, side, 3)).astype(
+            "float32"
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def linear_model():
+    """One dense layer, whose Fisher information is known in closed form."""
+    inputs = keras.Input((3,))
+    outputs = keras.layers.Dense(4, activation="softmax", name="head")(inputs)
+    model = keras.Model(inputs, outputs)
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.normal(size=(3, 4)), rng.normal(size=4)])
+    return model
+
+
+def test_fisher_information_is_that_of_the_softmax(linear_model):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(4000, 3)).astype("float32")
+    found = fisher.measure(linear_model, np.split(x, 20))["head"]
+    p = linear_model.predict(x, verbose=0)
+    ones = np.concatenate([x, np.ones((4000, 1))], axis=1)
+    # Of one image: x x' times the trace of diag(p) - p p'.
+    weight = 1 - np.sum(p**2, axis=1)
+    information = (ones * weight[:, np.newaxis]).T @ ones / 4000
+    moment = ones.T @ ones / 4000
+    expected = (
+        information + 0.5 * np.trace(information) / np.trace(moment) * moment
+    )
+    np.testing.assert_allclose(found.hessian, expected, rtol=0.1, atol=0.02)
+    np.testing.assert_allclose(found.rows, 1 / 4)
+
+
+def test_every_layer_with_a_kernel_has_it(make_model, randomize):
+    model = randomize(make_model())
+    found = fisher.measure(model, batches())
+    kernels = {
+        layer.name: layer.kernel.shape
+        for layer in model.layers
+        if layer.weights
+    }
+    assert list(found) == list(kernels)
+    for name, shape in kernels.items():
+        inputs = np.prod(shape[:-1])
+        hessian, rows = found[name].hessian, found[name].rows
+        assert hessian.shape == (inputs + 1, inputs + 1)
+        assert np.linalg.eigvalsh(hessian).min() > -1e-5 * np.trace(hessian)
+        assert rows.shape == shape[-1:]
+        assert rows.sum() == pytest.approx(1)
+        assert rows.min() > 0
+
+
+def test_columns_times_the_kernel_are_the_layers_output(make_model, randomize):
+    model = randomize(make_model())
+    x = tf.random.stateless_normal((2, 9, 9, 96), (0, 0))
+    for name in ("fire2_squeeze1x1", "fire3_expand3x3", "conv1"):
+        layer = model.get_layer(name)
+        given = x[..., : layer.kernel.shape[2]]
+        expected = layer(given)
+        flat = tf.reshape(layer.kernel, (-1, layer.kernel.shape[-1]))
+        output = fisher.columns(layer, given) @ flat + layer.bias
+        np.testing.assert_allclose(
+            tf.reshape(tf.nn.relu(output), tf.shape(expected)),
+            expected,
+            rtol=1e-4,
+            atol=1e-4,
+        )
+        np.testing.assert_allclose(
+            tf.nn.relu(fisher.linear(layer, given)),
+            expected,
+            rtol=1e-4,
+            atol=1e-4,
+        )
+
+
+def test_same_seed_gives_the_same(make_model, randomize):
+    model = randomize(make_model())
+    one, other, third = (
+        fisher.measure(model, batches(2), seed)["conv1"].hessian
+        for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(one, other)
+    assert np.any(one != third)
+
+
+def test_frozen_layers_matter_too(make_model, randomize):
+    model = randomize(make_model())
+    expected = fisher.measure(model, batches(1))["conv1"].hessian
+    model.trainable = False
+    received = fisher.measure(model, batches(1))["conv1"].hessian
+    np.testing.assert_allclose(received, expected, rtol=1e-5)

@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+
+from keras_squeezenet.packing import rate_distortion
+
+
+def make_layer(inputs=40, outputs=24, samples=400, seed=0):
+    """Weights, and inputs that depend on each other and have a mean."""
+    rng = np.random.default_rng(seed)
+    mixed = rng.normal(size=(inputs, inputs)) / np.sqrt(inputs)
+    x = rng.normal(size=(samples, inputs)) @ (mixed + 0.3) + 0.5
+    x *= np.geomspace(0.2, 2, inputs)
+    x = np.concatenate([x, np.ones((samples, 1))], axis=1)
+    importance = rate_distortion.Importance(
+        x.T @ x / samples, np.full(outputs, 1 / outputs)
+    )
+    return rng.normal(size=(inputs, outputs)), x, importance
+
+
+def true_harm(result, weights, x):
+    """Half the mean squared change of the outputs, biases corrected."""
+    errors = weights - result.codes * result.step
+    changed = x @ np.concatenate([errors, -result.shift[np.newaxis]])
+    return 0.5 * np.mean(changed**2)
+
+
+def nearest(weights, x, bits):
+    """Rounds to the nearest multiple of the step that takes as many bits."""
+    for step in np.geomspace(0.01, 10, 400):
+        codes = np.rint(weights / step).astype(int)
+        if rate_distortion.entropy(codes) <= bits:
+            changed = x[:, :-1] @ (weights - codes * step)
+            # The biases take up the mean.
+            return 0.5 * np.mean((changed - changed.mean(axis=0)) ** 2)
+    raise AssertionError
+
+
+@pytest.mark.parametrize("trade_off", [1e-4, 1e-3, 1e-2])
+def test_harm_is_less_than_half_of_that_of_rounding(trade_off):
+    weights, x, importance = make_layer()
+    result = rate_distortion.Layer(weights, importance).quantize(trade_off)
+    harm = true_harm(result, weights, x)
+    assert harm < 0.5 * nearest(weights, x, result.bits)
+
+
+def test_harm_is_what_the_errors_do():
+    weights, x, importance = make_layer()
+    result = rate_distortion.Layer(weights, importance).quantize(1e-4)
+    # Damping adds to it.
+    expected = true_harm(result, weights, x)
+    assert expected < result.harm < 1.6 * expected
+
+
+def test_more_for_a_bit_means_fewer_bits_and_more_harm():
+    weights, _, importance = make_layer()
+    results = [
+        rate_distortion.Layer(weights, importance).quantize(trade_off)
+        for trade_off in (1e-5, 1e-4, 1e-3, 1e-2)
+    ]
+    bits = [result.bits for result in results]
+    harms = [result.harm for result in results]
+    assert bits == sorted(bits, reverse=True)
+    assert harms == sorted(harms)
+    zeros = [np.mean(result.codes == 0) for result in results]
+    assert zeros == sorted(zeros)
+
+
+def test_important_outputs_are_kept_better():
+    weights, x, importance = make_layer()
+    rows = np.where(np.arange(24) < 12, 1.9, 0.1) / 24
+    result = rate_distortion.Layer(
+        weights, rate_distortion.Importance(importance.hessian, rows)
+    ).quantize(1e-3)
+    errors = np.abs(weights - result.codes * result.step).mean(axis=0)
+    assert errors[:12].mean() < 0.8 * errors[12:].mean()
+
+
+def test_step_is_exact_in_float32():
+    weights, _, importance = make_layer()
+    step = rate_distortion.Layer(weights, importance).quantize(1e-3).step
+    assert step == float(np.float32(step)) > 0
+
+
+@pytest.mark.parametrize("trade_off", [1e-9, 1.0])
+def test_extremes_are_codes_too(trade_off):
+    weights, _, importance = make_layer()
+    result = rate_distortion.Layer(weights, importance).quantize(trade_off)
+    assert np.abs(result.codes).max() <= rate_distortion.MAX_CODES // 2
+    assert np.isfinite(result.harm)
+    if trade_off < 1e-6:
+        # No code is clipped.
+        np.testing.assert_allclose(
+            result.codes * result.step, weights, atol=10 * result.step
+        )
+
+
+def test_layer_that_nothing_reaches_takes_no_bits():
+    weights, _, importance = make_layer()
+    nothing = rate_distortion.Importance(
+        np.zeros_like(importance.hessian), importance.rows
+    )
+    result = rate_distortion.Layer(weights, nothing).quantize(1e-3)
+    assert not result.codes.any()
+    assert result.bits == 0
+    assert np.isfinite(result.shift).all()
+
+
+def test_zeros_stay_zeros_without_a_reason_to_change():
+    weights, _, importance = make_layer()
+    alone = np.diag(np.diag(importance.hessian))
+    weights[::2] = 0
+    result = rate_distortion.Layer(
+        weights, rate_distortion.Importance(alone, importance.rows)
+    ).quantize(1e-4)
+    assert not result.codes[::2].any()
+    assert result.codes[1::2].any()
+
+
+def test_entropy_is_that_of_the_codes():
+    assert rate_distortion.entropy(np.array([0, 0, 1, 2])) == 6
+    assert rate_distortion.entropy(np.zeros((3, 3))) == 0

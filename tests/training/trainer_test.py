@@ -1,0 +1,410 @@
+"""Whole training runs, and runs that are killed."""
+
+import contextlib
+import csv
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_squeezenet import data
+from keras_squeezenet import report as report_module
+from keras_squeezenet import training
+from keras_squeezenet.training import distributed
+from keras_squeezenet.training import trainer
+from keras_squeezenet.utils import files
+from keras_squeezenet.utils.progress import Progress
+
+# With everything that has a state, or draws random numbers.
+RECIPE = training.Recipe(
+    epochs=3,
+    batch_size=16,
+    accumulation=2,
+    augmentation="crop",
+    mixup=0.2,
+    cutmix=0.5,
+    average=0.9,
+    label_smoothing=0.1,
+    validation_share=0.25,
+)
+
+
+class Killed(BaseException):
+    """No handler of this package is for it."""
+
+
+@pytest.fixture
+def train(make_model, dataset, tmp_path):
+    """Returns a function that trains a new model; returns it and the report."""
+
+    def train(recipe=RECIPE, out=tmp_path / "out", images=dataset, **options):
+        keras.utils.set_random_seed(0)
+        model = make_model()
+        return model, training.train(
+            model, images, recipe=recipe, out=out, **options
+        )
+
+    return train
+
+
+def last_arrays(out):
+    with np.load(out / trainer.LAST_FILE) as file:
+        return {name: file[name] for name in file.files if name != "json"}
+
+
+def assert_same_end(out, expected):
+    """The same weights and the same state of the optimizer, bit for bit."""
+    found, wanted = last_arrays(out), last_arrays(expected)
+    assert set(found) == set(wanted)
+    for name, array in wanted.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+    kept, wanted = (
+        keras.models.load_model(folder / trainer.MODEL_FILE)
+        for folder in (out, expected)
+    )
+    for one, other in zip(kept.get_weights(), wanted.get_weights()):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_run_writes_its_files_and_the_model_of_its_best_epoch(
+    train, dataset, tmp_path
+):
+    model, report = train(training.Recipe(epochs=3, batch_size=16))
+    out = tmp_path / "out"
+    assert sorted(os.listdir(out)) == sorted(trainer.FILES)
+    accuracies = [row["validation_accuracy"] for row in report["history"]]
+    best = report["best_epoch"] - 1
+    assert len(accuracies) == 3
+    assert accuracies[best] == max(accuracies) == report["validation_accuracy"]
+    with open(out / trainer.HISTORY_FILE, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == [*"123"]
+    assert [float(row["validation_accuracy"]) for row in rows] == accuracies
+    assert json.loads((out / report_module.JSON_FILE).read_text()) == report
+    loaded = keras.models.load_model(out / trainer.MODEL_FILE)
+    held_out = dataset.hold_out(0.1)
+    for batches, accuracy in (
+        (held_out.validation_batches(16), report["validation_accuracy"]),
+        (dataset.test_batches(16), report["test_accuracy"]),
+    ):
+        measured = training.accuracy(
+            loaded.predict_on_batch, batches, lambda **metrics: None
+        )
+        assert measured == accuracy
+    for one, other in zip(loaded.get_weights(), model.get_weights()):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_model_that_is_written_is_a_plain_one(train, tmp_path):
+    train(RECIPE.replace(max_train_steps=2, precision="mixed_float16"))
+    loaded = keras.models.load_model(tmp_path / "out" / trainer.MODEL_FILE)
+    assert not loaded.compiled
+    assert {layer.compute_dtype for layer in loaded.layers} == {"float32"}
+    assert not any(isinstance(layer, keras.Model) for layer in loaded.layers)
+    assert all(weight.regularizer is None for weight in loaded.weights)
+
+
+def test_network_is_built_where_none_is_given(dataset, tmp_path, monkeypatch):
+    built = []
+
+    def build(*arguments):
+        built.append(arguments)
+        raise Killed
+
+    monkeypatch.setattr(trainer.network, "build", build)
+    with pytest.raises(Killed):
+        training.train(None, dataset, out=tmp_path / "out")
+    assert built == [(16, 4)]
+
+
+def test_arrays_and_batches_are_trained_on(train, dataset, tmp_path):
+    (images, labels), *_ = dataset.train_batches(48).take(1)
+    arrays = np.asarray(images), np.asarray(labels)
+    recipe = RECIPE.replace(augmentation=None, max_train_steps=2)
+    _, report = train(recipe, images=arrays, validation=arrays, name="mine")
+    assert report["dataset"]["name"] == "mine"
+    assert report["dataset"]["train_images"] == 48
+    assert report["test_accuracy"] is None
+    batches = tf.data.Dataset.from_tensor_slices(arrays).batch(16)
+    _, report = train(
+        recipe,
+        out=tmp_path / "batches",
+        images=batches,
+        validation=arrays,
+        test=batches,
+    )
+    assert report["dataset"]["test_images"] == 48
+
+
+def test_arrays_need_images_to_choose_by(train):
+    images = np.zeros((4, 16, 16, 3), "float32"), np.arange(4)
+    with pytest.raises(ValueError, match="`validation` should be"):
+        train(RECIPE.replace(augmentation=None), images=images)
+
+
+def test_training_learns(train):
+    _, report = train(training.Recipe(epochs=40, batch_size=16))
+    assert report["history"][-1]["loss"] < 0.5 < math.log(4) - 0.5
+    assert report["test_accuracy"] > 0.8
+
+
+@pytest.mark.parametrize(
+    "changes", [{"optimizer": "sgd", "weight_decay": 1e-3}, {"mixup": 0.0}]
+)
+def test_other_recipes_run(changes, train):
+    _, report = train(RECIPE.replace(max_train_steps=2, **changes))
+    assert math.isfinite(report["history"][0]["loss"])
+
+
+def test_training_ends_when_it_gets_no_better(train):
+    # So small a rate that every epoch is as good as the first one.
+    recipe = training.Recipe(
+        epochs=9, batch_size=16, learning_rate=1e-12, patience=2
+    )
+    _, report = train(recipe)
+    assert len(report["history"]) == 9
+    assert report["best_epoch"] == 9
+
+
+def test_patience_counts_epochs_since_the_best(train, monkeypatch):
+    accuracies = iter([0.5, 0.75, 0.25, 0.5, 1.0])
+    monkeypatch.setattr(
+        trainer._Run, "_accuracy", lambda self, model, split: next(accuracies)
+    )
+    recipe = training.Recipe(epochs=9, batch_size=16, patience=2)
+    _, report = train(recipe)
+    assert len(report["history"]) == 4
+    assert report["best_epoch"] == 2
+
+
+def test_nan_behind_a_relu_stops_training_and_keeps_the_run_before(
+    train, tmp_path, dataset
+):
+    (images, labels), *_ = dataset.train_batches(32).take(1)
+    arrays = np.asarray(images), np.asarray(labels)
+    recipe = training.Recipe(
+        epochs=3, batch_size=16, learning_rate=1e-3, clip_norm=0
+    )
+    train(recipe.replace(epochs=1), images=arrays, validation=arrays)
+    kept = (tmp_path / "out" / trainer.MODEL_FILE).read_bytes()
+    bad = arrays[0].copy()
+    bad[:] = np.nan
+    with pytest.raises(
+        training.NonFiniteLossError,
+        match="weights became NaN in epoch 1, by step 2 of 6",
+    ):
+        train(
+            recipe,
+            out=tmp_path / "bad",
+            images=(bad, arrays[1]),
+            validation=arrays,
+        )
+    assert not (tmp_path / "bad").exists()
+    assert (tmp_path / "out" / trainer.MODEL_FILE).read_bytes() == kept
+
+
+@pytest.fixture(scope="module")
+def whole(make_model, dataset, tmp_path_factory):
+    """The folder of a run that nothing has stopped."""
+    out = tmp_path_factory.mktemp("whole") / "out"
+    keras.utils.set_random_seed(0)
+    training.train(make_model(), dataset, recipe=RECIPE, out=out)
+    return out
+
+
+@pytest.mark.parametrize("writes", [1, 2, 4, 6, 11])
+def test_run_that_died_in_any_write_ends_as_one_that_did_not(
+    writes, whole, train, tmp_path, monkeypatch
+):
+    replace, done = os.replace, []
+
+    def die(*arguments):
+        done.append(arguments)
+        if len(done) == writes:
+            raise Killed
+        replace(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files.os, "replace", die)
+        with pytest.raises(Killed):
+            train()
+    train(resume=True)
+    assert_same_end(tmp_path / "out", whole)
+    assert sorted(os.listdir(tmp_path / "out")) == sorted(trainer.FILES)
+
+
+def test_finished_run_is_not_trained_again(train, whole, tmp_path):
+    before = last_arrays(whole)
+    _, report = train(out=whole, resume=True)
+    assert len(report["history"]) == 3
+    assert report["test_accuracy"] is not None
+    for name, array in last_arrays(whole).items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_run_is_resumed_with_its_own_arguments_only(train, whole):
+    with pytest.raises(ValueError, match="recipe.seed was 0. Received: 1"):
+        train(RECIPE.replace(seed=1), out=whole, resume=True)
+
+
+def test_earlier_run_is_not_overwritten_unasked(train, whole, tmp_path):
+    before = (whole / trainer.MODEL_FILE).read_bytes()
+    with pytest.raises(FileExistsError, match="pass --resume .* --overwrite"):
+        train(out=whole)
+    assert (whole / trainer.MODEL_FILE).read_bytes() == before
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="is not empty"):
+        train(out=tmp_path, resume=True)
+
+
+def test_overwriting_begins_anew_and_leaves_other_files(train, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    recipe = RECIPE.replace(max_train_steps=2)
+    train(recipe, out=tmp_path, overwrite=True)
+    _, report = train(recipe.replace(seed=1), out=tmp_path, overwrite=True)
+    assert report["recipe"]["seed"] == 1
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_model_that_does_not_fit_is_refused(train, dataset, make_model):
+    arrays = np.zeros((4, 8, 8, 3), "float32"), np.arange(4)
+    with pytest.raises(ValueError, match=r"images of shape \(8, 8, 3\)"):
+        train(
+            RECIPE.replace(augmentation=None), images=arrays, validation=arrays
+        )
+
+
+def test_run_that_is_stuck_begins_anew_at_half_the_rate(train, monkeypatch):
+    rates = []
+    compile_for = trainer.optimizers.compile_for
+
+    def note(recipe, *arguments):
+        rates.append(recipe.learning_rate)
+        compile_for(recipe, *arguments)
+
+    monkeypatch.setattr(trainer.optimizers, "compile_for", note)
+    monkeypatch.setattr(trainer, "STUCK_UPDATES", 3)
+    # So small a rate that nothing moves.
+    recipe = training.Recipe(
+        epochs=5, batch_size=16, learning_rate=1e-9, restarts=2
+    )
+    _, report = train(recipe)
+    assert rates == [1e-9, 5e-10, 2.5e-10]
+    assert report["restarts"] == 2
+    assert len(report["history"]) == 5
+
+
+@pytest.mark.parametrize("accuracy,restarts", [(0.6, 0), (0.3, 2)])
+def test_high_loss_of_a_network_that_classifies_is_not_stuck(
+    accuracy, restarts, train, monkeypatch
+):
+    def epochs(*arguments, first_epoch, **options):
+        for epoch in range(first_epoch, 5):
+            time.sleep(0.01)
+            yield {"epoch": epoch + 1, "loss": 5.0, "accuracy": accuracy}
+
+    monkeypatch.setattr(trainer.loop, "epochs", epochs)
+    monkeypatch.setattr(trainer, "STUCK_UPDATES", 3)
+    recipe = training.Recipe(epochs=5, batch_size=16, restarts=2)
+    _, report = train(recipe)
+    assert report["restarts"] == restarts
+
+
+def test_short_run_has_not_had_its_chance_yet(train):
+    recipe = training.Recipe(epochs=3, batch_size=16, learning_rate=1e-9)
+    _, report = train(recipe)
+    assert report["restarts"] == 0
+
+
+@pytest.mark.slow
+def test_tensorboard_gets_its_logs(train, tmp_path):
+    pytest.importorskip("tensorboard")
+    train(RECIPE.replace(max_train_steps=2), tensorboard=tmp_path / "logs")
+    assert list((tmp_path / "logs").rglob("events.*"))
+
+
+PROGRAM = """
+import pathlib, sys
+sys.path[:0] = [sys.argv[1]]
+import quarters
+import keras
+import tensorflow as tf
+from keras_squeezenet import data, training
+from train_test import RECIPE
+
+def split(count, seed):
+    return tf.data.Dataset.from_tensor_slices(quarters.make_images(count, seed))
+
+dataset = data.ImageDataset(
+    "quarters", 16, ("a", "b", "c", "d"), split(64, 0), split(32, 1), 64, 32
+)
+keras.utils.set_random_seed(0)
+model = training.build(16, 4, quarters.TINY)
+training.train(
+    model, dataset, recipe=RECIPE.replace(epochs=12), out=sys.argv[2],
+    resume=True,
+)
+"""
+
+
+@pytest.mark.slow
+def test_process_that_is_killed_twice_ends_as_one_that_was_not(tmp_path):
+    here = os.path.dirname(__file__)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([here, *sys.path]),
+    }
+
+    def start(out):
+        return subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, os.path.dirname(here), out],
+            env=environment,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def epochs(out):
+        path = out / trainer.HISTORY_FILE
+        return len(path.read_text().splitlines()) - 1 if path.exists() else 0
+
+    with start(tmp_path / "whole") as process:
+        assert process.wait(300) == 0
+    out = tmp_path / "out"
+    for wanted in (1, 5):
+        with start(out) as process:
+            deadline = time.monotonic() + 300
+            while epochs(out) < wanted:
+                assert process.poll() is None and time.monotonic() < deadline
+                time.sleep(0.001)
+            process.send_signal(signal.SIGKILL)
+        assert epochs(out) < 12
+    with start(out) as process:
+        assert process.wait(300) == 0
+    assert epochs(out) == 12
+    assert_same_end(out, tmp_path / "whole")
+    assert sorted(os.listdir(out)) == sorted(trainer.FILES)
+
+
+def test_worker_that_is_not_the_first_can_be_stopped_by_its_progress(
+    train, tmp_path
+):
+    class Stops(Progress):
+        @contextlib.contextmanager
+        def task(self, name, steps):
+            def advance(**metrics):
+                raise KeyboardInterrupt
+
+            yield advance
+
+    workers = distributed.Distribution()
+    workers.shard = data.dataset.Shard(1, 2)
+    with pytest.raises(KeyboardInterrupt):
+        train(distribution=workers, progress=Stops())
+    assert not (tmp_path / "out").exists()

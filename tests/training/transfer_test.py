@@ -1,0 +1,255 @@
+"""Networks that learn other classes phase by phase."""
+
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pytest
+import quarters
+
+from keras_squeezenet import SqueezeNet
+from keras_squeezenet import compression
+from keras_squeezenet import data
+from keras_squeezenet import training
+from keras_squeezenet.training import transfer
+
+PHASES = tuple(
+    dataclasses.replace(phase, recipe=phase.recipe.replace(epochs=2))
+    for phase in training.PHASES
+)
+
+
+@pytest.fixture
+def finetune(make_model, dataset, tmp_path):
+    """Returns a function that fine-tunes; returns the model and the report."""
+
+    def finetune(phases=PHASES, images=dataset, **options):
+        keras.utils.set_random_seed(0)
+        model = make_model(conv10_activation=None)
+        options = {"out": tmp_path / "out", **options}
+        return model, training.finetune(model, images, phases=phases, **options)
+
+    return finetune
+
+
+def weights_of(model, name):
+    return model.get_layer(name).get_weights()[0]
+
+
+def test_head_is_fitted_to_the_features_of_the_frozen_trunk(finetune, dataset):
+    model, report = finetune(phases=())
+    (head,) = report["phases"]
+    assert head["name"] == report["kept"] == "head"
+    # Even random features tell the quarters apart; a guess would have 0.25.
+    assert head["test_accuracy"] > 0.6
+    images, labels = next(iter(dataset.test_batches(32)))
+    predicted = model.predict_on_batch(images).argmax(axis=-1)
+    assert np.mean(predicted == labels) == head["test_accuracy"]
+
+
+@pytest.mark.slow
+def test_head_of_photographs_of_flowers(shared_data, tmp_path):
+    flowers = data.load(
+        "folder", data_dir=shared_data / "flowers12", image_size=224
+    )
+    path = "squeezenet_v1.1_caffe_fp32trunk_fp16conv10.npz"
+    model = training.build(
+        224, len(flowers.class_names), weights=shared_data / "weights" / path
+    )
+    report = training.finetune(model, flowers, phases=(), out=tmp_path / "out")
+    assert report["phases"][0]["test_accuracy"] > 0.92
+
+
+@pytest.mark.slow
+def test_features_and_a_dense_layer_are_trained_as_with_any_application(
+    shared_data,
+):
+    flowers = data.load(
+        "folder", data_dir=shared_data / "flowers12", image_size=96
+    )
+    path = "squeezenet_v1.1_caffe_fp32trunk_fp16conv10.npz"
+    features = SqueezeNet(
+        include_top=False,
+        weights=shared_data / "weights" / path,
+        input_shape=(96, 96, 3),
+        pooling="avg",
+    )
+    features.trainable = False
+    x = keras.layers.Dense(12, "softmax")(features.output)
+    model = keras.Model(features.input, x)
+    model.compile(
+        keras.optimizers.Adam(1e-3),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    model.fit(
+        flowers.train_batches(32), steps_per_epoch=22, epochs=3, verbose=0
+    )
+    found = model.evaluate(
+        flowers.test_batches(32), verbose=0, return_dict=True
+    )
+    # A guess would have 0.08.
+    assert found["accuracy"] > 0.5
+
+
+def test_head_sees_the_border_that_conv10_pads(finetune, make_model, dataset):
+    model = make_model(conv10_activation=None, conv10_padding=1)
+    images = dataset.ordered_train_batches(16)
+    features, labels = transfer._features(
+        model, dataset, 16, transfer.Progress()
+    )
+    assert features.shape == (64, model.get_layer("conv10").input.shape[-1])
+    np.testing.assert_array_equal(
+        labels, np.concatenate([labels for _, labels in images])
+    )
+    kernel, bias = model.get_layer("conv10").get_weights()
+    logits = keras.Model(model.input, model.get_layer("pool10").output)
+    expected = np.concatenate([logits.predict_on_batch(x) for x, _ in images])
+    np.testing.assert_allclose(
+        features @ kernel[0, 0] + bias, expected, rtol=1e-3, atol=1e-4
+    )
+
+
+def test_phases_train_what_they_should(finetune, make_model, tmp_path):
+    model, report = finetune()
+    assert [phase["name"] for phase in report["phases"]] == [
+        *("head", "top", "all")
+    ]
+    keras.utils.set_random_seed(0)
+    start = make_model(conv10_activation=None)
+    top, everything = (
+        keras.models.load_model(tmp_path / "out" / name / "model.keras")
+        for name in ("top", "all")
+    )
+    for name in ("conv1", "fire5_expand3x3"):
+        np.testing.assert_array_equal(
+            weights_of(top, name), weights_of(start, name)
+        )
+        assert (weights_of(everything, name) != weights_of(top, name)).any()
+    for name in ("fire6_squeeze1x1", "fire9_expand1x1", "conv10"):
+        assert (weights_of(top, name) != weights_of(start, name)).any()
+    assert all(layer.trainable for layer in model.layers)
+
+
+def test_what_is_kept_is_the_best_phase(finetune, monkeypatch, tmp_path):
+    found = iter((0.5, 0.25))
+    weights = []
+
+    def train(model, *arguments, **options):
+        model.set_weights([w + 1 for w in model.get_weights()])
+        weights.append(model.get_weights())
+        return {
+            "dataset": {"name": "quarters"},
+            "seconds": 1.0,
+            "validation_accuracy": next(found),
+            "test_accuracy": 0.5,
+            "recipe": {},
+            "history": [],
+        }
+
+    monkeypatch.setattr(transfer.trainer, "train", train)
+    monkeypatch.setattr(
+        transfer,
+        "_fit_head",
+        lambda *arguments: {
+            "name": "head",
+            "seconds": 1.0,
+            "validation_accuracy": 0.5,
+        },
+    )
+    model, report = finetune()
+    assert report["kept"] == "top"
+    for kept, expected in zip(model.get_weights(), weights[0], strict=True):
+        np.testing.assert_array_equal(kept, expected)
+    written = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert written == report
+
+
+def test_compression_takes_the_model_as_it_is(finetune, dataset, tmp_path):
+    finetune(phases=())
+    model = keras.models.load_model(tmp_path / "out" / "model.keras")
+    compression.compress(
+        model,
+        dataset,
+        dataset.test_batches(32),
+        compression.Recipe(
+            stages=("prune",), train_epochs=0, prune_epochs=1, max_train_steps=2
+        ),
+        out=tmp_path / "compressed",
+    )
+    assert (tmp_path / "compressed" / "model.sqz").exists()
+
+
+class Killed(BaseException):
+    """No handler of this package is for it."""
+
+
+def test_killed_run_goes_on_to_the_same_end(finetune, monkeypatch, tmp_path):
+    expected, report = finetune()
+    train = transfer.trainer.train
+
+    def killed_in_the_last_phase(*arguments, **options):
+        if arguments[4].name == "all":
+            raise Killed
+        return train(*arguments, **options)
+
+    other = tmp_path / "other"
+    with monkeypatch.context() as context:
+        context.setattr(transfer.trainer, "train", killed_in_the_last_phase)
+        with pytest.raises(Killed):
+            finetune(out=other)
+    assert not (other / "model.keras").exists()
+    resumed, again = finetune(out=other, resume=True)
+    assert again["kept"] == report["kept"]
+    for one, two in zip(resumed.get_weights(), expected.get_weights()):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_arrays_will_do(finetune, dataset):
+    images, labels = (
+        np.concatenate(parts) for parts in zip(*dataset.test_batches(32))
+    )
+    phases = [
+        dataclasses.replace(
+            phase, recipe=phase.recipe.replace(augmentation=None)
+        )
+        for phase in PHASES
+    ]
+    _, report = finetune(phases, (images, labels), validation=(images, labels))
+    assert report["dataset"]["train_images"] == 32
+    assert report["phases"][0]["test_accuracy"] is None
+
+
+def test_relu_behind_the_head_is_refused(make_model, dataset, tmp_path):
+    with pytest.raises(
+        ValueError, match="'conv10' without an activation.*relu"
+    ):
+        training.finetune(
+            make_model(conv10_activation="relu"), dataset, out=tmp_path
+        )
+
+
+def test_earlier_run_is_not_replaced(finetune, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="not empty"):
+        finetune()
+    assert (tmp_path / "out" / "mine.txt").read_text() == "mine"
+
+
+def test_model_of_other_classes_is_refused_before_anything_is_trained(
+    dataset, tmp_path
+):
+    model = training.build(16, 3, quarters.TINY)
+    with pytest.raises(ValueError, match=r"put out the shape \(None, 4\)"):
+        training.finetune(model, dataset, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_arrays_need_validation_images(make_model, tmp_path):
+    images = quarters.make_images(32, 0)
+    with pytest.raises(ValueError, match="`validation` should be"):
+        training.finetune(
+            make_model(conv10_activation=None), images, out=tmp_path / "out"
+        )
