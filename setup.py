@@ -43,7 +43,7 @@ setup(
     ],
     package_dir={"keras_squeezenet.weights": "weights"},
     package_data={
-        "keras_squeezenet": ["*.tsv"],
+        "keras_squeezenet": ["*.tsv", "**/*.pyi"],
         "keras_squeezenet.report": ["*.jinja", "*.json"],
         "keras_squeezenet.weights": ["*.sqz"],
     },
@@ -54,6 +54,7 @@ setup(
         "importlib_resources",
         "jinja2>=3.1",
         "keras>=3.10,<4",
+        "lazy_loader>=0.4",
         "matplotlib>=3.7",
         "numpy>=1.26",
         "pillow>=10.1",

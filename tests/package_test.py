@@ -153,16 +153,14 @@ def test_import_of_a_builder_loads_what_keras_loads():
 @pytest.mark.parametrize("name", keras_squeezenet.__all__)
 def test_public_name_resolves(name):
     found = getattr(keras_squeezenet, name)
-    assert callable(found)
-    assert found.__name__ == name
+    assert found.__name__.rpartition(".")[2] == name
     assert found.__doc__
 
 
 def test_public_names_are_listed():
     assert len(set(keras_squeezenet.__all__)) == len(keras_squeezenet.__all__)
     listed = dir(keras_squeezenet)
-    assert {*keras_squeezenet.__all__, "__version__", "__all__"} <= {*listed}
-    assert listed == sorted(listed)
+    assert listed == sorted(keras_squeezenet.__all__)
 
 
 def test_star_import_gives_the_public_names():
@@ -174,7 +172,7 @@ def test_star_import_gives_the_public_names():
 @pytest.mark.parametrize("name", ["SqueezeNet9", "_modules", "codecs"])
 def test_unknown_name_is_an_attribute_error(name):
     with pytest.raises(
-        AttributeError, match=f"'keras_squeezenet' has no attribute '{name}'"
+        AttributeError, match=f"keras_squeezenet attribute {name}"
     ):
         getattr(keras_squeezenet, name)
     with pytest.raises(ImportError, match=name):

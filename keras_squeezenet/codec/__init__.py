@@ -1,10 +1,5 @@
-"""The smallest file of a network: entropy-coded weights, out and in.
+"""The .sqz file: entropy-coded weights of a model."""
 
-`save` and `load` know models; all else here knows arrays only.
-"""
+import lazy_loader
 
-from keras_squeezenet.codec.models import IMAGENET as IMAGENET
-from keras_squeezenet.codec.models import dump as dump
-from keras_squeezenet.codec.models import load as load
-from keras_squeezenet.codec.models import read_labels as read_labels
-from keras_squeezenet.codec.models import save as save
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

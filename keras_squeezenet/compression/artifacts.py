@@ -17,8 +17,8 @@ from keras_squeezenet import architecture
 from keras_squeezenet import codec
 from keras_squeezenet.compression import allocation
 from keras_squeezenet.compression import checks
+from keras_squeezenet.compression import compression_recipe
 from keras_squeezenet.compression import quantize
-from keras_squeezenet.compression import recipes
 from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.evaluation import kernel_statistics
 from keras_squeezenet.evaluation import metrics
@@ -225,7 +225,7 @@ def layers(model, int8_kernels):
         int8_kernels: dict of layer name to kernel, may be empty.
     """
     paper = allocation.match(
-        recipes.TABLE_1,
+        compression_recipe.TABLE_1,
         [layer.name for layer in architecture.convolutions(PAPER_NETWORK)],
     )
     rows = []

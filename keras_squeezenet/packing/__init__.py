@@ -1,7 +1,5 @@
-"""Post-training rate-distortion quantization: the smallest .sqz file."""
+"""Packing: post-training rate-distortion quantization to a .sqz file."""
 
-from keras_squeezenet.packing.packer import Bound as Bound
-from keras_squeezenet.packing.packer import Packed as Packed
-from keras_squeezenet.packing.packer import Packer as Packer
-from keras_squeezenet.packing.packer import Point as Point
-from keras_squeezenet.packing.packer import pack as pack
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

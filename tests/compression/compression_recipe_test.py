@@ -7,7 +7,7 @@ from keras_squeezenet import architecture
 from keras_squeezenet.compression import RECIPES
 from keras_squeezenet.compression import Recipe
 from keras_squeezenet.compression import allocation
-from keras_squeezenet.compression import recipes
+from keras_squeezenet.compression import compression_recipe
 from keras_squeezenet.utils import recipe_fields
 
 
@@ -111,7 +111,7 @@ def test_yaml_makes_nothing_but_data(tmp_path):
 def test_table_1_leaves_the_weights_that_the_paper_counts():
     convolutions = architecture.convolutions(architecture.VARIANTS["1.0"])
     densities = allocation.match(
-        recipes.TABLE_1, [layer.name for layer in convolutions]
+        compression_recipe.TABLE_1, [layer.name for layer in convolutions]
     )
     kept = sum(
         densities[layer.name] * layer.kernel_parameters + layer.filters
