@@ -4,6 +4,8 @@ import functools
 import importlib.resources
 
 FILE = "imagenet_classes.tsv"
+# The mean of R, G and B over the training images, which Keras subtracts.
+IMAGENET_MEAN = (123.68, 116.779, 103.939)
 NAMED_CLASSES = 5
 
 

@@ -7,6 +7,8 @@ import dataclasses
 
 import numpy as np
 
+from keras_squeezenet import imagenet
+
 
 @dataclasses.dataclass(frozen=True)
 class Normalization:
@@ -26,7 +28,7 @@ class Normalization:
 # "caffe", "tf" and "torch" are the modes of Keras's `preprocess_input`.
 NORMALIZATIONS = {
     # This package's `preprocess_input`.
-    "caffe": Normalization("BGR", (123.68, 116.779, 103.939)),
+    "caffe": Normalization("BGR", imagenet.IMAGENET_MEAN),
     # The `mean_value` lines of the authors' train_val.prototxt.
     "squeezenet": Normalization("BGR", (123, 117, 104)),
     "tf": Normalization("RGB", (127.5,) * 3, (127.5,) * 3),
