@@ -58,7 +58,8 @@ def load(
 
 def copy(model: keras.Model) -> keras.Model:
     """Return a model with the same layers, names and weights, not compiled."""
-    copied = keras.models.clone_model(model)
+    # `clone_model` would give the input layer another name.
+    copied = type(model).from_config(model.get_config())
     copied.set_weights(model.get_weights())
     return copied
 
