@@ -34,7 +34,7 @@ BELOW = {
     },
     "exploration": {"architecture", "squeezenet", "training", "utils"},
     "evaluation": set(),
-    "export": {"codec", "data", "graph"},
+    "export": {"codec", "data", "graph", "utils"},
     "inspection": {"export", "pretrained"},
     "codec": {"graph", "utils"},
     "classifier": {

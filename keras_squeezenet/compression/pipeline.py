@@ -26,8 +26,8 @@ from keras_squeezenet.compression.compression_recipe import Recipe
 from keras_squeezenet.data import splits
 from keras_squeezenet.evaluation import kernel_statistics
 from keras_squeezenet.evaluation import metrics
-from keras_squeezenet.export import signatures
 from keras_squeezenet.report import samples
+from keras_squeezenet.utils import backend
 from keras_squeezenet.utils import checkpoints
 from keras_squeezenet.utils import files
 from keras_squeezenet.utils.progress import Progress
@@ -106,7 +106,7 @@ def compress(
             stages before it made has been written.
     """
     recipe = recipe or Recipe()
-    signatures.require_tensorflow()
+    backend.require_tensorflow()
     tf_keras_twin.require_squeezenet(model)
     if tensorboard is not None:
         training.require_tensorboard()

@@ -9,7 +9,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_squeezenet.export import saved_model
-from keras_squeezenet.export import signatures
+from keras_squeezenet.utils import backend
 
 # The converter names a kernel after the operations that it feeds. TF-MOT's
 # wrappers begin with "quant_", and Keras numbers a layer's later calls.
@@ -143,7 +143,7 @@ def _convert_calibrated(model, calibration, operations, dtype):
 def _converter(model):
     """Returns a converter; Keras's own prints, and names the input anew."""
     if isinstance(model, keras.Model):
-        signatures.require_tensorflow("A LiteRT file")
+        backend.require_tensorflow("A LiteRT file")
     module = saved_model.servable(model)
     return tf.lite.TFLiteConverter.from_concrete_functions(
         [module.serve.get_concrete_function()], module

@@ -22,6 +22,7 @@ from keras_squeezenet.codec import rans
 from keras_squeezenet.codec import sqz
 from keras_squeezenet.data import image_ops
 from keras_squeezenet.export import signatures
+from keras_squeezenet.utils import backend
 
 # A step of the decoder takes a symbol of each lane, and a lane 2 bytes.
 LANES = 512
@@ -48,7 +49,7 @@ def save(content, path, raw_images=False, shorter_side=None):
         ValueError: if the content is damaged, or is to take raw images and
             the network does not take squares of one size.
     """
-    signatures.require_tensorflow()
+    backend.require_tensorflow()
     header, arrays = sqz.load(content)
     description = header["network"]
     module = tf.Module()

@@ -5,6 +5,7 @@ import tensorflow as tf
 from keras_squeezenet import codec
 from keras_squeezenet.export import packed_saved_model
 from keras_squeezenet.export import signatures
+from keras_squeezenet.utils import backend
 
 
 def save(model, path, packed=False, raw_images=False, shorter_side=None):
@@ -36,7 +37,7 @@ def save(model, path, packed=False, raw_images=False, shorter_side=None):
             `graph.describe` takes it, or to take raw images and the network
             does not take squares of one size.
     """
-    signatures.require_tensorflow()
+    backend.require_tensorflow()
     if packed:
         content = codec.dump(model)
         packed_saved_model.save(content, path, raw_images, shorter_side)

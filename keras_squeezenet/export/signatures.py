@@ -1,6 +1,5 @@
 """What every SavedModel of this package has in common: how it is asked."""
 
-import keras
 import tensorflow as tf
 
 from keras_squeezenet.data import image_ops
@@ -60,13 +59,3 @@ def _of_raw_images(serve, shorter_side):
             tf.TensorSpec((None, None, None, channels), tf.uint8, "images")
         ],
     )
-
-
-def require_tensorflow(what="A SavedModel"):
-    """Raises a `RuntimeError` unless Keras runs on TensorFlow."""
-    if keras.backend.backend() != "tensorflow":
-        raise RuntimeError(
-            f"{what} can be written on the TensorFlow backend only. Set "
-            "KERAS_BACKEND=tensorflow. Received: KERAS_BACKEND="
-            f"{keras.backend.backend()}"
-        )

@@ -164,7 +164,7 @@ def test_another_backend_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(
         RuntimeError,
-        match="on the TensorFlow backend only.*Received: KERAS_BACKEND=jax",
+        match="needs the TensorFlow backend.*Received: KERAS_BACKEND=jax",
     ):
         saved_model.save(model, tmp_path / "saved_model")
     assert not any(tmp_path.iterdir())
