@@ -1,5 +1,5 @@
 """Compression with TF-MOT: pruning, clustering, quantization-aware training."""
 
-import lazy_loader
+from keras_squeezenet.utils import extras
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = extras.attach_stub(__name__, __file__)

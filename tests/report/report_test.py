@@ -59,7 +59,7 @@ def test_report_names_the_versions_of_the_packages(make):
     packages = make()["environment"]["packages"]
     assert packages["keras"] == importlib.metadata.version("keras")
     assert set(packages) == {
-        "keras-squeezenet",
+        "squeezenet-keras",
         "keras",
         "tensorflow",
         "tf-keras",
