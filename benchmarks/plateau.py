@@ -55,13 +55,13 @@ def main(argv):
             train(images, activation, changes, seed)
             for seed in range(_SEEDS.value)
         ]
-        losses = [result["history"][-1]["loss"] for result in results]
+        losses = [result.history[-1]["loss"] for result in results]
         rows.append(
             (
                 name,
                 f"{sum(loss < LEFT for loss in losses)}/{len(losses)}",
                 *(f"{np.quantile(losses, q):.2f}" for q in (0, 0.5, 1)),
-                f"{sum(result['restarts'] for result in results)}",
+                f"{sum(result.restarts for result in results)}",
             )
         )
         print(*rows[-1], flush=True)
@@ -76,7 +76,7 @@ def main(argv):
 
 
 def train(images, activation, changes, seed):
-    """Trains one network; returns the report."""
+    """Trains one network; returns its result."""
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     config = architecture.VARIANTS["1.1"].for_small_images()
@@ -97,8 +97,8 @@ def train(images, activation, changes, seed):
             model,
             images,
             (images[0][:32], images[1][:32]),
-            recipe.replace(**changes),
-            out,
+            recipe=recipe.replace(**changes),
+            out=out,
         )
 
 

@@ -79,19 +79,17 @@ def main():
     model = model or training_flags.build(FLAGS, dataset)
     terminal.print_header(console, model, dataset)
     with training_flags.resumable(FLAGS.out, state.FILE):
-        summary = compression.compress(
+        result = compression.compress(
             model,
             dataset,
-            dataset.validation_batches(recipe.batch_size),
-            recipe,
-            FLAGS.out,
-            test=dataset.test_batches(recipe.batch_size),
+            recipe=recipe,
+            out=FLAGS.out,
             overwrite=FLAGS.overwrite,
             resume=FLAGS.resume,
             tensorboard=FLAGS.tensorboard,
             progress=progress,
         )
-    for table in report.tables(summary):
+    for table in report.tables(result.to_json()):
         terminal.print_table(console, table)
     terminal.print_path(console, "Written to", FLAGS.out)
 

@@ -89,7 +89,7 @@ def main():
             resume=FLAGS.resume,
             tensorboard=FLAGS.tensorboard,
             progress=progress,
-        )
+        ).to_json()
     terminal.print_table(console, table(summary))
     terminal.print_trained(console, FLAGS, transfer.FILES)
 

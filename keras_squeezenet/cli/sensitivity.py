@@ -8,23 +8,21 @@ Nothing is trained, and MODEL stays as it is.
 
 import json
 
-import keras
 from absl import flags
 
+from keras_squeezenet import compression
 from keras_squeezenet import report
 from keras_squeezenet.cli import terminal
 from keras_squeezenet.cli.flags import dataset_flags
 from keras_squeezenet.cli.flags import output_flags
 from keras_squeezenet.compression import compression_recipe
 from keras_squeezenet.compression import sensitivity
-from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.utils import files
 
 ARGUMENTS = "MODEL"
 FLAGS = flags.FlagValues()
 JSON_FILE = "sensitivity.json"
 PICTURE_FILE = "sensitivity.png"
-BATCH_SIZE = 64
 
 dataset_flags.define(FLAGS)
 _IMAGES = flags.DEFINE_integer(
@@ -57,15 +55,17 @@ def main(arguments):
     densities = _numbers(_DENSITIES, float, compression_recipe.SHARE)
     bits = _numbers(_BITS, int, compression_recipe.CODE_BITS)
     console = output_flags.begin(FLAGS)
-    model = keras.models.load_model(arguments[0])
-    tf_keras_twin.require_squeezenet(model)
     progress = terminal.ConsoleProgress(console)
     dataset = dataset_flags.load(FLAGS, _SEED.value, progress)
-    images, labels = choose_images(dataset)
-    require_fit(model, images, dataset)
-    scan = sensitivity.scan(
-        model, images, labels, densities, bits, BATCH_SIZE, progress
-    )
+    scan = compression.scan_sensitivity(
+        arguments[0],
+        dataset,
+        densities=densities,
+        bits=bits,
+        images=_IMAGES.value,
+        seed=_SEED.value,
+        progress=progress,
+    ).to_json()
     if FLAGS["json"].value:
         print(json.dumps(scan, indent=2))
     else:
@@ -88,28 +88,6 @@ def _numbers(flag, number, rule):
             f"Received: --{flag.name}={','.join(flag.value)}"
         )
     return values
-
-
-def choose_images(dataset):
-    """Returns the images that `compress` holds out, at most `--images`."""
-    share = compression_recipe.Recipe().validation_share
-    held = dataset.hold_out(share, _SEED.value)
-    return sensitivity.choose(
-        held.validation_batches(BATCH_SIZE),
-        held.validation_size,
-        _IMAGES.value,
-    )
-
-
-def require_fit(model, images, dataset):
-    expected = (None, *images.shape[1:]), (None, len(dataset.class_names))
-    received = model.input_shape, model.output_shape
-    if received != expected:
-        raise ValueError(
-            f"a model from {expected[0]} to {expected[1]} is expected: "
-            f"{dataset.name!r} has images of that shape, and so many classes. "
-            f"Received: a model from {received[0]} to {received[1]}"
-        )
 
 
 def tables(scan):

@@ -83,7 +83,7 @@ def main():
             tensorboard=FLAGS.tensorboard,
             progress=progress,
             distribution=workers,
-        )
+        ).to_json()
     terminal.print_table(console, table(summary))
     terminal.print_trained(console, FLAGS, trainer.FILES)
 

@@ -104,7 +104,7 @@ def write(
         A `Written`.
 
     Raises:
-        GuaranteeError: if a form is not what it should be.
+        CheckError: if a form is not what it should be.
     """
     writer = _Writer(folder, test, progress)
     copy = _without_optimizer(model)
@@ -205,7 +205,7 @@ def _require_int8(content, model):
     interpreter = litert.LiteRTModel(content)
     kernels = tf_keras_twin.kernels(model)
     if interpreter.float_tensors():
-        raise checks.GuaranteeError(
+        raise checks.CheckError(
             f"{INT8_FILE} should have integer tensors only. Measured: "
             f"{', '.join(interpreter.float_tensors())}"
         )

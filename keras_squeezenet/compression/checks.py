@@ -5,7 +5,7 @@ import numpy as np
 from keras_squeezenet.evaluation import kernel_statistics
 
 
-class GuaranteeError(RuntimeError):
+class CheckError(RuntimeError):
     """A stage's result falls short of what the stage promised."""
 
 
@@ -23,14 +23,14 @@ def require_density(before, kernels, densities, stage):
         stage: str, named in the error.
 
     Raises:
-        GuaranteeError: naming the layer, and both densities.
+        CheckError: naming the layer, and both densities.
     """
     for name, density in densities.items():
         kept = np.count_nonzero(kernels[name])
         most = density * kernels[name].size
         least = min(most, np.count_nonzero(before[name]))
         if not least - 1 <= kept <= most + 1:
-            raise GuaranteeError(
+            raise CheckError(
                 f"{stage}: layer {name!r} should keep {density:.2%} of its "
                 f"weights. Measured: {kept / kernels[name].size:.2%}"
             )
@@ -47,14 +47,14 @@ def require_pattern(kernels, names, kept, group, stage):
         stage: str, named in the error.
 
     Raises:
-        GuaranteeError: naming the layer.
+        CheckError: naming the layer.
     """
     for name in names:
         kernel = kernels[name]
         groups = np.moveaxis(kernel, -2, -1).reshape(-1, group)
         worst = np.count_nonzero(groups, axis=1).max()
         if worst > kept:
-            raise GuaranteeError(
+            raise CheckError(
                 f"{stage}: layer {name!r} should keep at most {kept} of every "
                 f"{group} weights. Measured: {worst}"
             )
@@ -65,7 +65,7 @@ def require_zeros_kept(before, after, stage):
     for name, kernel in before.items():
         revived = np.count_nonzero(after[name][kernel == 0])
         if revived:
-            raise GuaranteeError(
+            raise CheckError(
                 f"{stage}: layer {name!r} should keep its zero weights. "
                 f"Measured: {revived} of {np.sum(kernel == 0)} are not zero "
                 "any more"
@@ -83,7 +83,7 @@ def require_distinct(kernels, limits, stage, per_channel=False):
             int8 kernels have a scale a channel. Defaults to `False`.
 
     Raises:
-        GuaranteeError: naming the layer, and both numbers.
+        CheckError: naming the layer, and both numbers.
     """
     for name, limit in limits.items():
         measured = kernel_statistics.measure(kernels[name])
@@ -92,7 +92,7 @@ def require_distinct(kernels, limits, stage, per_channel=False):
         else:
             where, count = "", measured.distinct
         if count > limit:
-            raise GuaranteeError(
+            raise CheckError(
                 f"{stage}: layer {name!r} should have at most {limit} "
                 f"distinct values{where}. Measured: {count}"
             )
@@ -103,7 +103,7 @@ def require_equal(expected, received, tolerance, what):
     difference = float(np.max(np.abs(expected - received)))
     # Not `difference > tolerance`, which NaN would pass.
     if not difference <= tolerance:
-        raise GuaranteeError(
+        raise CheckError(
             f"{what} should give the same outputs as its model, within "
             f"{tolerance}. Measured: a difference of {difference}"
         )

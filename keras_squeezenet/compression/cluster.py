@@ -46,7 +46,7 @@ def finish(wrapped, clusters, model):
     """Copies what a wrapped twin has become to its model.
 
     Raises:
-        GuaranteeError: if a kernel has more distinct values than its codebook,
+        CheckError: if a kernel has more distinct values than its codebook,
             or has lost a zero. The model is unchanged then.
     """
     before = tf_keras_twin.kernels(model)

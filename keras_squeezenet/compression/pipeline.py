@@ -7,12 +7,16 @@ Reference:
 
 import dataclasses
 import gzip
+import os
 import pathlib
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
+from keras_squeezenet import models
 from keras_squeezenet import report
 from keras_squeezenet import training
 from keras_squeezenet.compression import artifacts
@@ -41,21 +45,49 @@ class AccuracyLossError(RuntimeError):
     """A stage lost more accuracy than the recipe allows, however gently."""
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class CompressionResult:
+    """The compressed model and the report of its compression.
+
+    Args:
+        model: `keras.Model`, compressed.
+        report: dict, the content of `report.json`; `report/schema.json`
+            describes every field.
+    """
+
+    model: keras.Model
+    report: dict
+
+    @property
+    def stages(self) -> list[dict]:
+        """A dict for each stage, the dense model first."""
+        return self.report["stages"]
+
+    @property
+    def files(self) -> list[dict]:
+        """A dict for each artifact: its bytes, accuracy and agreement."""
+        return self.report["files"]
+
+    def to_json(self) -> dict:
+        """Return the content of `report.json`."""
+        return self.report
+
+
 def compress(
-    model,
-    train,
-    validation,
-    recipe=None,
-    out="squeezenet_compressed",
+    model: keras.Model | str | os.PathLike,
+    data: Any,
+    validation: Any = None,
     *,
-    test=None,
-    name="images",
-    class_names=None,
-    overwrite=False,
-    resume=False,
-    tensorboard=None,
-    progress=None,
-):
+    test: Any = None,
+    recipe: Recipe | None = None,
+    out: str | os.PathLike = "squeezenet_compressed",
+    name: str | None = None,
+    class_names: Sequence[str] | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    tensorboard: str | os.PathLike | None = None,
+    progress: Progress | None = None,
+) -> CompressionResult:
     """Trains and compresses a model, and writes every form of it.
 
     After each stage what it promised is measured on its result: the density
@@ -65,22 +97,27 @@ def compress(
 
     Args:
         model: `keras.Model`, a flat Functional SqueezeNet from preprocessed
-            images to probabilities of the classes; transfer heads are
-            allowed. Its weights change.
-        train: `(images, labels)`, arrays as `Model.fit` takes them; or a
-            `tf.data.Dataset` of batches of them; or a `data.ImageDataset`.
-        validation: images and labels in one of the first two forms, to choose
-            by.
+            images to probabilities of the classes, with any head, which is
+            left unchanged; or a path or the name of weights, as `models.load`
+            takes them.
+        data: the training set: `(images, labels)`, arrays as `Model.fit` takes
+            them; a `tf.data.Dataset` of batches of them; or a
+            `data.ImageDataset`.
+        validation: the validation set, as arrays or batches. Defaults to
+            `None`: the validation images of an `ImageDataset`, or else
+            `recipe.validation_share` of its training images.
+        test: the test set, as arrays or batches, which the reported accuracies
+            are measured on. Defaults to `None`: the test images of an
+            `ImageDataset`, or else `validation`.
         recipe: `Recipe`. Defaults to `Recipe()`.
         out: path of the output folder, see `forms`; `report.json`,
             `report.md` and `report.html` are there too. It is written when
             all is done; until then it has a file to resume from. Defaults to
             `"squeezenet_compressed"`.
-        test: images and labels like `validation`, which nothing is chosen by
-            and the reported accuracies are measured on. Defaults to `None`:
-            to `validation`.
-        name: str, of the images in the report. Defaults to that of `train`.
-        class_names: list of str. Defaults to those of `train`, or numbers.
+        name: str, the name of the data set in the report. Defaults to that of
+            the `ImageDataset`.
+        class_names: list of str. Defaults to those of the `ImageDataset`, or
+            numbers.
         overwrite: whether to replace these files of an earlier run. Defaults
             to `False`.
         resume: whether to go on with a run of the same arguments that was
@@ -91,7 +128,7 @@ def compress(
             a silent one.
 
     Returns:
-        The report, a dict as in `report.json`.
+        A `CompressionResult`.
 
     Raises:
         ValueError: if the model is no SqueezeNet, or does not fit the images,
@@ -100,20 +137,21 @@ def compress(
         NonFiniteLossError: if a loss becomes NaN, naming stage and step.
         ImportError: if `tensorboard` is asked for and not installed.
         RuntimeError: on another backend than TensorFlow.
-        GuaranteeError: if a stage falls short of what it promised.
+        CheckError: if a stage falls short of what it promised.
         AccuracyLossError: if a stage loses more than
             `recipe.max_accuracy_drop`, however gently it is tried; what the
             stages before it made has been written.
     """
     recipe = recipe or Recipe()
     backend.require_tensorflow()
+    model = models.load(model)
     tf_keras_twin.require_squeezenet(model)
     if tensorboard is not None:
         training.require_tensorboard()
     run = _Run(model, recipe, pathlib.Path(out), progress or Progress())
     run.tensorboard = tensorboard
-    run.describe(train, name, class_names)
-    run.take_images(train, validation, test)
+    run.describe(data, name or "images", class_names)
+    run.take_images(data, validation, test)
     run.begin(overwrite, resume)
     lost = run.run_stages()
     with files.new_folder(out, overwrite, IGNORED_FILES) as folder:
@@ -122,7 +160,7 @@ def compress(
     files.sweep(run.checkpoint.parent, IGNORED_FILES)
     if lost:
         raise lost
-    return summary
+    return CompressionResult(run.model, summary)
 
 
 class _Run:
@@ -145,6 +183,14 @@ class _Run:
 
     def take_images(self, train, validation, test):
         recipe = self.recipe
+        train, validation, test = splits.of_dataset(
+            train,
+            validation,
+            test,
+            recipe.batch_size,
+            recipe.validation_share,
+            recipe.seed,
+        )
         self.train = splits.training_split(
             train, recipe.batch_size, recipe.seed, recipe.augmentation
         )

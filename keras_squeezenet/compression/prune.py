@@ -64,7 +64,7 @@ def finish(wrapped, densities, model, pattern=None):
     """Copies what a wrapped twin has become to its model.
 
     Raises:
-        GuaranteeError: if a kernel's density is another one than promised, or
+        CheckError: if a kernel's density is another one than promised, or
             its zeros do not follow the pattern. The model is unchanged then.
     """
     pruned = tfmot.strip_pruning(wrapped)

@@ -58,7 +58,7 @@ def finish(wrapped, model, preserve="both"):
         The ranges of its activations, as `wrap` takes them.
 
     Raises:
-        GuaranteeError: if a kernel has lost a zero or has more distinct values
+        CheckError: if a kernel has lost a zero or has more distinct values
             than before, and should have kept them. The model is unchanged
             then.
     """

@@ -5,16 +5,102 @@ Reference:
   Networks](https://arxiv.org/abs/1506.02626) (Han et al., 2015), figure 6
 """
 
+import dataclasses
+import os
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 
+from keras_squeezenet import models
+from keras_squeezenet.compression import compression_recipe
 from keras_squeezenet.compression import kmeans
 from keras_squeezenet.compression import tf_keras_twin
+from keras_squeezenet.data import splits
 from keras_squeezenet.evaluation import metrics
+from keras_squeezenet.training import requirements
 from keras_squeezenet.utils.progress import Progress
 
 DENSITIES = (0.75, 0.5, 0.33, 0.2, 0.1, 0.05)
 BITS = (8, 6, 5, 4, 3, 2)
+BATCH_SIZE = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class SensitivityResult:
+    """The accuracy and the divergence at each compression of each layer.
+
+    Args:
+        images: int, the number of images that were measured on.
+        accuracy: float in [0, 1], of the model as it is.
+        layers: list of a dict for each layer: `name`, `weights` (their
+            number), and `densities` and `bits`, lists of a dict for each
+            `density` or number of `bits`: `accuracy`, and `kl`, the mean
+            Kullback-Leibler divergence from the outputs of the model as it
+            is, in nats.
+    """
+
+    images: int
+    accuracy: float
+    layers: list[dict]
+
+    def to_json(self) -> dict:
+        """Return every field."""
+        return dict(vars(self))
+
+
+def scan_sensitivity(
+    model: keras.Model | str | os.PathLike,
+    data: Any,
+    *,
+    densities: Sequence[float] = DENSITIES,
+    bits: Sequence[int] = BITS,
+    images: int = 256,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> SensitivityResult:
+    """Measure how much each layer's pruning or weight sharing costs.
+
+    One kernel at a time is pruned to each density, or its weights share
+    `2**bits` values. Nothing is trained.
+
+    Args:
+        model: `keras.Model`, a flat Functional SqueezeNet from preprocessed
+            images to probabilities, which is left unchanged; or a path or the
+            name of weights, as `models.load` takes them.
+        data: images to measure on: `(images, labels)`, two arrays; a
+            `tf.data.Dataset` of batches of them; or a `data.ImageDataset`,
+            whose validation images are taken, those that `compress` chooses
+            its epochs by.
+        densities: shares of weights to keep, by magnitude. Defaults to
+            `DENSITIES`.
+        bits: numbers of bits of a code for a shared value. Defaults to `BITS`.
+        images: int, the number of images, at equal distances in `data`.
+            Defaults to `256`.
+        seed: int, of the choice of the validation images. Defaults to `0`.
+        progress: `Progress`. Defaults to a silent one.
+
+    Returns:
+        A `SensitivityResult`.
+
+    Raises:
+        ValueError: if the model is not a SqueezeNet, or does not fit the
+            images.
+    """
+    model = models.load(model)
+    tf_keras_twin.require_squeezenet(model)
+    share = compression_recipe.Recipe().validation_share
+    _, validation, _ = splits.of_dataset(
+        data, None, None, BATCH_SIZE, share, seed
+    )
+    validation = data if validation is None else validation
+    split = splits.evaluation_split(validation, BATCH_SIZE, "data")
+    chosen, labels = choose(split.batches(0), split.size, images)
+    dataset = splits.describe(data, classes=model.output_shape[-1])
+    requirements.require_fit(model, chosen[:BATCH_SIZE], dataset)
+    found = scan(model, chosen, labels, densities, bits, progress=progress)
+    return SensitivityResult(**found)
 
 
 def scan(
@@ -23,30 +109,21 @@ def scan(
     labels,
     densities=DENSITIES,
     bits=BITS,
-    batch_size=64,
+    batch_size=BATCH_SIZE,
     progress=None,
 ):
-    """Prunes each kernel by itself, and shares its weights, without training.
+    """Scan a model whose weights are the same afterwards.
 
-    Everything in front of a changed layer is computed once only.
+    The layers in front of a changed one are computed once only.
 
     Args:
-        model: `keras.Model`, a flat Functional SqueezeNet from preprocessed
-            images to probabilities. Its weights are the same afterwards.
+        model, densities, bits, progress: as `scan_sensitivity` takes them.
         images: float32 array of shape `(images, height, width, 3)`.
         labels: integer array of shape `(images,)`.
-        densities: shares of weights to keep, by magnitude. Defaults to
-            `DENSITIES`.
-        bits: a kernel shares `2**bits` values, by k-means. Defaults to `BITS`.
         batch_size: int. Defaults to `64`.
-        progress: `Progress`. Defaults to a silent one.
 
     Returns:
-        A dict: `images`, their number; `accuracy`, the untouched model's; and
-        `layers`, a list of dicts: `name`, `weights`, `densities` and `bits`,
-        lists of a dict for each: `accuracy`, and `kl`, the mean
-        Kullback-Leibler divergence from the untouched model's outputs, in
-        nats.
+        A dict of the fields of `SensitivityResult`.
     """
     progress = progress or Progress()
     kernels = tf_keras_twin.kernels(model)
@@ -139,8 +216,9 @@ def _bottleneck(model, name):
     operations = model.operations
     last_use = {}
     for index, operation in enumerate(operations):
-        for tensor in _inputs(operation):
-            last_use[id(tensor)] = index
+        if not isinstance(operation, keras.layers.InputLayer):
+            for tensor in keras.tree.flatten(operation.input):
+                last_use[id(tensor)] = index
     target = next(
         index
         for index, operation in enumerate(operations)
@@ -158,12 +236,6 @@ def _bottleneck(model, name):
         if len(alive) == 1:
             (found,) = alive.values()
     return found
-
-
-def _inputs(operation):
-    if isinstance(operation, keras.layers.InputLayer):
-        return []
-    return operation._inbound_nodes[0].input_tensors
 
 
 def _accuracy(outputs, labels):

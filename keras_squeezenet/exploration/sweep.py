@@ -219,7 +219,7 @@ def _train(point, dataset, recipe, out, tensorboard, progress):
         config=point.config,
     )
     folder = point_folder(out, point.name)
-    report = training.train(
+    result = training.train(
         model,
         dataset,
         recipe=recipe,
@@ -228,7 +228,7 @@ def _train(point, dataset, recipe, out, tensorboard, progress):
         tensorboard=tensorboard and os.path.join(tensorboard, folder.name),
         progress=progress,
     )
-    return {key: report[key] for key in MEASURED}
+    return {key: getattr(result, key) for key in MEASURED}
 
 
 class _Numbered(Progress):

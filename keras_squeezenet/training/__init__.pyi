@@ -11,9 +11,11 @@ from .network import build as build
 from .network import for_images as for_images
 from .requirements import require_fit as require_fit
 from .requirements import require_tensorboard as require_tensorboard
+from .trainer import TrainingResult as TrainingResult
 from .trainer import train as train
 from .training_recipe import RECIPES as RECIPES
 from .training_recipe import Recipe as Recipe
 from .transfer import PHASES as PHASES
+from .transfer import FineTuningResult as FineTuningResult
 from .transfer import Phase as Phase
 from .transfer import finetune as finetune

@@ -3,15 +3,18 @@
 import dataclasses
 import json
 import math
+import os
 import pathlib
 import time
+from collections.abc import Sequence
+from typing import Any
 from typing import ClassVar
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_squeezenet import data
+from keras_squeezenet import models
 from keras_squeezenet import report
 from keras_squeezenet.data import augmentations
 from keras_squeezenet.data import image_dataset
@@ -41,6 +44,46 @@ STUCK_LOSS = 0.99
 STUCK_ACCURACY = 1.5
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class TrainingResult:
+    """What a training run measured, and the model that it kept.
+
+    Args:
+        model: `keras.Model` at its best epoch.
+        dataset: dict of the data set's `name`, `classes`, `skipped_images`,
+            `image_size`, `train_images`, `validation_images` and
+            `test_images`.
+        parameters: int, the number of parameters of the model.
+        recipe: `Recipe` of the run.
+        restarts: int, the number of restarts from a plateau.
+        best_epoch: int, the epoch of `model`, counted from 1.
+        validation_accuracy: float in [0, 1], of `model`.
+        test_accuracy: float in [0, 1], of `model`; `None` without test images.
+        seconds: float, the time of all training epochs.
+        images_per_second: float, training images per second.
+        history: list of a dict for each epoch: `epoch`, `loss`, `accuracy`,
+            `validation_accuracy`, `steps` and `seconds`.
+    """
+
+    model: keras.Model
+    dataset: dict
+    parameters: int
+    recipe: Recipe
+    restarts: int
+    best_epoch: int
+    validation_accuracy: float
+    test_accuracy: float | None
+    seconds: float
+    images_per_second: float
+    history: list[dict]
+
+    def to_json(self) -> dict:
+        """Return the content of `report.json`: every field but `model`."""
+        values = {**vars(self), "recipe": dataclasses.asdict(self.recipe)}
+        del values["model"]
+        return values
+
+
 @dataclasses.dataclass
 class State:
     """Where a run is.
@@ -65,21 +108,21 @@ class State:
 
 
 def train(
-    model,
-    train,
-    validation=None,
-    recipe=None,
-    out="squeezenet_trained",
+    model: keras.Model | str | os.PathLike | None,
+    data: Any,
+    validation: Any = None,
     *,
-    test=None,
-    name="images",
-    class_names=None,
-    overwrite=False,
-    resume=False,
-    tensorboard=None,
-    progress=None,
-    distribution=None,
-):
+    test: Any = None,
+    recipe: Recipe | None = None,
+    out: str | os.PathLike = "squeezenet_trained",
+    name: str | None = None,
+    class_names: Sequence[str] | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    tensorboard: str | os.PathLike | None = None,
+    progress: Progress | None = None,
+    distribution: distributed.Distribution | None = None,
+) -> TrainingResult:
     """Trains a classifier; keeps its best epoch and its last one.
 
     After each epoch these files are written to `out`, each whole or not at
@@ -95,22 +138,24 @@ def train(
     same weights, bit for bit, as one that was not.
 
     Args:
-        model: `keras.Model`, Functional, from preprocessed images to
-            probabilities of the classes; its weights become those of the best
-            epoch. `None` is for what `build` makes for a
+        model: Functional `keras.Model` from preprocessed images to
+            probabilities of the classes, which is left unchanged; or a path or
+            the name of weights, as `models.load` takes them. With `None` a
+            network is built by `build` for a `data.ImageDataset`.
+        data: the training set: `(images, labels)`, arrays as `Model.fit` takes
+            them; a `tf.data.Dataset` of batches of them; or a
             `data.ImageDataset`.
-        train: `(images, labels)`, arrays as `Model.fit` takes them; or a
-            `tf.data.Dataset` of batches of them; or a `data.ImageDataset`.
-        validation: images and labels in one of the first two forms, to choose
-            the best epoch by. Defaults to `None`: to the images that the
-            `ImageDataset` holds out, or else `recipe.validation_share` of its
-            training images.
+        validation: the validation set, as arrays or batches. Defaults to
+            `None`: the validation images of an `ImageDataset`, or else
+            `recipe.validation_share` of its training images.
+        test: the test set, as arrays or batches. Defaults to `None`: the test
+            images of an `ImageDataset`.
         recipe: `Recipe`. Defaults to `Recipe()`.
         out: path of the output folder. Defaults to `"squeezenet_trained"`.
-        test: images and labels like `validation`, which nothing is chosen
-            by. Defaults to `None`: to the test images of an `ImageDataset`.
-        name: str, of the images in the report. Defaults to that of `train`.
-        class_names: list of str. Defaults to those of `train`, or numbers.
+        name: str, the name of the data set in the report. Defaults to that of
+            the `ImageDataset`.
+        class_names: list of str. Defaults to those of the `ImageDataset`, or
+            numbers.
         overwrite: whether to replace these files of an earlier run. Defaults
             to `False`.
         resume: whether to go on with a run of the same arguments that was
@@ -129,12 +174,7 @@ def train(
             one device.
 
     Returns:
-        A dict: `history` (for each epoch the dict that `history.csv` has as
-        its line), `restarts`, `best_epoch` (counted from 1),
-        `validation_accuracy` and `test_accuracy` of the model that is kept
-        (the latter `None` without test images), `seconds` and
-        `images_per_second` of all epochs, `parameters`, `dataset` and
-        `recipe`.
+        A `TrainingResult`.
 
     Raises:
         ValueError: if the model does not fit the images, a run to resume
@@ -149,8 +189,8 @@ def train(
     Example:
 
     >>> digits = data.load("mnist5k")
-    >>> training.train(None, digits, recipe=Recipe(epochs=4), out="digits")
-    >>> model = keras.models.load_model("digits/model.keras")
+    >>> recipe = training.Recipe(epochs=4)
+    >>> model = training.train(None, digits, recipe=recipe).model
     """
     requirements.require_tensorflow()
     if tensorboard is not None:
@@ -159,8 +199,8 @@ def train(
     keras.utils.set_random_seed(recipe.seed)
     distribution = distribution or distributed.Distribution()
     run = _Run(recipe, pathlib.Path(out), progress or Progress(), distribution)
-    run.take_images(train, validation, test)
-    run.take_model(model, train, name, class_names)
+    run.take_images(data, validation, test)
+    run.take_model(model, data, name, class_names)
     with distribution.watched(run.out / LAST_FILE):
         run.begin(overwrite, resume)
         run.fit(tensorboard)
@@ -217,7 +257,9 @@ class _Run:
     def take_model(self, model, train, name, class_names):
         (images, _), *_ = self.validation.batches(0).take(1)
         if model is None:
-            if class_names is None and isinstance(train, data.ImageDataset):
+            if class_names is None and isinstance(
+                train, image_dataset.ImageDataset
+            ):
                 class_names = train.class_names
             if class_names is None:
                 raise ValueError(
@@ -225,9 +267,13 @@ class _Run:
                     "`class_names`. Received: model=None, class_names=None"
                 )
             model = network.build(images.shape[1], len(class_names))
+        else:
+            model = models.load(model)
         self.model = model
         self.dataset = {
-            **splits.describe(train, name, class_names, model.output_shape[-1]),
+            **splits.describe(
+                train, name or "images", class_names, model.output_shape[-1]
+            ),
             "image_size": model.input_shape[1],
             "train_images": self.train.size,
             "validation_images": self.validation.size,
@@ -411,7 +457,7 @@ class _Run:
             with files.new_file(self.out / MODEL_FILE) as temporary:
                 self.model.save(temporary)
         files.write_csv(self.out / HISTORY_FILE, self.state.history)
-        files.write_json(self.out / report.JSON_FILE, self.report())
+        files.write_json(self.out / report.JSON_FILE, self.result().to_json())
 
     def _accuracy(self, model, split):
         return loop.accuracy(
@@ -426,7 +472,7 @@ class _Run:
             self._write(is_best=False)
         if self.distribution.is_chief:
             files.sweep(self.out, TEMPORARY_FILES)
-        return self.report()
+        return self.result()
 
     def _test(self):
         with self.progress.task("test", self.test.steps) as advance:
@@ -434,22 +480,23 @@ class _Run:
                 self.model.predict_on_batch, self.test.batches(0), advance
             )
 
-    def report(self):
+    def result(self):
         state = self.state
         seconds = sum(epoch["seconds"] for epoch in state.history)
         steps = sum(epoch["steps"] for epoch in state.history)
         images = steps * (self.train.size // self.train.steps)
-        return {
-            "dataset": self.dataset,
-            "parameters": self.model.count_params(),
-            "recipe": dataclasses.asdict(self.recipe),
-            "restarts": state.restarts,
-            "best_epoch": state.best + 1,
-            "validation_accuracy": state.history[state.best][
+        return TrainingResult(
+            model=self.model,
+            dataset=self.dataset,
+            parameters=self.model.count_params(),
+            recipe=self.recipe,
+            restarts=state.restarts,
+            best_epoch=state.best + 1,
+            validation_accuracy=state.history[state.best][
                 "validation_accuracy"
             ],
-            "test_accuracy": self.test_accuracy,
-            "seconds": round(seconds, 3),
-            "images_per_second": round(images / seconds, 1),
-            "history": state.history,
-        }
+            test_accuracy=self.test_accuracy,
+            seconds=round(seconds, 3),
+            images_per_second=round(images / seconds, 1),
+            history=state.history,
+        )

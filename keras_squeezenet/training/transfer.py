@@ -1,15 +1,19 @@
 """Transfer learning: the head first, then the top modules, then all of it."""
 
 import dataclasses
+import os
 import pathlib
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_squeezenet import data
+from keras_squeezenet import models
 from keras_squeezenet import report
+from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import splits
 from keras_squeezenet.training import loop
 from keras_squeezenet.training import requirements
@@ -61,21 +65,51 @@ PHASES = (
 )
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class FineTuningResult:
+    """What each phase of a fine-tuning reached, and the model that it kept.
+
+    Args:
+        model: `keras.Model` of the best phase, all of it trainable.
+        dataset: dict, as in `TrainingResult`.
+        parameters: int, the number of parameters of the model.
+        seconds: float, the time of all phases.
+        kept: str, the name of the best phase.
+        phases: list of a dict for each phase: `name`, `seconds`,
+            `validation_accuracy` and `test_accuracy` (`None` without test
+            images); and but for the head's, the `recipe` and the `history` of
+            `TrainingResult`, as JSON has them.
+    """
+
+    model: keras.Model
+    dataset: dict
+    parameters: int
+    seconds: float
+    kept: str
+    phases: list[dict]
+
+    def to_json(self) -> dict:
+        """Return the content of `report.json`: every field but `model`."""
+        values = dict(vars(self))
+        del values["model"]
+        return values
+
+
 def finetune(
-    model,
-    train,
-    validation=None,
-    phases=PHASES,
-    out="squeezenet_finetuned",
+    model: keras.Model | str | os.PathLike,
+    data: Any,
+    validation: Any = None,
     *,
-    test=None,
-    name="images",
-    class_names=None,
-    overwrite=False,
-    resume=False,
-    tensorboard=None,
-    progress=None,
-):
+    test: Any = None,
+    phases: Sequence[Phase] = PHASES,
+    out: str | os.PathLike = "squeezenet_finetuned",
+    name: str | None = None,
+    class_names: Sequence[str] | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    tensorboard: str | os.PathLike | None = None,
+    progress: Progress | None = None,
+) -> FineTuningResult:
     """Trains a pretrained network on other classes, as one does by hand.
 
     1. The head, `conv10`, on features of the frozen trunk, which are computed
@@ -91,8 +125,9 @@ def finetune(
     Args:
         model: `keras.Model` of `training.build` with pretrained weights, or
             any whose last layer with weights is a `conv10` without an
-            activation, from preprocessed images to probabilities.
-        train, validation, test, name, class_names: as `training.train` takes
+            activation, from preprocessed images to probabilities. It is left
+            unchanged. A path or the name of weights will do, too.
+        data, validation, test, name, class_names: as `training.train` takes
             them.
         phases: sequence of `Phase`, after the head. Their recipes must agree
             on `seed` and `validation_share`. Defaults to `PHASES`.
@@ -105,10 +140,7 @@ def finetune(
         tensorboard, progress: as `training.train` takes them.
 
     Returns:
-        A dict: `dataset`, `parameters`, `seconds`, `kept` (the name of a
-        phase), and `phases`, a list of a dict for each: `name`, `seconds`,
-        `validation_accuracy`, `test_accuracy` (`None` without test images),
-        and the `recipe` and `history` of `training.train`.
+        A `FineTuningResult`.
 
     Raises:
         ValueError: if the model has no such head, or as `training.train`
@@ -119,15 +151,16 @@ def finetune(
 
     >>> flowers = data.load("folder", data_dir="flowers")
     >>> model = training.build(224, classes=12, weights="imagenet")
-    >>> training.finetune(model, flowers, out="flowers")
+    >>> model = training.finetune(model, flowers, out="flowers").model
     """
     progress = progress or Progress()
     out = pathlib.Path(out)
     require_writable(out, overwrite, resume)
+    model = models.load(model)
     _require_linear_head(model)
     recipe = phases[0].recipe if phases else Recipe()
     train, validation, test = splits.of_dataset(
-        train,
+        data,
         validation,
         test,
         recipe.batch_size,
@@ -139,7 +172,9 @@ def finetune(
         for split, images in {"validation": validation, "test": test}.items()
         if split == "validation" or images is not None
     }
-    dataset = splits.describe(train, name, class_names, model.output_shape[-1])
+    dataset = splits.describe(
+        train, name or "images", class_names, model.output_shape[-1]
+    )
     (images, _), *_ = measured["validation"].batches(0).take(1)
     requirements.require_fit(model, np.asarray(images), dataset)
     keras.utils.set_random_seed(recipe.seed)
@@ -151,9 +186,9 @@ def finetune(
             model,
             train,
             validation,
-            phase.recipe,
-            out / phase.name,
             test=test,
+            recipe=phase.recipe,
+            out=out / phase.name,
             name=name,
             class_names=class_names,
             overwrite=overwrite,
@@ -161,22 +196,24 @@ def finetune(
             tensorboard=tensorboard and pathlib.Path(tensorboard, phase.name),
             progress=progress,
         )
-        dataset = trained["dataset"]
+        dataset = trained.dataset
         found.append({"name": phase.name, **_of_phase(trained)})
+        model.set_weights(trained.model.get_weights())
         _freeze(model, None)
         # Of equals the later one, which has been trained longer.
         if _accuracy(found[-1]) >= _accuracy(found[kept]):
             kept, weights = len(found) - 1, model.get_weights()
     model.set_weights(weights)
-    summary = {
-        "dataset": dataset,
-        "parameters": model.count_params(),
-        "seconds": round(sum(phase["seconds"] for phase in found), 3),
-        "kept": found[kept]["name"],
-        "phases": found,
-    }
-    _write(model, summary, out)
-    return summary
+    result = FineTuningResult(
+        model=model,
+        dataset=dataset,
+        parameters=model.count_params(),
+        seconds=round(sum(phase["seconds"] for phase in found), 3),
+        kept=found[kept]["name"],
+        phases=found,
+    )
+    _write(result, out)
+    return result
 
 
 def require_writable(out, overwrite=False, resume=False):
@@ -231,7 +268,7 @@ def _fit_head(model, train, recipe, measured, progress):
 def _features(model, train, batch_size, progress):
     """Returns what `conv10` sees of each image, pooled, and the labels."""
     images = train
-    if isinstance(train, data.ImageDataset):
+    if isinstance(train, image_dataset.ImageDataset):
         images = train.ordered_train_batches(batch_size)
     images = splits.evaluation_split(images, batch_size, "train")
     trunk = keras.Model(model.input, model.get_layer(HEAD).input)
@@ -286,16 +323,17 @@ def _freeze(model, modules):
 
 def _of_phase(trained):
     names = ("seconds", "validation_accuracy", "test_accuracy")
-    return {name: trained[name] for name in (*names, "recipe", "history")}
+    values = trained.to_json()
+    return {name: values[name] for name in (*names, "recipe", "history")}
 
 
 def _accuracy(phase):
     return phase["validation_accuracy"]
 
 
-def _write(model, summary, out):
+def _write(result, out):
     out.mkdir(parents=True, exist_ok=True)
     with files.uninterrupted():
         with files.new_file(out / trainer.MODEL_FILE) as temporary:
-            model.save(temporary)
-        files.write_json(out / report.JSON_FILE, summary)
+            result.model.save(temporary)
+        files.write_json(out / report.JSON_FILE, result.to_json())

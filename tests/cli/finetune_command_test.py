@@ -1,3 +1,5 @@
+import types
+
 import numpy as np
 import pytest
 
@@ -23,7 +25,7 @@ def called(monkeypatch, dataset):
 
     def fake_finetune(model, images, **options):
         calls.update(model=model, images=images, **options)
-        return REPORT
+        return types.SimpleNamespace(to_json=lambda: REPORT)
 
     monkeypatch.setattr(data, "load", lambda name, **options: dataset)
     monkeypatch.setattr(training, "finetune", fake_finetune, raising=False)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import keras
 import pytest
@@ -58,7 +59,7 @@ def trained(monkeypatch, dataset):
 
     def fake_train(model, images, **options):
         calls.update(model=model, images=images, **options)
-        return REPORT
+        return types.SimpleNamespace(to_json=lambda: REPORT)
 
     monkeypatch.setattr(data, "load", lambda name, **options: dataset)
     monkeypatch.setattr(training, "train", fake_train, raising=False)

@@ -24,14 +24,14 @@ def test_zeros_from_before_are_no_miss_of_a_density(kept):
 
 @pytest.mark.parametrize("kept", [0, 28, 52])
 def test_zeros_from_before_excuse_no_others(kept):
-    with pytest.raises(checks.GuaranteeError, match=f"{kept}.00%"):
+    with pytest.raises(checks.CheckError, match=f"{kept}.00%"):
         require_half(nonzero=30, kept=kept)
 
 
 @pytest.mark.parametrize("kept", [0, 48, 52, 100])
 def test_density_that_was_missed_is_an_error(kept):
     with pytest.raises(
-        checks.GuaranteeError,
+        checks.CheckError,
         match=f"prune: layer 'conv10' should keep 50.00% .* {kept}.00%",
     ):
         require_half(nonzero=100, kept=kept)
@@ -43,7 +43,7 @@ def test_zero_that_was_lost_is_an_error():
         before, {"conv1": np.array([0.0, 0.0, 0.0])}, "cluster"
     )
     with pytest.raises(
-        checks.GuaranteeError,
+        checks.CheckError,
         match="cluster: layer 'conv1' .* 1 of 2 are not zero",
     ):
         checks.require_zeros_kept(
@@ -55,7 +55,7 @@ def test_too_many_distinct_values_are_an_error():
     kernels = {"conv1": np.array([[1, 2], [1, 3]])}
     checks.require_distinct(kernels, {"conv1": 3}, "cluster")
     with pytest.raises(
-        checks.GuaranteeError, match="at most 2 distinct values. .* 3"
+        checks.CheckError, match="at most 2 distinct values. .* 3"
     ):
         checks.require_distinct(kernels, {"conv1": 2}, "cluster")
 
@@ -64,7 +64,7 @@ def test_distinct_values_can_be_counted_by_channel():
     kernels = {"conv1": np.array([[1, 2], [1, 3]])}
     checks.require_distinct(kernels, {"conv1": 2}, "int8", per_channel=True)
     with pytest.raises(
-        checks.GuaranteeError, match="1 distinct values a channel. .* 2"
+        checks.CheckError, match="1 distinct values a channel. .* 2"
     ):
         checks.require_distinct(kernels, {"conv1": 1}, "int8", per_channel=True)
 
@@ -72,5 +72,5 @@ def test_distinct_values_can_be_counted_by_channel():
 @pytest.mark.parametrize("received", [1.2, np.nan])
 def test_outputs_that_differ_are_an_error(received):
     checks.require_equal(np.ones(2), np.ones(2) + 0.05, 0.1, "a copy")
-    with pytest.raises(checks.GuaranteeError, match="a copy should give"):
+    with pytest.raises(checks.CheckError, match="a copy should give"):
         checks.require_equal(np.ones(2), np.array([1, received]), 0.1, "a copy")

@@ -33,15 +33,14 @@ RECIPE = compression.Recipe(
 
 
 def run(model, dataset, recipe, out, **options):
-    held_out = dataset.hold_out(0.25)
     return compression.compress(
-        model,
-        held_out,
-        held_out.validation_batches(recipe.batch_size),
-        recipe,
-        out,
-        test=dataset.test_batches(recipe.batch_size),
-        **options,
+        model, dataset.hold_out(0.25), recipe=recipe, out=out, **options
+    )
+
+
+def run_arrays(model, arrays, recipe, out, **options):
+    return compression.compress(
+        model, arrays, arrays, recipe=recipe, out=out, **options
     )
 
 
@@ -51,8 +50,8 @@ def compressed(make_model, dataset, tmp_path_factory):
     keras.utils.set_random_seed(0)
     out = tmp_path_factory.mktemp("pipeline") / "out"
     model = make_model()
-    report = run(model, dataset, RECIPE, out)
-    return model, report, out
+    result = run(model, dataset, RECIPE, out)
+    return result.model, result.report, out
 
 
 def test_every_form_of_the_model_is_written(compressed):
@@ -178,7 +177,8 @@ def test_scan_of_the_layers_sets_their_densities_and_bits(
         litert=("float32",),
     )
     model = make_model()
-    report = run(model, dataset, recipe, tmp_path / "out")
+    result = run(model, dataset, recipe, tmp_path / "out")
+    model, report = result.model, result.report
     assert len(report["sensitivity"]["layers"]) == 26
     kernels = tf_keras_twin.kernels(model)
     assert kernel_statistics.overall_density(kernels) == pytest.approx(
@@ -257,7 +257,7 @@ def test_twin_that_differs_from_its_model_is_an_error(
         pipeline.tf_keras_twin, "make_twin", lambda model: make_model()
     )
     recipe = RECIPE.replace(train_epochs=0)
-    with pytest.raises(checks.GuaranteeError, match="the tf_keras twin"):
+    with pytest.raises(checks.CheckError, match="the tf_keras twin"):
         run(randomize(make_model()), dataset, recipe, tmp_path / "out")
 
 
@@ -286,10 +286,8 @@ def test_file_that_differs_from_its_model_is_an_error(
         saved_model, "load", lambda path: lambda x: np.zeros((len(x), 4))
     )
     recipe = SHORT.replace(stages=())
-    with pytest.raises(checks.GuaranteeError, match="saved_model should"):
-        compression.compress(
-            make_model(), arrays, arrays, recipe, tmp_path / "out"
-        )
+    with pytest.raises(checks.CheckError, match="saved_model should"):
+        run_arrays(make_model(), arrays, recipe, tmp_path / "out")
     assert os.listdir(tmp_path / "out") == [state.FILE]
 
 
@@ -298,14 +296,14 @@ def test_any_order_and_subset_of_the_stages_runs(make_model, arrays, tmp_path):
     orders = [("cluster",), ("quantize", "prune"), ("prune", "densify")]
     for index, order in enumerate(orders):
         model = make_model()
-        report = compression.compress(
+        result = run_arrays(
             model,
-            arrays,
             arrays,
             SHORT.replace(stages=order),
             tmp_path / str(index),
             name="quarters",
         )
+        model, report = result.model, result.report
         assert [stage["kind"] for stage in report["stages"]] == [
             "train",
             *order,
@@ -324,9 +322,9 @@ def test_any_order_and_subset_of_the_stages_runs(make_model, arrays, tmp_path):
 def test_arrays_without_test_images_are_measured_on_validation(
     make_model, arrays, tmp_path
 ):
-    report = compression.compress(
-        make_model(), arrays, arrays, SHORT.replace(stages=()), tmp_path / "out"
-    )
+    report = run_arrays(
+        make_model(), arrays, SHORT.replace(stages=()), tmp_path / "out"
+    ).report
     assert report["dataset"]["test_images"] == 0
     assert report["dataset"]["validation_images"] == 64
     assert report["dataset"]["classes"] == ["0", "1", "2", "3"]
@@ -350,13 +348,12 @@ def test_transfer_model_keeps_its_frozen_layers(arrays, tmp_path):
     for layer in model.layers:
         layer.trainable = not layer.name.startswith(("conv1", "fire2"))
     before = tf_keras_twin.kernels(model)
-    compression.compress(
+    model = run_arrays(
         model,
-        arrays,
         arrays,
         SHORT.replace(keep_frozen=True, densities={"*": 0.5}),
         tmp_path / "out",
-    )
+    ).model
     for name, kernel in tf_keras_twin.kernels(model).items():
         if name.startswith(("conv1", "fire2")):
             np.testing.assert_array_equal(kernel, before[name])
@@ -383,13 +380,12 @@ def test_best_epoch_is_kept(
     make_model, arrays, tmp_path, validation_accuracies
 ):
     validation_accuracies += [0.5, 0.75, 0.75, 0.25]
-    report = compression.compress(
+    report = run_arrays(
         make_model(),
-        arrays,
         arrays,
         SHORT.replace(stages=("train",), train_epochs=4),
         tmp_path / "out",
-    )
+    ).report
     (stage,) = report["stages"]
     assert stage["validation_accuracy"] == 0.75
     assert [epoch["validation_accuracy"] for epoch in stage["history"]] == [
@@ -404,15 +400,14 @@ def test_stage_that_loses_too_much_is_tried_more_gently(
 ):
     # The dense model, pruning at 40%, at 55%, and at 66.25%.
     validation_accuracies += [0.9, 0.5, 0.88, 0.8901]
-    report = compression.compress(
+    report = run_arrays(
         make_model(),
-        arrays,
         arrays,
         SHORT.replace(
             stages=("prune",), densities={"*": 0.4}, max_accuracy_drop=1.0
         ),
         tmp_path / "out",
-    )
+    ).report
     _, pruned = report["stages"]
     assert pruned["attempts"] == 3
     assert pruned["density"] == pytest.approx(0.6625, abs=0.001)
@@ -436,7 +431,7 @@ def test_stage_that_always_loses_too_much_ends_with_the_last_good_model(
         compression.AccuracyLossError,
         match="'cluster' loses 30.00 points .* 2 attempts, and may lose 1.0",
     ):
-        compression.compress(make_model(), arrays, arrays, recipe, out)
+        run_arrays(make_model(), arrays, recipe, out)
     report = json.loads((out / "report.json").read_text())
     assert report["status"] == "accuracy_lost"
     assert "'cluster' loses" in report["message"]
@@ -452,9 +447,8 @@ def test_stage_that_always_loses_too_much_ends_with_the_last_good_model(
 @pytest.mark.slow
 def test_tensorboard_has_a_run_for_each_stage(make_model, arrays, tmp_path):
     pytest.importorskip("tensorboard")
-    compression.compress(
+    run_arrays(
         make_model(),
-        arrays,
         arrays,
         SHORT.replace(stages=("train", "prune"), train_epochs=2),
         tmp_path / "out",
@@ -475,8 +469,8 @@ def test_logs_without_tensorboard_are_refused_before_any_work(
 ):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(ImportError, match=r"\[tensorboard\]"):
-        compression.compress(
-            *(make_model(), arrays, arrays, SHORT, tmp_path / "out"),
+        run_arrays(
+            *(make_model(), arrays, SHORT, tmp_path / "out"),
             tensorboard=tmp_path / "logs",
         )
     assert list(tmp_path.iterdir()) == []

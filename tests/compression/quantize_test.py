@@ -114,7 +114,7 @@ def test_stock_scheme_would_be_noticed(
     )
     before = sparse_model.get_weights()
     with pytest.raises(
-        checks.GuaranteeError,
+        checks.CheckError,
         match="quantize: layer .*should keep its zero",
     ):
         run(sparse_model, calibration, fit, steps=3)

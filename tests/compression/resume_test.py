@@ -36,10 +36,10 @@ def run(make_model, dataset, out, **options):
     keras.utils.set_random_seed(0)
     model = make_model()
     held_out = dataset.hold_out(0.25)
-    report = compression.compress(
-        model, held_out, held_out.validation_batches(16), RECIPE, out, **options
+    result = compression.compress(
+        model, held_out, recipe=RECIPE, out=out, **options
     )
-    return model, report
+    return result.model, result.report
 
 
 @pytest.fixture(scope="module")

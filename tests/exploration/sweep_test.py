@@ -3,6 +3,7 @@ import dataclasses
 import functools
 import json
 import os
+import types
 
 import keras
 import numpy as np
@@ -50,11 +51,9 @@ def trained(monkeypatch):
         if out.name in trained.broken:
             raise trained.broken[out.name]
         trained.models[out.name] = model
-        return {
-            "validation_accuracy": 0.75,
-            "test_accuracy": len(calls) / 8,
-            "seconds": 1.5,
-        }
+        return types.SimpleNamespace(
+            validation_accuracy=0.75, test_accuracy=len(calls) / 8, seconds=1.5
+        )
 
     def trained():
         return calls
@@ -86,9 +85,9 @@ def test_each_point_is_trained_as_training_train_does_it(
         model, dataset, recipe=RECIPE, out=tmp_path / "alone"
     )
     for key in ("parameters", "validation_accuracy", "test_accuracy"):
-        assert row[key] == expected[key]
+        assert row[key] == getattr(expected, key)
     saved = point_model(tmp_path / "out", "SR=0.5").get_weights()
-    for one, other in zip(saved, model.get_weights(), strict=True):
+    for one, other in zip(saved, expected.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     # What it takes to go on is not kept: it is large.
     assert sorted(

@@ -57,10 +57,10 @@ def train(out, recipe, is_arrays=False, **options):
         images = quarters.make_images(48, 0)
         options["validation"] = quarters.make_images(32, 1)
     recipe = training.Recipe(**recipe)
-    report = training.train(
+    result = training.train(
         make_model(), images, recipe=recipe, out=out, **options
     )
-    return report["history"]
+    return result.history
 
 
 def make_model():

@@ -48,9 +48,10 @@ def train(make_model, dataset, tmp_path):
     def train(recipe=RECIPE, out=tmp_path / "out", images=dataset, **options):
         keras.utils.set_random_seed(0)
         model = make_model()
-        return model, training.train(
+        result = training.train(
             model, images, recipe=recipe, out=out, **options
         )
+        return result.model, result.to_json()
 
     return train
 

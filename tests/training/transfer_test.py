@@ -28,7 +28,8 @@ def finetune(make_model, dataset, tmp_path):
         keras.utils.set_random_seed(0)
         model = make_model(conv10_activation=None)
         options = {"out": tmp_path / "out", **options}
-        return model, training.finetune(model, images, phases=phases, **options)
+        result = training.finetune(model, images, phases=phases, **options)
+        return result.model, result.to_json()
 
     return finetune
 
@@ -57,8 +58,8 @@ def test_head_of_photographs_of_flowers(shared_data, tmp_path):
     model = training.build(
         224, len(flowers.class_names), weights=shared_data / "weights" / path
     )
-    report = training.finetune(model, flowers, phases=(), out=tmp_path / "out")
-    assert report["phases"][0]["test_accuracy"] > 0.92
+    result = training.finetune(model, flowers, phases=(), out=tmp_path / "out")
+    assert result.phases[0]["test_accuracy"] > 0.92
 
 
 @pytest.mark.slow
@@ -139,14 +140,19 @@ def test_what_is_kept_is_the_best_phase(finetune, monkeypatch, tmp_path):
     def train(model, *arguments, **options):
         model.set_weights([w + 1 for w in model.get_weights()])
         weights.append(model.get_weights())
-        return {
-            "dataset": {"name": "quarters"},
-            "seconds": 1.0,
-            "validation_accuracy": next(found),
-            "test_accuracy": 0.5,
-            "recipe": {},
-            "history": [],
-        }
+        return training.TrainingResult(
+            model=model,
+            dataset={"name": "quarters"},
+            parameters=1,
+            recipe=training.Recipe(),
+            restarts=0,
+            best_epoch=1,
+            validation_accuracy=next(found),
+            test_accuracy=0.5,
+            seconds=1.0,
+            images_per_second=1.0,
+            history=[],
+        )
 
     monkeypatch.setattr(transfer.trainer, "train", train)
     monkeypatch.setattr(
@@ -172,8 +178,7 @@ def test_compression_takes_the_model_as_it_is(finetune, dataset, tmp_path):
     compression.compress(
         model,
         dataset,
-        dataset.test_batches(32),
-        compression.Recipe(
+        recipe=compression.Recipe(
             stages=("prune",), train_epochs=0, prune_epochs=1, max_train_steps=2
         ),
         out=tmp_path / "compressed",
@@ -190,7 +195,7 @@ def test_killed_run_goes_on_to_the_same_end(finetune, monkeypatch, tmp_path):
     train = transfer.trainer.train
 
     def killed_in_the_last_phase(*arguments, **options):
-        if arguments[4].name == "all":
+        if options["out"].name == "all":
             raise Killed
         return train(*arguments, **options)
 
