@@ -14,6 +14,7 @@ from keras_squeezenet import data
 from keras_squeezenet import report
 from keras_squeezenet import training
 from keras_squeezenet.cli import train
+from keras_squeezenet.data import image_dataset
 from keras_squeezenet.training import distributed
 from keras_squeezenet.training import trainer
 
@@ -171,7 +172,7 @@ def test_workers_are_those_of_the_flag_and_the_first_one_prints(
 
     monkeypatch.setattr(distributed, "distribute", distribute)
     for index, prints in enumerate((True, False)):
-        workers.shard = data.dataset.Shard(index, 2)
+        workers.shard = image_dataset.Shard(index, 2)
         run("--distribution=multi_worker")
         assert trained["distribution"] is workers
         assert bool(capsys.readouterr().out) is prints

@@ -15,8 +15,8 @@ import pytest
 import quarters
 import tensorflow as tf
 
-from keras_squeezenet import data
 from keras_squeezenet import training
+from keras_squeezenet.data import image_dataset
 from keras_squeezenet.training import distributed
 from keras_squeezenet.training import trainer
 
@@ -224,7 +224,7 @@ def worker():
     """Worker 0 of three, which nobody has connected."""
     worker = object.__new__(distributed.MultiWorker)
     worker.addresses = ["a:1", "b:2", "c:3"]
-    worker.shard = data.dataset.Shard(0, 3)
+    worker.shard = image_dataset.Shard(0, 3)
     return worker
 
 
@@ -314,7 +314,7 @@ def test_one_device_is_trained_on_as_ever():
 
 def test_batch_that_the_devices_do_not_divide_is_refused(tmp_path, dataset):
     workers = distributed.Distribution()
-    workers.shard = data.dataset.Shard(0, count=2, devices=3)
+    workers.shard = image_dataset.Shard(0, count=2, devices=3)
     with pytest.raises(
         ValueError, match="multiple of 6: 2 workers, with 3 devices each.* 16"
     ):

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_squeezenet import data
 from keras_squeezenet import report as report_module
 from keras_squeezenet import training
+from keras_squeezenet.data import image_dataset
 from keras_squeezenet.training import distributed
 from keras_squeezenet.training import trainer
 from keras_squeezenet.utils import files
@@ -405,7 +405,7 @@ def test_worker_that_is_not_the_first_can_be_stopped_by_its_progress(
             yield advance
 
     workers = distributed.Distribution()
-    workers.shard = data.dataset.Shard(1, 2)
+    workers.shard = image_dataset.Shard(1, 2)
     with pytest.raises(KeyboardInterrupt):
         train(distribution=workers, progress=Stops())
     assert not (tmp_path / "out").exists()
