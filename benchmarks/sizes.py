@@ -125,13 +125,13 @@ def lossy(model, calibration):
             f"k-means, {bits} bits",
             codec.dump(model, arrays=cluster(model, 2 ** int(bits))),
         )
-    packing = packer.Packer(model, calibration, seed=_SEED.value)
+    model_packer = packer.Packer(model, calibration, seed=_SEED.value)
     for target in map(int, _TARGETS.value):
         bound = packer.Bound(target_bytes=target)
-        packed = packing.pack(bound)
+        packed = model_packer.pack(bound)
         yield "pack", packed.content
         if _FINETUNE.value:
-            _, content, _ = packing.finetune(
+            _, content, _ = model_packer.train_codes(
                 packed.point, packed.content, bound, _FINETUNE.value
             )
             yield f"pack, {_FINETUNE.value} steps", content

@@ -79,9 +79,22 @@ class Classifier:
         Returns:
             A float32 array of shape `(batch, classes)`.
         """
-        x = squeezenet.preprocess_input(
-            np.array(squares, "float32"), data_format="channels_last"
+        return self.probabilities(
+            squeezenet.preprocess_input(
+                np.array(squares, "float32"), data_format="channels_last"
+            )
         )
+
+    def probabilities(self, x):
+        """Return the probabilities of the classes for preprocessed images.
+
+        Args:
+            x: float32 array of shape `(batch, image_size, image_size, 3)`, as
+                `preprocess_input` returns it.
+
+        Returns:
+            A float32 array of shape `(batch, classes)`, as `predict` returns.
+        """
         outputs = np.asarray(self.function(x), "float32")
         low = outputs.min(axis=1, keepdims=True)
         high = outputs.max(axis=1, keepdims=True)

@@ -6,30 +6,24 @@ data set that it is not trained on, or those that a CSV file lists; they are
 preprocessed as `predict` does it. The classes of the two are matched by name.
 """
 
-import dataclasses
 import json
-import math
 
 import numpy as np
 from absl import flags
 
-from keras_squeezenet import imagenet
+from keras_squeezenet import evaluation
 from keras_squeezenet import report
 from keras_squeezenet.cli import terminal
 from keras_squeezenet.cli.flags import dataset_flags
 from keras_squeezenet.cli.flags import network_flags
 from keras_squeezenet.cli.flags import output_flags
-from keras_squeezenet.data import csv_list
 from keras_squeezenet.data import image_dataset
-from keras_squeezenet.evaluation import metrics
-from keras_squeezenet.evaluation import timing
 from keras_squeezenet.utils import files
 
 ARGUMENTS = "MODEL"
 FLAGS = flags.FlagValues()
 JSON_FILE = "evaluation.json"
 PICTURE_FILE = "confusion_matrix.png"
-TOP = 5
 PRINTED_CLASSES = 20
 
 dataset_flags.define_source(FLAGS)
@@ -66,23 +60,27 @@ def main(arguments):
     console = output_flags.begin(FLAGS)
     progress = terminal.ConsoleProgress(console)
     network = network_flags.load(FLAGS, *arguments)
-    images = load_images(network, progress)
-    count = warm_up(network, images)
     if not network.classes:
-        network = name_classes(network, images, count)
         console.print(
             f"{network.name} has no names of classes: its outputs are taken "
             "to be those of the images, in their order",
             soft_wrap=True,
         )
-    places = match_classes(network, images)
-    summary, confusion = measure(network, images, places, progress)
+    result = evaluation.evaluate(
+        network,
+        _CSV.value or load_dataset(network, progress),
+        split=_SPLIT.value,
+        batch_size=_BATCH_SIZE.value,
+        skip_bad_images=FLAGS["skip_bad_images"].value,
+        progress=progress,
+    )
+    summary = result.to_json()
     if FLAGS["json"].value:
         print(json.dumps(summary, indent=2))
     else:
         print_summary(console, summary)
     if FLAGS["out"].value:
-        write(network, summary, confusion)
+        write(result, summary)
         terminal.print_path(console, "\nWritten to", FLAGS["out"].value)
 
 
@@ -101,144 +99,10 @@ def require_valid(arguments):
             )
 
 
-def load_images(network, progress):
-    """Returns `LabelledImages`, as `network.read` gives them."""
-    if _CSV.value is None:
-        dataset = dataset_flags.load(
-            FLAGS,
-            _SEED.value,
-            progress,
-            network.image_size,
-            network.shorter_side,
-        )
-        return dataset.part(_SPLIT.value)
-    with progress.task("load data", None):
-        return csv_list.load(
-            _CSV.value,
-            network.image_size,
-            FLAGS["skip_bad_images"].value,
-            network.shorter_side,
-        )
-
-
-def warm_up(network, images):
-    """Asks the network about one batch; returns how many outputs it has."""
-    squares, _ = next(batches(images))
-    return network.predict(squares).shape[1]
-
-
-def name_classes(network, images, count):
-    """Returns a network without names of its classes with those of images.
-
-    A CSV file need not have all classes: there they are numbers.
-    """
-    names = images.class_names
-    if _CSV.value:
-        names = [str(number) for number in range(count)]
-    if len(names) != count:
-        raise ValueError(
-            f"{network.name} should have an output for each of the "
-            f"{len(names)} classes of {images.name!r}. It has {count} outputs."
-        )
-    return dataclasses.replace(
-        network, classes=tuple((None, name) for name in names)
+def load_dataset(network, progress):
+    return dataset_flags.load(
+        FLAGS, _SEED.value, progress, network.image_size, network.shorter_side
     )
-
-
-def match_classes(network, images):
-    """Returns an array of the output of each of the images' classes."""
-    ids, names = zip(*network.classes)
-    keys = [names, ids]
-    if _CSV.value:
-        keys.append([str(number) for number in range(len(names))])
-    return np.array(imagenet.match(images.class_names, *keys))
-
-
-def batches(images):
-    """Returns an iterator of NumPy arrays of images and their classes."""
-    found = images.examples.batch(_BATCH_SIZE.value).prefetch(1)
-    return found.as_numpy_iterator()
-
-
-def measure(network, images, places, progress):
-    """Returns what `JSON_FILE` has, and the confusion matrix."""
-    batch_size = min(_BATCH_SIZE.value, images.size)
-    timed = timing.Timed(network.function, batch_size)
-    predict = dataclasses.replace(network, function=timed).predict
-    steps = math.ceil(images.size / batch_size)
-    with progress.task("evaluate", steps) as advance:
-        found = metrics.evaluate(
-            predict,
-            ((squares, places[each]) for squares, each in batches(images)),
-            advance,
-        )
-    require_finite(network, found.probabilities)
-    count = len(network.classes)
-    confusion = metrics.confusion_matrix(found.labels, found.predicted, count)
-    summary = {
-        "model": network.name,
-        "image_size": network.image_size,
-        "dataset": images.name,
-        "split": None if _CSV.value else _SPLIT.value,
-        "images": images.size,
-        "skipped": list(images.skipped),
-        "top1": found.accuracy,
-        "top5": found.top(TOP) if count > TOP else None,
-        "batch_size": batch_size,
-        "images_per_second": timed.images_per_second,
-        "classes": class_rows(network, confusion),
-        "confusion": confusion_rows(confusion),
-    }
-    return summary, confusion
-
-
-def require_finite(network, probabilities):
-    bad = int(np.sum(~np.isfinite(probabilities).all(axis=1)))
-    if bad:
-        raise ValueError(
-            f"{network.name} should give finite outputs. It does not for "
-            f"{bad:,} of {len(probabilities):,} images."
-        )
-
-
-def class_rows(network, confusion):
-    rows = zip(
-        network.classes,
-        confusion.sum(axis=1).tolist(),
-        confusion.sum(axis=0).tolist(),
-        metrics.recalls(confusion).tolist(),
-        metrics.recalls(confusion.T).tolist(),
-    )
-    return [
-        {
-            "index": index,
-            "wordnet_id": class_id,
-            "label": name,
-            "images": count,
-            "predicted": predicted,
-            "recall": recall if count else None,
-            "precision": precision if predicted else None,
-        }
-        for index, (
-            (class_id, name),
-            count,
-            predicted,
-            recall,
-            precision,
-        ) in enumerate(rows)
-    ]
-
-
-def confusion_rows(confusion):
-    """Returns the cells that are not zero: of 1,000 classes few are not."""
-    return [
-        {
-            "true": true,
-            "predicted": predicted,
-            "images": int(confusion[true, predicted]),
-        }
-        for true, predicted in np.argwhere(confusion).tolist()
-    ]
 
 
 def print_summary(console, summary):
@@ -293,16 +157,17 @@ def _percent(value):
     return report.NOTHING if value is None else f"{value:.2%}"
 
 
-def write(network, summary, confusion):
+def write(result, summary):
     from keras_squeezenet.report import plots
 
     with output_flags.new_folder(FLAGS) as folder:
         files.write_json(folder / JSON_FILE, summary)
+        confusion = result.confusion
         # Those that occur, where these are few enough to have their names.
         places = np.flatnonzero(confusion.sum(axis=0) + confusion.sum(axis=1))
         if len(places) > plots.MAX_NAMES:
             places = np.arange(len(confusion))
-        names = [network.class_of(place)[1] for place in places]
+        names = [result.classes[place][1] for place in places]
         picture = plots.confusion(
             {
                 "dataset": {"classes": names},

@@ -6,24 +6,18 @@ photographs of the kind that the network is for, without labels, tell which
 weights matter. Nothing is trained unless --finetune asks for it.
 """
 
-import dataclasses
 import json
 import os
-import pathlib
 
-import numpy as np
 from absl import flags
 
 from keras_squeezenet import architecture
 from keras_squeezenet import classifier
-from keras_squeezenet import codec
 from keras_squeezenet import data
-from keras_squeezenet import imagenet
+from keras_squeezenet import packing
 from keras_squeezenet import report
-from keras_squeezenet import squeezenet
 from keras_squeezenet.cli import terminal
 from keras_squeezenet.cli.flags import output_flags
-from keras_squeezenet.data import image_folder
 from keras_squeezenet.packing import packer
 from keras_squeezenet.utils import files
 
@@ -33,8 +27,6 @@ SQZ_FILE = "model.sqz"
 SAVED_MODEL_FOLDER = "saved_model"
 JSON_FILE = "pack.json"
 PICTURE_FILE = "pack.png"
-# Of the Kullback-Leibler divergence, in nats, where nothing else is asked for.
-MAX_KL = 0.02
 
 _CALIBRATION = flags.DEFINE_string(
     "calibration",
@@ -63,7 +55,7 @@ _MAX_KL = flags.DEFINE_float(
     None,
     "the most that the outputs may change by, as mean Kullback-Leibler "
     "divergence in nats; the smallest file that keeps to it is written "
-    f"(default: {MAX_KL})",
+    f"(default: {packer.MAX_KL})",
     flag_values=FLAGS,
     lower_bound=0.0,
 )
@@ -104,34 +96,30 @@ def main(arguments):
     (path,) = arguments
     console = output_flags.begin(FLAGS)
     progress = terminal.ConsoleProgress(console)
-    model = classifier.load_model(path, _CONFIG.value)
-    network = classifier.of_model(path, model)
-    with progress.task("load images", None):
-        images = load_images(network)
-    max_kl = MAX_KL if _MAX_KL.value is None else _MAX_KL.value
-    packed = packer.pack(
-        model,
-        images,
+    packed = packing.pack(
+        path,
+        source(path),
         target_bytes=_TARGET_BYTES.value,
-        max_kl=None if _TARGET_BYTES.value else max_kl,
-        labels=class_names(network),
-        provenance=provenance(path),
-        finetune_steps=_FINETUNE.value,
+        max_kl=_MAX_KL.value,
+        finetune=_FINETUNE.value,
+        images=_IMAGES.value,
         seed=_SEED.value,
+        config=_CONFIG.value,
+        provenance=provenance(path),
         progress=progress,
     )
-    summary = write(model, packed, len(images))
+    summary = write(packed)
     if FLAGS["json"].value:
         print(json.dumps(summary, indent=2))
     else:
         for table in tables(summary):
             terminal.print_table(console, table)
         console.print(
-            f"\nOn {packed.held_out} images that were kept to measure on: "
-            f"divergence {summary['kl']:.4f} nats, the same first class for "
+            f"\nOn {packed.validation_images} validation images: divergence "
+            f"{summary['kl']:.4f} nats, the same first class for "
             f"{summary['agreement']:.1%}."
         )
-        before, *_ = packed.finetuning or [None]
+        before, *_ = packed.code_training or [None]
         if before == packed.point:
             console.print("Training the values found none that are better.")
         elif before:
@@ -159,41 +147,16 @@ def require_valid(arguments):
         )
 
 
-def load_images(network):
-    """Returns preprocessed images, at equal distances in what there is."""
-    if os.path.isdir(_CALIBRATION.value):
-        paths = list(image_folder.image_files(pathlib.Path(_CALIBRATION.value)))
-        if not paths:
-            raise ValueError(
-                "--calibration should be a folder with photographs in it. "
-                f"Received: --calibration={_CALIBRATION.value}, which has none"
-            )
-        squares = [
-            network.read(paths[index])
-            for index in packer.spread(len(paths), _IMAGES.value)
-        ]
-    else:
-        dataset = data.load(
-            _CALIBRATION.value,
-            data_dir=_DATA_DIR.value,
-            image_size=network.image_size,
-            seed=_SEED.value,
-        )
-        chosen = set(packer.spread(dataset.train_size, _IMAGES.value).tolist())
-        squares = [
-            image.numpy()
-            for index, (image, _) in enumerate(dataset.train)
-            if index in chosen
-        ]
-    return squeezenet.preprocess_input(
-        np.stack(squares).astype("float32"), data_format="channels_last"
+def source(path):
+    """Returns what `packing.pack` takes as data."""
+    if os.path.isdir(_CALIBRATION.value) or _DATA_DIR.value is None:
+        return _CALIBRATION.value
+    return data.load(
+        _CALIBRATION.value,
+        data_dir=_DATA_DIR.value,
+        image_size=classifier.load(path, _CONFIG.value).image_size,
+        seed=_SEED.value,
     )
-
-
-def class_names(network):
-    if network.classes == imagenet.imagenet_classes():
-        return codec.IMAGENET
-    return [name for _, name in network.classes] or None
 
 
 def provenance(path):
@@ -203,27 +166,20 @@ def provenance(path):
     }
 
 
-def write(model, packed, images):
+def write(packed):
     """Writes the files; returns what `JSON_FILE` has."""
     from keras_squeezenet.export import packed_saved_model
     from keras_squeezenet.report import plots
 
     with output_flags.new_folder(FLAGS) as folder:
-        (folder / SQZ_FILE).write_bytes(packed.content)
+        packed.save(folder / SQZ_FILE)
         packed_saved_model.save(
             packed.content, folder / SAVED_MODEL_FOLDER, _RAW_IMAGES.value
         )
         saved_model_bytes = len(files.content(folder / SAVED_MODEL_FOLDER))
         summary = {
             "saved_model_bytes": saved_model_bytes,
-            "float32_bytes": 4 * model.count_params(),
-            "images": images,
-            **dataclasses.asdict(packed.point),
-            "layers": packed.layers,
-            "curve": [dataclasses.asdict(point) for point in packed.curve],
-            "finetuning": [
-                dataclasses.asdict(point) for point in packed.finetuning
-            ],
+            **packed.to_json(),
         }
         files.write_json(folder / JSON_FILE, summary)
         output_flags.write_picture(folder / PICTURE_FILE, plots.pack(summary))

@@ -1,4 +1,4 @@
-"""Forms of an array: as it is, shared values, multiples of a step."""
+"""The encodings of an array: float32, codebook, uniform quantization."""
 
 import dataclasses
 
@@ -10,24 +10,24 @@ _SIGN = np.uint32(1 << 31)
 
 
 @dataclasses.dataclass(frozen=True)
-class Plain:
-    """The numbers themselves.
+class PlainArray:
+    """An array of float32 numbers.
 
-    Args:
+    Attributes:
         values: float32 array.
     """
 
     values: np.ndarray
 
-    def to_array(self):
+    def to_array(self) -> np.ndarray:
         return self.values
 
 
 @dataclasses.dataclass(frozen=True)
-class Shared:
-    """Numbers of a codebook.
+class CodebookArray:
+    """An array whose numbers are those of a codebook.
 
-    Args:
+    Attributes:
         codes: int array, indices of the codebook.
         codebook: float32 array of distinct numbers in the order of
             `to_ordered`.
@@ -36,50 +36,51 @@ class Shared:
     codes: np.ndarray
     codebook: np.ndarray
 
-    def to_array(self):
+    def to_array(self) -> np.ndarray:
         return self.codebook[self.codes]
 
 
 @dataclasses.dataclass(frozen=True)
-class Stepped:
-    """Multiples of a step.
+class UniformArray:
+    """A uniformly quantized array: codes times the step size.
 
-    Args:
+    Attributes:
         codes: int array, of both signs.
-        step: float, exact in float32.
+        step: float, the step size, exact in float32.
     """
 
     codes: np.ndarray
     step: float
 
-    def to_array(self):
+    def to_array(self) -> np.ndarray:
         return self.codes.astype("float32") * np.float32(self.step)
 
 
-def lossless(values):
-    """Returns the form that keeps an array bit by bit.
+def lossless(values: np.ndarray) -> PlainArray | CodebookArray:
+    """Encode an array without loss.
 
     Args:
         values: float array of any shape.
 
     Returns:
-        `Shared` if few of its numbers are distinct, otherwise `Plain`.
+        A `CodebookArray` if few of the numbers are distinct, otherwise a
+        `PlainArray`.
     """
     values = np.ascontiguousarray(values, "float32")
     ordered, codes = np.unique(to_ordered(values), return_inverse=True)
     if len(ordered) > min(frequency_tables.MAX_SYMBOLS, values.size // 2):
-        return Plain(values)
-    return Shared(codes.reshape(values.shape), from_ordered(ordered))
+        return PlainArray(values)
+    return CodebookArray(codes.reshape(values.shape), from_ordered(ordered))
 
 
-def to_ordered(values):
-    """Returns the bits of float32 numbers as uint32 in the numbers' order."""
+def to_ordered(values: np.ndarray) -> np.ndarray:
+    """Map float32 numbers to uint32 ones in the same order."""
     bits = np.ascontiguousarray(values, "<f4").view("<u4")
     return np.where(bits & _SIGN, ~bits, bits | _SIGN)
 
 
-def from_ordered(ordered):
-    """Returns the float32 numbers that `to_ordered` took."""
+def from_ordered(ordered: np.ndarray) -> np.ndarray:
+    """Return the float32 numbers that `to_ordered` mapped."""
     ordered = np.asarray(ordered, "uint32")
     bits = np.where(ordered & _SIGN, ordered ^ _SIGN, ~ordered)
     return bits.astype("<u4").view("<f4").astype("float32")

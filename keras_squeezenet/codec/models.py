@@ -1,5 +1,6 @@
 """Keras models in .sqz files."""
 
+import os
 import pathlib
 
 import keras
@@ -67,27 +68,43 @@ def save(model, path, labels=None, provenance=None):
         pathlib.Path(temporary).write_bytes(content)
 
 
-def load(path):
-    """Loads the model of a .sqz file, on any backend of Keras.
+def load(path: str | os.PathLike) -> keras.Model:
+    """Load the model of a .sqz file, on any Keras backend.
 
     Args:
         path: path of the file.
 
     Returns:
-        A `keras.Model` that takes images as `preprocess_input` makes them.
+        A `keras.Model` that takes images as `preprocess_input` returns them.
 
     Raises:
         OSError: if there is no such file.
         ValueError: if it is damaged.
     """
-    header, coded = sqz.read(path)
-    arrays = {name: array.to_array() for name, array in coded.items()}
-    kernels = {
-        name.removesuffix(KERNEL): array.shape
-        for name, array in arrays.items()
-        if name.endswith(KERNEL)
-    }
-    with sqz.explained(path):
+    return loads(sqz.read_bytes(path), path)
+
+
+def loads(content: bytes, name: str | os.PathLike = "it") -> keras.Model:
+    """Load a model from the content of a .sqz file.
+
+    Args:
+        content: bytes of the file.
+        name: what the file is called in errors. Defaults to `"it"`.
+
+    Returns:
+        A `keras.Model`, as `load` returns it.
+
+    Raises:
+        ValueError: if the content is damaged.
+    """
+    with sqz.explained(name):
+        header, encoded = sqz.load(content)
+        arrays = {name: array.to_array() for name, array in encoded.items()}
+        kernels = {
+            name.removesuffix(KERNEL): array.shape
+            for name, array in arrays.items()
+            if name.endswith(KERNEL)
+        }
         model = graph.build(keras, header["network"], kernels)
         _assign(model, arrays)
     return model

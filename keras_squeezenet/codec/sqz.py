@@ -27,6 +27,12 @@ MAX_BYTES = 1 << 26
 MAX_HEADER_BYTES = 1 << 20
 MAX_ARRAYS = 1024
 MAX_NUMBERS = 1 << 24
+# The values of "form" in the header.
+FORMS = {
+    encodings.PlainArray: "plain",
+    encodings.CodebookArray: "shared",
+    encodings.UniformArray: "stepped",
+}
 # A float32 number is four streams of bytes, the most significant one first.
 _PLANES = 4
 
@@ -53,7 +59,7 @@ def dump(header, arrays, lanes_log2=streams.DEFAULT_LANES_LOG2):
     codes = [
         array.codes
         for array in arrays.values()
-        if not isinstance(array, encodings.Plain)
+        if not isinstance(array, encodings.PlainArray)
     ]
     deltas, numbers = _deltas(arrays.values()), _numbers(arrays.values())
     coded = streams.encode(
@@ -64,25 +70,27 @@ def dump(header, arrays, lanes_log2=streams.DEFAULT_LANES_LOG2):
     return _HEAD.pack(MAGIC, VERSION, _digest(body)) + body
 
 
-def read(path):
-    """Returns the header and the arrays of a .sqz file.
+def read_header(path: str | os.PathLike) -> dict:
+    """Return the header of a .sqz file, without decoding any array.
 
     Raises:
         OSError: if there is no such file.
-        ValueError: naming it, if it is none, damaged or absurdly large.
+        ValueError: naming the file, if it is not a .sqz file, damaged or
+            absurdly large.
     """
+    content = read_bytes(path)
     with explained(path):
-        return load(_read(path))
+        return _open(content)[0]
 
 
-def read_header(path):
-    """Does what `read` does, and returns the header: no array is decoded."""
-    with explained(path):
-        return _open(_read(path))[0]
+def read_bytes(path: str | os.PathLike) -> bytes:
+    """Return the content of a .sqz file.
 
-
-def _read(path):
-    with open(path, "rb") as file:
+    Raises:
+        OSError: if there is no such file.
+        ValueError: naming the file, if it is absurdly large.
+    """
+    with explained(path), open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         _require(size <= MAX_BYTES, f"at most {MAX_BYTES:,} bytes", f"{size:,}")
         return file.read(size)
@@ -129,10 +137,12 @@ def _array(row, codes, deltas, numbers):
     """The array of a header's row, from what is next in the streams."""
     shape = row["shape"]
     if row["form"] == "plain":
-        return encodings.Plain(numbers.take(math.prod(shape)).reshape(shape))
+        return encodings.PlainArray(
+            numbers.take(math.prod(shape)).reshape(shape)
+        )
     code = next(codes).reshape(shape)
     if row["form"] == "stepped":
-        return encodings.Stepped(code, float(numbers.take(1)[0]))
+        return encodings.UniformArray(code, float(numbers.take(1)[0]))
     entries = row["entries"]
     if code.size:
         _require(
@@ -141,15 +151,15 @@ def _array(row, codes, deltas, numbers):
             f"{code.min()} to {code.max()}",
         )
     ordered = np.cumsum(deltas.take(entries), dtype="uint32")
-    return encodings.Shared(code, encodings.from_ordered(ordered))
+    return encodings.CodebookArray(code, encodings.from_ordered(ordered))
 
 
 def _row(name, array):
-    row = {"name": name, "form": type(array).__name__.lower()}
-    if isinstance(array, encodings.Plain):
+    row = {"name": name, "form": FORMS[type(array)]}
+    if isinstance(array, encodings.PlainArray):
         return {**row, "shape": list(array.values.shape)}
     row["shape"] = list(array.codes.shape)
-    if isinstance(array, encodings.Shared):
+    if isinstance(array, encodings.CodebookArray):
         row["entries"] = len(array.codebook)
     return row
 
@@ -190,7 +200,7 @@ def _is_row(row):
         counts.append(row.get("entries"))
     return (
         isinstance(row.get("name"), str)
-        and form in ("plain", "shared", "stepped")
+        and form in FORMS.values()
         and all(type(count) is int and count >= 0 for count in counts)
     )
 
@@ -212,7 +222,7 @@ def _deltas(arrays):
     ordered = [
         np.diff(encodings.to_ordered(array.codebook), prepend=np.uint32(0))
         for array in arrays
-        if isinstance(array, encodings.Shared)
+        if isinstance(array, encodings.CodebookArray)
     ]
     return np.concatenate([np.zeros(0, "uint32"), *ordered])
 
@@ -221,10 +231,10 @@ def _numbers(arrays):
     """The bits of the numbers that are kept as they are: values and steps."""
     numbers = [
         array.values.ravel()
-        if isinstance(array, encodings.Plain)
+        if isinstance(array, encodings.PlainArray)
         else np.array([array.step])
         for array in arrays
-        if not isinstance(array, encodings.Shared)
+        if not isinstance(array, encodings.CodebookArray)
     ]
     numbers = np.concatenate([np.zeros(0, "<f4"), *numbers]).astype("<f4")
     return numbers.view("<u4")

@@ -1,1 +1,5 @@
-"""Measurements: accuracy, divergence, kernel statistics, time."""
+"""Evaluation: accuracy, divergence, confusion matrix, statistics, timing."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -93,7 +93,7 @@ class _Weights(tf.saved_model.experimental.TrackableResource):
         super().__init__()
         self._name = name
         is_coded = {
-            name: not isinstance(array, encodings.Plain)
+            name: not isinstance(array, encodings.PlainArray)
             for name, array in arrays.items()
         }
         # Those that are coded come first.
@@ -248,7 +248,7 @@ class _Stream:
 
 
 def _step(array):
-    return array.step if isinstance(array, encodings.Stepped) else 0
+    return array.step if isinstance(array, encodings.UniformArray) else 0
 
 
 def _which(starts, count):

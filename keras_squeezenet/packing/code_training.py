@@ -1,18 +1,22 @@
-"""Training toward the codec: codes straight-through, their entropy a loss.
+"""Code training: quantized weights trained with the rate in the loss.
 
-The loss is the harm to what the untouched network says, which needs no labels,
-plus the bits of the codes at what a bit is worth. Codes that are worth less
-than their bits become smaller, and the others make up for it.
+The codes are trained through the straight-through estimator. The loss is the
+divergence from the outputs of the uncompressed network (distillation, without
+labels) plus lambda times the length of the codes in bits.
 
-Reference:
+References:
 - [Distillation](https://arxiv.org/abs/1503.02531) (Hinton et al., 2015)
 - [The straight-through estimator](https://arxiv.org/abs/1308.3432) (Bengio et
   al., 2013)
 """
 
 import math
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_squeezenet.codec import encodings
@@ -20,17 +24,15 @@ from keras_squeezenet.data import augmentations
 from keras_squeezenet.packing import rate_distortion
 
 BATCH_SIZE = 32
-# How far noise alone moves a number, in codes: not so far that it gets another.
+# How far gradient noise alone moves a weight, in codes: too little to change
+# its code.
 DRIFT = 0.2
 WARMUP_SHARE = 0.1
-LARGEST = rate_distortion.MAX_CODES // 2
+MAX_CODE = rate_distortion.MAX_CODES // 2
 
 
-def batches(images, steps, seed):
-    """Yields a batch for each step, moved and mirrored at random.
-
-    Labels would not survive everything that is done to an image, but what the
-    teacher says about it does.
+def batches(images: np.ndarray, steps: int, seed: int) -> Iterator[tf.Tensor]:
+    """Yield a batch for each step, randomly cropped and flipped.
 
     Args:
         images: float32 array of shape `(images, height, width, 3)`.
@@ -52,20 +54,25 @@ def batches(images, steps, seed):
     yield from dataset.take(steps)
 
 
-class Tuner:
-    """Coded weights in training.
+class CodeTrainer:
+    """Trains the codes of quantized weights.
 
     Args:
-        teacher: `keras.Model` from images to probabilities, which stays as it
-            is.
-        student: another `keras.Model` of the same layers, without dropout's
-            or other state. Its weights are not used.
-        arrays: `{name: arrays.Stepped}`, the weights to begin with, in the
-            order of the models' weights.
-        steps: int, how long the training will be.
+        teacher: `keras.Model` from images to probabilities. It is not changed.
+        student: another `keras.Model` with the same layers. Its weights are
+            not used.
+        arrays: `{name: encodings.UniformArray}`, the weights to start from, in
+            the order of the models' weights.
+        steps: int, the number of training steps in total.
     """
 
-    def __init__(self, teacher, student, arrays, steps):
+    def __init__(
+        self,
+        teacher: keras.Model,
+        student: keras.Model,
+        arrays: dict[str, encodings.UniformArray],
+        steps: int,
+    ):
         self.teacher, self.student = teacher, student
         for layer in student.layers:
             layer.trainable = True
@@ -79,49 +86,56 @@ class Tuner:
             keras.optimizers.schedules.CosineDecay(
                 0.0,
                 steps - warmup,
-                # Adam makes a random walk of noise, and a way of a signal.
+                # Adam moves by about the learning rate in each step: noise
+                # adds up to a random walk, a consistent gradient to a line.
                 warmup_target=DRIFT / math.sqrt(steps),
                 warmup_steps=warmup,
             )
         )
         self.optimizer.build(self.codes)
-        self._train = tf.function(self._train_on, reduce_retracing=True)
+        self._step = tf.function(self._train_step, reduce_retracing=True)
 
-    def train(self, batches, trade_off, advance=lambda **metrics: None):
-        """Trains a step for each batch.
+    def train(
+        self,
+        batches: Iterable,
+        lambda_: float,
+        advance: Callable[..., None] = lambda **metrics: None,
+    ) -> None:
+        """Train one step for each batch.
 
         Args:
             batches: iterable of batches of preprocessed images.
-            trade_off: float, the harm that a bit is worth, in nats.
-            advance: function called after each step with the `divergence`.
-                Defaults to one that does nothing.
+            lambda_: float, the divergence that one bit may save, in nats.
+            advance: function called after each step with the divergence as
+                `kl`. Defaults to one that does nothing.
         """
         lengths = [
             tf.constant(
-                rate_distortion.lengths(array.codes, LARGEST), tf.float32
+                rate_distortion.code_lengths(array.codes, MAX_CODE), tf.float32
             )
             for array in self.arrays().values()
             if array.codes.ndim > 1
         ]
-        trade_off = tf.constant(trade_off, tf.float32)
+        lambda_ = tf.constant(lambda_, tf.float32)
         for images in batches:
-            divergence = self._train(images, lengths, trade_off)
-            advance(divergence=float(divergence))
+            advance(kl=float(self._step(images, lengths, lambda_)))
 
-    def arrays(self):
-        """Returns the weights as they are now, `{name: arrays.Stepped}`."""
+    def arrays(self) -> dict[str, encodings.UniformArray]:
+        """Return the current weights by name."""
         return {
-            name: encodings.Stepped(_whole(code).numpy().astype("int64"), step)
+            name: encodings.UniformArray(
+                _rounded(code).numpy().astype("int64"), step
+            )
             for (name, step), code in zip(self.steps.items(), self.codes)
         }
 
-    def _train_on(self, images, lengths, trade_off):
+    def _train_step(self, images, lengths, lambda_):
         expected = self.teacher(images, training=False)
         with tf.GradientTape() as tape:
             codes = [code.value for code in self.codes]
             received, _ = self.student.stateless_call(
                 [
-                    step * (code + tf.stop_gradient(_whole(code) - code))
+                    step * (code + tf.stop_gradient(_rounded(code) - code))
                     for step, code in zip(self.steps.values(), codes)
                 ],
                 self.student.non_trainable_variables,
@@ -131,23 +145,23 @@ class Tuner:
             divergence = tf.reduce_mean(
                 keras.losses.kl_divergence(expected, received)
             )
-            # The biases' few are not worth a gradient.
+            # The rate of the biases is negligible.
             kernels = [code for code in codes if len(code.shape) > 1]
             bits = tf.add_n(list(map(_bits, kernels, lengths)))
-            loss = divergence + trade_off * bits
+            loss = divergence + lambda_ * bits
         gradients = tape.gradient(loss, codes)
         self.optimizer.apply(gradients, self.codes)
         return divergence
 
 
-def _whole(code):
-    return tf.clip_by_value(tf.round(code), -LARGEST, LARGEST)
+def _rounded(code):
+    return tf.clip_by_value(tf.round(code), -MAX_CODE, MAX_CODE)
 
 
 def _bits(code, lengths):
-    """The sum of the lengths, linear between one code and the next."""
-    code = tf.clip_by_value(code, -LARGEST, LARGEST - 1)
+    """Return the sum of the code lengths, interpolated between codes."""
+    code = tf.clip_by_value(code, -MAX_CODE, MAX_CODE - 1)
     below = tf.stop_gradient(tf.floor(code))
-    place = tf.cast(below, tf.int32) + LARGEST
-    low, high = tf.gather(lengths, place), tf.gather(lengths, place + 1)
+    index = tf.cast(below, tf.int32) + MAX_CODE
+    low, high = tf.gather(lengths, index), tf.gather(lengths, index + 1)
     return tf.reduce_sum(low + (code - below) * (high - low))

@@ -1,10 +1,12 @@
-"""How much each weight matters to what a network says, from images alone.
+"""Fisher information of the weights, estimated from unlabeled images.
 
-The Fisher information of a layer's weights: gradients of the loss with labels
-that are drawn from the network's own output, summed over the positions of an
-image before they are squared. By estimates of each position the last layers
-matter up to 23 times less than they do.
+The labels are drawn from the network's own output. Gradients are summed over
+the positions of an image before they are squared: estimates by position are up
+to 23 times too small for the last layers.
 """
+
+from collections.abc import Callable
+from collections.abc import Iterable
 
 import keras
 import numpy as np
@@ -15,28 +17,33 @@ from keras_squeezenet.packing import rate_distortion
 
 # Labels drawn for each image.
 DRAWS = 2
-# Of the second moment of the inputs, which few images estimate well, beside
-# the Fisher information, which they estimate roughly.
-MOMENT_SHARE = 0.5
-# Of the outputs' own importance; the rest is the same for all.
-ROW_SHARE = 0.7
+# Weight of the second moment of the inputs, which few images estimate well,
+# relative to the Fisher information, which they estimate roughly.
+MOMENT_WEIGHT = 0.5
+# Weight of the Fisher information of each output; the rest is uniform.
+OUTPUT_WEIGHT = 0.7
 
 
-def measure(model, batches, seed=0, advance=lambda **metrics: None):
-    """Measures the importance of the weights of each layer that has a kernel.
+def measure(
+    model: keras.Model,
+    batches: Iterable[np.ndarray],
+    seed: int = 0,
+    advance: Callable[..., None] = lambda **metrics: None,
+) -> dict[str, rate_distortion.Hessian]:
+    """Estimate the Fisher information of each layer that has a kernel.
 
     Args:
         model: `keras.Model`, as `graph.describe` takes it, from images to
             probabilities.
-        batches: iterable of batches of preprocessed images, of 10 or so: an
-            image takes some 50 MB.
-        seed: int, of the labels that are drawn. Defaults to `0`.
+        batches: iterable of batches of preprocessed images, about 10 in each:
+            an image takes some 50 MB.
+        seed: int, the seed of the labels that are drawn. Defaults to `0`.
         advance: function called after each batch. Defaults to one that does
             nothing.
 
     Returns:
-        `{layer name: rate_distortion.Importance}`. That of the last layer with
-        a kernel is the same for all its outputs: classes that are not among
+        `{layer name: rate_distortion.Hessian}`. For the last layer with a
+        kernel it is the same for all outputs, since classes that are not among
         the images matter too.
     """
     description = graph.describe(model)
@@ -57,13 +64,13 @@ def measure(model, batches, seed=0, advance=lambda **metrics: None):
         advance()
     *_, last = totals
     return {
-        name: _importance(*(total / count for total in parts), name == last)
+        name: _hessian(*(total / count for total in parts), name == last)
         for name, parts in totals.items()
     }
 
 
-def columns(layer, x):
-    """Returns what a layer's kernel is multiplied with.
+def input_columns(layer: keras.Layer, x: tf.Tensor) -> tf.Tensor:
+    """Return the vectors that a layer's kernel is multiplied with (im2col).
 
     Args:
         layer: `Conv2D` or `Dense`.
@@ -87,13 +94,14 @@ def columns(layer, x):
     )
 
 
-def linear(layer, x, kernel=None, bias=None):
-    """Returns the output of a layer before its activation.
+def linear_output(layer: keras.Layer, x, kernel=None, bias=None):
+    """Return the output of a layer before its activation.
 
     Args:
         layer: `Conv2D` or `Dense`.
         x: its input.
-        kernel, bias: in the place of the layer's own. Default to these.
+        kernel: used instead of the layer's own kernel. Defaults to `None`.
+        bias: used instead of the layer's own bias. Defaults to `None`.
     """
     kernel = layer.kernel if kernel is None else kernel
     bias = layer.bias if bias is None else bias
@@ -107,10 +115,10 @@ def linear(layer, x, kernel=None, bias=None):
 
 
 def _sums(model, description, images, seed):
-    """Returns, summed over images, of each layer with a kernel
+    """Return three sums over images for each layer with a kernel.
 
-    the Fisher information of its inputs, their second moment, and the Fisher
-    information of its outputs.
+    They are the Fisher information of its inputs, the second moment of its
+    inputs, and the Fisher information of its outputs.
     """
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(images)
@@ -121,8 +129,10 @@ def _sums(model, description, images, seed):
             -tf.reduce_sum(tf.gather(log, labels[:, draw], batch_dims=1))
             for draw in range(DRAWS)
         ]
-    inputs = {name: _with_ones(columns(*tap[:2])) for name, tap in taps.items()}
-    fisher, rows = dict.fromkeys(taps, 0.0), dict.fromkeys(taps, 0.0)
+    inputs = {
+        name: _with_ones(input_columns(*tap[:2])) for name, tap in taps.items()
+    }
+    by_input, by_output = dict.fromkeys(taps, 0.0), dict.fromkeys(taps, 0.0)
     for loss in losses:
         gradients = tape.gradient(loss, {n: tap[2] for n, tap in taps.items()})
         for name, gradient in gradients.items():
@@ -130,18 +140,21 @@ def _sums(model, description, images, seed):
                 gradient, (tf.shape(images)[0], -1, gradient.shape[-1])
             )
             weights = tf.einsum("bpi,bpo->boi", inputs[name], gradient)
-            rows[name] += tf.reduce_sum(weights[..., :-1] ** 2, (0, 2)) / DRAWS
+            squares = tf.reduce_sum(weights[..., :-1] ** 2, (0, 2))
+            by_output[name] += squares / DRAWS
             weights = tf.reshape(weights, (-1, weights.shape[-1]))
-            fisher[name] += tf.matmul(weights, weights, True) / DRAWS
+            by_input[name] += tf.matmul(weights, weights, True) / DRAWS
     return {
-        name: (fisher[name], _moment(inputs[name]), rows[name]) for name in taps
+        name: (by_input[name], _moment(inputs[name]), by_output[name])
+        for name in taps
     }
 
 
 def _run(model, description, images):
-    """Returns the output, and of each layer with a kernel
+    """Return the output of a model, and `{name: (layer, input, output)}`.
 
-    itself, its input, and its output before the activation.
+    The dict has the layers with a kernel, and their outputs before the
+    activation.
     """
     taps = {}
 
@@ -149,7 +162,7 @@ def _run(model, description, images):
         layer = model.get_layer(described["name"])
         if not layer.weights:
             return layer(graph.only(received))
-        output = linear(layer, *received)
+        output = linear_output(layer, *received)
         taps[layer.name] = layer, *received, output
         return layer.activation(output)
 
@@ -166,10 +179,11 @@ def _moment(inputs):
     return tf.matmul(flat, flat, True) / positions
 
 
-def _importance(fisher, moment, rows, uniform):
-    scale = np.trace(fisher) / max(np.trace(moment), 1e-300)
-    share = 0 if uniform or not rows.any() else ROW_SHARE
-    return rate_distortion.Importance(
-        fisher + MOMENT_SHARE * scale * moment,
-        share * rows / max(rows.sum(), 1e-300) + (1 - share) / len(rows),
+def _hessian(by_input, moment, by_output, uniform):
+    scale = np.trace(by_input) / max(np.trace(moment), 1e-300)
+    weight = 0 if uniform or not by_output.any() else OUTPUT_WEIGHT
+    return rate_distortion.Hessian(
+        by_input + MOMENT_WEIGHT * scale * moment,
+        weight * by_output / max(by_output.sum(), 1e-300)
+        + (1 - weight) / len(by_output),
     )

@@ -1,95 +1,151 @@
-"""The smallest file of a trained model: codes chosen by what they cost.
+"""Post-training rate-distortion quantization of a trained model.
 
-No training and no labels: images tell how much each weight matters, and each
-code minimises the harm that it does plus the bits that it takes.
+It needs neither training nor labels: the Fisher information, estimated from a
+few hundred images, is the Hessian of the distortion, and each code minimizes
+distortion + lambda * bits. A search over lambda finds the smallest file within
+a bound on the divergence, or the most accurate one within a bound on the size.
 """
 
 import dataclasses
 import itertools
+import logging
 import math
+import os
+import pathlib
 
 import keras
 import numpy as np
 
+from keras_squeezenet import architecture
+from keras_squeezenet import classifier
 from keras_squeezenet import codec
+from keras_squeezenet import imagenet
+from keras_squeezenet import models
 from keras_squeezenet.codec import encodings
 from keras_squeezenet.codec import sqz
 from keras_squeezenet.codec import streams
+from keras_squeezenet.data import image_dataset
 from keras_squeezenet.evaluation import metrics
+from keras_squeezenet.packing import calibration
 from keras_squeezenet.packing import code_training
 from keras_squeezenet.packing import fisher
 from keras_squeezenet.packing import rate_distortion
 from keras_squeezenet.packing import reconstruction
+from keras_squeezenet.utils import files
+from keras_squeezenet.utils.backend import require_tensorflow
 from keras_squeezenet.utils.progress import Progress
 
-# Of the images every fifth one is kept to measure on.
-HELD_OUT = 5
-MIN_IMAGES = 2 * HELD_OUT
-# More add little to what is measured on them.
-MAX_HELD_OUT, MAX_CALIBRATION, MAX_REFIT = 500, 500, 64
+# Of the Kullback-Leibler divergence in nats, if no bound is given.
+MAX_KL = 0.02
+IMAGES = 500
+# Every fifth image is a validation image.
+VALIDATION_EVERY = 5
+MIN_IMAGES = 2 * VALIDATION_EVERY
+# More images hardly change what is measured on them.
+MAX_VALIDATION, MAX_CALIBRATION, MAX_RECONSTRUCTION = 500, 500, 64
 BATCH_SIZE = 10
-# Harm for a bit, in nats of an image's Kullback-Leibler divergence.
-FIRST_TRADE_OFF = 1e-7
-LOWEST, HIGHEST = 1e-13, 1e-2
-WIDTH = 4
-HALVINGS = 6
+# In nats of Kullback-Leibler divergence for each bit.
+FIRST_LAMBDA = 1e-7
+MIN_LAMBDA, MAX_LAMBDA = 1e-13, 1e-2
+LAMBDA_FACTOR = 4
+BISECTIONS = 6
+# More points of the curve, around the chosen lambda.
 CURVE_POWERS = (-2, -1, 1, 2)
-# How often training is looked at.
-FINETUNE_LOOKS = 10
-# Biases are few, and a finer step for them is cheap.
+# How many times code training is measured.
+CODE_TRAINING_POINTS = 10
+# The step size of biases relative to the optimal one: biases are few, and a
+# finer step is cheap.
 BIAS_STEP = 0.5
+
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """A size, and what it does to the network.
+    """A point of the rate-distortion curve.
 
-    Args:
-        trade_off: float, the harm that a bit was worth.
-        bytes: int, of the .sqz file.
+    Attributes:
+        lambda_: float, the divergence that one bit may save, in nats.
+        bytes: int, the size of the .sqz file.
         kl: float, the mean Kullback-Leibler divergence of the outputs on the
-            images that were kept to measure on, in nats.
-        agreement: float, the share of these with the same most probable class.
-        predicted_kl: float, the harm by the importance of the weights, in
-            nats; `None` after training.
+            validation images, in nats.
+        agreement: float, the share of the validation images with the same
+            most probable class as before.
+        estimated_kl: float, the distortion by the Fisher information, in
+            nats; `None` after code training.
     """
 
-    trade_off: float
+    lambda_: float
     bytes: int
     kl: float
     agreement: float
-    predicted_kl: float | None = None
+    estimated_kl: float | None = None
+
+    def to_json(self) -> dict:
+        """Return the fields as JSON-compatible values."""
+        values = dataclasses.asdict(self)
+        return {"lambda": values.pop("lambda_"), **values}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Packed:
-    """What `pack` chose.
+class PackResult:
+    """A packed model, and what was measured on it.
 
-    Args:
+    Attributes:
         content: bytes of the .sqz file.
-        point: `Point`, the chosen one.
-        curve: list of every `Point` without training that was looked at, the
-            smallest first.
-        finetuning: list of every `Point` of the training, from the one that
-            it began with on; empty without.
-        layers: list of dicts, what each kernel takes.
-        held_out: int, how many images were kept to measure on.
+        point: `Point` of the file.
+        curve: list of all `Point`s without code training, the smallest first.
+        code_training: list of the `Point`s during code training, beginning
+            with the one before it. Empty without code training.
+        layers: list of dicts with the rate of each kernel.
+        images: int, the number of images that were used.
+        validation_images: int, how many of them the points are measured on.
+        float32_bytes: int, the size of the uncompressed weights.
     """
 
     content: bytes
     point: Point
-    curve: list
-    finetuning: list
-    layers: list
-    held_out: int
+    curve: list[Point]
+    code_training: list[Point]
+    layers: list[dict]
+    images: int
+    validation_images: int
+    float32_bytes: int
+
+    @property
+    def model(self) -> keras.Model:
+        """The packed model, decoded from `content`."""
+        return codec.loads(self.content)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the .sqz file.
+
+        Args:
+            path: path of the file, which is written whole or not at all.
+        """
+        with files.new_file(path) as temporary:
+            pathlib.Path(temporary).write_bytes(self.content)
+
+    def to_json(self) -> dict:
+        """Return everything but the content as JSON-compatible values."""
+        return {
+            "float32_bytes": self.float32_bytes,
+            "images": self.images,
+            "validation_images": self.validation_images,
+            **self.point.to_json(),
+            "layers": self.layers,
+            "curve": [point.to_json() for point in self.curve],
+            "code_training": [point.to_json() for point in self.code_training],
+        }
 
 
 @dataclasses.dataclass(frozen=True)
 class Bound:
-    """What a file has to keep to: one of a size and a divergence.
+    """A bound on either the size of the file or the divergence.
 
-    Args:
-        target_bytes, max_kl: as `pack` takes them.
+    Attributes:
+        target_bytes: as `pack` takes it.
+        max_kl: as `pack` takes it.
     """
 
     target_bytes: int | None = None
@@ -98,7 +154,7 @@ class Bound:
     def __post_init__(self):
         if (self.target_bytes is None) == (self.max_kl is None):
             raise ValueError(
-                "one of `target_bytes` and `max_kl` is expected. Received: "
+                "one of `target_bytes` and `max_kl` must be given. Received: "
                 f"target_bytes={self.target_bytes}, max_kl={self.max_kl}"
             )
 
@@ -107,91 +163,159 @@ class Bound:
             return f"target_bytes={self.target_bytes}"
         return f"max_kl={self.max_kl}"
 
-    def keeps(self, point):
-        """Returns whether a point is within the bound."""
+    def admits(self, point: Point) -> bool:
+        """Return whether a point is within the bound."""
         if self.max_kl is None:
             return point.bytes <= self.target_bytes
         return point.kl <= self.max_kl
 
-    def cost(self, point):
-        """Returns what should be least of a point that is within it."""
+    def objective(self, point: Point) -> float:
+        """Return what to minimize among the points within the bound."""
         return point.kl if self.max_kl is None else point.bytes
 
-    def correction(self, point):
-        """Returns by how much more a bit should be worth to come closer."""
+    def lambda_correction(self, point: Point) -> float:
+        """Return the factor on lambda that moves a point to the bound."""
         if self.max_kl is None:
-            # Bytes fall by about the eighth root of the trade-off.
+            # Bytes fall by about the eighth root of lambda.
             return (point.bytes / self.target_bytes) ** 8
         return math.sqrt(self.max_kl / max(point.kl, 1e-9))
 
 
 def pack(
-    model,
-    images,
-    target_bytes=None,
-    max_kl=None,
-    labels=None,
-    provenance=None,
-    finetune_steps=0,
-    seed=0,
-    progress=None,
-):
-    """Makes the .sqz file of a model, its weights as small as is asked for.
+    model: "keras.Model | str | os.PathLike",
+    data,
+    *,
+    target_bytes: int | None = None,
+    max_kl: float | None = None,
+    finetune: int = 0,
+    images: int = IMAGES,
+    seed: int = 0,
+    config: "architecture.SqueezeNetConfig | str | None" = None,
+    class_names: list[str] | str | None = None,
+    provenance: dict | None = None,
+    progress: Progress | None = None,
+) -> PackResult:
+    """Pack a trained model into a small .sqz file.
 
     Args:
-        model: `keras.Model`, as `graph.describe` takes it, from images to
-            probabilities. It stays as it is.
-        images: float32 array of preprocessed images, of shape `(images,
-            height, width, 3)`, at least 10. Labels are not needed.
-        target_bytes: int, the most that the file may have. The least harm
-            that fits is chosen.
+        model: `keras.Model` from images to probabilities, flat and Functional
+            (see `graph.describe`), which is not changed; the path of a
+            `.keras` model, a `.sqz` file or a weights file; or the name of
+            pretrained weights such as `"imagenet"`.
+        data: images of the kind that the network is for, at least 10; labels
+            are not used. An array of preprocessed images, float32 of shape
+            `(images, height, width, 3)`, or a tuple of such an array and
+            labels; a `tf.data.Dataset` of batches of them; a
+            `data.ImageDataset`, whose training images are used; the path of a
+            folder of photographs, in subfolders or not; or the name of a data
+            set.
+        target_bytes: int, the largest size of the file. The file with the
+            smallest divergence within it is chosen.
         max_kl: float, the largest mean Kullback-Leibler divergence of the
-            outputs, in nats, on every fifth of the images, which nothing else
-            is done with. The fewest bytes that keep to it are chosen.
-        labels, provenance: as `codec.save` takes them.
-        finetune_steps: int, for how many batches of the images the codes are
-            trained after they are chosen, see `finetune`. Defaults to `0`.
-        seed: int, of the labels that are drawn from the outputs, and of the
-            training. Defaults to `0`.
-        progress: `Progress`. Defaults to a silent one.
+            outputs, in nats, on the validation images (every fifth one). The
+            smallest file within it is chosen. Defaults to `0.02` without
+            `target_bytes`.
+        finetune: int, the number of steps of code training, batches of 32
+            images. Defaults to `0`.
+        images: int, the largest number of images to use, evenly spaced in the
+            data. Defaults to `500`.
+        seed: int, the seed of the labels that are drawn from the outputs and
+            of code training. Defaults to `0`.
+        class_names: as `codec.save` takes `labels`. Defaults to the names
+            saved with the model, or `codec.IMAGENET` for the path of a model
+            with 1,000 outputs and no names.
+        provenance: as `codec.save` takes it. Defaults to the names of the
+            model and the data, as far as they have one.
+        progress: `utils.progress.Progress`. Defaults to a silent one.
 
     Returns:
-        A `Packed`.
+        A `PackResult`.
 
     Raises:
-        ValueError: unless one of the two bounds is given, and can be kept.
+        ValueError: if both bounds are given, or no file is within the bound.
+
+    Example:
+
+    >>> packed = packing.pack("imagenet", "photographs/", max_kl=0.02)
+    >>> packed.save("squeezenet.sqz")
     """
+    if target_bytes is None and max_kl is None:
+        max_kl = MAX_KL
     bound = Bound(target_bytes, max_kl)
-    packer = Packer(model, images, labels, provenance, seed, progress)
-    return packer.pack(bound, finetune_steps)
+    require_tensorflow("Packing")
+    progress = progress or Progress()
+    loaded = models.load(model, config=config)
+    network = _network(model, loaded)
+    with progress.task("load images", None):
+        arrays = calibration.load_images(data, network, images, seed)
+    packer = Packer(
+        loaded,
+        arrays,
+        _saved_names(model, network) if class_names is None else class_names,
+        _provenance(model, data) if provenance is None else provenance,
+        seed,
+        progress,
+    )
+    return packer.pack(bound, finetune)
+
+
+def _network(model, loaded):
+    if isinstance(model, keras.Model):
+        return classifier.Classifier(
+            loaded.name, loaded.predict_on_batch, loaded.input_shape[1]
+        )
+    return classifier.of_model(model, loaded)
+
+
+def _saved_names(model, network):
+    if network.classes == imagenet.imagenet_classes():
+        return codec.IMAGENET
+    return [name for _, name in network.classes] or None
+
+
+def _provenance(model, data):
+    found = {}
+    if not isinstance(model, keras.Model):
+        found["packed_from"] = os.path.basename(model)
+    if isinstance(data, str | os.PathLike):
+        found["calibration"] = os.path.basename(os.path.normpath(data))
+    elif isinstance(data, image_dataset.ImageDataset):
+        found["calibration"] = data.name
+    return found
 
 
 class Packer:
-    """Does what `pack` does, for one bound after another.
+    """Packs one model within one bound after another.
 
     Args:
-        model, images, labels, provenance, seed, progress: as `pack` takes
-            them.
+        model: `keras.Model`, as `pack` takes it. It is not changed.
+        images: float32 array of preprocessed images, all of which are used.
+        class_names: as `pack` takes it. Defaults to `None`.
+        provenance: as `pack` takes it. Defaults to `None`.
+        seed: as `pack` takes it. Defaults to `0`.
+        progress: as `pack` takes it. Defaults to a silent one.
     """
 
     def __init__(
         self,
-        model,
-        images,
-        labels=None,
-        provenance=None,
-        seed=0,
-        progress=None,
+        model: keras.Model,
+        images: np.ndarray,
+        class_names: list[str] | str | None = None,
+        provenance: dict | None = None,
+        seed: int = 0,
+        progress: Progress | None = None,
     ):
         if len(images) < MIN_IMAGES:
             raise ValueError(
-                f"at least {MIN_IMAGES} images are expected to calibrate on. "
-                f"Received: {len(images)}"
+                f"the data must have at least {MIN_IMAGES} images. Received: "
+                f"{len(images)} images"
             )
-        held = np.arange(len(images)) % HELD_OUT == HELD_OUT - 1
+        is_validation = (
+            np.arange(len(images)) % VALIDATION_EVERY == VALIDATION_EVERY - 1
+        )
         self.original = model
-        self.model = keras.models.clone_model(model)
-        self.header = {"labels": labels, "provenance": provenance}
+        self.model = models.copy(model)
+        self.header = {"labels": class_names, "provenance": provenance}
         self.seed = seed
         self.progress = progress or Progress()
         self.weights = {
@@ -199,86 +323,91 @@ class Packer:
             for layer in model.layers
             if layer.weights
         }
-        self.held = _some(images[held], MAX_HELD_OUT)
-        self.images = images[~held]
-        self.refit_images = _some(self.images, MAX_REFIT)
-        self.outputs = _predict(model, self.held)
-        calibration = _batches(_some(self.images, MAX_CALIBRATION))
-        task = self.progress.task("measure importance", len(calibration))
-        with task as advance:
-            self.importance = fisher.measure(model, calibration, seed, advance)
-        self.layers = {
-            name: rate_distortion.Layer(
-                kernel.reshape(-1, kernel.shape[-1]), self.importance[name]
+        self.image_count = len(images)
+        self.validation = _subset(images[is_validation], MAX_VALIDATION)
+        self.images = images[~is_validation]
+        self.reconstruction_images = _subset(self.images, MAX_RECONSTRUCTION)
+        self.outputs = _predict(model, self.validation)
+        batches = _batches(_subset(self.images, MAX_CALIBRATION))
+        with self.progress.task("Fisher information", len(batches)) as advance:
+            self.hessians = fisher.measure(model, batches, seed, advance)
+        self.quantizers = {
+            name: rate_distortion.LayerQuantizer(
+                kernel.reshape(-1, kernel.shape[-1]), self.hessians[name]
             )
             for name, (kernel, *_) in self.weights.items()
         }
-        # By trade-off.
+        # By lambda.
         self.points, self.contents = {}, {}
 
-    def pack(self, bound, finetune_steps=0):
-        """Does what `pack` does.
+    def pack(self, bound: Bound, steps: int = 0) -> PackResult:
+        """Return the best file within a bound.
 
         Args:
             bound: `Bound`.
-            finetune_steps: as `pack` takes it.
+            steps: int, the number of steps of code training. Defaults to `0`.
+
+        Raises:
+            ValueError: if no file is within the bound.
         """
-        found = self.search(bound)
-        # What else there would be to have.
-        for power in CURVE_POWERS if found is not None else ():
-            self.look(found * WIDTH**power)
+        lambda_ = self._search(bound)
+        if lambda_ is not None:
+            for power in CURVE_POWERS:
+                self._evaluate(lambda_ * LAMBDA_FACTOR**power)
         curve = sorted(self.points.values(), key=lambda point: point.bytes)
-        if found is None:
+        if lambda_ is None:
             raise ValueError(
-                f"no codes keep to {bound}: they take {curve[0].bytes:,} to "
-                f"{curve[-1].bytes:,} bytes, at divergences of "
-                f"{curve[0].kl:.3g} to {curve[-1].kl:.3g}"
+                f"no file is within {bound}: files have {curve[0].bytes:,} to "
+                f"{curve[-1].bytes:,} bytes, with divergences of "
+                f"{curve[0].kl:.3g} to {curve[-1].kl:.3g} nats"
             )
-        point, content = self.points[found], self.contents[found]
-        finetuning = []
-        if finetune_steps:
-            point, content, finetuning = self.finetune(
-                point, content, bound, finetune_steps
+        point, content = self.points[lambda_], self.contents[lambda_]
+        trained = []
+        if steps:
+            point, content, trained = self.train_codes(
+                point, content, bound, steps
             )
-        return Packed(
-            content,
-            point,
-            curve,
-            finetuning,
-            _layers(content),
-            len(self.held),
+        return PackResult(
+            content=content,
+            point=point,
+            curve=curve,
+            code_training=trained,
+            layers=_layers(content),
+            images=self.image_count,
+            validation_images=len(self.validation),
+            float32_bytes=4 * self.original.count_params(),
         )
 
-    def search(self, bound):
-        """Returns the trade-off that keeps to a bound at the least cost.
+    def _search(self, bound):
+        """Return the best lambda within a bound, or `None`.
 
-        `None` if there is none.
+        It is bracketed by powers of `LAMBDA_FACTOR` and then bisected.
         """
-        # Of sizes those above the one that is looked for keep to the bound, of
-        # divergences those below.
+        # A bound on the size admits the lambdas above the result, a bound on
+        # the divergence those below it.
         smallest = bound.max_kl is None
 
-        def is_above(trade_off):
-            return bound.keeps(self.look(trade_off)) == smallest
+        def is_above(lambda_):
+            return bound.admits(self._evaluate(lambda_)) == smallest
 
-        low = high = FIRST_TRADE_OFF
-        if is_above(FIRST_TRADE_OFF):
-            while low > LOWEST:
-                low /= WIDTH
+        low = high = FIRST_LAMBDA
+        if is_above(FIRST_LAMBDA):
+            while low > MIN_LAMBDA:
+                low /= LAMBDA_FACTOR
                 if not is_above(low):
                     break
                 high = low
             else:
                 return high if smallest else None
         else:
-            while high < HIGHEST:
-                high *= WIDTH
+            while high < MAX_LAMBDA:
+                high *= LAMBDA_FACTOR
                 if is_above(high):
                     break
                 low = high
             else:
                 return None if smallest else low
-        for _ in range(HALVINGS):
+        for _ in range(BISECTIONS):
             middle = math.sqrt(low * high)
             if is_above(middle):
                 high = middle
@@ -286,94 +415,127 @@ class Packer:
                 low = middle
         return high if smallest else low
 
-    def look(self, trade_off):
-        """Returns the `Point` of a trade-off."""
-        if trade_off not in self.points:
-            coder = _Coder(self.layers, self.importance, trade_off)
-            label = f"code at {trade_off:.1e}"
-            with self.progress.task(label, len(self.layers)) as coder.advance:
-                reconstruction.run(self.original, self.refit_images, coder)
-            self.points[trade_off], self.contents[trade_off] = self.measure(
-                coder.arrays, trade_off, coder.harm
+    def _evaluate(self, lambda_):
+        """Return the `Point` of a lambda."""
+        if lambda_ in self.points:
+            return self.points[lambda_]
+        quantizer = _ModelQuantizer(self.quantizers, self.hessians, lambda_)
+        steps = len(self.quantizers) + 1
+        with self.progress.task(f"lambda {lambda_:.1e}", steps) as advance:
+            quantizer.advance = advance
+            reconstruction.run(
+                self.original, self.reconstruction_images, quantizer
             )
-        return self.points[trade_off]
+            point, content = self._measure(
+                quantizer.arrays, lambda_, quantizer.distortion
+            )
+            advance(bytes=point.bytes, kl=point.kl)
+        self.points[lambda_], self.contents[lambda_] = point, content
+        return point
 
-    def finetune(self, point, content, bound, steps):
-        """Trains codes, and chooses the best within a bound.
+    def train_codes(
+        self, point: Point, content: bytes, bound: Bound, steps: int
+    ) -> tuple[Point, bytes, list[Point]]:
+        """Train the codes of a file and return the best file within a bound.
 
         Args:
-            point: `Point` that keeps to the bound.
+            point: `Point` within the bound.
             content: bytes of its file.
             bound: `Bound`.
-            steps: int, at least `FINETUNE_LOOKS`.
+            steps: int, at least `CODE_TRAINING_POINTS`.
 
         Returns:
-            `(point, content, points)`: the chosen one, its file, and all.
+            `(point, content, points)`: the best point, its file, and all
+            points.
         """
         _, arrays = sqz.load(content)
-        tuner = code_training.Tuner(self.original, self.model, arrays, steps)
+        trainer = code_training.CodeTrainer(
+            self.original, self.model, arrays, steps
+        )
         batches = code_training.batches(self.images, steps, self.seed)
-        trade_off, points = point.trade_off, [point]
-        with self.progress.task("finetune", steps) as advance:
-            for look in range(FINETUNE_LOOKS):
-                count = (look + 1) * steps // FINETUNE_LOOKS
-                count -= look * steps // FINETUNE_LOOKS
-                tuner.train(
-                    itertools.islice(batches, count), trade_off, advance
+        lambda_, points = point.lambda_, [point]
+        with self.progress.task("code training", steps) as advance:
+            for index in range(CODE_TRAINING_POINTS):
+                count = (index + 1) * steps // CODE_TRAINING_POINTS
+                count -= index * steps // CODE_TRAINING_POINTS
+                trainer.train(
+                    itertools.islice(batches, count), lambda_, advance
                 )
-                found, received = self.measure(tuner.arrays(), trade_off)
+                found, received = self._measure(trainer.arrays(), lambda_)
                 points.append(found)
-                if bound.keeps(found) and bound.cost(found) < bound.cost(point):
+                if bound.admits(found) and bound.objective(
+                    found
+                ) < bound.objective(point):
                     point, content = found, received
-                trade_off *= bound.correction(found)
+                lambda_ *= bound.lambda_correction(found)
         return point, content, points
 
-    def measure(self, arrays, trade_off, predicted_kl=None):
-        """Returns the `Point` of coded weights, and their file's content."""
+    def _measure(self, arrays, lambda_, estimated_kl=None):
+        """Return the `Point` of quantized weights and the file's content."""
         for name, weights in self.weights.items():
             parts = ("kernel", "bias")[: len(weights)]
             self.model.get_layer(name).set_weights(
                 [arrays[f"{name}/{part}"].to_array() for part in parts]
             )
-        received = _predict(self.model, self.held)
+        received = _predict(self.model, self.validation)
         content = codec.dump(self.model, arrays=arrays, **self.header)
         point = Point(
-            trade_off=trade_off,
+            lambda_=lambda_,
             bytes=len(content),
             kl=metrics.divergence(self.outputs, received),
             agreement=metrics.compare(self.outputs, received).agreement,
-            predicted_kl=predicted_kl,
+            estimated_kl=estimated_kl,
+        )
+        logger.info(
+            "lambda %.2g: %d bytes, divergence %.4f nats, agreement %.1f%%",
+            lambda_,
+            point.bytes,
+            point.kl,
+            100 * point.agreement,
         )
         return point, content
 
 
-class _Coder:
-    """Quantizes each layer for `reconstruction.run` and keeps the codes."""
+class _ModelQuantizer:
+    """Quantizes each layer for `reconstruction.run` and collects the arrays."""
 
-    def __init__(self, layers, importance, trade_off):
-        self.layers, self.importance = layers, importance
-        self.trade_off = trade_off
-        self.arrays, self.harm = {}, 0.0
+    def __init__(self, quantizers, hessians, lambda_):
+        self.quantizers, self.hessians = quantizers, hessians
+        self.lambda_ = lambda_
+        self.arrays, self.distortion = {}, 0.0
 
     def __call__(self, name, weights, fit_bias):
-        result = self.layers[name].quantize(
-            self.trade_off, weights.reshape(-1, weights.shape[-1])
+        result = self.quantizers[name].quantize(
+            self.lambda_, weights.reshape(-1, weights.shape[-1])
         )
-        self.harm += float(result.harm)
-        self.advance(harm=self.harm)
+        self.distortion += float(result.distortion)
+        self.advance(distortion=self.distortion)
         codes = result.codes.reshape(weights.shape)
         kernel = self._add(
-            name, "kernel", encodings.Stepped(codes, result.step)
+            name, "kernel", encodings.UniformArray(codes, result.step)
         )
         bias = fit_bias(kernel)
         if bias is None:
             return kernel, None
-        bias = _code_bias(bias, self.importance[name], self.trade_off)
+        bias = _quantize_bias(bias, self.hessians[name], self.lambda_)
         return kernel, self._add(name, "bias", bias)
 
     def _add(self, name, part, array):
         self.arrays[f"{name}/{part}"] = array
         return array.to_array()
+
+
+def _quantize_bias(bias, hessian, lambda_):
+    """Quantize biases with a power of two as the step size."""
+    curvature = hessian.inputs[-1, -1] * hessian.outputs.mean()
+    curvature = max(curvature, 1e-300)
+    step = BIAS_STEP * math.sqrt(12 * lambda_ / (curvature * math.log(2)))
+    # Keeps the codes in range.
+    step = max(step, 2 * rate_distortion.min_step(bias))
+    # Where the curvature is 0 the step would be infinite.
+    step = min(step, max(4 * float(np.abs(bias).max()), 1.0))
+    step = 2.0 ** math.floor(math.log2(step))
+    return encodings.UniformArray(np.rint(bias / step).astype("int64"), step)
 
 
 def _predict(model, images):
@@ -382,26 +544,8 @@ def _predict(model, images):
     )
 
 
-def spread(count, most):
-    """Returns at most so many of the numbers below `count`, evenly spread."""
-    chosen = min(count, most)
-    return np.linspace(0, count, chosen, endpoint=False).astype(int)
-
-
-def _some(images, most):
-    return images[spread(len(images), most)]
-
-
-def _code_bias(bias, found, trade_off):
-    """Multiples of a power of two, as fine as the trade-off asks for."""
-    harm = max(found.hessian[-1, -1] * found.rows.mean(), 1e-300)
-    step = BIAS_STEP * math.sqrt(12 * trade_off / (harm * math.log(2)))
-    # Not so fine that a code would be out of range.
-    step = max(step, 2 * rate_distortion.least_step(bias))
-    # Nor without end, where nothing matters: all codes are 0 by then.
-    step = min(step, max(4 * float(np.abs(bias).max()), 1.0))
-    step = 2.0 ** math.floor(math.log2(step))
-    return encodings.Stepped(np.rint(bias / step).astype("int64"), step)
+def _subset(images, count):
+    return images[calibration.spread(len(images), count)]
 
 
 def _batches(images):
@@ -412,7 +556,7 @@ def _batches(images):
 
 
 def _layers(content):
-    """What each kernel takes, beside its entropy."""
+    """Return the rate of each kernel, and its entropy for comparison."""
     _, arrays = sqz.load(content)
     kernels = {
         name.removesuffix("/kernel"): array

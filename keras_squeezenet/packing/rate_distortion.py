@@ -1,13 +1,13 @@
-"""Rate-distortion optimised codes: the fewest bits at the least harm.
+"""Rate-distortion optimized quantization of one layer's weights.
 
-The harm of a layer is a quadratic form of the errors of its weights. Each
-code minimises harm + trade-off x bits, one row of inputs after the other, and
-what an error does to the layer's outputs is made up for by the rows that are
-not coded yet, as GPTQ does it. Zero is a code like any other, so that pruning
-is a matter of the trade-off.
+The distortion of a layer is a quadratic form of the errors of its weights.
+Each code minimizes distortion + lambda * bits, one row of inputs after the
+other, and the rows that are not quantized yet compensate for the error, as in
+GPTQ. Zero is a code like any other, so lambda decides how much is pruned.
 
-Reference:
-- [GPTQ](https://arxiv.org/abs/2210.17323) (Frantar et al., 2022): the feedback
+References:
+- [GPTQ](https://arxiv.org/abs/2210.17323) (Frantar et al., 2022): error
+  feedback
 - [Entropy-constrained quantization](https://doi.org/10.1109/TASSP.1989.28108)
   (Chou et al., 1989)
 """
@@ -18,74 +18,74 @@ import numpy as np
 
 from keras_squeezenet.codec import frequency_tables
 
-# Of the mean of the diagonal of a Hessian, added to it.
+# Added to the diagonal of a Hessian, as a fraction of its mean.
 DAMPING = 0.01
-# Steps to try, in parts of the one that would be best for codes that are
-# spread evenly.
-FACTORS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
-# Each by the histogram of the one before.
+# Step sizes to try, relative to the optimal one at high rates.
+STEP_FACTORS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
+# Each pass takes the code lengths from the histogram of the one before.
 PASSES = 2
 _BLOCK = 32
 # Counts of codes that do not occur: the shape that histograms of weights have.
 _PRIOR, _PRIOR_DECAY = 0.5, 0.7
-# Of one layer, both signs and zero.
+# In one layer, of both signs and zero.
 MAX_CODES = frequency_tables.MAX_SYMBOLS - 1
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Importance:
-    """How much the errors of a layer's weights matter.
+class Hessian:
+    """The Kronecker-factored Hessian of the loss in a layer's weights.
 
-    The harm of errors `e` of shape `(inputs, outputs)` is half the sum over the
-    outputs `o` of `rows[o] * e[:, o] @ hessian @ e[:, o]`, in nats where the
-    Hessian is the Fisher information.
+    The distortion by errors `e` of shape `(inputs, outputs)` is half the sum
+    over the outputs `o` of `outputs[o] * e[:, o] @ inputs @ e[:, o]`, in nats
+    if the Hessian is the Fisher information.
 
-    Args:
-        hessian: float64 array of shape `(inputs + 1, inputs + 1)`; the last
+    Attributes:
+        inputs: float64 array of shape `(inputs + 1, inputs + 1)`; the last
             input is the bias, a constant 1.
-        rows: float64 array of shape `(outputs,)`, with the sum 1.
+        outputs: float64 array of shape `(outputs,)`, with the sum 1.
     """
 
-    hessian: np.ndarray
-    rows: np.ndarray
+    inputs: np.ndarray
+    outputs: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Result:
-    """Codes of a layer, and what they cost.
+class QuantizedWeights:
+    """The codes of a layer's weights, with their rate and distortion.
 
-    Args:
-        codes: int array of shape `(inputs, outputs)`.
-        step: float, exact in float32: weights are codes times step.
-        shift: float64 array of shape `(outputs,)`, to be added to the biases:
-            it makes up for the mean of what the errors change.
-        harm: float.
-        bits: float, by the entropy of the codes.
+    Attributes:
+        codes: int64 array of shape `(inputs, outputs)`.
+        step: float, the step size, exact in float32: weights are
+            `codes * step`.
+        bias_shift: float64 array of shape `(outputs,)`, to be added to the
+            biases: it compensates for the mean error of the outputs.
+        distortion: float.
+        bits: float, the entropy of the codes.
     """
 
     codes: np.ndarray
     step: float
-    shift: np.ndarray
-    harm: float
+    bias_shift: np.ndarray
+    distortion: float
     bits: float
 
 
-class Layer:
-    """A layer's weights, ready to be coded at any trade-off.
+class LayerQuantizer:
+    """Quantizes one layer's weights at any lambda.
 
-    The bias takes up the mean of the inputs, so that only their covariance
-    counts. Rows of inputs are coded in falling order of its diagonal.
+    The bias absorbs the mean of the inputs, so that only their covariance
+    counts. Rows of inputs are quantized in falling order of its diagonal.
 
     Args:
         weights: float array of shape `(inputs, outputs)`.
-        importance: `Importance`.
+        hessian: `Hessian`.
     """
 
-    def __init__(self, weights, importance):
-        hessian = np.asarray(importance.hessian, "float64")
-        # 0 for a layer that nothing reaches.
-        self.mean = hessian[:-1, -1] / max(hessian[-1, -1], 1e-300)
-        covariance = hessian[:-1, :-1] - hessian[-1, -1] * np.outer(
+    def __init__(self, weights: np.ndarray, hessian: Hessian):
+        moment = np.asarray(hessian.inputs, "float64")
+        # 0 for a layer whose inputs do not matter.
+        self.mean = moment[:-1, -1] / max(moment[-1, -1], 1e-300)
+        covariance = moment[:-1, :-1] - moment[-1, -1] * np.outer(
             self.mean, self.mean
         )
         size = len(covariance)
@@ -94,62 +94,65 @@ class Layer:
         self.order = np.argsort(-np.diag(covariance), kind="stable")
         inverse = np.linalg.inv(covariance[np.ix_(self.order, self.order)])
         self.feedback = np.linalg.cholesky((inverse + inverse.T) / 2).T
-        self.rows = importance.rows
+        self.outputs = hessian.outputs
         self.weights = np.asarray(weights, "float64")
-        self.sensitivity = np.trace(covariance) / self.weights.size
-        self.place = FACTORS.index(1.4)
+        self.curvature = np.trace(covariance) / self.weights.size
+        self.factor = STEP_FACTORS.index(1.4)
 
-    def quantize(self, trade_off, weights=None):
-        """Returns the codes that cost least.
+    def quantize(
+        self, lambda_: float, weights: np.ndarray | None = None
+    ) -> QuantizedWeights:
+        """Return the codes with the lowest distortion + lambda * bits.
 
         Args:
-            trade_off: float, harm for a bit.
-            weights: array to code instead, of the same shape. Defaults to
+            lambda_: float, the distortion that one bit may save.
+            weights: array to quantize instead, of the same shape. Defaults to
                 the layer's own.
-
-        Returns:
-            A `Result`.
         """
         tried = {}
         weights = self.weights if weights is None else weights
 
-        def cost(place):
-            if not 0 <= place < len(FACTORS):
+        def cost(factor):
+            if not 0 <= factor < len(STEP_FACTORS):
                 return np.inf
-            if place not in tried:
-                step = FACTORS[place] * self.even_step(trade_off)
-                step = max(step, least_step(weights))
+            if factor not in tried:
+                step = STEP_FACTORS[factor] * self._high_rate_step(lambda_)
+                step = max(step, min_step(weights))
                 step = float(np.float32(step))
-                tried[place] = self.quantize_by(step, trade_off, weights)
-            return tried[place].harm + trade_off * tried[place].bits
+                tried[factor] = self._quantize(step, lambda_, weights)
+            return tried[factor].distortion + lambda_ * tried[factor].bits
 
-        # The best factor changes little from one trade-off to the next.
+        # The best factor changes little from one lambda to the next.
         for direction in (1, -1):
-            while cost(self.place + direction) < cost(self.place):
-                self.place += direction
-        return tried[self.place]
+            while cost(self.factor + direction) < cost(self.factor):
+                self.factor += direction
+        return tried[self.factor]
 
-    def even_step(self, trade_off):
-        """The step of evenly spread codes at which a bit is worth its harm."""
-        return np.sqrt(12 * trade_off / (self.sensitivity * np.log(2)))
+    def _high_rate_step(self, lambda_):
+        """Return the optimal step size of uniform quantization at high rates.
 
-    def quantize_by(self, step, trade_off, weights):
-        """Returns the `Result` of one step."""
+        The distortion there is `curvature * step**2 / 24` a weight.
+        """
+        return np.sqrt(12 * lambda_ / (self.curvature * np.log(2)))
+
+    def _quantize(self, step, lambda_, weights):
         largest = int(2 * np.abs(weights).max() / step) + 8
         largest = min(largest, MAX_CODES // 2)
         ordered = weights[self.order]
         codes = np.clip(np.rint(ordered / step), -largest, largest)
         for _ in range(PASSES):
-            prices = trade_off * lengths(codes, largest)
-            codes, harm = self._pass(ordered.copy(), step, prices, largest)
+            rates = lambda_ * code_lengths(codes, largest)
+            codes, distortion = self._pass(ordered.copy(), step, rates, largest)
         restored = np.empty(codes.shape, "int64")
         restored[self.order] = codes
-        shift = (weights - restored * step).T @ self.mean
-        return Result(restored, step, shift, harm, entropy(codes))
+        bias_shift = (weights - restored * step).T @ self.mean
+        return QuantizedWeights(
+            restored, step, bias_shift, distortion, entropy(codes)
+        )
 
-    def _pass(self, weights, step, prices, largest):
+    def _pass(self, weights, step, rates, largest):
         codes = np.empty(weights.shape, "int64")
-        harm = 0.0
+        distortion = 0.0
         for begin in range(0, len(weights), _BLOCK):
             end = min(begin + _BLOCK, len(weights))
             block, errors = (
@@ -158,38 +161,45 @@ class Layer:
             )
             for row in range(end - begin):
                 feedback = self.feedback[begin + row, begin + row : end]
-                scale = self.rows / (2 * feedback[0] ** 2)
-                chosen, cost = _choose(block[row], scale, step, prices, largest)
+                scale = self.outputs / (2 * feedback[0] ** 2)
+                chosen, cost = _choose(block[row], scale, step, rates, largest)
                 errors[row] = (block[row] - chosen * step) / feedback[0]
                 block[row + 1 :] -= np.outer(feedback[1:], errors[row])
                 codes[begin + row] = chosen
-                harm += cost
+                distortion += cost
             weights[end:] -= self.feedback[begin:end, end:].T @ errors
-        return codes, harm
+        return codes, distortion
 
 
-def _choose(values, scale, step, prices, largest):
-    """Returns the code of each value that costs least, and their harm."""
+def _choose(values, scale, step, rates, largest):
+    """Return the code of each value with the lowest cost, and the distortion.
+
+    `rates` are the code lengths times lambda, from `-largest` up.
+    """
     down = np.minimum(np.abs(values) // step, largest - 1)
     signs = np.where(values < 0, -1, 1)
     candidates = signs * np.stack(
         [np.zeros_like(down), np.maximum(down - 1, 0), down, down + 1]
     )
-    harms = scale * (values - candidates * step) ** 2
+    distortions = scale * (values - candidates * step) ** 2
     candidates = candidates.astype("int64")
-    chosen = np.argmin(harms + prices[candidates + largest], axis=0)
-    places = np.arange(len(values))
-    return candidates[chosen, places], harms[chosen, places].sum()
+    chosen = np.argmin(distortions + rates[candidates + largest], axis=0)
+    columns = np.arange(len(values))
+    return candidates[chosen, columns], distortions[chosen, columns].sum()
 
 
-def lengths(codes, largest):
-    """Returns the bits of each code from `-largest` up, by their histogram.
+def code_lengths(codes: np.ndarray, largest: int) -> np.ndarray:
+    """Return the ideal length in bits of each code, by their histogram.
 
-    It is smoothed, so that codes that do not occur have a length too.
+    The histogram is smoothed, so that codes that do not occur have a length
+    too.
 
     Args:
-        codes: array of whole numbers from `-largest` to `largest`.
+        codes: array of integers from `-largest` to `largest`.
         largest: int.
+
+    Returns:
+        A float64 array of shape `(2 * largest + 1,)`, from `-largest` up.
     """
     counts = np.bincount(
         codes.astype("int64").ravel() + largest, minlength=2 * largest + 1
@@ -197,20 +207,21 @@ def lengths(codes, largest):
     distance = np.abs(np.arange(-largest, largest + 1))
     counts = (counts + counts[::-1]) / 2
     counts += _PRIOR * np.exp(-_PRIOR_DECAY * distance)
-    # So that no bits are infinite.
+    # So that every length is finite.
     counts = np.maximum(counts, 1e-9)
     return -np.log2(counts / counts.sum())
 
 
-def least_step(weights):
-    """Returns the least step whose codes are in range.
+def min_step(weights: np.ndarray) -> float:
+    """Return the smallest step size whose codes are in range.
 
-    Twice the largest weight still has one, since feedback changes weights.
+    It leaves room for weights of twice the largest magnitude, since error
+    feedback changes them.
     """
     return max(4 * float(np.abs(weights).max()) / MAX_CODES, 1e-30)
 
 
-def entropy(codes):
-    """Returns the bits of codes, each by its own frequency."""
+def entropy(codes: np.ndarray) -> float:
+    """Return the empirical entropy of an array of codes, in bits."""
     _, counts = np.unique(codes, return_counts=True)
     return float(-np.sum(counts * np.log2(counts / codes.size)))

@@ -1,9 +1,12 @@
-"""Coding layer by layer, each layer on what the coded ones before it put out.
+"""Layer-wise reconstruction: quantize a model one layer after the other.
 
-A layer's weights are fitted to make of those inputs what the untouched layer
-makes of the untouched inputs, and its biases to the mean of its outputs where
-they are not zero: errors do not add up from layer to layer.
+Before a layer is quantized, its weights are fitted by least squares so that it
+reproduces its original outputs from the outputs of the layers that are
+quantized already; its biases are fitted to the mean of its active outputs. So
+errors do not accumulate from layer to layer.
 """
+
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -12,63 +15,70 @@ import tensorflow as tf
 from keras_squeezenet import graph
 from keras_squeezenet.packing import fisher
 
-# Of an image, at equal distances.
+# Equally spaced in each image.
 POSITIONS = 200
-# Of the mean square of an input, added to each: little, where images are few.
+# Added to the mean square of each input, as a fraction; it counts for little
+# unless the images are few.
 DAMPING = 0.1
-# So many positions more, that a bias without active outputs stays as it is.
+# Counted in addition to the active positions, so that the bias of an output
+# that is never active stays the same.
 INACTIVE = 20
 BIAS_ROUNDS = 2
 
 
-def run(model, images, code):
-    """Codes all layers of a model.
+def run(model: keras.Model, images: np.ndarray, quantize: Callable) -> None:
+    """Call a quantizer for each layer with a kernel, in the order of the data.
 
     Args:
-        model: `keras.Model`, as `graph.describe` takes it. It stays as it is.
+        model: `keras.Model`, as `graph.describe` takes it. It is not changed.
         images: array of preprocessed images.
-        code: function of a layer's name, the weights to code, of the kernel's
-            shape, and a function from coded weights to the biases that they
-            should have, `None` where there are none. It returns the coded
-            kernel and biases.
+        quantize: function of a layer's name, the fitted weights, of the
+            kernel's shape, and a function from a quantized kernel to the
+            fitted biases (`None` for a layer without). It returns the
+            quantized kernel and biases.
     """
 
     def call(description, *received):
         layer = model.get_layer(description["name"])
         before, after = map(graph.only, zip(*received))
         if layer.weights:
-            return _code(layer, before, after, code)
+            return _quantize(layer, before, after, quantize)
         return layer(before), layer(after)
 
     images = tf.convert_to_tensor(images)
     graph.run(graph.describe(model), (images, images), call)
 
 
-def _code(layer, x0, x1, code):
+def _quantize(layer, x0, x1, quantize):
     kernel = keras.ops.convert_to_numpy(layer.kernel)
-    y0 = fisher.linear(layer, x0)
+    y0 = fisher.linear_output(layer, x0)
 
-    def fit_bias(coded):
+    def fit_bias(quantized):
         if layer.bias is None:
             return None
         bias = keras.ops.convert_to_numpy(layer.bias).astype("float64")
-        return _fit_bias(bias, y0, fisher.linear(layer, x1, coded, 0))
+        return _fit_bias(
+            bias, y0, fisher.linear_output(layer, x1, quantized, 0)
+        )
 
-    coded, bias = code(layer.name, _fit(layer, kernel, x0, x1), fit_bias)
-    y1 = fisher.linear(layer, x1, coded, 0 if bias is None else bias)
+    quantized, bias = quantize(
+        layer.name, _fit_kernel(layer, kernel, x0, x1), fit_bias
+    )
+    bias = 0 if bias is None else bias
+    y1 = fisher.linear_output(layer, x1, quantized, bias)
     return layer.activation(y0), layer.activation(y1)
 
 
-def _fit(layer, kernel, x0, x1):
-    """The weights that make of `x1` what the kernel makes of `x0`."""
+def _fit_kernel(layer, kernel, x0, x1):
+    """Return the weights that map `x1` to what the kernel maps `x0` to."""
     if x0 is x1:
         return kernel
-    u0, u1 = (_sample(fisher.columns(layer, x)) for x in (x0, x1))
+    u0, u1 = (_sample(fisher.input_columns(layer, x)) for x in (x0, x1))
     moment, cross = (
         tf.matmul(u1, u, True).numpy().astype("float64") for u in (u1, u0)
     )
     size = len(moment)
-    # Of inputs that are all zero there is nothing to make.
+    # Inputs that are all zero have no moment.
     damping = max(DAMPING * np.trace(moment) / size, 1e-9)
     damped = moment + damping * np.eye(size)
     weights = kernel.reshape(size, -1).astype("float64")

@@ -112,7 +112,7 @@ def test_file_and_report_are_written(run, model_path, tmp_path):
 def test_training_is_reported(run, model_path, tmp_path):
     run(model_path, "--target_bytes=6000", "--finetune=12")
     summary = json.loads((tmp_path / "out" / "pack.json").read_text())
-    before = summary["finetuning"][0]
+    before = summary["code_training"][0]
     assert summary["bytes"] == (tmp_path / "out" / "model.sqz").stat().st_size
     assert summary["bytes"] <= 6000
     assert summary["kl"] <= before["kl"]
@@ -132,7 +132,7 @@ def test_what_training_gained_is_said(
         better = dataclasses.replace(point, kl=point.kl - gain)
         return better, content, [point, better]
 
-    monkeypatch.setattr(packer.Packer, "finetune", finetune)
+    monkeypatch.setattr(packer.Packer, "train_codes", finetune)
     printed = run(model_path, "--target_bytes=6000", "--finetune=12")
     assert words in printed
     assert ("Before training" in printed) == (gain > 0)

@@ -30,9 +30,11 @@ def test_lossless_form_keeps_every_bit(values):
 def test_few_distinct_numbers_are_shared_and_many_are_not():
     few = np.repeat([0.5, -2, 0], 5)
     form = encodings.lossless(few)
-    assert isinstance(form, encodings.Shared)
+    assert isinstance(form, encodings.CodebookArray)
     assert form.codebook.tolist() == [-2, 0, 0.5]
-    assert isinstance(encodings.lossless(np.arange(100.0)), encodings.Plain)
+    assert isinstance(
+        encodings.lossless(np.arange(100.0)), encodings.PlainArray
+    )
 
 
 def test_ordered_bits_are_in_the_order_of_the_numbers():
@@ -46,6 +48,6 @@ def test_ordered_bits_are_in_the_order_of_the_numbers():
 
 
 def test_multiples_of_a_step():
-    form = encodings.Stepped(np.array([[-2, 0], [1, 300]]), 0.25)
+    form = encodings.UniformArray(np.array([[-2, 0], [1, 300]]), 0.25)
     assert form.to_array().tolist() == [[-0.5, 0], [0.25, 75]]
     assert form.to_array().dtype == "float32"

@@ -95,7 +95,7 @@ def test_header_tells_input_and_provenance(tmp_path):
     provenance = {"trained_on": "mnist5k", "accuracy": 0.95}
     path = tmp_path / "model.sqz"
     codec.save(make_transfer_model(), path, provenance=provenance)
-    header, _ = sqz.read(path)
+    header, _ = sqz.load(path.read_bytes())
     assert header["provenance"] == provenance
     assert header["input"] == {
         "channels": "BGR",
@@ -109,7 +109,7 @@ def test_other_arrays_take_the_place_of_weights(tmp_path):
     model = make_transfer_model()
     codes = np.arange(512 * 3).reshape(512, 3) % 7 - 3
     path = tmp_path / "model.sqz"
-    other = {"head/kernel": encodings.Stepped(codes, 0.25)}
+    other = {"head/kernel": encodings.UniformArray(codes, 0.25)}
     path.write_bytes(codec.dump(model, arrays=other))
     loaded = codec.load(path)
     np.testing.assert_array_equal(
@@ -123,7 +123,7 @@ def test_other_arrays_take_the_place_of_weights(tmp_path):
 
 def rewritten(path, change):
     """Writes a file whose header is another, and whose checksum is right."""
-    header, weights = sqz.read(path)
+    header, weights = sqz.load(path.read_bytes())
     del header["arrays"]
     change(header, weights)
     path.write_bytes(sqz.dump(header, weights))
@@ -151,11 +151,13 @@ def widen(header, weights):
 
 
 def spoil(header, weights):
-    weights["head/bias"] = encodings.Plain(np.array([0, np.nan, 0], "float32"))
+    weights["head/bias"] = encodings.PlainArray(
+        np.array([0, np.nan, 0], "float32")
+    )
 
 
 def reshape(header, weights):
-    weights["head/bias"] = encodings.Plain(np.zeros(4, "float32"))
+    weights["head/bias"] = encodings.PlainArray(np.zeros(4, "float32"))
 
 
 def rename_type(header, weights):

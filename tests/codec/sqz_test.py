@@ -15,16 +15,16 @@ from keras_squeezenet.codec import streams
 
 RNG = np.random.default_rng(0)
 ARRAYS = {
-    "a/kernel": encodings.Shared(
+    "a/kernel": encodings.CodebookArray(
         RNG.integers(0, 3, (3, 3, 2, 4)), np.array([-1, 0, 0.5], "float32")
     ),
-    "a/bias": encodings.Plain(np.array([1, -2.5, 0, 1e-3], "float32")),
-    "b/kernel": encodings.Stepped(RNG.integers(-9, 9, (4, 5)), 0.125),
-    "b/bias": encodings.Stepped(np.array([3, -3]), 0.5),
-    "c/kernel": encodings.Shared(
+    "a/bias": encodings.PlainArray(np.array([1, -2.5, 0, 1e-3], "float32")),
+    "b/kernel": encodings.UniformArray(RNG.integers(-9, 9, (4, 5)), 0.125),
+    "b/bias": encodings.UniformArray(np.array([3, -3]), 0.5),
+    "c/kernel": encodings.CodebookArray(
         np.array([[1, 0]]), np.array([-7, 7], "float32")
     ),
-    "empty": encodings.Plain(np.zeros((0, 3), "float32")),
+    "empty": encodings.PlainArray(np.zeros((0, 3), "float32")),
 }
 HEADER = {"labels": ["cat", "dog"], "provenance": {"seed": 0}}
 CONTENT = sqz.dump(HEADER, ARRAYS)
@@ -149,8 +149,8 @@ def test_wrong_content_with_a_right_checksum_is_refused(name, tmp_path):
     path = tmp_path / "forged.sqz"
     path.write_bytes(FORGED[name])
     tracemalloc.start()
-    with pytest.raises(ValueError) as error:
-        sqz.read(path)
+    with pytest.raises(ValueError) as error, sqz.explained(path):
+        sqz.load(path.read_bytes())
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < PEAK
@@ -160,7 +160,9 @@ def test_wrong_content_with_a_right_checksum_is_refused(name, tmp_path):
 
 
 def test_code_beyond_its_codebook_is_refused():
-    wrong = encodings.Shared(np.array([0, 2, 1]), np.array([1, 2], "float32"))
+    wrong = encodings.CodebookArray(
+        np.array([0, 2, 1]), np.array([1, 2], "float32")
+    )
     with pytest.raises(ValueError, match="codes from 0 to 1 for 'x'"):
         sqz.load(sqz.dump({}, {"x": wrong}))
 
@@ -187,9 +189,9 @@ def test_damage_with_a_right_checksum_is_an_error_or_arrays(data):
     assert peak < PEAK
 
 
-def test_missing_file_is_no_damaged_one(tmp_path):
+def test_missing_file_is_not_called_damaged(tmp_path):
     with pytest.raises(FileNotFoundError):
-        sqz.read(tmp_path / "none.sqz")
+        sqz.read_bytes(tmp_path / "none.sqz")
 
 
 def test_file_that_is_too_large_is_refused(tmp_path):
@@ -197,11 +199,11 @@ def test_file_that_is_too_large_is_refused(tmp_path):
     with open(path, "wb") as file:
         file.truncate(sqz.MAX_BYTES + 1)
     with pytest.raises(ValueError, match="at most 67,108,864 bytes"):
-        sqz.read(path)
+        sqz.read_bytes(path)
 
 
 def test_more_than_a_file_can_have_is_not_written():
-    many = {str(n): encodings.Plain(np.zeros(0)) for n in range(1025)}
+    many = {str(n): encodings.PlainArray(np.zeros(0)) for n in range(1025)}
     with pytest.raises(ValueError, match="at most 1024 arrays"):
         sqz.dump({}, many)
     with pytest.raises(ValueError, match="a header of at most"):

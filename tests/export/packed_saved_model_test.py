@@ -37,10 +37,10 @@ def make_content(model):
                 0,
             )
             step = float(np.float32(0.2 / np.sqrt(np.prod(kernel.shape[:-1]))))
-            form = encodings.Stepped(codes, step)
+            form = encodings.UniformArray(codes, step)
             if number % 2:
                 form = encodings.lossless(form.to_array())
-                assert isinstance(form, encodings.Shared)
+                assert isinstance(form, encodings.CodebookArray)
             found[f"{layer.name}/kernel"] = form
     return codec.dump(model, arrays=found)
 
@@ -149,7 +149,7 @@ def test_models_that_differ_in_their_biases_alone_share_a_session(tmp_path):
     head = keras.layers.Dense(3, activation="softmax", name="head")
     model = keras.Model(inputs, head(x))
     codes = np.arange(9).reshape(3, 3) % 4
-    kernel = {"head/kernel": encodings.Stepped(codes, 0.25)}
+    kernel = {"head/kernel": encodings.UniformArray(codes, 0.25)}
     biases = ([0, 1, 2], [2, 1, 0])
     for number, bias in enumerate(biases):
         head.bias.assign(bias)

@@ -35,30 +35,32 @@ def coarse(trained_model):
             largest = max(np.abs(weights).max(), 1e-3)
             step = float(np.float32(largest / (3 if part == "kernel" else 64)))
             codes = np.rint(weights / step).astype("int64")
-            found[f"{layer.name}/{part}"] = encodings.Stepped(codes, step)
+            found[f"{layer.name}/{part}"] = encodings.UniformArray(codes, step)
     return found
 
 
 @pytest.fixture(scope="module")
 def train(trained_model, test_images, coarse):
-    def train(trade_off):
+    def train(lambda_):
         student = keras.models.clone_model(trained_model)
-        tuner = code_training.Tuner(trained_model, student, coarse, STEPS)
+        trainer = code_training.CodeTrainer(
+            trained_model, student, coarse, STEPS
+        )
         seen = []
-        tuner.train(
+        trainer.train(
             code_training.batches(test_images, STEPS, seed=0),
-            trade_off,
-            lambda divergence: seen.append(divergence),
+            lambda_,
+            lambda kl: seen.append(kl),
         )
         assert len(seen) == STEPS and np.all(np.isfinite(seen))
-        return tuner.arrays()
+        return trainer.arrays()
 
     return train
 
 
 @pytest.fixture(scope="module")
 def trained(train):
-    return train(trade_off=0.0)
+    return train(lambda_=0.0)
 
 
 def test_training_brings_the_outputs_back(
@@ -71,7 +73,7 @@ def test_training_brings_the_outputs_back(
 def test_bits_are_fewer_where_they_are_worth_something(
     train, trained_model, test_images, trained
 ):
-    cheaper = train(trade_off=1e-3)
+    cheaper = train(lambda_=1e-3)
     assert entropy(cheaper) < 0.9 * entropy(trained)
     before = divergence(trained_model, test_images, trained)
     assert divergence(trained_model, test_images, cheaper) > before
@@ -91,7 +93,7 @@ def test_frozen_layers_are_trained_and_the_teacher_is_not(
     before = trained_model.get_weights()
     trained_model.trainable = False
     try:
-        changed = train(trade_off=0.0)
+        changed = train(lambda_=0.0)
     finally:
         trained_model.trainable = True
     moved = [

@@ -39,8 +39,8 @@ def test_fisher_information_is_that_of_the_softmax(linear_model):
     expected = (
         information + 0.5 * np.trace(information) / np.trace(moment) * moment
     )
-    np.testing.assert_allclose(found.hessian, expected, rtol=0.1, atol=0.02)
-    np.testing.assert_allclose(found.rows, 1 / 4)
+    np.testing.assert_allclose(found.inputs, expected, rtol=0.1, atol=0.02)
+    np.testing.assert_allclose(found.outputs, 1 / 4)
 
 
 def test_every_layer_with_a_kernel_has_it(make_model, randomize):
@@ -54,12 +54,12 @@ def test_every_layer_with_a_kernel_has_it(make_model, randomize):
     assert list(found) == list(kernels)
     for name, shape in kernels.items():
         inputs = np.prod(shape[:-1])
-        hessian, rows = found[name].hessian, found[name].rows
-        assert hessian.shape == (inputs + 1, inputs + 1)
-        assert np.linalg.eigvalsh(hessian).min() > -1e-5 * np.trace(hessian)
-        assert rows.shape == shape[-1:]
-        assert rows.sum() == pytest.approx(1)
-        assert rows.min() > 0
+        by_input, by_output = found[name].inputs, found[name].outputs
+        assert by_input.shape == (inputs + 1, inputs + 1)
+        assert np.linalg.eigvalsh(by_input).min() > -1e-5 * np.trace(by_input)
+        assert by_output.shape == shape[-1:]
+        assert by_output.sum() == pytest.approx(1)
+        assert by_output.min() > 0
 
 
 def test_columns_times_the_kernel_are_the_layers_output(make_model, randomize):
@@ -70,7 +70,7 @@ def test_columns_times_the_kernel_are_the_layers_output(make_model, randomize):
         given = x[..., : layer.kernel.shape[2]]
         expected = layer(given)
         flat = tf.reshape(layer.kernel, (-1, layer.kernel.shape[-1]))
-        output = fisher.columns(layer, given) @ flat + layer.bias
+        output = fisher.input_columns(layer, given) @ flat + layer.bias
         np.testing.assert_allclose(
             tf.reshape(tf.nn.relu(output), tf.shape(expected)),
             expected,
@@ -78,7 +78,7 @@ def test_columns_times_the_kernel_are_the_layers_output(make_model, randomize):
             atol=1e-4,
         )
         np.testing.assert_allclose(
-            tf.nn.relu(fisher.linear(layer, given)),
+            tf.nn.relu(fisher.linear_output(layer, given)),
             expected,
             rtol=1e-4,
             atol=1e-4,
@@ -88,7 +88,7 @@ def test_columns_times_the_kernel_are_the_layers_output(make_model, randomize):
 def test_same_seed_gives_the_same(make_model, randomize):
     model = randomize(make_model())
     one, other, third = (
-        fisher.measure(model, batches(2), seed)["conv1"].hessian
+        fisher.measure(model, batches(2), seed)["conv1"].inputs
         for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(one, other)
@@ -97,7 +97,7 @@ def test_same_seed_gives_the_same(make_model, randomize):
 
 def test_frozen_layers_matter_too(make_model, randomize):
     model = randomize(make_model())
-    expected = fisher.measure(model, batches(1))["conv1"].hessian
+    expected = fisher.measure(model, batches(1))["conv1"].inputs
     model.trainable = False
-    received = fisher.measure(model, batches(1))["conv1"].hessian
+    received = fisher.measure(model, batches(1))["conv1"].inputs
     np.testing.assert_allclose(received, expected, rtol=1e-5)

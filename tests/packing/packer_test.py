@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_squeezenet import codec
+from keras_squeezenet import packing
 from keras_squeezenet.codec import sqz
 from keras_squeezenet.packing import packer
 
@@ -19,16 +19,17 @@ def images(test_images):
 
 @pytest.fixture(scope="module")
 def by_size(trained_model, test_images):
-    return packer.pack(
-        trained_model, test_images, target_bytes=12_000, labels=list("abcd")
+    return packing.pack(
+        trained_model,
+        test_images,
+        target_bytes=12_000,
+        class_names=list("abcd"),
     )
 
 
-def measured(model, content, images, tmp_path):
-    (tmp_path / "model.sqz").write_bytes(content)
-    loaded = codec.load(tmp_path / "model.sqz")
+def measured(model, packed, images):
     before = model.predict_on_batch(images).astype("float64")
-    after = loaded.predict_on_batch(images)
+    after = packed.model.predict_on_batch(images)
     ratio = np.log(before + 1e-12) - np.log(after + 1e-12)
     return np.mean(np.sum(before * ratio, axis=1))
 
@@ -39,20 +40,20 @@ def test_file_is_as_large_as_is_asked_for(by_size, model):
     assert 4 * model.count_params() > 5 * len(by_size.content)
 
 
-def test_divergence_is_that_of_the_file(by_size, model, images, tmp_path):
+def test_divergence_is_that_of_the_file(by_size, model, images):
     held = images[4::5]
-    kl = measured(model, by_size.content, held, tmp_path)
+    kl = measured(model, by_size, held)
     assert kl == pytest.approx(by_size.point.kl, abs=1e-5)
     assert by_size.point.kl < 0.1
 
 
 def test_divergence_is_as_large_as_is_asked_for(model, images):
-    packed = packer.pack(model, images, max_kl=0.01)
+    packed = packing.pack(model, images, max_kl=0.01)
     assert 0 < packed.point.kl <= 0.01
     # The next file that was looked at keeps less.
     following = min(
-        (p for p in packed.curve if p.trade_off > packed.point.trade_off),
-        key=lambda point: point.trade_off,
+        (p for p in packed.curve if p.lambda_ > packed.point.lambda_),
+        key=lambda point: point.lambda_,
     )
     assert following.kl > 0.01
 
@@ -61,7 +62,7 @@ def test_curve_goes_from_small_to_large(by_size):
     sizes = [point.bytes for point in by_size.curve]
     assert sizes == sorted(sizes)
     assert by_size.point in by_size.curve
-    assert by_size.curve[0].predicted_kl > by_size.curve[-1].predicted_kl
+    assert by_size.curve[0].estimated_kl > by_size.curve[-1].estimated_kl
 
 
 def test_layers_are_those_of_the_file(by_size):
@@ -78,12 +79,12 @@ def test_layers_are_those_of_the_file(by_size):
 
 def test_model_stays_as_it_is(model, images):
     before = model.get_weights()
-    packer.pack(model, images[:10], max_kl=0.5)
+    packing.pack(model, images[:10], max_kl=0.5)
     for one, other in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-def test_transfer_model_is_packed(make_model, images, tmp_path, randomize):
+def test_transfer_model_is_packed(make_model, images, randomize):
     base = make_model()
     pooled = keras.layers.GlobalAveragePooling2D()(
         base.get_layer("fire9_concat").output
@@ -91,41 +92,41 @@ def test_transfer_model_is_packed(make_model, images, tmp_path, randomize):
     head = keras.layers.Dense(3, activation="softmax", name="head")
     model = randomize(keras.Model(base.input, head(pooled)))
     head.kernel.assign(head.kernel * 0.01)
-    packed = packer.pack(model, images[:20], max_kl=0.05)
-    kl = measured(model, packed.content, images[4:20:5], tmp_path)
+    packed = packing.pack(model, images[:20], max_kl=0.05)
+    kl = measured(model, packed, images[4:20:5])
     assert kl == pytest.approx(packed.point.kl, abs=1e-5)
     assert len(packed.content) < model.count_params()
 
 
 def test_bound_that_cannot_be_kept_is_an_error(model, images):
-    with pytest.raises(ValueError, match="no codes keep to target_bytes=100: "):
-        packer.pack(model, images, target_bytes=100)
+    with pytest.raises(ValueError, match="no file is within target_bytes=100:"):
+        packing.pack(model, images, target_bytes=100)
 
 
 @pytest.mark.parametrize(
-    "bounds", [{}, {"target_bytes": 1000, "max_kl": 0.1}], ids=str
+    "bounds", [{"target_bytes": 1000, "max_kl": 0.1}], ids=str
 )
 def test_one_bound_is_expected(bounds, model, images):
     with pytest.raises(ValueError, match="one of `target_bytes` and `max_kl`"):
-        packer.pack(model, images, **bounds)
+        packing.pack(model, images, **bounds)
 
 
 def test_too_few_images_are_refused(model, images):
     with pytest.raises(ValueError, match="at least 10 images.*Received: 9"):
-        packer.pack(model, images[:9], max_kl=0.1)
+        packing.pack(model, images[:9], max_kl=0.1)
 
 
 @pytest.mark.parametrize(
     "bounds", [{"target_bytes": 6_000}, {"max_kl": 0.3}], ids=str
 )
-def test_finetuning_keeps_to_the_bound(bounds, model, images, tmp_path):
-    packed = packer.pack(model, images, finetune_steps=20, **bounds)
-    before, *rest = packed.finetuning
+def test_finetuning_keeps_to_the_bound(bounds, model, images):
+    packed = packing.pack(model, images, finetune=20, **bounds)
+    before, *rest = packed.code_training
     assert before in packed.curve
-    assert len(rest) == packer.FINETUNE_LOOKS
-    assert packed.point in packed.finetuning
-    assert packer.Bound(**bounds).keeps(packed.point)
+    assert len(rest) == packer.CODE_TRAINING_POINTS
+    assert packed.point in packed.code_training
+    assert packer.Bound(**bounds).admits(packed.point)
     assert (packed.point.kl, packed.point.bytes) <= (before.kl, before.bytes)
     assert len(packed.content) == packed.point.bytes
-    kl = measured(model, packed.content, images[4::5], tmp_path)
+    kl = measured(model, packed, images[4::5])
     assert kl == pytest.approx(packed.point.kl, abs=1e-5)

@@ -11,16 +11,16 @@ def make_layer(inputs=40, outputs=24, samples=400, seed=0):
     x = rng.normal(size=(samples, inputs)) @ (mixed + 0.3) + 0.5
     x *= np.geomspace(0.2, 2, inputs)
     x = np.concatenate([x, np.ones((samples, 1))], axis=1)
-    importance = rate_distortion.Importance(
+    hessian = rate_distortion.Hessian(
         x.T @ x / samples, np.full(outputs, 1 / outputs)
     )
-    return rng.normal(size=(inputs, outputs)), x, importance
+    return rng.normal(size=(inputs, outputs)), x, hessian
 
 
-def true_harm(result, weights, x):
+def true_distortion(result, weights, x):
     """Half the mean squared change of the outputs, biases corrected."""
     errors = weights - result.codes * result.step
-    changed = x @ np.concatenate([errors, -result.shift[np.newaxis]])
+    changed = x @ np.concatenate([errors, -result.bias_shift[np.newaxis]])
     return 0.5 * np.mean(changed**2)
 
 
@@ -35,59 +35,59 @@ def nearest(weights, x, bits):
     raise AssertionError
 
 
-@pytest.mark.parametrize("trade_off", [1e-4, 1e-3, 1e-2])
-def test_harm_is_less_than_half_of_that_of_rounding(trade_off):
-    weights, x, importance = make_layer()
-    result = rate_distortion.Layer(weights, importance).quantize(trade_off)
-    harm = true_harm(result, weights, x)
-    assert harm < 0.5 * nearest(weights, x, result.bits)
+@pytest.mark.parametrize("lambda_", [1e-4, 1e-3, 1e-2])
+def test_distortion_is_less_than_half_of_that_of_rounding(lambda_):
+    weights, x, hessian = make_layer()
+    result = rate_distortion.LayerQuantizer(weights, hessian).quantize(lambda_)
+    distortion = true_distortion(result, weights, x)
+    assert distortion < 0.5 * nearest(weights, x, result.bits)
 
 
-def test_harm_is_what_the_errors_do():
-    weights, x, importance = make_layer()
-    result = rate_distortion.Layer(weights, importance).quantize(1e-4)
+def test_distortion_is_the_mean_squared_change():
+    weights, x, hessian = make_layer()
+    result = rate_distortion.LayerQuantizer(weights, hessian).quantize(1e-4)
     # Damping adds to it.
-    expected = true_harm(result, weights, x)
-    assert expected < result.harm < 1.6 * expected
+    expected = true_distortion(result, weights, x)
+    assert expected < result.distortion < 1.6 * expected
 
 
-def test_more_for_a_bit_means_fewer_bits_and_more_harm():
-    weights, _, importance = make_layer()
+def test_larger_lambda_means_fewer_bits_and_more_distortion():
+    weights, _, hessian = make_layer()
     results = [
-        rate_distortion.Layer(weights, importance).quantize(trade_off)
-        for trade_off in (1e-5, 1e-4, 1e-3, 1e-2)
+        rate_distortion.LayerQuantizer(weights, hessian).quantize(lambda_)
+        for lambda_ in (1e-5, 1e-4, 1e-3, 1e-2)
     ]
     bits = [result.bits for result in results]
-    harms = [result.harm for result in results]
+    distortions = [result.distortion for result in results]
     assert bits == sorted(bits, reverse=True)
-    assert harms == sorted(harms)
+    assert distortions == sorted(distortions)
     zeros = [np.mean(result.codes == 0) for result in results]
     assert zeros == sorted(zeros)
 
 
-def test_important_outputs_are_kept_better():
-    weights, x, importance = make_layer()
-    rows = np.where(np.arange(24) < 12, 1.9, 0.1) / 24
-    result = rate_distortion.Layer(
-        weights, rate_distortion.Importance(importance.hessian, rows)
+def test_outputs_with_more_curvature_have_smaller_errors():
+    weights, x, hessian = make_layer()
+    outputs = np.where(np.arange(24) < 12, 1.9, 0.1) / 24
+    result = rate_distortion.LayerQuantizer(
+        weights, rate_distortion.Hessian(hessian.inputs, outputs)
     ).quantize(1e-3)
     errors = np.abs(weights - result.codes * result.step).mean(axis=0)
     assert errors[:12].mean() < 0.8 * errors[12:].mean()
 
 
 def test_step_is_exact_in_float32():
-    weights, _, importance = make_layer()
-    step = rate_distortion.Layer(weights, importance).quantize(1e-3).step
+    weights, _, hessian = make_layer()
+    step = rate_distortion.LayerQuantizer(weights, hessian).quantize(1e-3).step
     assert step == float(np.float32(step)) > 0
 
 
-@pytest.mark.parametrize("trade_off", [1e-9, 1.0])
-def test_extremes_are_codes_too(trade_off):
-    weights, _, importance = make_layer()
-    result = rate_distortion.Layer(weights, importance).quantize(trade_off)
+@pytest.mark.parametrize("lambda_", [1e-9, 1.0])
+def test_extremes_are_codes_too(lambda_):
+    weights, _, hessian = make_layer()
+    result = rate_distortion.LayerQuantizer(weights, hessian).quantize(lambda_)
     assert np.abs(result.codes).max() <= rate_distortion.MAX_CODES // 2
-    assert np.isfinite(result.harm)
-    if trade_off < 1e-6:
+    assert np.isfinite(result.distortion)
+    if lambda_ < 1e-6:
         # No code is clipped.
         np.testing.assert_allclose(
             result.codes * result.step, weights, atol=10 * result.step
@@ -95,22 +95,22 @@ def test_extremes_are_codes_too(trade_off):
 
 
 def test_layer_that_nothing_reaches_takes_no_bits():
-    weights, _, importance = make_layer()
-    nothing = rate_distortion.Importance(
-        np.zeros_like(importance.hessian), importance.rows
+    weights, _, hessian = make_layer()
+    nothing = rate_distortion.Hessian(
+        np.zeros_like(hessian.inputs), hessian.outputs
     )
-    result = rate_distortion.Layer(weights, nothing).quantize(1e-3)
+    result = rate_distortion.LayerQuantizer(weights, nothing).quantize(1e-3)
     assert not result.codes.any()
     assert result.bits == 0
-    assert np.isfinite(result.shift).all()
+    assert np.isfinite(result.bias_shift).all()
 
 
 def test_zeros_stay_zeros_without_a_reason_to_change():
-    weights, _, importance = make_layer()
-    alone = np.diag(np.diag(importance.hessian))
+    weights, _, hessian = make_layer()
+    alone = np.diag(np.diag(hessian.inputs))
     weights[::2] = 0
-    result = rate_distortion.Layer(
-        weights, rate_distortion.Importance(alone, importance.rows)
+    result = rate_distortion.LayerQuantizer(
+        weights, rate_distortion.Hessian(alone, hessian.outputs)
     ).quantize(1e-4)
     assert not result.codes[::2].any()
     assert result.codes[1::2].any()

@@ -1,0 +1,2 @@
+from .evaluator import EvaluationResult as EvaluationResult
+from .evaluator import evaluate as evaluate

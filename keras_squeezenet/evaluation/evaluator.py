@@ -1,0 +1,357 @@
+"""How accurate a network is on labeled images, over all and by class."""
+
+import dataclasses
+import functools
+import logging
+import math
+import os
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_squeezenet import classifier
+from keras_squeezenet import imagenet
+from keras_squeezenet.data import catalog
+from keras_squeezenet.data import csv_list
+from keras_squeezenet.data import image_dataset
+from keras_squeezenet.evaluation import metrics
+from keras_squeezenet.evaluation import timing
+from keras_squeezenet.utils.progress import Progress
+
+TOP = 5
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class EvaluationResult:
+    """What was measured on a network and labeled images.
+
+    Attributes:
+        model: str, the name or path of the network.
+        image_size: int, the side of the images in pixels.
+        dataset: str, the name of the data, or `None`.
+        split: str, the part of the data, or `None`.
+        skipped: list of the paths of the images that could not be read.
+        classes: list of `(id, name)` in the order of the outputs; the id is a
+            WordNet id for ImageNet, otherwise `None`.
+        probabilities: float array of shape `(images, classes)`.
+        labels: integer array of shape `(images,)`, indices of `classes`.
+        batch_size: int.
+        images_per_second: float.
+        top: int, as `evaluate` takes it.
+    """
+
+    model: str
+    image_size: int
+    dataset: str | None
+    split: str | None
+    skipped: list[str]
+    classes: list[tuple[str | None, str]]
+    probabilities: np.ndarray
+    labels: np.ndarray
+    batch_size: int
+    images_per_second: float
+    top: int = TOP
+
+    @property
+    def accuracy(self) -> float:
+        """The top-1 accuracy, between 0 and 1."""
+        return float(np.mean(self.predicted == self.labels))
+
+    @property
+    def top_accuracy(self) -> float | None:
+        """The top-k accuracy, or `None` if there are no more than k classes."""
+        if len(self.classes) <= self.top:
+            return None
+        hits = metrics.hits(self.probabilities, self.labels, self.top)
+        return float(np.mean(hits))
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """The most probable class of each image."""
+        return self.probabilities.argmax(axis=1)
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """The confusion matrix: a row for each true class."""
+        return metrics.confusion_matrix(
+            self.labels, self.predicted, len(self.classes)
+        )
+
+    def to_json(self) -> dict:
+        """Return everything but the outputs as JSON-compatible values.
+
+        Of the confusion matrix it has the cells that are not zero.
+        """
+        confusion = self.confusion
+        return {
+            "model": self.model,
+            "image_size": self.image_size,
+            "dataset": self.dataset,
+            "split": self.split,
+            "images": len(self.labels),
+            "skipped": self.skipped,
+            "top1": self.accuracy,
+            f"top{self.top}": self.top_accuracy,
+            "batch_size": self.batch_size,
+            "images_per_second": self.images_per_second,
+            "classes": self._class_rows(confusion),
+            "confusion": [
+                {
+                    "true": true,
+                    "predicted": predicted,
+                    "images": int(confusion[true, predicted]),
+                }
+                for true, predicted in np.argwhere(confusion).tolist()
+            ],
+        }
+
+    def _class_rows(self, confusion):
+        columns = zip(
+            self.classes,
+            confusion.sum(axis=1).tolist(),
+            confusion.sum(axis=0).tolist(),
+            metrics.recalls(confusion).tolist(),
+            metrics.recalls(confusion.T).tolist(),
+        )
+        return [
+            {
+                "index": index,
+                "wordnet_id": class_id,
+                "label": name,
+                "images": images,
+                "predicted": predicted,
+                "recall": recall if images else None,
+                "precision": precision if predicted else None,
+            }
+            for index, (
+                (class_id, name),
+                images,
+                predicted,
+                recall,
+                precision,
+            ) in enumerate(columns)
+        ]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Examples:
+    """Labeled images in batches of NumPy arrays.
+
+    Without `class_names` labels are indices of the network's outputs. With
+    `are_indices` these names may be such indices too.
+    """
+
+    batches: Callable[[], Iterable]
+    size: int | None
+    batch_size: int
+    predict: Callable[[classifier.Classifier, np.ndarray], np.ndarray]
+    name: str | None = None
+    class_names: tuple[str, ...] | None = None
+    are_indices: bool = False
+    split: str | None = None
+    skipped: tuple[str, ...] = ()
+
+
+def evaluate(
+    model: "keras.Model | classifier.Classifier | str | os.PathLike",
+    data,
+    *,
+    split: str = "test",
+    batch_size: int = 32,
+    top: int = TOP,
+    class_names: Sequence[str] | None = None,
+    seed: int = 0,
+    skip_bad_images: bool = False,
+    progress: Progress | None = None,
+) -> EvaluationResult:
+    """Measure how accurate a network is on labeled images.
+
+    Classes are matched by name if both the network and the data have names.
+
+    Args:
+        model: `keras.Model`; whatever `classifier.load` takes: the path of a
+            `.keras`, `.sqz`, `.tflite` or weights file or of a SavedModel
+            folder, or the name of pretrained weights; or a
+            `classifier.Classifier`.
+        data: `(images, labels)` arrays, images as `preprocess_input` returns
+            them and integer labels, indices of the outputs; a
+            `tf.data.Dataset` of batches of them; a `data.ImageDataset`; the
+            path of a CSV file with the columns `path` and `label`, all of
+            whose images are used, and whose labels are names, WordNet ids or
+            indices of the outputs; or whatever else `data.load` takes.
+        split: str, the part of an `ImageDataset`: `"test"`, `"train"`, or
+            `"all"`. Defaults to `"test"`.
+        batch_size: int, except for batches. Defaults to `32`.
+        top: int, the k of the top-k accuracy. Defaults to `5`.
+        class_names: names of the network's classes. Defaults to those saved
+            with it; without any, those of the data in their order.
+        seed: int, as `data.load` takes it. Defaults to `0`.
+        skip_bad_images: as `data.load` takes it. Defaults to `False`.
+        progress: `utils.progress.Progress`. Defaults to a silent one.
+
+    Returns:
+        An `EvaluationResult`.
+
+    Raises:
+        OSError: if a file does not exist.
+        ValueError: if the network is not an image classifier, the classes do
+            not match, or an output is not finite.
+
+    Example:
+
+    >>> result = evaluation.evaluate("imagenet", "photographs.csv")
+    >>> result.accuracy
+    """
+    network = _network(model, class_names)
+    progress = progress or Progress()
+    with progress.task("load data", None):
+        examples = _examples(
+            data, network, split, batch_size, seed, skip_bad_images
+        )
+    images, _ = next(iter(examples.batches()))
+    # Its result tells the number of classes, and it is not timed.
+    outputs = examples.predict(network, images).shape[1]
+    network = _named(network, examples, outputs)
+    indices = _output_indices(network, examples)
+    timed = timing.Timed(network.function, examples.batch_size)
+    timed_network = dataclasses.replace(network, function=timed)
+    steps = examples.size and math.ceil(examples.size / examples.batch_size)
+    with progress.task("evaluate", steps) as advance:
+        found = metrics.evaluate(
+            functools.partial(examples.predict, timed_network),
+            (
+                (images, indices[np.ravel(labels)])
+                for images, labels in examples.batches()
+            ),
+            advance,
+        )
+    _require_finite(network, found.probabilities)
+    return EvaluationResult(
+        model=network.name,
+        image_size=network.image_size,
+        dataset=examples.name,
+        split=examples.split,
+        skipped=list(examples.skipped),
+        classes=list(network.classes),
+        probabilities=found.probabilities,
+        labels=found.labels,
+        batch_size=examples.batch_size,
+        images_per_second=timed.images_per_second,
+        top=top,
+    )
+
+
+def _network(model, class_names):
+    if isinstance(model, classifier.Classifier):
+        return model
+    if not isinstance(model, keras.Model):
+        return classifier.load(model, class_names=class_names)
+    classes = tuple((None, name) for name in class_names or ())
+    if not classes and model.output_shape[-1] == 1000:
+        classes = imagenet.imagenet_classes()
+    return classifier.Classifier(
+        model.name, model.predict_on_batch, model.input_shape[1], classes
+    )
+
+
+def _examples(data, network, split, batch_size, seed, skip_bad_images):
+    if isinstance(data, tf.data.Dataset):
+        images, _ = next(data.as_numpy_iterator())
+        return _Examples(
+            data.as_numpy_iterator,
+            None,
+            len(images),
+            classifier.Classifier.probabilities,
+        )
+    if isinstance(data, tuple):
+        images, labels = map(np.asarray, data)
+        batch_size = min(batch_size, len(images))
+        starts = range(0, len(images), batch_size)
+        return _Examples(
+            lambda: (
+                (images[i : i + batch_size], labels[i : i + batch_size])
+                for i in starts
+            ),
+            len(images),
+            batch_size,
+            classifier.Classifier.probabilities,
+        )
+    is_csv = isinstance(data, str | os.PathLike) and csv_list.is_table(data)
+    if is_csv:
+        data = csv_list.load(
+            data, network.image_size, skip_bad_images, network.shorter_side
+        )
+    elif isinstance(data, str | os.PathLike):
+        data = catalog.load(
+            data,
+            image_size=network.image_size,
+            skip_bad_images=skip_bad_images,
+            seed=seed,
+            shorter_side=network.shorter_side,
+        )
+    if isinstance(data, image_dataset.ImageDataset):
+        data = data.part(split)
+    batch_size = min(batch_size, data.size)
+    batches = data.examples.batch(batch_size).prefetch(1)
+    return _Examples(
+        batches.as_numpy_iterator,
+        data.size,
+        batch_size,
+        classifier.Classifier.predict,
+        name=data.name,
+        class_names=data.class_names,
+        are_indices=is_csv,
+        split=None if is_csv else split,
+        skipped=data.skipped,
+    )
+
+
+def _named(network, examples, outputs):
+    """Return the network with names of its classes.
+
+    Without names of its own they are those of the images, or indices.
+    """
+    if network.classes:
+        return network
+    names = examples.class_names
+    if names is None or examples.are_indices:
+        names = [str(index) for index in range(outputs)]
+    if len(names) != outputs:
+        raise ValueError(
+            f"{network.name} must have one output for each of the "
+            f"{len(names)} classes of {examples.name!r}. Received: a network "
+            f"with {outputs} outputs"
+        )
+    logger.info(
+        "%s has no class names: its outputs are taken to be the classes of "
+        "the data, in their order",
+        network.name,
+    )
+    classes = tuple((None, name) for name in names)
+    return dataclasses.replace(network, classes=classes)
+
+
+def _output_indices(network, examples):
+    """Return an array of the output for each class of the images."""
+    ids, names = zip(*network.classes)
+    if examples.class_names is None:
+        return np.arange(len(names))
+    keys = [names, ids]
+    if examples.are_indices:
+        keys.append([str(index) for index in range(len(names))])
+    return np.array(imagenet.match(examples.class_names, *keys))
+
+
+def _require_finite(network, probabilities):
+    bad = int(np.sum(~np.isfinite(probabilities).all(axis=1)))
+    if bad:
+        raise ValueError(
+            f"the outputs of {network.name} must be finite. Received: outputs "
+            f"that are not for {bad:,} of {len(probabilities):,} images"
+        )

@@ -1,0 +1,87 @@
+"""The images that packing measures a network on."""
+
+import itertools
+import os
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from keras_squeezenet import classifier
+from keras_squeezenet import squeezenet
+from keras_squeezenet.data import catalog
+from keras_squeezenet.data import image_dataset
+from keras_squeezenet.data import image_folder
+
+
+def load_images(
+    data, network: classifier.Classifier, count: int, seed: int = 0
+) -> np.ndarray:
+    """Return preprocessed images from any kind of data.
+
+    Labels are ignored. The images are evenly spaced in the data; from a
+    `tf.data.Dataset` that does not know its size they are the first ones.
+
+    Args:
+        data: as `packing.pack` takes it.
+        network: `classifier.Classifier`, which says what images the network
+            expects.
+        count: int, the largest number of images to return.
+        seed: int, as `data.load` takes it.
+
+    Returns:
+        A float32 array of shape `(images, height, width, 3)`.
+    """
+    if isinstance(data, str | os.PathLike):
+        if os.path.isdir(data):
+            return _preprocess(_read_folder(data, network, count))
+        data = catalog.load(data, image_size=network.image_size, seed=seed)
+    if isinstance(data, image_dataset.ImageDataset):
+        chosen = set(spread(data.train_size, count).tolist())
+        return _preprocess(
+            [
+                image.numpy()
+                for index, (image, _) in enumerate(data.train)
+                if index in chosen
+            ]
+        )
+    if isinstance(data, tf.data.Dataset):
+        return _from_batches(data, count)
+    images = np.asarray(data[0] if isinstance(data, tuple) else data, "float32")
+    return images[spread(len(images), count)]
+
+
+def spread(size: int, count: int) -> np.ndarray:
+    """Return at most `count` evenly spaced integers below `size`."""
+    count = min(size, count)
+    return np.linspace(0, size, count, endpoint=False).astype(int)
+
+
+def _read_folder(folder, network, count):
+    paths = list(image_folder.image_files(pathlib.Path(folder)))
+    if not paths:
+        raise ValueError(
+            "the data must be a folder with photographs in it. Received: "
+            f"{os.fspath(folder)}, which has none"
+        )
+    return [network.read(paths[index]) for index in spread(len(paths), count)]
+
+
+def _from_batches(batches, count):
+    batches = batches.map(lambda *batch: batch[0])
+    size = int(batches.cardinality())
+    chosen = range(count)
+    if size > 0:
+        # The last batch may be smaller than the first one.
+        chosen = spread(size * len(next(iter(batches))), count)
+    wanted = set(map(int, chosen))
+    images = itertools.islice(batches.unbatch(), int(chosen[-1]) + 1)
+    return np.stack(
+        [image for index, image in enumerate(images) if index in wanted]
+    ).astype("float32")
+
+
+def _preprocess(squares):
+    return squeezenet.preprocess_input(
+        np.stack(squares).astype("float32"), data_format="channels_last"
+    )
