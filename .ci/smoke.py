@@ -39,7 +39,7 @@ else:
 
 command = sys.executable.replace("python", "keras-squeezenet")
 shown = subprocess.run(
-    [command, "weights"], capture_output=True, text=True, check=True
+    [command, "weights", "list"], capture_output=True, text=True, check=True
 )
 assert "imagenet" in shown.stdout
 print("the wheel works")
