@@ -449,7 +449,7 @@ class _Run:
             ),
             samples=[samples.sample(before, final, index) for index in chosen],
             sensitivity=self.state.sensitivity,
-        ), samples.pictures(self.test.batches(0), chosen)
+        ), samples.sample_images(self.test.batches(0), chosen)
 
     def _scan(self):
         images, labels = sensitivity.choose(

@@ -1,76 +1,97 @@
-"""A report as one HTML page with its pictures in it."""
+"""A report as one self-contained HTML page."""
 
 import base64
+import html as html_escapes
 import io
+import re
 import warnings
+from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
 
 import jinja2
+import matplotlib
+import numpy as np
+from PIL import Image
 
+from keras_squeezenet.report import markdown_page
 from keras_squeezenet.report import plots
-from keras_squeezenet.report.markdown import legend
-from keras_squeezenet.report.markdown import made_with
-from keras_squeezenet.report.markdown import summary
-from keras_squeezenet.report.markdown import title
-from keras_squeezenet.report.tables import tables
+from keras_squeezenet.report import report_tables
+from keras_squeezenet.report.plots import style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TEMPLATE = "report.html.jinja"
-DOTS_PER_INCH = 130
-# Each picture's title, how to read it, and what it needs of a report.
-PICTURES = (
+# The page gives these colors their values, one for light and one for dark.
+COLORS = {
+    "#000000": "currentColor",
+    style.INK: "currentColor",
+    style.GREY: "var(--grey)",
+    style.BLUE: "var(--blue)",
+    style.ORANGE: "var(--orange)",
+    style.GREEN: "var(--green)",
+    style.PURPLE: "var(--purple)",
+    style.SKY: "var(--sky)",
+}
+# Pixels. Smaller images are shown as they are, with visible pixels.
+SMALL = 64
+# The plot, its heading, its caption, and the field that it needs.
+PLOTS = (
     (
-        plots.sizes,
-        "Bytes and accuracy",
-        "Each line is a stage of the pipeline, or below the rule a file that "
-        "it wrote. Further left is smaller.",
+        plots.stages_and_files,
+        "Size and accuracy",
+        "Each row above the line is a stage of the pipeline, each row below "
+        "it a file. Further left is smaller. Huffman size: the weights as "
+        "Deep Compression counts them.",
         "stages",
     ),
     (
         plots.layers,
-        "Density and bits by layer",
-        "How much of each kernel is left, beside what the paper's authors "
-        "left of SqueezeNet v1.0 (table 1), and how many values it has.",
+        "Density and bits of each layer",
+        "Density is the share of the weights of a kernel that are not zero. "
+        "The bits are those of a fixed-length code for its distinct values.",
         "layers",
-    ),
-    (
-        plots.histograms,
-        "Kernels before and after",
-        "Grey: the weights of the dense network. Blue: those of the "
-        "compressed one that are not zero, on a scale of their own. Weight "
-        "sharing leaves a few values of them.",
-        "histograms",
-    ),
-    (
-        plots.sensitivity,
-        "Sensitivity",
-        "The accuracy when one layer alone is pruned, or its weights are "
-        "shared, without training. The layers in colour lose most; the "
-        "dashed line is the untouched network.",
-        "sensitivity",
     ),
     (
         plots.training,
         "Training",
-        "Every epoch of every stage; of a stage that was tried again, the "
-        "last attempt.",
+        "Every epoch of every stage. A stage that was retried shows its last "
+        "attempt.",
         "stages",
     ),
     (
         plots.confusion,
         "Confusion",
-        "The compressed network: the share of the images of each true class "
-        "(a row) that it calls each class (a column), and in numbers where "
-        "there is room.",
+        "The compressed network. Each row shows which classes are predicted "
+        "for the images of one class.",
         "confusion",
+    ),
+    (
+        plots.sensitivity,
+        "Sensitivity",
+        "Accuracy on validation images when a single layer is pruned or "
+        "clustered, without training afterwards. The most sensitive layers "
+        "are colored.",
+        "sensitivity",
+    ),
+    (
+        plots.histograms,
+        "Kernels before and after",
+        "Histograms of the weights; each of the two has its own scale. "
+        "Clustered weights have a few distinct values.",
+        "histograms",
     ),
 )
 
 
-def html(report, pictures=()):
-    """Returns a report as HTML.
+def html(report: dict[str, Any], images: Sequence[np.ndarray] = ()) -> str:
+    """Return a report as HTML.
 
     Args:
-        report: dict, what `report.make` returned.
-        pictures: uint8 RGB arrays, one for each of its samples.
+        report: What `report.make` returned.
+        images: uint8 RGB arrays, one for each sample of the report.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("keras_squeezenet.report", "."),
@@ -80,69 +101,134 @@ def html(report, pictures=()):
     )
     return environment.get_template(TEMPLATE).render(
         report=report,
-        title=title(report),
-        summary=summary(report),
+        title=markdown_page.title(report),
+        summary=markdown_page.summary(report),
         headline=headline(report),
-        figures=list(_figures(report, pictures)),
-        tables=tables(report),
-        legend=legend(report),
-        made_with=made_with(report).split("\n\n"),
+        results=[
+            report_tables.stage_table(report),
+            report_tables.file_table(report),
+        ],
+        plots=list(_plots(report)),
+        samples=list(_samples(report, images)),
+        layers=report_tables.layer_table(report),
+        made_with=markdown_page.made_with(report)
+        .replace("`", "")
+        .split("\n\n"),
     )
 
 
-def headline(report):
-    """Returns the figures at the top: `(name, before, after)`."""
+def headline(report: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    """Yield the figures at the top: `(name, before, after, explanation)`."""
     stages = report["stages"]
     first, last = stages[0], stages[-1]
-    ratio = first["bytes"] / last["huffman_bytes"]
-    yield "Accuracy", f"{first['accuracy']:.2%}", f"{last['accuracy']:.2%}"
     yield (
-        f"Bytes as Deep Compression counts, {ratio:.1f} times fewer",
-        f"{first['bytes']:,}",
-        f"{last['huffman_bytes']:,}",
+        "Accuracy",
+        report_tables.percent(first["accuracy"]),
+        report_tables.percent(last["accuracy"]),
+        "share of the correctly classified images of the "
+        f"{report_tables.tested_on(report)} set",
     )
+    sizes = [("Huffman size", last["huffman_bytes"], report_tables.HUFFMAN)]
     if report["files"]:
-        file = min(report["files"], key=lambda file: file["gzip_bytes"])
-        yield (
-            f"Bytes of the smallest file, {file['name']}, and gzipped",
-            f"{file['bytes']:,}",
-            f"{file['gzip_bytes']:,}",
+        smallest = min(report["files"], key=lambda file: file["bytes"])
+        sizes.append(
+            (
+                f"Smallest file, {smallest['name']}",
+                smallest["bytes"],
+                "bytes of the float32 weights and of the file",
+            )
         )
-    yield "Density", f"{first['density']:.0%}", f"{last['density']:.1%}"
-
-
-def _figures(report, pictures):
-    for draw, name, text, needs in PICTURES:
-        if report[needs]:
-            drawn = draw(report[needs] if draw is plots.sensitivity else report)
-            yield name, text, _data_url(drawn)
-    if len(pictures):
+    for name, size, text in sizes:
         yield (
-            "Samples",
-            "Images that both networks were asked about. Where they "
-            "disagree, the frame is orange; such images are shown more often "
-            "than they occur.",
-            # Photographs take a fifth of a PNG's bytes.
-            _data_url(plots.samples(report, pictures), "jpeg"),
+            f"{name}: {first['bytes'] / size:.1f} times smaller",
+            f"{first['bytes']:,}",
+            f"{size:,}",
+            text,
         )
+    yield (
+        "Density",
+        report_tables.percent(first["density"], 1),
+        report_tables.percent(last["density"], 1),
+        report_tables.DENSITY,
+    )
 
 
-def _data_url(drawn, form="png"):
-    """Returns a figure as the address of an image that holds it."""
-    file = io.BytesIO()
-    settings = {
-        "png": {"metadata": {"Software": None}},
-        "jpeg": {"pil_kwargs": {"quality": 88}},
-    }
+def _plots(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for index, (draw, name, caption, field) in enumerate(PLOTS):
+        if not report[field]:
+            continue
+        # Text stays text, in the font of the page; ids do not change.
+        with matplotlib.rc_context(
+            {"svg.fonttype": "none", "svg.hashsalt": "report"}
+        ):
+            drawn = draw(report[field] if field == "sensitivity" else report)
+            svg = _svg(drawn, f"plot{index}", name)
+        yield {
+            "name": name,
+            "caption": caption,
+            "svg": svg,
+            "is_wide": drawn.get_figwidth() > 1.2 * style.WIDTH,
+        }
+
+
+def _svg(drawn: "Figure", prefix: str, name: str) -> str:
+    """Return a figure as an SVG element that takes the colors of the page."""
+    file = io.StringIO()
     with warnings.catch_warnings():
-        # Names of classes are in any script; the tables have them all.
+        # Names of classes may be in a script that matplotlib's font lacks.
         warnings.filterwarnings("ignore", "Glyph")
         drawn.savefig(
             file,
-            format=form,
-            dpi=DOTS_PER_INCH,
+            format="svg",
+            transparent=True,
             bbox_inches="tight",
-            **settings[form],
+            pad_inches=0.02,
+            dpi=150,
         )
+    svg = file.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg, flags=re.DOTALL)
+    (view_box,) = re.findall(r'viewBox="[^"]*"', svg)
+    start = (
+        f'<svg {view_box} role="img" aria-label="{html_escapes.escape(name)}" '
+        'xmlns="http://www.w3.org/2000/svg" '
+        'xmlns:xlink="http://www.w3.org/1999/xlink">'
+    )
+    svg = re.sub(r"<svg\b[^>]*>", start, svg, count=1)
+    # Ids are unique within the page.
+    svg = re.sub(r'\b(id="|href="#|url\(#)', rf"\g<1>{prefix}-", svg)
+    svg = re.sub(
+        r"(font: [^;\"]*?px) [^;\"]*", r"\1 system-ui, sans-serif", svg
+    )
+    for color, variable in COLORS.items():
+        svg = svg.replace(color, variable)
+    return svg
+
+
+def _samples(
+    report: dict[str, Any], images: Sequence[np.ndarray]
+) -> Iterator[dict[str, Any]]:
+    classes = report["dataset"]["classes"]
+    for image, sample in zip(images, report["samples"]):
+        said = {
+            model: f"{classes[sample[model]['class']]} "
+            f"{report_tables.percent(sample[model]['probability'], 1)}"
+            for model in ("dense", "compressed")
+        }
+        yield {
+            "label": classes[sample["label"]],
+            "said": said,
+            "differs": sample["dense"]["class"]
+            != sample["compressed"]["class"],
+            "is_small": len(image) < SMALL,
+            "url": _data_url(image),
+        }
+
+
+def _data_url(image: np.ndarray) -> str:
+    # Photographs take a fifth of the bytes of a PNG.
+    kind = "png" if len(image) < SMALL else "jpeg"
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, kind, quality=88)
     content = base64.b64encode(file.getvalue()).decode()
-    return f"data:image/{form};base64,{content}"
+    return f"data:image/{kind};base64,{content}"

@@ -1,21 +1,32 @@
-"""What a report shows beside its numbers: samples, pictures, histograms."""
+"""Sample images, their predictions, and histograms of kernels."""
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
-from keras_squeezenet.data import image_ops
+from keras_squeezenet import imagenet
+
+if TYPE_CHECKING:
+    from keras_squeezenet.evaluation import metrics
 
 SAMPLES = 12
-# Of these, at most so many that the compressed model sees otherwise.
+# At most this many samples are images that the two models disagree on.
 DISAGREEMENTS = 4
 BINS = 40
 
 
-def choose_samples(before, after):
-    """Returns the indices of test images to show, in their order.
+def choose_samples(
+    before: "metrics.Evaluation", after: "metrics.Evaluation"
+) -> list[int]:
+    """Return the sorted indices of the test images to show.
 
     Args:
-        before: `comparison.Evaluation` of the dense model.
-        after: that of the compressed one, of the same images.
+        before: Predictions of the dense model.
+        after: Predictions of the compressed model for the same images.
     """
     differs = np.flatnonzero(before.predicted != after.predicted)
     chosen = set(_spread(differs, DISAGREEMENTS))
@@ -23,16 +34,18 @@ def choose_samples(before, after):
     return sorted(chosen | set(_spread(others, SAMPLES - len(chosen))))
 
 
-def _spread(indices, count):
-    """At most `count` of them, at equal distances."""
+def _spread(indices: np.ndarray, count: int) -> list[int]:
+    """Return at most `count` of the indices, equally spaced."""
     places = np.linspace(0, len(indices) - 1, min(count, len(indices)))
     return indices[np.unique(places.round().astype(int))].tolist()
 
 
-def sample(before, after, index):
-    """Returns what both models say of an image, as the report has it."""
+def sample(
+    before: "metrics.Evaluation", after: "metrics.Evaluation", index: int
+) -> dict[str, Any]:
+    """Return the label and both predictions of an image."""
 
-    def best(evaluation):
+    def best(evaluation: "metrics.Evaluation") -> dict[str, Any]:
         predicted = int(evaluation.predicted[index])
         return {
             "class": predicted,
@@ -46,33 +59,37 @@ def sample(before, after, index):
     }
 
 
-def pictures(batches, indices):
-    """Returns the images of those indices as they were before preprocessing.
+def sample_images(
+    batches: Iterable[tuple[Any, Any]], indices: Sequence[int]
+) -> list[np.ndarray]:
+    """Return images as they were before `preprocess_input`.
 
     Args:
-        batches: iterable of `(images, labels)`, preprocessed.
-        indices: sorted list of int.
+        batches: Preprocessed `(images, labels)`.
+        indices: Sorted indices of the images.
 
     Returns:
-        A list of uint8 RGB arrays.
+        uint8 RGB arrays of shape `(height, width, 3)`.
     """
     found, start = [], 0
     for images, _ in batches:
         for index in indices:
             if start <= index < start + len(images):
-                image = np.asarray(images[index - start])
-                rgb = (image + image_ops.MEAN)[..., ::-1]
+                bgr = np.asarray(images[index - start])
+                rgb = bgr[..., ::-1] + imagenet.IMAGENET_MEAN
                 found.append(np.clip(rgb.round(), 0, 255).astype("uint8"))
         start += len(images)
     return found
 
 
-def histograms(before, after):
-    """Returns histograms of kernels, dense and compressed, of equal bins.
+def histograms(
+    before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]
+) -> list[dict[str, Any]]:
+    """Return histograms of dense and compressed kernels with equal bins.
 
     Args:
-        before: dict of layer name to kernel.
-        after: the same, compressed.
+        before: The dense kernels by the name of their layer.
+        after: The compressed kernels.
     """
     rows = []
     for name, dense in before.items():

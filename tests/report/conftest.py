@@ -1,5 +1,6 @@
-"""A report as a run of the pipeline makes it, but of two layers."""
+"""A small report of a compression: two stages, two layers, three files."""
 
+import copy
 import types
 
 import numpy as np
@@ -98,9 +99,9 @@ SCAN = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make():
-    """Returns a function that makes a report."""
+    """Return a function that makes a report."""
 
     def make(dataset=None, **changes):
         model = types.SimpleNamespace(
@@ -120,7 +121,7 @@ def make():
                 layer("head", [512, 3], 0.25, 16, 4, None),
             ],
             "files": [
-                file("model.keras", 12_345, "model", 0.0),
+                file("model.sqz", 12_345, "model", 0.0),
                 file("saved_model/", 23_456, "model", 1.25e-7),
                 file("model_int8.tflite", 812, "quantized model", 0.004),
             ],
@@ -133,7 +134,7 @@ def make():
                     "compressed": {"class": 1, "probability": 0.5},
                 }
             ],
-            "sensitivity": SCAN,
+            "sensitivity": copy.deepcopy(SCAN),
             **changes,
         }
         return report.make(
@@ -155,7 +156,7 @@ def make():
     return make
 
 
-@pytest.fixture
-def pictures():
-    """One for each sample."""
+@pytest.fixture(scope="session")
+def images():
+    """One image for each sample."""
     return [np.full((28, 28, 3), 200, "uint8")]

@@ -6,7 +6,7 @@ from keras_squeezenet.report import samples
 
 
 def evaluation(predicted, labels=None):
-    """Of a classifier that is sure to 70%."""
+    """Return the predictions of a classifier with 70% confidence."""
     predicted = np.array(predicted)
     probabilities = np.full((len(predicted), 4), 0.1, "float32")
     probabilities[np.arange(len(predicted)), predicted] = 0.7
@@ -33,7 +33,7 @@ def test_few_images_are_all_samples():
     assert samples.choose_samples(same, other) == [0, 1, 2]
 
 
-def test_sample_has_what_both_models_say():
+def test_sample_has_both_predictions():
     before = evaluation([0, 2], labels=[0, 3])
     after = evaluation([0, 3], labels=[0, 3])
     found = samples.sample(before, after, 1)
@@ -43,18 +43,18 @@ def test_sample_has_what_both_models_say():
     assert round(found["dense"]["probability"], 6) == 0.7
 
 
-def test_pictures_are_the_images_before_preprocessing():
+def test_sample_images_are_not_preprocessed():
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (6, 2, 2, 3)).astype("uint8")
     batches = [
         (image_ops.preprocess(pixels[start : start + 4]), None)
         for start in (0, 4)
     ]
-    found = samples.pictures(batches, [1, 3, 5])
+    found = samples.sample_images(batches, [1, 3, 5])
     np.testing.assert_array_equal(found, pixels[[1, 3, 5]])
 
 
-def test_histograms_of_both_have_the_same_bins():
+def test_both_histograms_have_the_same_bins():
     before = {"conv1": np.array([-1.0, 0.5, 1.0, 3.0])}
     after = {"conv1": np.array([0.0, 0.0, 1.0, 1.0])}
     (row,) = samples.histograms(before, after)

@@ -1,18 +1,8 @@
-"""The pictures of a report, as matplotlib figures.
+"""The plots of a report, as matplotlib figures.
 
-None of them touches matplotlib's global state, and the same report gives the
-same picture.
+The same report gives the same plots, and pyplot's state is not used.
 """
 
-from keras_squeezenet.report.plots.classes import MAX_NAMES as MAX_NAMES
-from keras_squeezenet.report.plots.classes import confusion as confusion
-from keras_squeezenet.report.plots.classes import samples as samples
-from keras_squeezenet.report.plots.compression import histograms as histograms
-from keras_squeezenet.report.plots.compression import layers as layers
-from keras_squeezenet.report.plots.compression import pack as pack
-from keras_squeezenet.report.plots.compression import sizes as sizes
-from keras_squeezenet.report.plots.epochs import training as training
-from keras_squeezenet.report.plots.explored import exploration as exploration
-from keras_squeezenet.report.plots.sensitivities import (
-    sensitivity as sensitivity,
-)
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

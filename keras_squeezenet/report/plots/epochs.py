@@ -1,4 +1,7 @@
-"""The epochs of a training."""
+"""The epochs of a training run."""
+
+from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from matplotlib import figure
@@ -6,40 +9,46 @@ from matplotlib import ticker
 
 from keras_squeezenet.report.plots import style
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def training(report):
-    """Loss and validation accuracy of every epoch of every stage."""
-    drawn = figure.Figure((9, 4.8), layout="constrained")
+
+def training(report: dict[str, Any]) -> "Figure":
+    """Plot loss and validation accuracy of every epoch of every stage."""
+    drawn = figure.Figure((style.WIDTH, 3.8), layout="constrained")
     top, bottom = drawn.subplots(2, 1, sharex=True)
     start = 0
     for index, stage in enumerate(report["stages"]):
         epochs = np.arange(start, start + len(stage["history"])) + 1
         if not len(epochs):
             continue
-        color = style.HIGHLIGHTS[index % len(style.HIGHLIGHTS)]
-        look = {"color": color, "marker": "o", "markersize": 3}
+        line = {
+            "color": style.HIGHLIGHTS[index % len(style.HIGHLIGHTS)],
+            "marker": "o",
+            "markersize": 3,
+        }
         losses = [epoch["loss"] for epoch in stage["history"]]
         accuracies = [
             100 * epoch["validation_accuracy"] for epoch in stage["history"]
         ]
-        top.plot(epochs, accuracies, label=stage["name"], **look)
-        bottom.plot(epochs, losses, **look)
+        top.plot(epochs, accuracies, label=stage["name"], **line)
+        bottom.plot(epochs, losses, **line)
         start = epochs[-1]
-    top.set_ylabel("validation accuracy (%)")
+    top.set_ylabel("validation\naccuracy (%)")
     bottom.set_ylabel("training loss")
     bottom.set_yscale("log")
     low, high = bottom.get_ylim()
-    between = (1, 2, 5) if high < 100 * low else (1,)
-    bottom.yaxis.set_major_locator(ticker.LogLocator(subs=between))
+    multiples = (1, 2, 5) if high < 100 * low else (1,)
+    bottom.yaxis.set_major_locator(ticker.LogLocator(subs=multiples))
     bottom.yaxis.set_major_formatter(ticker.FuncFormatter(style.number))
     bottom.yaxis.set_minor_locator(ticker.NullLocator())
     bottom.set_xlabel("epoch")
     bottom.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
     if start:
         bottom.set_xlim(0.5, start + 0.5)
-        style.legend_above(top, ncols=5, fontsize=8)
-    drawn.align_ylabels()
+        style.legend_above(drawn, top, ncols=4)
     for axes in (top, bottom):
         style.plain(axes)
         style.grid(axes)
+    drawn.align_ylabels()
     return drawn

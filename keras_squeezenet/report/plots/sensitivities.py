@@ -1,4 +1,8 @@
-"""What a network loses where one layer is made smaller."""
+"""What a network loses when one layer is compressed."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from matplotlib import figure
@@ -6,43 +10,46 @@ from matplotlib import ticker
 
 from keras_squeezenet.report.plots import style
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def sensitivity(scan, highlighted=5):
-    """Accuracy against the density and the bits of one layer at a time.
+
+def sensitivity(scan: Mapping[str, Any], highlighted: int = 5) -> "Figure":
+    """Plot accuracy against the density and the bits of one layer at a time.
 
     Args:
-        scan: what `compression.sensitivity.scan` returned.
-        highlighted: int, how many of the layers that lose most are in colour,
-            at most 5. Defaults to `5`.
+        scan: The `sensitivity` field of a report.
+        highlighted: How many of the most sensitive layers are colored, at
+            most 5. Defaults to `5`.
     """
-    # One order for both panels: a layer has the same colour in them.
+    # One order for both panels, so that a layer has one color.
     ranked = sorted(scan["layers"], key=_mean_accuracy)
-    drawn = figure.Figure((9, 4.6), layout="constrained")
-    panels = drawn.subplots(1, 2, sharey=True)
+    drawn = figure.Figure((style.WIDTH, 5.4), layout="constrained")
+    panels = drawn.subplots(2, 1)
     for axes, points, key, title, label in (
         (
             panels[0],
             "densities",
             "density",
-            "One layer pruned, the others as they are",
+            "One layer pruned",
             "density of the layer (%)",
         ),
         (
             panels[1],
             "bits",
             "bits",
-            "One layer's weights shared",
-            "bits of a weight of the layer",
+            "One layer clustered (weight sharing)",
+            "bits per weight of the layer",
         ),
     ):
         factor = 100 if key == "density" else 1
-        # The most sensitive ones last, on top.
-        for place, row in reversed(list(enumerate(ranked))):
-            is_colored = place < highlighted
+        # The most sensitive ones come last, on top.
+        for rank, row in reversed(list(enumerate(ranked))):
+            is_colored = rank < highlighted
             axes.plot(
                 [factor * point[key] for point in row[points]],
                 [100 * point["accuracy"] for point in row[points]],
-                color=style.HIGHLIGHTS[place] if is_colored else style.GREY,
+                color=style.HIGHLIGHTS[rank] if is_colored else style.GREY,
                 linewidth=1.8 if is_colored else 0.8,
                 marker="o" if is_colored else None,
                 markersize=3.5,
@@ -53,29 +60,32 @@ def sensitivity(scan, highlighted=5):
             color=style.INK,
             linewidth=0.8,
             linestyle="--",
+            label="no layer changed",
         )
         axes.set_xticks([factor * point[key] for point in ranked[0][points]])
         axes.xaxis.set_major_formatter(ticker.FuncFormatter(style.number))
         axes.invert_xaxis()
-        axes.set_title(title, fontsize=10)
+        axes.set_title(title, fontsize=9)
         axes.set_xlabel(label)
+        axes.set_ylabel("accuracy (%)")
         style.plain(axes)
         style.grid(axes)
-    panels[0].set_ylabel("accuracy (%)")
     handles, names = panels[0].get_legend_handles_labels()
     drawn.legend(
         handles[::-1],
         names[::-1],
         loc="outside lower center",
-        ncols=highlighted,
+        ncols=3,
         fontsize=8,
         frameon=False,
+        handlelength=1.5,
+        columnspacing=1.2,
     )
     return drawn
 
 
-def _mean_accuracy(row):
-    """Of a layer in a scan, its pruning and its sharing alike."""
+def _mean_accuracy(row: Mapping[str, Any]) -> float:
+    """Return the mean accuracy of a layer; densities and bits weigh alike."""
     return sum(
         np.mean([point["accuracy"] for point in row[points]])
         for points in ("densities", "bits")

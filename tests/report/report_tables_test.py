@@ -14,7 +14,7 @@ def test_tables_have_formatted_cells(make):
     )
     assert layers.rows == [
         (
-            *("conv1", "1,728", "100.0%", "100%", "4,096", "12"),
+            *("conv1", "1,728", "100.0%", "100.0%", "4,096", "12"),
             *("100.0%", "4,096"),
         ),
         (
@@ -22,18 +22,20 @@ def test_tables_have_formatted_cells(make):
             *("25.0%", "16"),
         ),
     ]
+    # Gzip says nothing about an entropy-coded file.
+    assert files.rows[0][:3] == ("model.sqz", "12,345", "-")
     assert files.rows[1] == (
         *("saved_model/", "23,456", "7,818", "95.00%", "99.00%"),
         "1.2e-07",
     )
 
 
-def test_layers_without_an_int8_file_have_no_such_figures(make):
+def test_layers_without_an_int8_file_have_no_int8_figures(make):
     made = make()
     for layer in made["layers"]:
         layer["int8_density"] = None
         layer["int8_distinct_values_per_channel"] = None
-    assert [row[-2:] for row in report.layer_table(made).rows] == [
+    assert [row[-2:] for row in report.tables(made)[1].rows] == [
         ("-", "-"),
         ("-", "-"),
     ]
@@ -44,3 +46,4 @@ def test_tables_have_a_column_for_each_cell(make):
         assert table.rows
         for cells in table.rows:
             assert len(cells) == len(table.columns), table.title
+        assert set(table.terms) <= set(table.columns)

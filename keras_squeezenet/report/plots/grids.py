@@ -1,37 +1,49 @@
 """The networks of a sweep over the metaparameters."""
 
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
+
 from matplotlib import figure
 
 from keras_squeezenet.report.plots import style
 
-# Where values are written beside a point, of two lines that cross in it.
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Where the value of a point is written; where two lines cross, both fit.
 SIDES = (
     {"xytext": (-4, 4), "ha": "right"},
     {"xytext": (5, -9), "ha": "left"},
 )
 
 
-def exploration(points, fields):
-    """Accuracy of networks against their size and their work.
+def exploration(
+    points: Sequence[dict[str, Any]], fields: Sequence[str]
+) -> "Figure":
+    """Plot the accuracy of networks against their size and their cost.
 
     Args:
-        points: list of dicts of `mib`, `macs`, `test_accuracy`, which may be
-            `None`, and of each field.
-        fields: names of the metaparameters that vary. Points that differ in
-            one of them only are joined by a line.
+        points: Dicts of `mib`, `macs`, `test_accuracy` (or None) and each
+            of `fields`.
+        fields: Names of the metaparameters that vary. A line joins the
+            points that differ in one of them only.
     """
     drawn = figure.Figure((9, 4.6), layout="constrained")
     panels = drawn.subplots(1, 2, sharey=True)
     measured = [point for point in points if point["test_accuracy"] is not None]
     for axes, key, unit, label in (
         (panels[0], "mib", 1, "MiB of float32 weights"),
-        (panels[1], "macs", 1e6, "million multiply-accumulates of an image"),
+        (panels[1], "macs", 1e6, "million multiply-accumulates per image"),
     ):
 
         def place(point, key=key, unit=unit):
             return point[key] / unit, 100 * point["test_accuracy"]
 
-        # Of a point that no line goes through, too.
+        # Some points are on no line.
         axes.plot(
             *zip(*map(place, measured)), "o", color=style.GREY, markersize=4
         )
@@ -57,8 +69,10 @@ def exploration(points, fields):
     return drawn
 
 
-def _lines(points, field, fields):
-    """Yields the points that have the same values of the other fields."""
+def _lines(
+    points: Sequence[dict[str, Any]], field: str, fields: Sequence[str]
+) -> Iterator[list[dict[str, Any]]]:
+    """Yield the points that differ in one field only."""
     lines = {}
     for point in points:
         others = tuple(str(point[name]) for name in fields if name != field)
@@ -68,7 +82,13 @@ def _lines(points, field, fields):
             yield sorted(line, key=lambda point: (point["mib"], point["macs"]))
 
 
-def _draw_line(axes, line, field, index, place):
+def _draw_line(
+    axes: "Axes",
+    line: Sequence[dict[str, Any]],
+    field: str,
+    index: int,
+    place: Callable[[dict[str, Any]], tuple[float, float]],
+) -> None:
     color = style.HIGHLIGHTS[index % len(style.HIGHLIGHTS)]
     places = list(map(place, line))
     axes.plot(*zip(*places), color=color, marker="o", markersize=4, label=field)

@@ -1,0 +1,10 @@
+from .report_files import HTML_FILE as HTML_FILE
+from .report_files import JSON_FILE as JSON_FILE
+from .report_files import MARKDOWN_FILE as MARKDOWN_FILE
+from .report_files import make as make
+from .report_files import read as read
+from .report_files import write as write
+from .report_tables import NOTHING as NOTHING
+from .report_tables import Table as Table
+from .report_tables import percent as percent
+from .report_tables import tables as tables

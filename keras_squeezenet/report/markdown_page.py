@@ -1,0 +1,71 @@
+"""A report as Markdown, and the sentences that the HTML page has too."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from keras_squeezenet.report import report_tables
+
+
+def markdown(report: dict[str, Any]) -> str:
+    """Return a report as Markdown."""
+    lines = [f"# {title(report)}", "", summary(report)]
+    if report["message"]:
+        lines += ["", f"**Accuracy was lost**: {report['message']}"]
+    for table in report_tables.tables(report):
+        lines += ["", f"## {table.title}", "", *_rows(table), ""]
+        lines += [f"- {term}: {text}" for term, text in table.terms.items()]
+    lines += ["", "## How it was made", "", made_with(report), ""]
+    return "\n".join(lines)
+
+
+def title(report: dict[str, Any]) -> str:
+    return f"{report['model']['name']} on {report['dataset']['name']}"
+
+
+def summary(report: dict[str, Any]) -> str:
+    """Return a sentence on the network and the images."""
+    dataset = report["dataset"]
+    height, width, _ = report["model"]["input_shape"]
+    test = f"{dataset['test_images']:,}" if dataset["test_images"] else "no"
+    text = (
+        f"{report['model']['parameters']:,} parameters, "
+        f"{len(dataset['classes'])} classes, images of {height}x{width} "
+        f"pixels: {dataset['train_images']:,} training, "
+        f"{dataset['validation_images']:,} validation and {test} test images."
+    )
+    skipped = len(dataset["skipped_images"])
+    if skipped:
+        files = "file" if skipped == 1 else "files"
+        text += f" {skipped:,} {files} could not be read."
+    return text
+
+
+def made_with(report: dict[str, Any]) -> str:
+    """Return the recipe and the environment, one paragraph each."""
+    environment = report["environment"]
+    recipe = ", ".join(
+        f"{name} {_setting(value)}" for name, value in report["recipe"].items()
+    )
+    packages = ", ".join(
+        f"{name} {version or 'not installed'}"
+        for name, version in environment["packages"].items()
+    )
+    return (
+        f"Recipe: {recipe}.\n\nPython {environment['python']} on "
+        f"{environment['machine']}, {environment['cores']} cores; {packages}."
+    )
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"`{key}`:{number}" for key, number in value.items())
+    if isinstance(value, list):
+        return " ".join(value) or "none"
+    return "none" if value is None else str(value)
+
+
+def _rows(table: report_tables.Table) -> Iterator[str]:
+    yield f"| {' | '.join(table.columns)} |"
+    yield f"|---|{'---:|' * (len(table.columns) - 1)}"
+    for row in table.rows:
+        yield f"| {' | '.join(row)} |"

@@ -1,0 +1,9 @@
+from .classes import MAX_NAMES as MAX_NAMES
+from .classes import confusion as confusion
+from .epochs import training as training
+from .grids import exploration as exploration
+from .sensitivities import sensitivity as sensitivity
+from .sizes import histograms as histograms
+from .sizes import layers as layers
+from .sizes import pack as pack
+from .sizes import stages_and_files as stages_and_files

@@ -1,0 +1,234 @@
+"""Sizes, weights and accuracy of a compressed network."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
+
+import numpy as np
+from matplotlib import figure
+from matplotlib import ticker
+
+from keras_squeezenet.report import report_tables
+from keras_squeezenet.report.plots import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# The label, color and marker of each way to count bytes.
+COUNTS = {
+    "bytes": ("as it is", style.GREY, "o"),
+    "gzip_bytes": ("gzipped", style.BLUE, "s"),
+    "huffman_bytes": ("Huffman size", style.ORANGE, "D"),
+}
+
+
+def stages_and_files(report: dict[str, Any]) -> "Figure":
+    """Plot bytes and accuracy of every stage and file, one below the other."""
+    files = [
+        {**file, "gzip_bytes": report_tables.gzip_bytes(file)}
+        for file in report["files"]
+    ]
+    rows = [*report["stages"], *files]
+    drawn = figure.Figure(
+        (style.WIDTH, 0.9 + 0.27 * len(rows)), layout="constrained"
+    )
+    left, right = drawn.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+    _draw_bytes(left, rows)
+    left.set_yticks(np.arange(len(rows)), [row["name"] for row in rows])
+    left.invert_yaxis()
+    _draw_accuracies(right, [row["accuracy"] for row in rows])
+    for axes in (left, right):
+        # Between the stages and the files.
+        boundary = len(report["stages"]) - 0.5
+        axes.axhline(boundary, color=style.INK, linewidth=0.5)
+        style.plain(axes)
+        style.grid(axes, axis="x")
+    style.legend_above(drawn, left, ncols=3)
+    return drawn
+
+
+def _draw_bytes(axes: "Axes", rows: Sequence[Mapping[str, Any]]) -> None:
+    for key, (label, color, marker) in COUNTS.items():
+        points = [
+            (row[key], position)
+            for position, row in enumerate(rows)
+            if row.get(key)
+        ]
+        axes.plot(*zip(*points), marker, color=color, markersize=5, label=label)
+    for position, row in enumerate(rows):
+        counts = [row[key] for key in COUNTS if row.get(key)]
+        axes.hlines(
+            position,
+            min(counts),
+            max(counts),
+            color=style.GREY,
+            linewidth=1,
+            zorder=0,
+        )
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 3)))
+    axes.xaxis.set_major_formatter(ticker.FuncFormatter(style.in_bytes))
+    axes.xaxis.set_minor_locator(ticker.NullLocator())
+    axes.set_xlabel("size (logarithmic)")
+
+
+def _draw_accuracies(axes: "Axes", accuracies: Sequence[float]) -> None:
+    percents = [100 * accuracy for accuracy in accuracies]
+    axes.plot(percents, range(len(percents)), "o", color=style.INK)
+    for position, accuracy in enumerate(accuracies):
+        axes.annotate(
+            report_tables.percent(accuracy),
+            (100 * accuracy, position),
+            xytext=(5, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=7,
+        )
+    span = max(1, max(percents) - min(percents))
+    # The numbers need room on the right.
+    axes.set_xlim(min(percents) - 0.15 * span, max(percents) + 0.85 * span)
+    axes.set_xlabel("accuracy (%)")
+
+
+def layers(report: dict[str, Any]) -> "Figure":
+    """Plot density and bits of every layer, beside table 1 of the paper."""
+    rows = report["layers"]
+    positions = np.arange(len(rows))
+    drawn = figure.Figure(
+        (style.WIDTH, 0.9 + 0.17 * len(rows)), layout="constrained"
+    )
+    left, right = drawn.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+    left.barh(
+        positions,
+        [100 * row["density"] for row in rows],
+        color=style.SKY,
+        label="this network",
+    )
+    paper = [
+        (100 * row["paper_density"], position)
+        for position, row in zip(positions, rows)
+        if row["paper_density"] is not None
+    ]
+    if paper:
+        left.plot(
+            *zip(*paper),
+            "D",
+            color=style.ORANGE,
+            markersize=4,
+            label="the paper, table 1",
+        )
+    left.set_xlabel("density (%)")
+    left.set_xlim(0, 108)
+    left.set_yticks(positions, [row["name"] for row in rows])
+    left.set_ylim(len(rows) - 0.4, -0.6)
+    bits = [row["bits"] for row in rows]
+    right.barh(positions, bits, color=style.GREY)
+    for value, position, row in zip(bits, positions, rows):
+        right.annotate(
+            f"{row['distinct_values']:,}",
+            (value, position),
+            xytext=(3, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=7,
+        )
+    right.set_xlim(0, 1.7 * max(bits))
+    right.xaxis.set_major_locator(ticker.MaxNLocator(3, integer=True))
+    right.set_xlabel("bits per weight\n(number: distinct values)")
+    for axes in (left, right):
+        style.plain(axes)
+        axes.tick_params(axis="y", labelsize=7)
+    style.legend_above(drawn, left, ncols=2)
+    return drawn
+
+
+def histograms(report: dict[str, Any]) -> "Figure":
+    """Plot the weights of every kernel before and after.
+
+    Zeros are counted in the title: as a bar they would dwarf the others. The
+    two histograms have scales of their own, because few distinct values make
+    high bars.
+    """
+    densities = {row["name"]: row["density"] for row in report["layers"]}
+    rows = report["histograms"]
+    columns = min(4, len(rows))
+    lines = -(-len(rows) // columns)
+    drawn = figure.Figure(
+        (style.WIDTH, 0.9 * lines + 0.6), layout="constrained"
+    )
+    grid = drawn.subplots(lines, columns, squeeze=False).ravel()
+    for axes, row in zip(grid, rows):
+        edges, before, after = (
+            np.array(row[part]) for part in ("edges", "before", "after")
+        )
+        zeros = round((1 - densities[row["name"]]) * after.sum())
+        zero_bin = np.clip(np.searchsorted(edges, 0, "right") - 1, 0, None)
+        after[min(zero_bin, len(after) - 1)] -= zeros
+        axes.stairs(before, edges, fill=True, color=style.GREY, label="dense")
+        scale = before.max() / max(1, after.max())
+        axes.stairs(
+            after * scale,
+            edges,
+            color=style.BLUE,
+            linewidth=0.9,
+            label="compressed, without zeros",
+        )
+        axes.set_ylim(0, 1.05 * max(1, before.max()))
+        share = zeros / max(1, before.sum())
+        axes.set_title(
+            f"{row['name']}\n{report_tables.percent(share, 1)} zero",
+            fontsize=6.5,
+            pad=2,
+        )
+        axes.set_yticks([])
+        axes.xaxis.set_major_locator(ticker.MaxNLocator(2))
+        style.plain(axes)
+        axes.tick_params(labelsize=6)
+    for axes in grid[len(rows) :]:
+        axes.set_axis_off()
+    style.legend_above(drawn, grid[0], ncols=2)
+    drawn.supxlabel("value of a weight", fontsize=8)
+    return drawn
+
+
+def pack(summary: Mapping[str, Any]) -> "Figure":
+    """Plot the rate-distortion curve of `pack`.
+
+    Args:
+        summary: The `bytes`, `kl` and `agreement` of the chosen file, and
+            the `curve`, dicts of the same, smallest file first.
+    """
+    drawn = figure.Figure((9, 3.6), layout="constrained")
+    left, right = drawn.subplots(1, 2)
+    points = [point for point in summary["curve"] if point["kl"] > 0]
+    for axes, key, factor, label in (
+        (left, "kl", 1, "KL divergence of the outputs (nats)"),
+        (right, "agreement", 100, "agreement with the original (%)"),
+    ):
+        axes.plot(
+            [point["bytes"] for point in points],
+            [factor * point[key] for point in points],
+            color=style.BLUE,
+            marker="o",
+            markersize=3.5,
+        )
+        axes.plot(
+            [summary["bytes"]],
+            [factor * summary[key]],
+            color=style.ORANGE,
+            marker="D",
+            linestyle="none",
+            label="chosen file",
+        )
+        axes.xaxis.set_major_formatter(ticker.FuncFormatter(style.in_bytes))
+        axes.set_xlabel("size of the file")
+        axes.set_ylabel(label)
+        style.plain(axes)
+        style.grid(axes)
+    left.set_yscale("log")
+    left.yaxis.set_major_formatter(ticker.FuncFormatter(style.number))
+    left.yaxis.set_minor_formatter(ticker.NullFormatter())
+    left.legend(frameon=False)
+    return drawn

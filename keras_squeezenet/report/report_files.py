@@ -1,0 +1,115 @@
+"""Make, write and read a report."""
+
+import dataclasses
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    from keras_squeezenet.compression import Recipe
+
+# The version of the schema: raise it when a field is removed or changes.
+VERSION = 2
+JSON_FILE = "report.json"
+MARKDOWN_FILE = "report.md"
+HTML_FILE = "report.html"
+PACKAGES = (
+    "squeezenet-keras",
+    "keras",
+    "tensorflow",
+    "tf-keras",
+    "tensorflow-model-optimization",
+    "ai-edge-litert",
+)
+
+
+def make(
+    model: "keras.Model",
+    dataset: dict[str, Any],
+    recipe: "Recipe",
+    **measured: Any,
+) -> dict[str, Any]:
+    """Return the report of a compression as JSON-compatible values.
+
+    Args:
+        model: The compressed `keras.Model`.
+        dataset: The `dataset` field of the report.
+        recipe: The `compression.Recipe` of the run.
+        **measured: The other fields of `schema.json`.
+    """
+    return {
+        "version": VERSION,
+        "model": {
+            "name": model.name,
+            "parameters": model.count_params(),
+            "input_shape": list(model.input_shape[1:]),
+        },
+        "dataset": dataset,
+        # Tuples become lists, as in the file.
+        "recipe": json.loads(json.dumps(dataclasses.asdict(recipe))),
+        **measured,
+        "environment": {
+            "python": platform.python_version(),
+            "machine": f"{platform.system()} {platform.machine()}",
+            "cores": os.cpu_count(),
+            "packages": {name: _version(name) for name in PACKAGES},
+        },
+    }
+
+
+def write(
+    report: dict[str, Any],
+    folder: pathlib.Path,
+    images: "Sequence[np.ndarray]" = (),
+) -> None:
+    """Write `report.json`, `report.md` and `report.html` into a folder.
+
+    Args:
+        report: What `make` returned.
+        folder: An existing folder.
+        images: uint8 RGB arrays of shape `(height, width, 3)`, one for each
+            sample of the report. Defaults to none.
+    """
+    # Matplotlib and Jinja are needed only here.
+    from keras_squeezenet.report import html_page
+    from keras_squeezenet.report import markdown_page
+
+    for name, text in (
+        (JSON_FILE, json.dumps(report, indent=2) + "\n"),
+        (MARKDOWN_FILE, markdown_page.markdown(report)),
+        (HTML_FILE, html_page.html(report, images)),
+    ):
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def read(path: str | os.PathLike) -> dict[str, Any]:
+    """Read a `report.json`.
+
+    Raises:
+        ValueError: If the file is not a report of this version.
+    """
+    with open(path, encoding="utf-8") as file:
+        report = json.load(file)
+    version = report.get("version") if isinstance(report, dict) else None
+    if version != VERSION:
+        raise ValueError(
+            f"{path} must be a report of `compress` of version {VERSION}. "
+            f"Received: version={version}"
+            + ("; run `compress` again" if isinstance(version, int) else "")
+        )
+    return report
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
