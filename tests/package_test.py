@@ -23,7 +23,7 @@ BELOW = {
     "squeezenet": {"architecture", "imagenet", "pretrained"},
     "pretrained": {"architecture", "codec", "utils"},
     "data": {"utils"},
-    "report": {"data", "utils"},
+    "report": {"evaluation", "imagenet", "utils"},
     "training": {
         "architecture",
         "data",

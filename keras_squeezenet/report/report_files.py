@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
-    from keras_squeezenet.compression import Recipe
-
 # The version of the schema: raise it when a field is removed or changes.
 VERSION = 2
 JSON_FILE = "report.json"
@@ -34,7 +32,7 @@ PACKAGES = (
 def make(
     model: "keras.Model",
     dataset: dict[str, Any],
-    recipe: "Recipe",
+    recipe: Any,
     **measured: Any,
 ) -> dict[str, Any]:
     """Return the report of a compression as JSON-compatible values.
@@ -42,7 +40,7 @@ def make(
     Args:
         model: The compressed `keras.Model`.
         dataset: The `dataset` field of the report.
-        recipe: The `compression.Recipe` of the run.
+        recipe: The `compression.Recipe` of the run, a dataclass.
         **measured: The other fields of `schema.json`.
     """
     return {

@@ -37,11 +37,12 @@ def test_schema_refuses_other_fields_and_values(change, make, schema):
 
 
 def test_schema_needs_every_field(make, schema):
-    for field in make():
-        less = make()
-        del less[field]
+    validator = jsonschema.Draft202012Validator(schema)
+    made = make()
+    for field in made:
+        less = {name: made[name] for name in made if name != field}
         with pytest.raises(jsonschema.ValidationError, match=field):
-            jsonschema.validate(less, schema)
+            validator.validate(less)
 
 
 def test_report_says_what_was_compressed(make):
