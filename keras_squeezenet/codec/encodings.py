@@ -56,6 +56,9 @@ class UniformArray:
         return self.codes.astype("float32") * np.float32(self.step)
 
 
+Array = PlainArray | CodebookArray | UniformArray
+
+
 def lossless(values: np.ndarray) -> PlainArray | CodebookArray:
     """Encode an array without loss.
 

@@ -1,25 +1,26 @@
-"""How often each symbol occurs, in few bits.
+"""Compact tables of symbol frequencies.
 
-A count is kept as its binary length and the bits behind its first one, as
-many of them as pay for themselves. Both sides make the same frequencies from
-what is kept.
+A count is stored as its length in bits and the most significant bits after the
+first one, as many as save more than they cost. Encoder and decoder compute the
+same frequencies from the rounded counts.
 """
 
 import dataclasses
 
 import numpy as np
 
+from keras_squeezenet.codec import bit_io
 from keras_squeezenet.codec import rans
 
 MAX_SYMBOLS = 4096
-# The first value of an alphabet is not further from 0.
+# The largest magnitude of the first value of an alphabet.
 MAX_VALUE = 1 << 20
-# A count is below 2**28, the weights of 200 SqueezeNets.
+# Counts below 2**28, the weights of 200 SqueezeNets.
 MAX_COUNT_LENGTH = 28
 MANTISSA_FIELD = 3
 MAX_MANTISSA = 2**MANTISSA_FIELD - 1
-# Bits in units of 1/1024: the sums of integers are the same everywhere. No
-# logarithm of these is so close to half a unit that its last digit matters.
+# Bits in units of 1/1024: sums of integers are the same on every platform. None
+# of these logarithms is so close to half a unit that its last digit matters.
 _UNIT = 1024
 _COSTS = np.rint(
     _UNIT * (rans.PRECISION - np.log2(np.maximum(np.arange(rans.TOTAL + 1), 1)))
@@ -30,8 +31,9 @@ _COSTS = np.rint(
 class Table:
     """The alphabet of an array and the frequencies of its symbols.
 
-    Args:
-        first: int, the value of symbol 0; those of the others follow.
+    Attributes:
+        first: int, the value of symbol 0; the others have the values after
+            it.
         frequencies: as `rans.normalize` returns them.
     """
 
@@ -39,29 +41,29 @@ class Table:
     frequencies: np.ndarray
 
 
-def write(writer, values):
-    """Writes the table of an array, the one with which it takes fewest bits.
+def write(writer: bit_io.Writer, values: np.ndarray) -> Table:
+    """Write the table of an array, as precise as minimizes the total bits.
 
     Args:
-        writer: `bits.Writer`.
+        writer: `bit_io.Writer`.
         values: int array of one dimension, not empty.
 
     Returns:
         The `Table`, as `read` returns it.
 
     Raises:
-        ValueError: if its values are too many or too large.
+        ValueError: if the values are too many or too large.
     """
     first, last = int(values.min()), int(values.max())
     if last - first >= MAX_SYMBOLS or abs(first) > MAX_VALUE:
         raise ValueError(
-            f"values within {MAX_SYMBOLS} of each other and within "
-            f"{MAX_VALUE} of 0 are expected. Received: {first} to {last}"
+            f"codes must be within {MAX_SYMBOLS} of each other and within "
+            f"{MAX_VALUE} of 0. Received: {first} to {last}"
         )
     counts = np.bincount(values - first)
     if int(counts.max()).bit_length() > MAX_COUNT_LENGTH:
         raise ValueError(
-            f"a value is expected less than {2**MAX_COUNT_LENGTH} times. "
+            f"a code must occur less than {2**MAX_COUNT_LENGTH} times. "
             f"Received: {counts.max()} times"
         )
     mantissa = _best_mantissa(counts)
@@ -76,35 +78,40 @@ def write(writer, values):
     return Table(first, rans.normalize(_rounded(counts, mantissa)))
 
 
-def read(reader):
-    """Reads a `Table` that `write` wrote.
+def read(reader: bit_io.Reader) -> Table:
+    """Read a `Table` that `write` wrote.
 
     Args:
-        reader: `bits.Reader`.
+        reader: `bit_io.Reader`.
 
     Raises:
-        ValueError: if it is none.
+        ValueError: if it is damaged.
     """
     first = reader.read_signed()
     count = reader.read_gamma() + 1
     mantissa = reader.read(MANTISSA_FIELD)
     if abs(first) > MAX_VALUE or count > MAX_SYMBOLS:
-        raise ValueError("a smaller alphabet is expected")
+        raise ValueError(
+            f"a table must have at most {MAX_SYMBOLS} symbols, the first one "
+            f"within {MAX_VALUE} of 0"
+        )
     counts = np.zeros(count, "int64")
     length = 0
     for symbol in range(count):
         length += reader.read_signed()
         if not 0 <= length <= MAX_COUNT_LENGTH:
-            raise ValueError("a smaller count is expected")
+            raise ValueError(
+                f"a count must have at most {MAX_COUNT_LENGTH} bits"
+            )
         bits = min(mantissa, max(length - 1, 0))
         counts[symbol] = _restored(length, reader.read(bits), bits)
     if not counts.any():
-        raise ValueError("a symbol that occurs is expected")
+        raise ValueError("a table must have a symbol that occurs")
     return Table(first, rans.normalize(counts))
 
 
-def cost(values):
-    """Returns the bytes, rounded up, of an array and its table.
+def cost(values: np.ndarray) -> int:
+    """Return the size of an array and its table in bytes, rounded up.
 
     Args:
         values: int array of one dimension.
@@ -120,7 +127,7 @@ def _best_mantissa(counts):
 
 
 def _split(counts, mantissa):
-    """Yields of each count its length, the bits kept, and how many."""
+    """Yield the length of each count, the bits kept, and their number."""
     for count in counts.tolist():
         length = count.bit_length()
         bits = min(mantissa, max(length - 1, 0))
@@ -129,7 +136,7 @@ def _split(counts, mantissa):
 
 
 def _restored(length, kept, bits):
-    """The count in the middle of those that are kept alike."""
+    """Return the middle of the counts that are stored alike."""
     if not length:
         return 0
     dropped = length - 1 - bits
@@ -143,7 +150,7 @@ def _rounded(counts, mantissa):
 
 
 def _cost(counts, mantissa):
-    """What an array takes with so many bits a count, table included."""
+    """Return the size of an array and its table, in units of 1/1024 bit."""
     frequencies = rans.normalize(_rounded(counts, mantissa))
     bits = before = 0
     for length, _, kept in _split(counts, mantissa):

@@ -11,29 +11,35 @@ from keras_squeezenet.codec import encodings
 from keras_squeezenet.codec import sqz
 from keras_squeezenet.utils import files
 
-# What `preprocess_input` makes of RGB images from 0 to 255.
+# The normalization of RGB images from 0 to 255 by `preprocess_input`.
 INPUT = {"channels": "BGR", "mean": [103.939, 116.779, 123.68], "scale": 1}
 KERNEL = "/kernel"
-# Instead of the names of its 1,000 classes.
+# Stands for the names of its 1,000 classes.
 IMAGENET = "imagenet"
 
 
-def dump(model, labels=None, provenance=None, arrays=None):
-    """Returns the content of a model's .sqz file.
+def dump(
+    model: keras.Model,
+    labels: list[str] | str | None = None,
+    provenance: dict | None = None,
+    arrays: dict[str, encodings.Array] | None = None,
+) -> bytes:
+    """Encode a model as the content of a .sqz file.
 
-    Without `arrays` nothing is lost: kernels of few distinct values, such as
-    weight sharing leaves, take few bits a weight, others most of their 32.
+    Without `arrays` it is lossless: kernels with few distinct values, as
+    weight sharing produces them, take few bits a weight, others most of their
+    32 bits.
 
     Args:
         model: `keras.Model`, as `graph.describe` takes it.
-        labels: list of str, the classes in their order, or `IMAGENET` for
-            the 1,000 in the order of their WordNet ids. Defaults to `None`:
-            not known.
-        provenance: dict, as `json` takes it, of where the weights come from.
-            Defaults to none.
-        arrays: dict of names such as `"conv1/kernel"` to forms of
-            `codec.arrays`, in the place of the model's weights. Defaults to
-            none.
+        labels: list of str, the names of the classes in the order of the
+            outputs, or `IMAGENET` for its 1,000 classes in the order of their
+            WordNet ids. Defaults to `None`: unknown.
+        provenance: dict of JSON-compatible values, where the weights come
+            from. Defaults to `None`.
+        arrays: dict of names such as `"conv1/kernel"` to encodings of
+            `codec.encodings`, which replace the model's weights. Defaults to
+            `None`.
 
     Raises:
         ValueError: if the model is not as `graph.describe` takes it.
@@ -53,12 +59,19 @@ def dump(model, labels=None, provenance=None, arrays=None):
     return sqz.dump(header, found)
 
 
-def save(model, path, labels=None, provenance=None):
-    """Writes a model to a .sqz file, without loss.
+def save(
+    model: keras.Model,
+    path: str | os.PathLike,
+    labels: list[str] | str | None = None,
+    provenance: dict | None = None,
+) -> None:
+    """Write a model to a .sqz file, without loss.
 
     Args:
-        model, labels, provenance: as `dump` takes them.
+        model: as `dump` takes it.
         path: path of the file, which is written whole or not at all.
+        labels: as `dump` takes it. Defaults to `None`.
+        provenance: as `dump` takes it. Defaults to `None`.
 
     Raises:
         ValueError: if the model is not as `graph.describe` takes it.
@@ -110,8 +123,8 @@ def loads(content: bytes, name: str | os.PathLike = "it") -> keras.Model:
     return model
 
 
-def read_labels(path):
-    """Returns what `save` was given as the `labels` of a .sqz file.
+def read_labels(path: str | os.PathLike) -> list[str] | str | None:
+    """Return the labels in a .sqz file, as `save` took them.
 
     Raises:
         OSError: if there is no such file.
@@ -125,7 +138,7 @@ def read_labels(path):
 
 
 def _weights(model):
-    """Returns `{"conv1/kernel": variable}`."""
+    """Return `{"conv1/kernel": variable}`."""
     return {
         f"{layer.name}/{weight.name}": weight
         for layer in model.layers
@@ -134,23 +147,23 @@ def _weights(model):
 
 
 def _assign(model, arrays):
-    """Assigns all arrays, or raises a `ValueError` and assigns none."""
+    """Assign all arrays, or raise a `ValueError` and assign none."""
     weights = _weights(model)
     if set(weights) != set(arrays):
         different = sorted(set(weights) ^ set(arrays))
         raise ValueError(
-            "an array for each weight of the network is expected. These are "
-            f"without the other: {', '.join(different)}"
+            "the file must have one array for each weight of the network. "
+            f"Received: {', '.join(different)} in one of them only"
         )
     for name, weight in weights.items():
         if weight.shape != arrays[name].shape:
             raise ValueError(
-                f"{name} should have the shape {tuple(weight.shape)}. "
+                f"{name} must have the shape {tuple(weight.shape)}. "
                 f"Received: {arrays[name].shape}"
             )
         if not np.isfinite(arrays[name]).all():
             raise ValueError(
-                f"{name} should be finite. Received: NaN or infinity"
+                f"{name} must be finite. Received: NaN or infinity"
             )
     for name, weight in weights.items():
         weight.assign(arrays[name])

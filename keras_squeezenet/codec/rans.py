@@ -1,14 +1,14 @@
-"""Interleaved range asymmetric numeral systems (rANS), vectorised in NumPy.
+"""Interleaved range asymmetric numeral systems (rANS), vectorized in NumPy.
 
-An integer-only entropy coder: the same numbers give the same bytes on every
-platform. Symbol `i` belongs to lane `i % lanes`; a lane is a coder of its own
-with a state of 32 bits, and all lanes share one sequence of 16-bit words, so
-that a step codes one symbol of every lane at once.
+The entropy coder uses integers only: the same symbols give the same bytes on
+every platform. Symbol `i` belongs to lane `i % lanes`. Each lane is an
+independent coder with a state of 32 bits, and all lanes share one sequence of
+16-bit words, so that one step codes one symbol of every lane.
 
-Content: the last state of each lane, little endian, then the words, in the
-order in which decoding takes them.
+Content: the final state of each lane, little endian, then the words, in the
+order in which the decoder reads them.
 
-Reference:
+References:
 - [Asymmetric numeral systems](https://arxiv.org/abs/1311.2540) (Duda, 2013)
 - [Interleaved entropy coders](https://arxiv.org/abs/1402.3392) (Giesen, 2014)
 """
@@ -23,10 +23,10 @@ WORD_BITS = 16
 STATE_BITS = 32
 
 
-def normalize(counts):
-    """Returns frequencies like counts, which add up to `TOTAL`.
+def normalize(counts: np.ndarray) -> np.ndarray:
+    """Scale counts to frequencies that add up to `TOTAL`.
 
-    What occurs has a frequency of at least 1.
+    Symbols that occur have a frequency of at least 1.
 
     Args:
         counts: int array of one dimension, not all zeros, with at most
@@ -39,12 +39,12 @@ def normalize(counts):
     frequencies, remainders = np.divmod(counts << PRECISION, counts.sum())
     frequencies = np.where(counts > 0, np.maximum(frequencies, 1), 0)
     left = TOTAL - int(frequencies.sum())
-    # Stable orders, so that equal counts are told apart the same way always.
+    # Stable sorts, so that the order of equal counts is defined.
     if left > 0:
         order = np.argsort(-remainders, kind="stable")
         frequencies[order[:left]] += 1
     while left < 0:
-        # The largest ones lose least by it.
+        # The largest frequencies change least, relatively.
         order = np.argsort(-frequencies, kind="stable")
         order = order[frequencies[order] > 1][:-left]
         frequencies[order] -= 1
@@ -52,15 +52,20 @@ def normalize(counts):
     return frequencies
 
 
-def encode(symbols, tables, members, lanes):
-    """Returns the bytes of symbols, each by one of several tables.
+def encode(
+    symbols: np.ndarray,
+    tables: list[np.ndarray],
+    members: np.ndarray,
+    lanes: int,
+) -> bytes:
+    """Encode symbols, each with one of several frequency tables.
 
     Args:
         symbols: int array of one dimension.
         tables: list of frequencies as `normalize` returns them; a symbol is
-            an index of its table, and its frequency is not 0.
-        members: int array, the number of each symbol's table.
-        lanes: int, from 1.
+            an index of its table, where its frequency is not 0.
+        members: int array, the index of each symbol's table.
+        lanes: int, at least 1.
     """
     frequencies = np.concatenate(tables).astype("uint64")
     starts = np.concatenate([np.cumsum(table) - table for table in tables])
@@ -69,7 +74,7 @@ def encode(symbols, tables, members, lanes):
     frequencies, starts = frequencies[entries], starts[entries].astype("uint64")
     states = np.full(lanes, LOWEST, "uint64")
     words = []
-    # Backwards: the decoder undoes the last step first.
+    # Backwards, since the decoder undoes the last step first.
     for begin in reversed(range(0, len(symbols), lanes)):
         frequency = frequencies[begin : begin + lanes]
         state = states[: len(frequency)]
@@ -86,27 +91,34 @@ def encode(symbols, tables, members, lanes):
     return b"".join(part.tobytes() for part in parts)
 
 
-def decode(content, tables, members, lanes):
-    """Returns the symbols that `encode` made bytes of.
+def decode(
+    content: bytes,
+    tables: list[np.ndarray],
+    members: np.ndarray,
+    lanes: int,
+) -> np.ndarray:
+    """Decode the symbols that `encode` encoded.
 
     Args:
         content: bytes.
-        tables, members, lanes: as `encode` took them.
+        tables: as `encode` took them.
+        members: as `encode` took them.
+        lanes: as `encode` took them.
 
     Returns:
         An int32 array of the length of `members`.
 
     Raises:
-        ValueError: if the content is not what `encode` returns.
+        ValueError: if the content is damaged.
     """
     if len(content) < 4 * lanes or len(content) % 2:
         raise ValueError(
-            f"an even number of at least {4 * lanes} bytes is expected. "
-            f"Received: {len(content)} bytes"
+            f"the symbols must have an even number of bytes, at least "
+            f"{4 * lanes}. Received: {len(content)} bytes"
         )
     states = np.frombuffer(content, "<u4", lanes).astype("uint32")
     words = np.frombuffer(content, "<u2", offset=4 * lanes).astype("uint32")
-    # By the number of a table and the low bits of a state.
+    # Indexed by a table and the low bits of a state.
     symbol_at = np.concatenate(
         [np.repeat(np.arange(len(table)), table) for table in tables]
     ).astype("int32")
@@ -128,12 +140,12 @@ def decode(content, tables, members, lanes):
         state += rest_at[places]
         empty = np.flatnonzero(state < LOWEST)
         if taken + len(empty) > len(words):
-            raise ValueError("more words are expected than there are")
+            raise ValueError("the symbols need more words than there are")
         refill = words[taken : taken + len(empty)]
         state[empty] = (state[empty] << np.uint32(WORD_BITS)) | refill
         states[: len(base)] = state
         taken += len(empty)
-    # Where the encoder began: all else is damage.
+    # The encoder starts with these states.
     if taken != len(words) or np.any(states != LOWEST):
-        raise ValueError("the symbols do not end where the words end")
+        raise ValueError("the symbols must end where the words end")
     return symbols

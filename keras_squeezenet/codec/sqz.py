@@ -1,6 +1,6 @@
-"""The .sqz file: arrays of weights and what is to be known about them.
+"""The .sqz file: entropy-coded arrays and a JSON header.
 
-`SQZ.md` beside this module specifies it.
+`SQZ.md` in this folder specifies the format.
 """
 
 import contextlib
@@ -10,6 +10,7 @@ import math
 import os
 import struct
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -22,7 +23,7 @@ VERSION = 1
 DIGEST_BYTES = 16
 _HEAD = struct.Struct(f"<8sB{DIGEST_BYTES}s")
 _LENGTH = struct.Struct("<I")
-# What a file may ask for is bounded: a dozen SqueezeNets.
+# Limits on the memory that a file can request: a dozen SqueezeNets.
 MAX_BYTES = 1 << 26
 MAX_HEADER_BYTES = 1 << 20
 MAX_ARRAYS = 1024
@@ -33,17 +34,16 @@ FORMS = {
     encodings.CodebookArray: "shared",
     encodings.UniformArray: "stepped",
 }
-# A float32 number is four streams of bytes, the most significant one first.
+# Numbers are in four streams of bytes, the most significant bytes first.
 _PLANES = 4
 
 
-def dump(header, arrays, lanes_log2=streams.DEFAULT_LANES_LOG2):
-    """Returns the content of a .sqz file.
+def dump(header: dict, arrays: dict[str, encodings.Array]) -> bytes:
+    """Encode a header and arrays as the content of a .sqz file.
 
     Args:
-        header: dict, as `json` takes it. `"arrays"` is added to it.
-        arrays: dict of name to `Plain`, `Shared` or `Stepped`.
-        lanes_log2: as `streams.encode` takes it.
+        header: dict of JSON-compatible values. `"arrays"` is added to it.
+        arrays: dict of names to the encodings of `codec.encodings`.
 
     Raises:
         ValueError: if the arrays are too many or too large for a file.
@@ -53,7 +53,7 @@ def dump(header, arrays, lanes_log2=streams.DEFAULT_LANES_LOG2):
     text = json.dumps({**header, "arrays": rows}, separators=(",", ":"))
     _require(
         len(text) <= MAX_HEADER_BYTES,
-        f"a header of at most {MAX_HEADER_BYTES:,} bytes",
+        f"the header must have at most {MAX_HEADER_BYTES:,} bytes",
         f"{len(text):,} bytes",
     )
     codes = [
@@ -62,9 +62,7 @@ def dump(header, arrays, lanes_log2=streams.DEFAULT_LANES_LOG2):
         if not isinstance(array, encodings.PlainArray)
     ]
     deltas, numbers = _deltas(arrays.values()), _numbers(arrays.values())
-    coded = streams.encode(
-        [*codes, *_planes(deltas), *_planes(numbers)], lanes_log2
-    )
+    coded = streams.encode([*codes, *_planes(deltas), *_planes(numbers)])
     packed = zlib.compress(text.encode(), 9)
     body = _LENGTH.pack(len(packed)) + packed + coded
     return _HEAD.pack(MAGIC, VERSION, _digest(body)) + body
@@ -92,13 +90,17 @@ def read_bytes(path: str | os.PathLike) -> bytes:
     """
     with explained(path), open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
-        _require(size <= MAX_BYTES, f"at most {MAX_BYTES:,} bytes", f"{size:,}")
+        _require(
+            size <= MAX_BYTES,
+            f"the file must have at most {MAX_BYTES:,} bytes",
+            f"{size:,} bytes",
+        )
         return file.read(size)
 
 
 @contextlib.contextmanager
-def explained(path):
-    """Has a `ValueError`, and what a wrong header leads to, name the file."""
+def explained(path: str | os.PathLike) -> Iterator[None]:
+    """Turn errors of damaged content into a `ValueError` that names a file."""
     try:
         yield
     except (ValueError, LookupError, TypeError, AttributeError) as error:
@@ -110,17 +112,17 @@ def explained(path):
         ) from error
 
 
-def load(content):
-    """Returns the header and the arrays that `dump` took.
+def load(content: bytes) -> tuple[dict, dict[str, encodings.Array]]:
+    """Decode the content of a .sqz file.
 
     Args:
         content: bytes of a file.
 
     Returns:
-        `(header, arrays)`.
+        `(header, arrays)`, as `dump` took them.
 
     Raises:
-        ValueError: if it is no .sqz file, or damaged.
+        ValueError: if it is not a .sqz file, or damaged.
     """
     header, coded = _open(content)
     rows = header["arrays"]
@@ -129,12 +131,16 @@ def load(content):
     deltas = _Queue(_join(parts[-2 * _PLANES : -_PLANES]))
     numbers = _Queue(_join(parts[-_PLANES:]).view("<f4").astype("float32"))
     arrays = {row["name"]: _array(row, codes, deltas, numbers) for row in rows}
-    _require(len(arrays) == len(rows), "arrays of different names", "twins")
+    _require(
+        len(arrays) == len(rows),
+        "the arrays must have different names",
+        f"{len(rows)} arrays with {len(arrays)} names",
+    )
     return header, arrays
 
 
 def _array(row, codes, deltas, numbers):
-    """The array of a header's row, from what is next in the streams."""
+    """Return the array of a header's row, the next one in the streams."""
     shape = row["shape"]
     if row["form"] == "plain":
         return encodings.PlainArray(
@@ -147,7 +153,7 @@ def _array(row, codes, deltas, numbers):
     if code.size:
         _require(
             0 <= code.min() <= code.max() < entries,
-            f"codes from 0 to {entries - 1} for {row['name']!r}",
+            f"{row['name']!r} must have codes from 0 to {entries - 1}",
             f"{code.min()} to {code.max()}",
         )
     ordered = np.cumsum(deltas.take(entries), dtype="uint32")
@@ -165,15 +171,23 @@ def _row(name, array):
 
 
 def _sizes(rows):
-    """Returns the sizes of the streams of a header's rows.
+    """Return the sizes of the streams that a header's rows need.
 
-    First the codes of each array that has some, then four for the bytes of
-    all codebooks and four for those of all other numbers.
+    They are the codes of each array that has codes, four streams for the bytes
+    of all codebooks, and four for those of all other numbers.
     """
-    _require(len(rows) <= MAX_ARRAYS, f"at most {MAX_ARRAYS} arrays", len(rows))
+    _require(
+        len(rows) <= MAX_ARRAYS,
+        f"the file must have at most {MAX_ARRAYS} arrays",
+        len(rows),
+    )
     codes, entries, numbers = [], 0, 0
     for row in rows:
-        _require(_is_row(row), "an array's name, form and shape", repr(row))
+        _require(
+            _is_row(row),
+            "a row of the header must have a name, a form and a shape",
+            repr(row),
+        )
         count = math.prod(row["shape"])
         if row["form"] == "plain":
             numbers += count
@@ -186,7 +200,7 @@ def _sizes(rows):
     total = sum(codes) + entries + numbers
     _require(
         total <= MAX_NUMBERS,
-        f"arrays of at most {MAX_NUMBERS:,} numbers",
+        f"the arrays must have at most {MAX_NUMBERS:,} numbers",
         f"{total:,} numbers",
     )
     return codes + _PLANES * [entries] + _PLANES * [numbers]
@@ -206,7 +220,7 @@ def _is_row(row):
 
 
 class _Queue:
-    """An array that is taken from its beginning."""
+    """An array that is read from its beginning."""
 
     def __init__(self, array):
         self._array = array
@@ -218,7 +232,7 @@ class _Queue:
 
 
 def _deltas(arrays):
-    """The codebooks, as differences in the order of their numbers."""
+    """Return the codebooks as differences, in the order of their numbers."""
     ordered = [
         np.diff(encodings.to_ordered(array.codebook), prepend=np.uint32(0))
         for array in arrays
@@ -228,7 +242,7 @@ def _deltas(arrays):
 
 
 def _numbers(arrays):
-    """The bits of the numbers that are kept as they are: values and steps."""
+    """Return the bits of the uncoded numbers: values and step sizes."""
     numbers = [
         array.values.ravel()
         if isinstance(array, encodings.PlainArray)
@@ -241,7 +255,7 @@ def _numbers(arrays):
 
 
 def _planes(values):
-    """The bytes of uint32 numbers, the most significant ones first."""
+    """Return the bytes of uint32 numbers, the most significant ones first."""
     return list(values.astype(">u4").view("u1").reshape(-1, _PLANES).T)
 
 
@@ -251,36 +265,45 @@ def _join(planes):
 
 
 def _open(content):
-    """Returns the header and the streams, once the checksum is right."""
+    """Check the checksum; return the header and the streams."""
     content = bytes(content)
     start = content[: len(MAGIC)]
-    _require(start == MAGIC, f"a file that begins with {MAGIC!r}", repr(start))
+    _require(
+        start == MAGIC, f"a .sqz file must begin with {MAGIC!r}", repr(start)
+    )
     try:
         _, version, digest = _HEAD.unpack_from(content)
         _require(
-            version == VERSION, f"version {VERSION} of the format", version
+            version == VERSION,
+            f"the version of the format must be {VERSION}",
+            version,
         )
         body = content[_HEAD.size :]
         if _digest(body) != digest:
             raise ValueError(
-                "its checksum is wrong: it is damaged or not complete. Copy "
-                "or download it again."
+                "its checksum is wrong: it is damaged or incomplete. Copy or "
+                "download it again."
             )
         (length,) = _LENGTH.unpack_from(body)
         end = _LENGTH.size + length
         return _read_header(body[_LENGTH.size : end]), body[end:]
     except (struct.error, zlib.error, RecursionError) as error:
-        raise ValueError(f"it is not complete ({error})") from error
+        raise ValueError(f"it is incomplete ({error})") from error
 
 
 def _read_header(packed):
     inflate = zlib.decompressobj()
     text = inflate.decompress(packed, MAX_HEADER_BYTES)
-    _require(inflate.eof, "a whole header", "a part of one, or too much")
+    _require(
+        inflate.eof,
+        f"the header must be complete and have at most {MAX_HEADER_BYTES:,} "
+        "bytes",
+        "one that is not",
+    )
     header = json.loads(text)
     _require(
         isinstance(header, dict) and isinstance(header.get("arrays"), list),
-        "a header with a list of arrays",
+        "the header must be an object with a list of arrays",
         type(header).__name__,
     )
     return header
@@ -293,4 +316,4 @@ def _digest(body):
 def _require(condition, expected, received):
     if not condition:
         received = str(received)[:100]
-        raise ValueError(f"{expected} is expected. Received: {received}")
+        raise ValueError(f"{expected}. Received: {received}")

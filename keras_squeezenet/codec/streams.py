@@ -1,17 +1,17 @@
-"""Arrays of small integers as one entropy-coded stream.
+"""Arrays of small integers in one entropy-coded stream.
 
-Each array has a table of its own; their symbols follow one another in one
+Each array has its own frequency table; the symbols of all arrays are in one
 rANS stream.
 
-Content: the binary logarithm of the number of lanes, one byte; the number of
-bytes of the tables, a little-endian uint32; the tables; the rANS content.
+Content: the binary logarithm of the number of lanes, one byte; the length of
+the tables in bytes, a little-endian uint32; the tables; the rANS content.
 """
 
 import struct
 
 import numpy as np
 
-from keras_squeezenet.codec import bits
+from keras_squeezenet.codec import bit_io
 from keras_squeezenet.codec import frequency_tables
 from keras_squeezenet.codec import rans
 
@@ -20,18 +20,20 @@ DEFAULT_LANES_LOG2 = 8
 MAX_LANES_LOG2 = 14
 
 
-def encode(arrays, lanes_log2=DEFAULT_LANES_LOG2):
-    """Returns the bytes of arrays.
+def encode(
+    arrays: list[np.ndarray], lanes_log2: int = DEFAULT_LANES_LOG2
+) -> bytes:
+    """Encode arrays of integers.
 
     Args:
-        arrays: list of int arrays of any shape, whose values are within
+        arrays: list of int arrays of any shape, each with values within
             `frequency_tables.MAX_SYMBOLS` of each other.
-        lanes_log2: int, the binary logarithm of the number of lanes. More of
-            them are faster, and take two bytes each. Defaults to `8`.
+        lanes_log2: int, the binary logarithm of the number of lanes. More
+            lanes are faster, and take two bytes each. Defaults to `8`.
     """
     arrays = [np.ravel(array).astype("int64") for array in arrays]
     arrays = [array for array in arrays if len(array)]
-    writer = bits.Writer()
+    writer = bit_io.Writer()
     found = [frequency_tables.write(writer, array) for array in arrays]
     head = writer.to_bytes()
     symbols = [array - table.first for array, table in zip(arrays, found)]
@@ -44,10 +46,10 @@ def encode(arrays, lanes_log2=DEFAULT_LANES_LOG2):
     return _HEAD.pack(lanes_log2, len(head)) + head + coded
 
 
-def sizes(arrays):
-    """Returns the bytes that each array adds to a stream, with its table.
+def sizes(arrays: list[np.ndarray]) -> list[int]:
+    """Return the size in bytes of each array in a stream, with its table.
 
-    They are rounded up; what all arrays share is not among them.
+    Sizes are rounded up; what all arrays share is not included.
     """
     return [
         frequency_tables.cost(np.ravel(array).astype("int64"))
@@ -55,32 +57,32 @@ def sizes(arrays):
     ]
 
 
-def decode(content, sizes):
-    """Returns the arrays that `encode` made bytes of.
+def decode(content: bytes, sizes: list[int]) -> list[np.ndarray]:
+    """Decode the arrays that `encode` encoded.
 
     Args:
         content: bytes.
-        sizes: list of int, the number of each array's elements.
+        sizes: list of int, the number of elements of each array.
 
     Returns:
         A list of int32 arrays of one dimension.
 
     Raises:
-        ValueError: if the content is damaged, or of other sizes.
+        ValueError: if the content is damaged, or has other sizes.
     """
     if len(content) < _HEAD.size:
         raise ValueError(
-            f"at least {_HEAD.size} bytes are expected. Received: "
+            f"the streams must have at least {_HEAD.size} bytes. Received: "
             f"{len(content)} bytes"
         )
     lanes_log2, length = _HEAD.unpack_from(content)
     if lanes_log2 > MAX_LANES_LOG2:
         raise ValueError(
-            f"at most 2**{MAX_LANES_LOG2} lanes are expected. Received: "
-            f"2**{lanes_log2}"
+            f"the streams must have at most 2**{MAX_LANES_LOG2} lanes. "
+            f"Received: 2**{lanes_log2} lanes"
         )
     end = _HEAD.size + length
-    reader = bits.Reader(content[_HEAD.size : end])
+    reader = bit_io.Reader(content[_HEAD.size : end])
     found = [frequency_tables.read(reader) if size else None for size in sizes]
     reader.require_end()
     present = [table for table in found if table is not None]

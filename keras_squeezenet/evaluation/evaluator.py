@@ -39,8 +39,8 @@ class EvaluationResult:
         skipped: list of the paths of the images that could not be read.
         classes: list of `(id, name)` in the order of the outputs; the id is a
             WordNet id for ImageNet, otherwise `None`.
-        probabilities: float array of shape `(images, classes)`.
-        labels: integer array of shape `(images,)`, indices of `classes`.
+        outputs: `metrics.Evaluation`, the probabilities and the labels of the
+            images; labels are indices of `classes`.
         batch_size: int.
         images_per_second: float.
         top: int, as `evaluate` takes it.
@@ -52,8 +52,7 @@ class EvaluationResult:
     split: str | None
     skipped: list[str]
     classes: list[tuple[str | None, str]]
-    probabilities: np.ndarray
-    labels: np.ndarray
+    outputs: metrics.Evaluation
     batch_size: int
     images_per_second: float
     top: int = TOP
@@ -61,26 +60,20 @@ class EvaluationResult:
     @property
     def accuracy(self) -> float:
         """The top-1 accuracy, between 0 and 1."""
-        return float(np.mean(self.predicted == self.labels))
+        return self.outputs.accuracy
 
     @property
     def top_accuracy(self) -> float | None:
         """The top-k accuracy, or `None` if there are no more than k classes."""
         if len(self.classes) <= self.top:
             return None
-        hits = metrics.hits(self.probabilities, self.labels, self.top)
-        return float(np.mean(hits))
-
-    @property
-    def predicted(self) -> np.ndarray:
-        """The most probable class of each image."""
-        return self.probabilities.argmax(axis=1)
+        return self.outputs.top(self.top)
 
     @property
     def confusion(self) -> np.ndarray:
         """The confusion matrix: a row for each true class."""
         return metrics.confusion_matrix(
-            self.labels, self.predicted, len(self.classes)
+            self.outputs.labels, self.outputs.predicted, len(self.classes)
         )
 
     def to_json(self) -> dict:
@@ -94,7 +87,7 @@ class EvaluationResult:
             "image_size": self.image_size,
             "dataset": self.dataset,
             "split": self.split,
-            "images": len(self.labels),
+            "images": len(self.outputs.labels),
             "skipped": self.skipped,
             "top1": self.accuracy,
             f"top{self.top}": self.top_accuracy,
@@ -239,8 +232,7 @@ def evaluate(
         split=examples.split,
         skipped=list(examples.skipped),
         classes=list(network.classes),
-        probabilities=found.probabilities,
-        labels=found.labels,
+        outputs=found,
         batch_size=examples.batch_size,
         images_per_second=timed.images_per_second,
         top=top,

@@ -1,19 +1,23 @@
-"""What compression does to a kernel, measured: its zeros and its values."""
+"""Density and distinct values of kernels."""
 
 import dataclasses
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
 class KernelStatistics:
-    """What was measured on one kernel.
+    """The density and the distinct values of one kernel.
 
-    `density` is the share of weights that are not zero, `distinct` counts the
-    distinct values, zero included, `distinct_per_channel` is the largest such
-    count within one output channel, and `bits` is what a code of fixed length
-    for one weight takes.
+    Attributes:
+        shape: tuple of int.
+        density: float, the share of weights that are not zero.
+        distinct: int, the number of distinct values, zero included.
+        distinct_per_channel: int, the largest such number within one output
+            channel.
+        bits: int, the length of a fixed-length code for one weight.
     """
 
     shape: tuple[int, ...]
@@ -23,13 +27,13 @@ class KernelStatistics:
     bits: int
 
     @property
-    def weights(self):
+    def weights(self) -> int:
         """The number of weights, zeros included."""
         return math.prod(self.shape)
 
 
-def measure(kernel):
-    """Returns the `KernelStatistics` of an array, output channels last."""
+def measure(kernel: np.ndarray) -> KernelStatistics:
+    """Measure an array whose last axis is the output channels."""
     distinct = len(np.unique(kernel))
     return KernelStatistics(
         shape=kernel.shape,
@@ -43,7 +47,7 @@ def measure(kernel):
     )
 
 
-def overall_density(kernels):
-    """Returns the density over all the kernels of `{layer name: kernel}`."""
+def overall_density(kernels: Mapping[str, np.ndarray]) -> float:
+    """Return the density over all the kernels of `{layer name: kernel}`."""
     total = sum(kernel.size for kernel in kernels.values())
     return sum(map(np.count_nonzero, kernels.values())) / total

@@ -1,34 +1,39 @@
-"""How alike the outputs of two forms of a network are, and how right."""
+"""Accuracy, confusion matrix, and differences between two networks' outputs."""
 
 import dataclasses
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-# Of a probability, so that a divergence is finite.
+# The smallest probability in a divergence, which keeps it finite.
 EPSILON = 1e-12
 
 
 class Comparison(NamedTuple):
-    """What was measured on the outputs of two forms of a network.
+    """The differences between the outputs of two networks.
 
-    `agreement` is the share of images with the same most probable class, and
-    `max_difference` the largest difference of two probabilities.
+    Attributes:
+        agreement: float, the share of images with the same most probable
+            class.
+        max_difference: float, the largest difference of two probabilities.
     """
 
     agreement: float
     max_difference: float
 
 
-def compare(expected, received):
-    """Compares two arrays of probabilities of the same images.
+def compare(expected: np.ndarray, received: np.ndarray) -> Comparison:
+    """Compare two arrays of probabilities of the same images.
 
     Args:
         expected: array of shape `(images, classes)`.
         received: array of the same shape.
 
     Returns:
-        A `Comparison`. Its difference is NaN where an output is.
+        A `Comparison`. The difference is NaN if an output is.
 
     Raises:
         ValueError: if the shapes differ, or there is no image.
@@ -37,13 +42,13 @@ def compare(expected, received):
     received = np.asarray(received, "float64")
     if expected.shape != received.shape or expected.ndim != 2:
         raise ValueError(
-            "two arrays of the same shape (images, classes) are expected. "
+            "outputs to compare must have the same shape (images, classes). "
             f"Received: shapes {expected.shape} and {received.shape}"
         )
     if not expected.size:
         raise ValueError(
-            "outputs for at least one image are expected. Received: shape "
-            f"{expected.shape}"
+            "outputs to compare must be those of at least one image. "
+            f"Received: shape {expected.shape}"
         )
     return Comparison(
         agreement=float(np.mean(expected.argmax(1) == received.argmax(1))),
@@ -51,12 +56,12 @@ def compare(expected, received):
     )
 
 
-def divergence(expected, received):
-    """Returns the mean Kullback-Leibler divergence of outputs, in nats.
+def divergence(expected: np.ndarray, received: np.ndarray) -> float:
+    """Return the mean Kullback-Leibler divergence of outputs, in nats.
 
     Args:
-        expected, received: arrays of probabilities of the same images, of
-            shape `(images, classes)`.
+        expected: array of probabilities of shape `(images, classes)`.
+        received: array of probabilities of the same images and shape.
     """
     expected, received = (
         np.maximum(np.asarray(outputs, "float64"), EPSILON)
@@ -68,9 +73,9 @@ def divergence(expected, received):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What a network says about labeled images.
+    """The outputs of a network for labeled images.
 
-    Args:
+    Attributes:
         probabilities: array of shape `(images, classes)`.
         labels: integer array of shape `(images,)`.
     """
@@ -79,22 +84,26 @@ class Evaluation:
     labels: np.ndarray
 
     @property
-    def predicted(self):
+    def predicted(self) -> np.ndarray:
         """The most probable class of each image."""
         return self.probabilities.argmax(axis=1)
 
     @property
-    def accuracy(self):
-        """The share of images whose most probable class is their label."""
+    def accuracy(self) -> float:
+        """The top-1 accuracy, between 0 and 1."""
         return float(np.mean(self.predicted == self.labels))
 
-    def top(self, count):
-        """The share of images whose label is among the most probable."""
+    def top(self, count: int) -> float:
+        """Return the top-k accuracy for `count` classes."""
         return float(np.mean(hits(self.probabilities, self.labels, count)))
 
 
-def evaluate(predict, batches, advance=lambda **metrics: None):
-    """Runs a network over labeled images, once.
+def evaluate(
+    predict: Callable[[np.ndarray], np.ndarray],
+    batches: Iterable[tuple[np.ndarray, np.ndarray]],
+    advance: Callable[..., None] = lambda **metrics: None,
+) -> Evaluation:
+    """Run a network over labeled images, once.
 
     Args:
         predict: function from a batch of images to probabilities, both NumPy.
@@ -119,21 +128,24 @@ def evaluate(predict, batches, advance=lambda **metrics: None):
         advance(accuracy=correct / total)
     if not total:
         raise ValueError(
-            "at least one image is expected to evaluate a network on. "
+            "the data must have at least one image to evaluate a network on. "
             "Received: none"
         )
     return Evaluation(np.concatenate(probabilities), np.concatenate(labels))
 
 
-def hits(probabilities, labels, count):
-    """Returns whether the label of each image is among the most probable.
+def hits(
+    probabilities: np.ndarray, labels: Sequence[int], count: int
+) -> np.ndarray:
+    """Return whether the label of each image is among the most probable.
 
-    Of equal probabilities the class that comes first is the more probable.
+    Among equal probabilities, the class that comes first is taken for the
+    more probable one.
 
     Args:
         probabilities: array of shape `(images, classes)`.
         labels: integer array of shape `(images,)`.
-        count: int, how many classes are looked at.
+        count: int, the k of the top-k accuracy.
 
     Returns:
         A bool array of shape `(images,)`.
@@ -142,8 +154,10 @@ def hits(probabilities, labels, count):
     return np.any(best == np.asarray(labels)[:, np.newaxis], axis=1)
 
 
-def confusion_matrix(labels, predicted, classes):
-    """Counts how often each class was taken for each.
+def confusion_matrix(
+    labels: Sequence[int], predicted: Sequence[int], classes: int
+) -> np.ndarray:
+    """Count the predictions of each class for each true class.
 
     Args:
         labels: integer array of shape `(images,)`, in `[0, classes)`.
@@ -159,16 +173,15 @@ def confusion_matrix(labels, predicted, classes):
     return matrix
 
 
-def recalls(confusion):
-    """Returns the share of each class's images that are predicted to be it.
+def recalls(confusion: np.ndarray) -> np.ndarray:
+    """Return the recall of each class.
 
     Args:
         confusion: array that `confusion_matrix` returned; its transpose gives
-            the precisions, the shares of each class's predictions that are
-            right.
+            the precisions.
 
     Returns:
-        A float64 array of shape `(classes,)`, NaN where there are no images.
+        A float64 array of shape `(classes,)`, NaN for classes without images.
     """
     totals = confusion.sum(axis=1)
     found = np.full(len(totals), np.nan)

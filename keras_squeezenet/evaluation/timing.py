@@ -1,33 +1,38 @@
-"""How fast a network is."""
+"""Throughput of a network."""
 
 import time
+from collections.abc import Callable
+
+import numpy as np
 
 
 class Timed:
-    """A function of batches, and how long its calls took.
+    """A function of batches that measures how long its calls take.
 
     Args:
-        function: from a batch of images.
+        function: function of a batch of images.
         batch_size: int; other batches are not counted, since a network may
             have to prepare itself for a batch of another size.
     """
 
-    def __init__(self, function, batch_size):
+    def __init__(
+        self, function: Callable[[np.ndarray], np.ndarray], batch_size: int
+    ):
         self.function = function
         self.batch_size = batch_size
         self.images = 0
         self.seconds = 0.0
 
-    def __call__(self, images):
+    def __call__(self, images: np.ndarray) -> np.ndarray:
         started = time.perf_counter()
-        found = self.function(images)
+        outputs = self.function(images)
         seconds = time.perf_counter() - started
         if len(images) == self.batch_size:
             self.seconds += seconds
             self.images += len(images)
-        return found
+        return outputs
 
     @property
-    def images_per_second(self):
-        """Of the calls that count; there must have been one."""
+    def images_per_second(self) -> float:
+        """The throughput of the calls that are counted, at least one."""
         return self.images / self.seconds

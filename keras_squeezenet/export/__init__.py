@@ -1,1 +1,1 @@
-"""Files that run without this package: SavedModel and LiteRT."""
+"""Export: SavedModel and LiteRT files, which run without this package."""

@@ -1,4 +1,4 @@
-"""LiteRT files: conversion, what is in them, and running them."""
+"""LiteRT files: convert models, run files, read their kernels."""
 
 import contextlib
 import re
@@ -11,22 +11,22 @@ from ai_edge_litert.interpreter import Interpreter
 from keras_squeezenet.export import saved_model
 from keras_squeezenet.utils import backend
 
-# The converter names a kernel after the operations that it feeds. TF-MOT's
-# wrappers begin with "quant_", and Keras numbers a layer's later calls.
+# The converter names a kernel after the operations that use it. TF-MOT's
+# wrappers begin with "quant_", and Keras numbers the later calls of a layer.
 _KERNEL_NAME = re.compile(
     r"(?:^|/)(?:quant_)?([^/;]+?)(?:_\d+)?/(?:Conv2D|MatMul|convolution)"
 )
 
 
-def convert_float32(model):
-    """Converts a model as it is.
+def convert_float32(model) -> bytes:
+    """Convert a model to float32.
 
     Args:
         model: `keras.Model` on the TensorFlow backend or `tf_keras.Model`,
             with one input and one output.
 
     Returns:
-        bytes, the content of a `.tflite` file. Like those of the other
+        bytes, the content of a `.tflite` file. Like the files of the other
         functions here it takes batches of any size.
 
     Raises:
@@ -35,8 +35,8 @@ def convert_float32(model):
     return _converter(model).convert()
 
 
-def convert_float16(model):
-    """Converts a model with its weights rounded to float16.
+def convert_float16(model) -> bytes:
+    """Convert a model with its weights rounded to float16.
 
     Equal weights stay equal and zeros stay zero. The computation, inputs and
     outputs are float32.
@@ -56,12 +56,13 @@ def convert_float16(model):
     return converter.convert()
 
 
-def convert_post_training_int8(model, calibration):
-    """Converts a model that was not trained for it to int8, in and out.
+def convert_post_training_int8(model, calibration: list[np.ndarray]) -> bytes:
+    """Convert a model to int8, without quantization-aware training.
 
-    The quick way: a kernel's scales, one an output channel, come from its
-    largest weights, those of the activations from what the calibration
-    images give. Equal weights of a channel stay equal and zeros stay zero.
+    The scales of a kernel, one for each output channel, come from its largest
+    weights, those of the activations from their ranges on the calibration
+    images. Inputs and outputs are int8. Equal weights of a channel stay equal
+    and zeros stay zero.
 
     Args:
         model: as `convert_float32` takes it.
@@ -80,11 +81,11 @@ def convert_post_training_int8(model, calibration):
     )
 
 
-def convert_int16x8(model, calibration):
-    """Converts a model to int16 activations and int8 kernels.
+def convert_int16x8(model, calibration: list[np.ndarray]) -> bytes:
+    """Convert a model to int16 activations and int8 kernels.
 
-    Nearly as exact as float32 in a fourth of its size, but slow: the CPU
-    kernels of this form are not optimized. Inputs and outputs are int16.
+    The file is nearly as accurate as float32 at a fourth of the size, but
+    slow: its CPU kernels are not optimized. Inputs and outputs are int16.
 
     Args:
         model: as `convert_float32` takes it.
@@ -106,8 +107,8 @@ def convert_int16x8(model, calibration):
     )
 
 
-def convert_int8(quantized):
-    """Converts a model trained quantization-aware to int8, in and out.
+def convert_int8(quantized) -> bytes:
+    """Convert a quantization-aware model to int8, inputs and outputs too.
 
     Args:
         quantized: `tf_keras.Model` with TF-MOT's quantization wrappers.
@@ -116,7 +117,7 @@ def convert_int8(quantized):
         bytes, the content of a `.tflite` file without any float tensor.
     """
     converter = _converter(quantized)
-    # Without it the file keeps its weights in float32.
+    # Without it the weights in the file are float32.
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = tf.int8
     converter.inference_output_type = tf.int8
@@ -126,8 +127,8 @@ def convert_int8(quantized):
 def _convert_calibrated(model, calibration, operations, dtype):
     if not sum(map(len, calibration)):
         raise ValueError(
-            "at least one image is expected to set the ranges of the "
-            f"activations by. Received: calibration={calibration!r}"
+            "`calibration` must have at least one image, to measure the "
+            f"activation ranges. Received: calibration={calibration!r}"
         )
     converter = _converter(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -141,7 +142,7 @@ def _convert_calibrated(model, calibration, operations, dtype):
 
 
 def _converter(model):
-    """Returns a converter; Keras's own prints, and names the input anew."""
+    """Return a converter; that of Keras prints, and renames the input."""
     if isinstance(model, keras.Model):
         backend.require_tensorflow("A LiteRT file")
     module = saved_model.servable(model)
@@ -155,11 +156,11 @@ class LiteRTModel:
 
     Args:
         content: bytes of a `.tflite` file with one input and one output, of
-            any form that this module writes.
-        num_threads: int. Defaults to `2`.
+            any type that this module writes.
+        num_threads: int, the number of CPU threads. Defaults to `2`.
     """
 
-    def __init__(self, content, num_threads=2):
+    def __init__(self, content: bytes, num_threads: int = 2):
         self.interpreter = Interpreter(
             model_content=content, num_threads=num_threads
         )
@@ -167,8 +168,8 @@ class LiteRTModel:
         self.input = self.interpreter.get_input_details()[0]
         self.output = self.interpreter.get_output_details()[0]
 
-    def __call__(self, images):
-        """Returns the outputs for a batch of images, both float32."""
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Return the outputs for a batch of images, both float32."""
         if self.input["shape"][0] != len(images):
             self.interpreter.resize_tensor_input(
                 self.input["index"], images.shape
@@ -183,19 +184,19 @@ class LiteRTModel:
             self.interpreter.get_tensor(self.output["index"]), self.output
         )
 
-    def float_tensors(self):
-        """Returns the names of the tensors that are not integers."""
+    def float_tensors(self) -> list[str]:
+        """Return the names of the tensors that are not integers."""
         return [
             tensor["name"]
             for tensor in self.interpreter.get_tensor_details()
             if np.issubdtype(tensor["dtype"], np.floating)
         ]
 
-    def kernels(self, layers):
-        """Returns the int8 kernels of a file that `convert_int8` made.
+    def kernels(self, layers: list[str]) -> dict[str, np.ndarray]:
+        """Return the int8 kernels of a file that `convert_int8` converted.
 
         Args:
-            layers: names of the Keras layers to look for.
+            layers: names of Keras layers.
 
         Returns:
             A dict of layer name to kernel, output channels last as in Keras.
@@ -207,7 +208,7 @@ class LiteRTModel:
             tensor
             for tensor in self.interpreter.get_tensor_details()
             if tensor["dtype"] is np.int8
-            # Activations have a batch of any size.
+            # Activations have a batch dimension of -1.
             and -1 not in tensor["shape_signature"]
         ]
         kernels = {}
@@ -219,8 +220,8 @@ class LiteRTModel:
             ]
             if len(found) != 1:
                 raise ValueError(
-                    f"one int8 kernel of layer {layer!r} is expected in the "
-                    f"LiteRT file. Found: {[t['name'] for t in found]}"
+                    "the LiteRT file must have one int8 kernel of layer "
+                    f"{layer!r}. Received: {[t['name'] for t in found]}"
                 )
             kernel = self.interpreter.get_tensor(found[0]["index"])
             kernels[layer] = np.moveaxis(kernel, 0, -1)
@@ -243,16 +244,16 @@ def _dequantize(codes, tensor):
     return (codes.astype("float32") - zero_point) * np.float32(scale)
 
 
-def read_kernels(content):
-    """Returns `{layer name: kernel}` of a LiteRT file, as they are stored.
+def read_kernels(content: bytes) -> dict[str, np.ndarray]:
+    """Return the kernels of a LiteRT file by layer, as they are stored.
 
     Args:
         content: bytes of a `.tflite` file.
 
     Returns:
-        A dict of NumPy arrays, output channels last as in Keras, of what the
-        converter named after a convolution or a dense layer: float32,
-        float16, or int8.
+        A dict of float32, float16 or int8 arrays, output channels last as in
+        Keras, of the constants that the converter named after a convolution
+        or a dense layer.
     """
     # Before `allocate_tensors` only the constants have values.
     interpreter = Interpreter(model_content=content)

@@ -1,11 +1,13 @@
-"""A SavedModel that stays small on disk: its weights are entropy coded.
+"""SavedModel folders with entropy-coded weights.
 
-It has stock operations only. An initializer decodes one constant when the
-model is loaded, as `codec.rans` does, into one variable that the serving
-function reads. Neither this package nor Keras is needed to load it.
+They have standard TensorFlow operations only. When the model is loaded, an
+initializer decodes one constant, as `codec.rans` does, into one variable that
+the serving function reads. Neither this package nor Keras is needed to load
+the folder.
 """
 
 import hashlib
+import os
 import pathlib
 import zlib
 
@@ -15,7 +17,7 @@ import tensorflow as tf
 
 from keras_squeezenet import codec
 from keras_squeezenet import graph
-from keras_squeezenet.codec import bits
+from keras_squeezenet.codec import bit_io
 from keras_squeezenet.codec import encodings
 from keras_squeezenet.codec import frequency_tables
 from keras_squeezenet.codec import rans
@@ -24,37 +26,43 @@ from keras_squeezenet.data import image_ops
 from keras_squeezenet.export import signatures
 from keras_squeezenet.utils import backend
 
-# A step of the decoder takes a symbol of each lane, and a lane 2 bytes.
+# A step of the decoder decodes a symbol of each lane; a lane takes 2 bytes.
 LANES = 512
 
 
-def save(content, path, raw_images=False, shorter_side=None):
-    """Writes the SavedModel folder of a .sqz file.
+def save(
+    content: bytes,
+    path: str | os.PathLike,
+    raw_images: bool = False,
+    shorter_side: int | None = None,
+) -> None:
+    """Write a .sqz file as a SavedModel folder.
 
-    Its signature `serving_default` takes `images` as `preprocess_input` makes
-    them, float32 and of any batch, and returns `probabilities`.
+    Its signature `serving_default` takes `images` as `preprocess_input`
+    returns them, a float32 batch of any size, and returns `probabilities`.
 
     Args:
         content: bytes of a .sqz file of a model.
-        path: the folder to write, which should not exist.
-        raw_images: whether there is a second signature, as `saved_model.save`
-            writes it. Defaults to `False`.
-        shorter_side: int, what the shorter side of raw images is resized to.
-            Defaults to what `classifier.Classifier` does: 256 for images of
-            227 pixels if the labels of the file say that its classes are
-            ImageNet's, otherwise to the side of the network's images.
+        path: path of the folder to write, which must not exist.
+        raw_images: bool, whether to add a second signature, as
+            `saved_model.save` does. Defaults to `False`.
+        shorter_side: int, the length that the shorter side of raw images is
+            resized to, in pixels. Defaults to that of
+            `classifier.Classifier`: 256 for images of 227 pixels if the labels
+            of the file are ImageNet's, otherwise the side of the network's
+            images.
 
     Raises:
-        RuntimeError: on another backend than TensorFlow.
-        ValueError: if the content is damaged, or is to take raw images and
-            the network does not take squares of one size.
+        RuntimeError: on a backend other than TensorFlow.
+        ValueError: if the content is damaged; with `raw_images`, if the
+            network does not take square images of one size.
     """
     backend.require_tensorflow()
     header, arrays = sqz.load(content)
     description = header["network"]
     module = tf.Module()
-    # The loader of TensorFlow 1 finds the variable by its name, which no other
-    # file in the same session may have.
+    # The loader of TensorFlow 1 finds the variable by its name, which must be
+    # unique in a session.
     digest = hashlib.sha256(content).hexdigest()
     module.weights = _Weights(f"sqz_{digest[:16]}", arrays)
     shape = description["layers"][0]["shape"]
@@ -82,11 +90,11 @@ def _shorter_side(header):
 
 
 class _Weights(tf.saved_model.experimental.TrackableResource):
-    """A variable of all weights, that decodes itself.
+    """One variable with all weights, initialized by decoding a constant.
 
     Args:
-        name: str, of the variable.
-        arrays: dict of name to form, as `sqz.load` returns it.
+        name: str, the name of the variable.
+        arrays: dict of names to encodings, as `sqz.load` returns it.
     """
 
     def __init__(self, name, arrays):
@@ -96,7 +104,7 @@ class _Weights(tf.saved_model.experimental.TrackableResource):
             name: not isinstance(array, encodings.PlainArray)
             for name, array in arrays.items()
         }
-        # Those that are coded come first.
+        # Arrays with codes come first.
         self._arrays = {
             name: arrays[name]
             for name in sorted(arrays, key=lambda name: not is_coded[name])
@@ -135,7 +143,7 @@ class _Weights(tf.saved_model.experimental.TrackableResource):
         )
 
     def read(self):
-        """Returns `{name: tensor}`."""
+        """Return `{name: tensor}`."""
         numbers = tf.raw_ops.ReadVariableOp(
             resource=self.resource_handle, dtype=tf.float32
         )
@@ -151,14 +159,16 @@ class _Stream:
     """Coded arrays as a constant, and their decoder in TensorFlow.
 
     Args:
-        arrays: list of `Shared` and `Stepped`.
+        arrays: list of `CodebookArray` and `UniformArray`.
     """
 
     def __init__(self, arrays):
         codes = [np.ravel(array.codes).astype("int64") for array in arrays]
         self.sizes = [len(code) for code in codes]
-        # Of rounded counts, as a .sqz file has them: they deflate better.
-        coded = [frequency_tables.write(bits.Writer(), code) for code in codes]
+        # From rounded counts, as in a .sqz file: they deflate better.
+        coded = [
+            frequency_tables.write(bit_io.Writer(), code) for code in codes
+        ]
         firsts = [table.first for table in coded]
         tables = [table.frequencies for table in coded]
         self.content = rans.encode(
@@ -170,7 +180,7 @@ class _Stream:
             np.repeat(np.arange(len(codes)), self.sizes),
             LANES,
         )
-        # What fills up the last step: a symbol that leaves a state as it is.
+        # Padding of the last step: a symbol that does not change the state.
         tables.append(np.array([rans.TOTAL]))
         self.frequencies = np.concatenate(tables)
         self.values = np.concatenate(
@@ -189,7 +199,7 @@ class _Stream:
         self.steps = np.array([*map(_step, arrays), 0], "float32")
 
     def decode(self):
-        """Returns the numbers of all arrays, one after another."""
+        """Return the numbers of all arrays, concatenated."""
         total = sum(self.sizes)
         rounds = -(-total // LANES)
         member = _which(np.cumsum([0, *self.sizes]), rounds * LANES)
@@ -197,14 +207,14 @@ class _Stream:
         values = _inflated(self.values, tf.float32)
         codes = symbols + tf.gather(tf.constant(self.offsets, tf.int32), member)
         steps = tf.gather(tf.constant(self.steps), member)
-        # Of shared values the step is 0, of others the value of a symbol.
+        # The step is 0 for a codebook, the value of a symbol otherwise.
         numbers = tf.cast(codes, tf.float32) * steps + tf.gather(
             values, symbols
         )
         return numbers[:total]
 
     def _decode_symbols(self, member, rounds):
-        """`codec.rans.decode`."""
+        """Do what `codec.rans.decode` does."""
         frequencies = tf.cast(_inflated(self.frequencies, tf.uint16), tf.int64)
         starts = tf.cumsum(frequencies, exclusive=True)
         symbol_at = _which(starts, len(self.steps) * rans.TOTAL)
@@ -216,7 +226,7 @@ class _Stream:
             tf.reshape(words[: 2 * LANES], (LANES, 2)), tf.uint32
         )
         states = tf.cast(states, tf.int64)
-        # As many words as the last step might look at.
+        # The last step may read this many words after the end.
         words = tf.pad(tf.cast(words, tf.int64), [[0, LANES]])
 
         def step(index, states, taken, found):
@@ -252,10 +262,10 @@ def _step(array):
 
 
 def _which(starts, count):
-    """Returns the interval that each of the first `count` numbers is in."""
+    """Return the interval that contains each integer below `count`."""
     starts = tf.convert_to_tensor(starts, tf.int64)
     numbers = tf.range(count, dtype=tf.int64)
-    # `tf.repeat` makes a matrix of them.
+    # `tf.repeat` would allocate a matrix.
     found = tf.raw_ops.UpperBound(
         sorted_inputs=tf.expand_dims(starts, 0),
         values=tf.expand_dims(numbers, 0),
@@ -264,9 +274,9 @@ def _which(starts, count):
 
 
 def _inflated(numbers, dtype):
-    """Returns numbers as a tensor, that are deflated in the graph.
+    """Return a tensor of numbers that are stored deflated in the graph.
 
-    Plane by plane: the first bytes of all numbers, the second ones, ...
+    The first bytes of all numbers come first, then the second bytes, and so on.
     """
     numbers = np.asarray(numbers, dtype.as_numpy_dtype)
     planes = numbers.view("u1").reshape(-1, dtype.size).T
@@ -279,7 +289,7 @@ def _inflated(numbers, dtype):
 
 
 def _run(description, weights, images):
-    """The network, in few operations: Keras's own layers make more."""
+    """Run the network, with fewer operations than Keras layers create."""
 
     def call(layer, *received):
         received = graph.only(received)
@@ -308,7 +318,7 @@ def _without_weights(layer, received):
 
 
 def _strip(path):
-    """Takes out of a SavedModel what TensorFlow finds out again by itself."""
+    """Remove from a SavedModel what TensorFlow infers when it loads it."""
     from tensorflow.core.protobuf import saved_model_pb2
 
     saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())

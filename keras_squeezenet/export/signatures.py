@@ -1,4 +1,6 @@
-"""What every SavedModel of this package has in common: how it is asked."""
+"""The signatures of every SavedModel that this package writes."""
+
+import os
 
 import tensorflow as tf
 
@@ -8,45 +10,55 @@ SERVING = "serving_default"
 RAW_IMAGES = "raw_images"
 
 
-def write(module, path, raw_images=False, shorter_side=None, options=None):
-    """Writes a SavedModel folder with the signature `serving_default`.
+def write(
+    module: tf.Module,
+    path: str | os.PathLike,
+    raw_images: bool = False,
+    shorter_side: int | None = None,
+    options: tf.saved_model.SaveOptions | None = None,
+) -> None:
+    """Write a SavedModel folder with the signature `serving_default`.
 
     Args:
         module: `tf.Module`. Its `serve` is a `tf.function` of `images`, with
             an input signature.
-        path: the folder to write, which should not exist.
-        raw_images: whether there is a second signature, `raw_images`, of
-            photographs as they are. Defaults to `False`.
-        shorter_side: int, what the shorter side of raw images is resized to.
-            Defaults to the side of those that `serve` takes.
+        path: path of the folder to write, which must not exist.
+        raw_images: bool, whether to add a second signature, `raw_images`,
+            which takes unprocessed photographs. Defaults to `False`.
+        shorter_side: int, the length that the shorter side of raw images is
+            resized to, in pixels. Defaults to the side of the images that
+            `serve` takes.
         options: `tf.saved_model.SaveOptions`. Defaults to TensorFlow's own.
 
     Raises:
-        ValueError: if it is to take raw images, and `serve` does not take
-            squares of one size, or larger ones than `shorter_side`.
+        ValueError: with `raw_images`, if `serve` does not take square images
+            of one size, or they are larger than `shorter_side`.
     """
     signatures = {SERVING: module.serve}
     if raw_images:
-        signatures[RAW_IMAGES] = _of_raw_images(module.serve, shorter_side)
+        signatures[RAW_IMAGES] = _raw_images_function(
+            module.serve, shorter_side
+        )
     tf.saved_model.save(
         module, str(path), signatures=signatures, options=options
     )
 
 
-def _of_raw_images(serve, shorter_side):
-    """Returns what reads photographs as they are, for `serve`."""
+def _raw_images_function(serve, shorter_side):
+    """Return a function that preprocesses photographs for `serve`."""
     (spec,) = serve.input_signature
     _, side, width, channels = spec.shape
     if side is None or side != width or channels != 3:
         raise ValueError(
-            "raw images are cut to RGB squares of one size, which the network "
-            f"should take. Received: one that takes {tuple(spec.shape)}"
+            "with raw_images=True the network must take RGB images of one "
+            "square size. Received: a network that takes the shape "
+            f"{tuple(spec.shape)}"
         )
     shorter_side = shorter_side or side
     if shorter_side < side:
         raise ValueError(
-            f"shorter_side should be at least the side of {side} pixels that "
-            f"is cut out. Received: shorter_side={shorter_side}"
+            f"`shorter_side` must be at least {side}, the side of the "
+            f"network's images. Received: shorter_side={shorter_side}"
         )
 
     def serve_raw(images):

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from keras_squeezenet.codec import bits
+from keras_squeezenet.codec import bit_io
 from keras_squeezenet.codec import frequency_tables
 from keras_squeezenet.codec import rans
 
 
 def coded(values):
-    writer = bits.Writer()
+    writer = bit_io.Writer()
     table = frequency_tables.write(writer, np.asarray(values))
     return table, writer
 
@@ -31,7 +31,7 @@ def assert_same(one, other):
 )
 def test_reader_makes_the_table_of_the_writer(values):
     table, writer = coded(values)
-    reader = bits.Reader(writer.to_bytes())
+    reader = bit_io.Reader(writer.to_bytes())
     assert_same(frequency_tables.read(reader), table)
     reader.require_end()
 
@@ -71,7 +71,7 @@ def test_values_that_are_too_many_or_too_large_are_refused(values):
 
 
 def forged(first=0, count=1, lengths=(1,)):
-    writer = bits.Writer()
+    writer = bit_io.Writer()
     writer.write_signed(first)
     writer.write_gamma(count - 1)
     writer.write(0, frequency_tables.MANTISSA_FIELD)
@@ -79,16 +79,16 @@ def forged(first=0, count=1, lengths=(1,)):
     for length in lengths:
         writer.write_signed(length - before)
         before = length
-    return bits.Reader(writer.to_bytes())
+    return bit_io.Reader(writer.to_bytes())
 
 
 @pytest.mark.parametrize(
     ("reader", "error"),
     [
-        (forged(first=2**21), "smaller alphabet"),
-        (forged(count=5000), "smaller alphabet"),
-        (forged(lengths=[29]), "smaller count"),
-        (forged(lengths=[-1]), "smaller count"),
+        (forged(first=2**21), "at most 4096 symbols"),
+        (forged(count=5000), "at most 4096 symbols"),
+        (forged(lengths=[29]), "at most 28 bits"),
+        (forged(lengths=[-1]), "at most 28 bits"),
         (forged(count=2, lengths=[0, 0]), "a symbol that occurs"),
     ],
 )

@@ -184,13 +184,13 @@ def test_name_that_begins_like_another_is_another_layer(int8):
 def test_missing_kernel_is_an_error_that_names_the_layer(int8, layer):
     with pytest.raises(
         ValueError,
-        match=rf"one int8 kernel of layer '{layer}' is expected.*Found: \[\]",
+        match=rf"one int8 kernel of layer '{layer}'.*Received: \[\]",
     ):
         int8.kernels(["conv1", layer])
 
 
 def test_float_file_has_no_int8_kernel(float32):
-    with pytest.raises(ValueError, match="layer 'conv1' is expected"):
+    with pytest.raises(ValueError, match="layer 'conv1'"):
         float32.kernels(KERNELS)
 
 
@@ -328,7 +328,7 @@ def test_conversion_prints_nothing(pruned, capsys):
 )
 @pytest.mark.parametrize("calibration", [[], [np.zeros((0, SIDE, SIDE, 3))]])
 def test_calibration_without_an_image_is_refused(convert, calibration, pruned):
-    with pytest.raises(ValueError, match="at least one image is expected"):
+    with pytest.raises(ValueError, match="at least one image"):
         convert(pruned, calibration)
 
 

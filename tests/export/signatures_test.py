@@ -98,13 +98,13 @@ def test_network_without_rgb_squares_takes_no_raw_images(
     inputs = keras.Input(shape)
     outputs = keras.layers.GlobalAveragePooling2D()(inputs)
     model = keras.Model(inputs, outputs)
-    with pytest.raises(ValueError, match=r"squares .* takes \(None, "):
+    with pytest.raises(ValueError, match=r"one square size.*shape \(None, "):
         saved_model.save(model, tmp_path / "model", is_packed, raw_images=True)
     assert not any(tmp_path.iterdir())
 
 
 def test_shorter_side_below_the_square_is_refused(pruned, tmp_path):
-    with pytest.raises(ValueError, match="at least .* 8 pix.* shorter_side=7"):
+    with pytest.raises(ValueError, match="at least 8, .* shorter_side=7"):
         saved_model.save(
             pruned, tmp_path / "model", raw_images=True, shorter_side=7
         )
