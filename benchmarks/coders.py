@@ -1,11 +1,12 @@
-"""Entropy coders on the same codes: bytes, and seconds to encode and decode.
+"""Compare entropy coders on the same codes: size, encoding and decoding time.
 
     pip install zstandard brotli constriction
     python benchmarks/coders.py WEIGHTS
 
-WEIGHTS has shared values, such as `compressed_SqueezeNet.net`. Every layer's
-codes are the numbers of its distinct values; the general compressors get them
-as bytes, one layer after another. The codebooks are in none of the figures.
+WEIGHTS is a file with shared values, such as `compressed_SqueezeNet.net`. The
+codes of a layer are the indices of its distinct values; the general-purpose
+compressors get them as bytes, concatenated. The sizes do not include the
+codebooks.
 """
 
 import lzma
@@ -29,12 +30,14 @@ from keras_squeezenet.packing import rate_distortion
 
 def main(argv):
     if len(argv) != 2:
-        raise app.UsageError("a file of weights is expected")
+        raise app.UsageError("WEIGHTS must be given")
     kernels = inspection.load_kernels(argv[1]).values()
     arrays = [np.unique(kernel, return_inverse=True)[1] for kernel in kernels]
     arrays = [array.ravel() for array in arrays]
     if max(array.max() for array in arrays) > 255:
-        raise app.UsageError("at most 256 distinct values a layer are expected")
+        raise app.UsageError(
+            "WEIGHTS must have at most 256 distinct values in each layer"
+        )
     entropy = sum(map(rate_distortion.entropy, arrays)) / 8
     rows = [("entropy", f"{entropy:,.0f}", "1.000", "", "")]
     content = np.concatenate(arrays).astype("uint8").tobytes()
@@ -88,7 +91,7 @@ def main(argv):
 
 
 def measure(encode, decode, arrays, content):
-    """Returns the bytes, and the seconds each way, once all came back."""
+    """Check the round trip; return the bytes and the seconds each way."""
     started = time.perf_counter()
     coded = encode()
     encoded = time.perf_counter()
@@ -102,7 +105,7 @@ def measure(encode, decode, arrays, content):
 
 
 def constriction_encode(arrays):
-    """Its range coder with exact tables, which count two bytes an entry."""
+    """Encode with its range coder and exact tables of two bytes an entry."""
     coder = constriction.stream.queue.RangeEncoder()
     tables = []
     for array in arrays:
@@ -113,7 +116,7 @@ def constriction_encode(arrays):
 
 
 class Coded:
-    """What constriction made, and the tables to read it with."""
+    """The output of constriction, and the tables to decode it with."""
 
     def __init__(self, words, tables):
         self.words = words

@@ -1,10 +1,10 @@
-"""Images a second of the input pipeline, beside Keras's own and a training.
+"""Compare the throughput of the input pipeline with Keras's and with training.
 
     python benchmarks/input.py FOLDER [--image_size=224] [--batch_size=32]
 
-FOLDER has a folder `train` with a sub-folder of images for each class, and
-`test`. An epoch is timed at a time, without and with what a recipe does to
-the images; the first one decodes.
+FOLDER has the folders `train` and `test`, with a sub-folder of images for each
+class in both. Whole epochs are timed, without and with the augmentations of a
+recipe. The first epoch of each, which decodes the images, is not reported.
 """
 
 import os
@@ -21,19 +21,21 @@ from keras_squeezenet import report
 from keras_squeezenet import training
 from keras_squeezenet.cli import terminal
 
-_IMAGE_SIZE = flags.DEFINE_integer("image_size", 224, "side of the images")
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "images in a batch")
+_IMAGE_SIZE = flags.DEFINE_integer(
+    "image_size", 224, "side of the images in pixels"
+)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "images in each batch")
 
 
 def main(argv):
     if len(argv) != 2:
-        raise app.UsageError("a folder of images is expected")
+        raise app.UsageError("FOLDER must be given")
     side, batch_size = _IMAGE_SIZE.value, _BATCH_SIZE.value
     started = time.perf_counter()
     photographs = data.load("folder", data_dir=argv[1], image_size=side)
     seconds = time.perf_counter() - started
     size = photographs.train_size + photographs.test_size
-    rows = [("load, which decodes", f"{size / seconds:,.0f}")]
+    rows = [("load and decode", f"{size / seconds:,.0f}")]
     for name, options in {
         "epoch": {},
         "epoch, flip_crop": {"augmentation": "flip_crop"},
@@ -71,14 +73,14 @@ def main(argv):
         rich.console.Console(markup=False, highlight=False),
         report.Table(
             f"Images of {side}x{side}, batches of {batch_size}",
-            ("what", "images/s"),
+            ("step", "images/s"),
             rows,
         ),
     )
 
 
 def measure(batches):
-    """Returns the images a second of one pass."""
+    """Return the images per second of one pass."""
     started = time.perf_counter()
     count = sum(len(labels) for _, labels in batches)
     return count / (time.perf_counter() - started)
@@ -91,7 +93,7 @@ def measure_cached(batches):
 
 
 def measure_training(photographs):
-    """Of one batch, so that no input is waited for."""
+    """Return the images per second of training on one batch, in memory."""
     model = training.build(photographs.image_size, len(photographs.class_names))
     training.compile_classifier(keras, model, 100, 1e-3)
     (images, labels), *_ = photographs.epoch_batches(_BATCH_SIZE.value).take(1)

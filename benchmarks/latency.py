@@ -1,9 +1,10 @@
-"""Times every form of a compressed model, one image at a time.
+"""Measure the latency of the artifacts of a compressed model, one image a call.
 
     python benchmarks/latency.py squeezenet_compressed [--runs=200]
 
-The forms take turns, image by image, so that a slow moment of the machine
-falls on all of them alike; the ratios are what to quote.
+The argument is the output folder of `compress`. The artifacts take turns, call
+by call, so that a slow moment of the machine affects all of them alike; quote
+the ratios.
 """
 
 import pathlib
@@ -22,13 +23,13 @@ from keras_squeezenet.compression import artifacts
 from keras_squeezenet.export import litert
 from keras_squeezenet.export import saved_model
 
-_RUNS = flags.DEFINE_integer("runs", 200, "timed calls of each form")
+_RUNS = flags.DEFINE_integer("runs", 200, "timed calls of each artifact")
 WARMUP_RUNS = 10
 
 
 def main(argv):
     if len(argv) != 2:
-        raise app.UsageError("the output folder of `compress` is expected")
+        raise app.UsageError("the output folder of `compress` must be given")
     folder = pathlib.Path(argv[1])
     model = keras.models.load_model(folder / artifacts.MODEL_FILE)
     plain, _ = saved_model.load_signature(folder / artifacts.SAVED_MODEL_FOLDER)
@@ -50,7 +51,7 @@ def main(argv):
     table = report.Table(
         f"One image of {model.input_shape[1]}x{model.input_shape[2]}, "
         f"{_RUNS.value} calls",
-        ("form", "median ms", "ratio"),
+        ("artifact", "median ms", "ratio"),
         [
             (name, f"{1000 * median:.2f}", f"{median / slowest:.3f}")
             for name, median in medians.items()

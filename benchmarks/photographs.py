@@ -1,11 +1,11 @@
-"""Accuracy of pretrained weights on a folder of ImageNet-like photographs.
+"""Measure the accuracy of pretrained weights on ImageNet-like photographs.
 
     python benchmarks/photographs.py PHOTOGRAPHS WEIGHTS
 
-PHOTOGRAPHS has one file of each class, whose names begin with the WordNet
-ids, such as `n01440764_tench.jpg`; WEIGHTS has the files below. Every image
-is read as `keras-squeezenet predict` reads it: the shorter side is 256 and
-the centre of 227x227 is cut out.
+PHOTOGRAPHS is a folder with one file of each class, whose names begin with the
+WordNet ids, such as `n01440764_tench.jpg`; WEIGHTS is a folder with the files
+that this script lists. Images are read as by `keras-squeezenet predict`: the
+shorter side is resized to 256 pixels and the center of 227x227 is cropped.
 """
 
 import pathlib
@@ -21,8 +21,7 @@ from keras_squeezenet import report
 from keras_squeezenet import squeezenet
 from keras_squeezenet.cli import terminal
 
-# Title, variant, file, and what it was trained on where its format does not
-# tell.
+# Title, variant, file, and the training framework unless its format tells it.
 WEIGHTS = (
     ("v1.0, Deep Compression", "1.0", "compressed_SqueezeNet.net", None),
     (
@@ -43,7 +42,7 @@ BATCH_SIZE = 50
 
 def main(argv):
     if len(argv) != 3:
-        raise app.UsageError("the folders PHOTOGRAPHS and WEIGHTS are expected")
+        raise app.UsageError("PHOTOGRAPHS and WEIGHTS must be given")
     _, photographs, weights = argv
     paths = sorted(pathlib.Path(photographs).glob("n*"))
     ids = [class_id for class_id, _ in imagenet.imagenet_classes()]
@@ -60,7 +59,7 @@ def main(argv):
     terminal.print_table(
         rich.console.Console(),
         report.Table(
-            f"{len(paths)} photographs, no ImageNet accuracy",
+            f"{len(paths)} photographs, not the ImageNet validation set",
             ("weights", "top-1", "top-5"),
             rows,
         ),
@@ -68,7 +67,7 @@ def main(argv):
 
 
 def _hits(model, paths, classes):
-    """How many photographs have their class first, and among the first 5."""
+    """Return the number of top-1 and of top-5 hits."""
     network = classifier.Classifier(
         model.name,
         model.predict_on_batch,

@@ -1,11 +1,13 @@
-"""How many of 20 trainings leave the plateau at ln(classes), by their remedy.
+"""Count the training runs that leave the plateau at a loss of ln(classes).
 
-    python benchmarks/plateau.py [--seeds=20] [--epochs=12] [--train_images=N]
+    python benchmarks/plateau.py [--seeds=20] [--epochs=12]
+        [--train_images=512]
 
-A SqueezeNet v1.1 on digits of 16x16 pixels, with Adam. A row is a setting, and
-has the seeds 0, 1, ... A training has left the plateau if the mean loss of its
-last epoch is below 0.9 ln(10). The remedy is that of the default recipe: no
-ReLU behind conv10, a warm-up, clipped gradients, and restarts at half the rate.
+The runs train a SqueezeNet v1.1 with Adam on digits of 16x16 pixels. Each row
+is one setting with the seeds 0, 1, ... A run has left the plateau if the mean
+loss of its last epoch is below 0.9 ln(10). The remedy is that of the default
+recipe: no ReLU after conv10, warm-up, clipped gradients, and restarts at half
+the learning rate.
 """
 
 import dataclasses
@@ -25,9 +27,11 @@ from keras_squeezenet import squeezenet
 from keras_squeezenet import training
 from keras_squeezenet.cli import terminal
 
-_SEEDS = flags.DEFINE_integer("seeds", 20, "trainings of each setting")
-_EPOCHS = flags.DEFINE_integer("epochs", 12, "of each training")
-_TRAIN_IMAGES = flags.DEFINE_integer("train_images", 512, "of each training")
+_SEEDS = flags.DEFINE_integer("seeds", 20, "training runs for each setting")
+_EPOCHS = flags.DEFINE_integer("epochs", 12, "epochs of each run")
+_TRAIN_IMAGES = flags.DEFINE_integer(
+    "train_images", 512, "training images of each run"
+)
 
 SIDE = 16
 CLASSES = 10
@@ -36,7 +40,7 @@ LEFT = 0.9 * math.log(CLASSES)
 NOTHING = {"warmup": 0.0, "clip_norm": 0.0, "restarts": 0}
 # The activation of conv10, and changes of the default recipe.
 SETTINGS = {
-    "ReLU behind conv10, rate 1e-3": ("relu", NOTHING),
+    "ReLU after conv10, rate 1e-3": ("relu", NOTHING),
     "no ReLU, rate 3e-3": (None, {**NOTHING, "learning_rate": 3e-3}),
     "remedy, rate 3e-3": (None, {"learning_rate": 3e-3}),
     "remedy, rate 1e-3": (None, {}),
@@ -45,7 +49,7 @@ SETTINGS = {
 
 def main(argv):
     if len(argv) > 1:
-        raise app.UsageError("flags only are expected")
+        raise app.UsageError("no argument but flags is accepted")
     digits = data.load("mnist5k", image_size=SIDE)
     (images, labels), *_ = digits.epoch_batches(_TRAIN_IMAGES.value).take(1)
     images = np.asarray(images), np.asarray(labels)
@@ -68,15 +72,15 @@ def main(argv):
     terminal.print_table(
         rich.console.Console(markup=False, highlight=False, width=80),
         report.Table(
-            f"Loss of the last of {_EPOCHS.value} epochs",
-            ("setting", "left", "least", "median", "most", "restarts"),
+            f"Loss of the last epoch of {_EPOCHS.value}",
+            ("setting", "left", "min", "median", "max", "restarts"),
             rows,
         ),
     )
 
 
 def train(images, activation, changes, seed):
-    """Trains one network; returns its result."""
+    """Train one network and return its result."""
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     config = architecture.VARIANTS["1.1"].for_small_images()

@@ -1,21 +1,21 @@
-"""Size against accuracy on ImageNet's classes, beside other ways to get small.
+"""Compare methods to compress ImageNet weights: size and loss of accuracy.
 
     pip install zstandard brotli
     python benchmarks/sizes.py WEIGHTS PHOTOGRAPHS [--targets=380000,325000]
-        [--finetune=STEPS]
+        [--bits=6,5,4] [--finetune=STEPS] [--seed=0]
 
-PHOTOGRAPHS is a folder with one photograph of each class, whose names are in
-the order of the classes. Every second one calibrates, without its label; the
-others measure, in four views: the centre after the shorter side is 256 pixels,
-and the whole, both mirrored too. Changes are paired differences with their
-standard errors, in points.
+PHOTOGRAPHS is a folder with one photograph of each class, whose file names are
+in the order of the classes. Every second photograph is a calibration image,
+without its label. The others are test images, in four views: the center crop
+after the shorter side is resized to 256 pixels, and the center crop of the
+shorter side, both mirrored too. Changes are paired differences with their
+standard errors, in percentage points.
 """
 
 import gzip
 import lzma
 import os
 import pathlib
-import tempfile
 
 import brotli
 import numpy as np
@@ -26,6 +26,7 @@ from absl import flags
 
 from keras_squeezenet import classifier
 from keras_squeezenet import codec
+from keras_squeezenet import models
 from keras_squeezenet import report
 from keras_squeezenet import squeezenet
 from keras_squeezenet.cli import terminal
@@ -38,13 +39,17 @@ from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.packing import packer
 
 _TARGETS = flags.DEFINE_list(
-    "targets", ["380000", "345000", "325000", "285000", "240000"], "in bytes"
+    "targets",
+    ["380000", "345000", "325000", "285000", "240000"],
+    "sizes to pack to, in bytes",
 )
-_BITS = flags.DEFINE_list("bits", ["6", "5", "4"], "of k-means, for comparison")
+_BITS = flags.DEFINE_list("bits", ["6", "5", "4"], "bits of k-means codebooks")
 _FINETUNE = flags.DEFINE_integer(
-    "finetune", 0, "steps of training after each target"
+    "finetune", 0, "steps of code training after each target"
 )
-_SEED = flags.DEFINE_integer("seed", 0, "of the labels that are drawn")
+_SEED = flags.DEFINE_integer(
+    "seed", 0, "seed of the labels that are drawn from the outputs"
+)
 BATCH_SIZE = 50
 COMPRESSORS = {
     "gzip 9": lambda content: gzip.compress(content, 9),
@@ -58,9 +63,9 @@ COMPRESSORS = {
 
 def main(argv):
     if len(argv) != 3:
-        raise app.UsageError("weights and a folder are expected")
+        raise app.UsageError("WEIGHTS and PHOTOGRAPHS must be given")
     _, path, photographs = argv
-    model = classifier.load_model(path)
+    model = models.load(path)
     network = classifier.of_model(path, model)
     paths = image_folder.image_files(pathlib.Path(photographs))
     centers = preprocess([network.read(path) for path in paths])
@@ -81,14 +86,14 @@ def main(argv):
         for name, size in lossless(path, model)
     ]
     for name, content in lossy(model, centers[::2]):
-        after = [predict(load(content), view) for view in views]
+        after = [predict(codec.loads(content), view) for view in views]
         rows.append((name, len(content), *measure(before, after, labels)))
     terminal.print_table(
         rich.console.Console(markup=False, highlight=False),
         report.Table(
             f"{os.path.basename(path)}, {len(labels)} photographs",
             (
-                "form",
+                "method",
                 "bytes",
                 "top-1",
                 "change",
@@ -101,7 +106,7 @@ def main(argv):
 
 
 def lossless(path, model):
-    """Yields a name and bytes of each form that changes nothing."""
+    """Yield the name and the bytes of each lossless method."""
     content = pathlib.Path(path).read_bytes()
     yield "the file", len(content)
     if path.endswith(".net"):
@@ -119,7 +124,7 @@ def lossless(path, model):
 
 
 def lossy(model, calibration):
-    """Yields a name and the .sqz file of each form that changes weights."""
+    """Yield the name and the .sqz file of each lossy method."""
     for bits in _BITS.value:
         yield (
             f"k-means, {bits} bits",
@@ -138,7 +143,7 @@ def lossy(model, calibration):
 
 
 def cluster(model, size):
-    """Returns the kernels with `size` shared values each."""
+    """Return the kernels quantized to `size` shared values each."""
     found = {}
     for layer in model.layers:
         if layer.weights:
@@ -165,15 +170,8 @@ def predict(model, view):
     ).astype("float64")
 
 
-def load(content):
-    with tempfile.TemporaryDirectory() as temporary:
-        path = pathlib.Path(temporary, "model.sqz")
-        path.write_bytes(content)
-        return codec.load(path)
-
-
 def measure(before, after, labels):
-    """Returns top-1, its change, that of top-5, and the divergence."""
+    """Return top-1, its change, the change of top-5, and the divergence."""
     changes = []
     for count in (1, 5):
         old, new = (

@@ -1,13 +1,14 @@
-"""Trains a SqueezeNet on CIFAR-10, with whatever backend Keras has.
+"""Train a SqueezeNet on CIFAR-10, on any Keras backend.
 
     KERAS_BACKEND=jax python benchmarks/train_cifar10.py cifar10.npz OUT
         [--variant=1.1] [--seed=0] [--epochs=80] [--batch_size=128]
         [--learning_rate=1e-3] [--weight_decay=0.02] [--cutout=0]
+        [--train_images=N] [--pools=LAYERS] [--bypass=simple|complex]
 
-The network is the variant's `for_small_images`. OUT gets its weights,
-`1.1_seed0.weights.h5`, and a line in `results.jsonl`. Neither TensorFlow nor
-TensorFlow Datasets is needed, since all images are in one file, which they
-make once, of the 60,000 JPEG files as they are:
+The network is the variant's `for_small_images`. The weights,
+`1.1_seed0.weights.h5`, and a line in `results.jsonl` are written to the folder
+OUT. All images are read from one file, so that training needs neither
+TensorFlow nor TensorFlow Datasets. Both are needed once, to write this file:
 
     python benchmarks/train_cifar10.py cifar10.npz --pack [--data_dir=DIR]
 """
@@ -32,22 +33,26 @@ from keras_squeezenet import training
 _VARIANT = flags.DEFINE_enum(
     "variant", "1.1", list(architecture.VARIANTS), "the network"
 )
-_SEED = flags.DEFINE_integer("seed", 0, "of every random number")
-_EPOCHS = flags.DEFINE_integer("epochs", 80, "times that each image is seen")
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 128, "images in a step")
-_LEARNING_RATE = flags.DEFINE_float("learning_rate", 1e-3, "the highest one")
-_WEIGHT_DECAY = flags.DEFINE_float("weight_decay", 0.02, "of AdamW")
+_SEED = flags.DEFINE_integer("seed", 0, "seed of all random numbers")
+_EPOCHS = flags.DEFINE_integer("epochs", 80, "number of epochs")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 128, "images in each batch")
+_LEARNING_RATE = flags.DEFINE_float("learning_rate", 1e-3, "peak learning rate")
+_WEIGHT_DECAY = flags.DEFINE_float(
+    "weight_decay", 0.02, "weight decay of AdamW"
+)
 _CUTOUT = flags.DEFINE_integer(
-    "cutout", 0, "side of the square that is cut out of training images"
+    "cutout", 0, "side of the square of Cutout in pixels; 0 for no Cutout"
 )
 _TRAIN_IMAGES = flags.DEFINE_integer(
-    "train_images", None, "how many to train on; all unless set"
+    "train_images", None, "number of training images (default: all)"
 )
-_POOLS = flags.DEFINE_list("pools", None, "the layers that a pooling follows")
-_BYPASS = flags.DEFINE_string("bypass", None, "simple or complex")
-_PACK = flags.DEFINE_bool("pack", False, "make the file of the images")
+_POOLS = flags.DEFINE_list("pools", None, "layers followed by a max pooling")
+_BYPASS = flags.DEFINE_string(
+    "bypass", None, "bypass connections: simple or complex, with --pools"
+)
+_PACK = flags.DEFINE_bool("pack", False, "write the file of all images")
 _DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "of TensorFlow Datasets, with --pack"
+    "data_dir", None, "data folder of TensorFlow Datasets, with --pack"
 )
 
 CLASSES = 10
@@ -57,15 +62,15 @@ TEST_BATCH_SIZE = 500
 
 
 class TrainBatches(keras.utils.PyDataset):
-    """Endless batches of augmented images; each is a function of its number.
+    """Endless batches of augmented images; each depends on its index only.
 
     Args:
-        images: array of shape `(images, 32, 32, 3)`, for the network.
+        images: array of preprocessed images, of shape `(images, 32, 32, 3)`.
         labels: int array of shape `(images,)`.
         batch_size: int.
-        seed: int, of the order and the augmentation.
-        cutout: int, the side of the grey square in each image; 0 for none.
-        **options: of `PyDataset`.
+        seed: int, the seed of the order and the augmentation.
+        cutout: int, the side of the gray square in each image; 0 for none.
+        **options: as `PyDataset` takes them.
     """
 
     def __init__(self, images, labels, batch_size, seed, cutout, **options):
@@ -100,12 +105,12 @@ def _order(seed, epoch, count):
 
 
 def augment(padded, members, rng):
-    """Does in NumPy what the `flip_crop` of the library does.
+    """Do in NumPy what the augmentation `flip_crop` does.
 
     Args:
-        padded: array of images with a border of `SHIFT` around them, as they
-            are and mirrored, of shape `(2, images, 40, 40, 3)`.
-        members: int array, which of them to take.
+        padded: array of images with a border of `SHIFT` pixels, original and
+            mirrored, of shape `(2, images, 40, 40, 3)`.
+        members: int array, the indices of the images.
         rng: `np.random.Generator`.
 
     Returns:
@@ -122,10 +127,10 @@ def augment(padded, members, rng):
 
 
 def cut_out(images, side, rng):
-    """Sets a square of each image to 0, the mean of ImageNet, in place.
+    """Set a square of each image to 0, the mean of ImageNet, in place.
 
-    The square's centre is anywhere in the image, so that a part of it may
-    lie outside.
+    The center of the square is anywhere in the image, so that a part of the
+    square may be outside.
     """
     places = np.arange(SIDE)
     down, right = rng.integers(0, SIDE, (2, len(images), 1)) - side // 2
@@ -136,7 +141,7 @@ def cut_out(images, side, rng):
 
 
 def pack(path, data_dir):
-    """Writes all images, as JPEG, and their labels to an .npz file."""
+    """Write all images, as encoded files, and their labels to an .npz file."""
     import tensorflow_datasets as tfds
 
     arrays = {}
@@ -158,7 +163,7 @@ def pack(path, data_dir):
 
 
 def unpack(path, split):
-    """Returns the images of a split, for the network, and their labels."""
+    """Return the preprocessed images of a split, and their labels."""
     with np.load(path) as arrays:
         content = arrays[f"{split}_files"].tobytes()
         ends = np.cumsum(arrays[f"{split}_sizes"])
@@ -196,7 +201,7 @@ def describe_device():
 
 def main(argv):
     if len(argv) != (2 if _PACK.value else 3):
-        raise app.UsageError("a file, and without --pack a folder, expected")
+        raise app.UsageError("a file must be given, and without --pack OUT too")
     if _PACK.value:
         pack(argv[1], _DATA_DIR.value)
         return
@@ -260,7 +265,7 @@ def main(argv):
 
 
 def save(model, result, out):
-    """Writes the weights without the optimizer's, and the result's line."""
+    """Write the weights, without optimizer state, and the line of results."""
     out.mkdir(parents=True, exist_ok=True)
     trained = build(result["variant"])
     trained.set_weights(model.get_weights())
