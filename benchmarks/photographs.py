@@ -14,6 +14,7 @@ import numpy as np
 import rich.console
 from absl import app
 
+from keras_squeezenet import architecture
 from keras_squeezenet import classifier
 from keras_squeezenet import imagenet
 from keras_squeezenet import pretrained
@@ -71,7 +72,7 @@ def _hits(model, paths, classes):
     network = classifier.Classifier(
         model.name,
         model.predict_on_batch,
-        squeezenet.DEFAULT_SIDE,
+        architecture.DEFAULT_SIDE,
         imagenet.imagenet_classes(),
     )
     ranks = []

@@ -8,8 +8,12 @@ Reference:
 import dataclasses
 import itertools
 
+from keras_squeezenet.utils import suggestions
+
 BYPASSES = (None, "simple", "complex")
 FIRE_INDICES = range(2, 10)
+# The side in pixels of the input images in the authors' prototxts.
+DEFAULT_SIDE = 227
 POOL_SIZE = 3
 POOL_STRIDES = 2
 
@@ -21,7 +25,7 @@ def _round(value):
 def _require_one_of(name, value, allowed):
     if value not in allowed:
         raise ValueError(
-            f"`{name}` should be one of {', '.join(map(repr, allowed))}. "
+            f"`{name}` must be one of {', '.join(map(repr, allowed))}. "
             f"Received: {name}={value!r}"
         )
 
@@ -30,7 +34,7 @@ def _require_int(owner, field, minimum):
     value = getattr(owner, field)
     if not isinstance(value, int) or value < minimum:
         raise ValueError(
-            f"`{field}` should be an integer not below {minimum}. "
+            f"`{field}` must be an integer of at least {minimum}. "
             f"Received: {field}={value!r}"
         )
 
@@ -76,13 +80,13 @@ class Fire:
     bypass: str | None = None
 
     @property
-    def filters(self):
+    def filters(self) -> int:
         return self.expand1x1 + self.expand3x3
 
 
 @dataclasses.dataclass(frozen=True)
 class Convolution:
-    """One convolution of a network: what its kernel looks like."""
+    """The shape of one convolution of a network."""
 
     name: str
     kernel_size: int
@@ -90,17 +94,17 @@ class Convolution:
     filters: int
 
     @property
-    def kernel_shape(self):
+    def kernel_shape(self) -> tuple[int, int, int, int]:
         """Height, width, input channels, output channels, as in Keras."""
         side = self.kernel_size
         return (side, side, self.in_channels, self.filters)
 
     @property
-    def kernel_parameters(self):
+    def kernel_parameters(self) -> int:
         return self.kernel_size**2 * self.in_channels * self.filters
 
     @property
-    def parameters(self):
+    def parameters(self) -> int:
         return self.kernel_parameters + self.filters
 
 
@@ -116,27 +120,26 @@ class SqueezeNetConfig:
     Args:
         base_e: int, the expand filters of the first Fire module. Defaults
             to `128`.
-        incr_e: int, how many more there are after every `freq` modules.
-            Defaults to `128`.
-        freq: int. Defaults to `2`.
+        incr_e: int, the expand filters that are added after every `freq`
+            modules. Defaults to `128`.
+        freq: int, the number of modules between additions. Defaults to `2`.
         pct_3x3: float, the share of 3x3 filters among the expand filters,
             between 0 and 1. Defaults to `0.5`.
         SR: float, the squeeze ratio. Defaults to `0.125`.
-        bypass: `None`, `"simple"` (the identity around every module whose
-            input and output have as many channels) or `"complex"` (and a
-            1x1 convolution, with a ReLU like every other one, around the
-            rest). Defaults to `None`.
+        bypass: `None`, `"simple"` (the identity around every module with as
+            many input as output channels) or `"complex"` (also a 1x1
+            convolution with a ReLU around the other modules). Defaults to
+            `None`.
         stem: `Stem`, the first convolution. Defaults to `Stem()`: 7x7 with
             stride 2 and 96 filters.
-        pools: tuple of the names of the layers that a 3x3 max pooling with
-            stride 2 follows. Defaults to `("conv1", "fire4", "fire8")`.
+        pools: tuple of names of layers. Each is followed by a 3x3 max pooling
+            with stride 2. Defaults to `("conv1", "fire4", "fire8")`.
         conv10_padding: int, zeros around the input of the 1x1 `conv10`. The
-            prototxts of v1.0 have 1, so that the average takes in a border
-            of relu(bias). Defaults to `1`.
-        conv10_activation: `"relu"`, as in the paper, or `None`: without
-            batch normalisation and with zero biases that ReLU can leave
-            classes without a gradient when training from scratch. Defaults
-            to `"relu"`.
+            prototxts of v1.0 have 1, so that the average includes a border of
+            relu(bias). Defaults to `1`.
+        conv10_activation: `"relu"`, as in the paper, or `None` for training
+            from scratch, where the ReLU can leave classes without a gradient.
+            Defaults to `"relu"`.
 
     Raises:
         ValueError: if a value is out of range, or leaves a layer without a
@@ -162,16 +165,16 @@ class SqueezeNetConfig:
             _require_int(self, field, minimum=0)
         if not isinstance(self.stem, Stem):
             raise ValueError(
-                f"`stem` should be a `Stem`. Received: stem={self.stem!r}"
+                f"`stem` must be a `Stem`. Received: stem={self.stem!r}"
             )
         if not 0 < self.pct_3x3 < 1:
             raise ValueError(
-                "`pct_3x3` is a share: it should be between 0 and 1, both "
-                f"excluded. Received: pct_3x3={self.pct_3x3}"
+                "`pct_3x3` must be greater than 0 and less than 1. Received: "
+                f"pct_3x3={self.pct_3x3}"
             )
         if not self.SR > 0:
             raise ValueError(
-                f"`SR` should be greater than 0. Received: SR={self.SR}"
+                f"`SR` must be greater than 0. Received: SR={self.SR}"
             )
         _require_one_of("bypass", self.bypass, BYPASSES)
         _require_one_of(
@@ -183,12 +186,12 @@ class SqueezeNetConfig:
         for fire in self.fires:
             if min(fire.squeeze1x1, fire.expand1x1, fire.expand3x3) < 1:
                 raise ValueError(
-                    "every layer of a Fire module should have at least one "
-                    f"filter. Received: {self!r}, which makes {fire!r}"
+                    "every layer of a Fire module must have at least one "
+                    f"filter. Received: {self!r}, with the module {fire!r}"
                 )
 
     @property
-    def fires(self):
+    def fires(self) -> tuple[Fire, ...]:
         """The Fire modules, fire2 to fire9, as a tuple of `Fire`."""
         fires = []
         channels = self.stem.filters
@@ -214,12 +217,12 @@ class SqueezeNetConfig:
             return "simple"
         return "complex" if self.bypass == "complex" else None
 
-    def for_small_images(self):
-        """This network for images of about 32x32: `conv1` is 3x3, stride 1.
+    def for_small_images(self) -> "SqueezeNetConfig":
+        """Return this network for images of about 32x32.
 
-        `conv10` has no padding then, whose border would be more than half of
-        what a 4x4 map averages, and no ReLU, since such networks are trained
-        from scratch.
+        `conv1` is 3x3 with stride 1. `conv10` has no padding, whose border
+        would be more than half of the average over a 4x4 map, and no ReLU,
+        since such networks are trained from scratch.
         """
         return dataclasses.replace(
             self,
@@ -243,8 +246,8 @@ VARIANTS = {
 }
 
 
-def get_config(config):
-    """Returns the `SqueezeNetConfig` of a variant's name, or `config` itself.
+def get_config(config: SqueezeNetConfig | str) -> SqueezeNetConfig:
+    """Return the `SqueezeNetConfig` of a variant's name, or `config` itself.
 
     Raises:
         ValueError: if it is neither.
@@ -253,22 +256,28 @@ def get_config(config):
         return config
     if not isinstance(config, str) or config not in VARIANTS:
         raise ValueError(
-            f"`config` should be one of {', '.join(map(repr, VARIANTS))}, or "
-            f"a `SqueezeNetConfig`. Received: config={config!r}"
+            f"`config` must be one of {', '.join(map(repr, VARIANTS))}, or a "
+            f"`SqueezeNetConfig`. Received: config={config!r}."
+            f"{suggestions.did_you_mean(config, VARIANTS)}"
         )
     return VARIANTS[config]
 
 
-def describe(config):
-    """Returns a variant's name as Python writes it, or the whole `config`."""
+def describe(config: SqueezeNetConfig) -> str:
+    """Return the `repr` of the variant's name, or that of `config` itself."""
     for name, variant in VARIANTS.items():
         if config == variant:
             return repr(name)
     return repr(config)
 
 
-def convolutions(config, channels=3, classes=1000, include_top=True):
-    """Returns every convolution of a network, in the order of its layers.
+def convolutions(
+    config: SqueezeNetConfig,
+    channels: int = 3,
+    classes: int | None = 1000,
+    include_top: bool = True,
+) -> list[Convolution]:
+    """Return every convolution of a network, in the order of its layers.
 
     Args:
         config: `SqueezeNetConfig`.
@@ -302,16 +311,27 @@ def convolutions(config, channels=3, classes=1000, include_top=True):
     return found
 
 
-def count_parameters(config, channels=3, classes=1000, include_top=True):
-    """Returns the number of weights and biases, in closed form."""
+def count_parameters(
+    config: SqueezeNetConfig,
+    channels: int = 3,
+    classes: int | None = 1000,
+    include_top: bool = True,
+) -> int:
+    """Return the number of weights and biases, in closed form."""
     return sum(
         convolution.parameters
         for convolution in convolutions(config, channels, classes, include_top)
     )
 
 
-def count_macs(config, side, channels=3, classes=1000, include_top=True):
-    """Returns the multiply-accumulates of one square image of side `side`."""
+def count_macs(
+    config: SqueezeNetConfig,
+    side: int,
+    channels: int = 3,
+    classes: int | None = 1000,
+    include_top: bool = True,
+) -> int:
+    """Return the multiply-accumulates for one square image of side `side`."""
     sides = feature_sides(config, side)
     return sum(
         convolution.kernel_parameters
@@ -320,8 +340,8 @@ def count_macs(config, side, channels=3, classes=1000, include_top=True):
     )
 
 
-def feature_sides(config, side):
-    """Returns the side of the output of every module, pooling and `conv10`.
+def feature_sides(config: SqueezeNetConfig, side: int) -> dict[str, int]:
+    """Return the side of the output of every module, pooling and `conv10`.
 
     Args:
         config: `SqueezeNetConfig`.
@@ -346,32 +366,32 @@ def feature_sides(config, side):
     return sides
 
 
-def pooled_side(side):
-    """The side after Caffe's 3x3 max pooling with stride 2 in ceil mode.
+def pooled_side(side: int) -> int:
+    """Return the side after Caffe's 3x3 max pooling with stride 2.
 
-    `ceil((side - 3) / 2) + 1`, for any side from 2 up.
+    In ceil mode it is `ceil((side - 3) / 2) + 1`, for any side from 2 up.
     """
     return side // 2
 
 
-def pool_padding(side):
-    """The zeros that make "valid" pooling of `side` agree with ceil mode.
+def pool_padding(side: int | None) -> int:
+    """Return how many zeros make "valid" pooling agree with ceil mode.
 
-    They go to the end, and there are none where every window fits: for an odd
-    side. `None`, a side that is not known yet, is padded: a row of zeros that
-    no window reaches changes nothing, and one that is reached lies beside
-    sums of the results of ReLUs, which are not less.
+    They are added at the end. An odd side needs none, since every window fits.
+    A side that is not known yet, `None`, is padded: zeros that no window
+    reaches change nothing, and others never exceed the inputs, which are
+    results of ReLUs or their sums.
     """
     return 0 if side is not None and side % 2 else 1
 
 
-def pool_name(layer):
-    """`"pool1"` for the pooling behind `"conv1"`, `"pool4"` for `"fire4"`."""
+def pool_name(layer: str) -> str:
+    """Return the name of the pooling after a layer: `"pool4"` for `"fire4"`."""
     return "pool" + layer.removeprefix("conv").removeprefix("fire")
 
 
-def min_side(config):
-    """The side of the smallest image that leaves every layer an output."""
+def min_side(config: SqueezeNetConfig) -> int:
+    """Return the side of the smallest image with outputs in every layer."""
     return next(
         side
         for side in itertools.count(1)

@@ -1,13 +1,17 @@
 """Flat Functional models as data: the layers, their arguments and inputs.
 
-What a SqueezeNet and its transfer heads are made of is little enough to be
-listed. From the list a model is built in either Keras, of any version, on any
-backend.
+SqueezeNets and their transfer heads consist of few kinds of layers, which are
+listed here. From such data a model is built in Keras 3, on any backend, or in
+tf_keras.
 """
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
 
 import keras
 
-# The layers that a model can have, and the arguments that define each.
+# The layers that a model may have, and the arguments that define each.
 LAYERS = {
     "Activation": ("activation",),
     "Add": (),
@@ -32,8 +36,8 @@ LAYERS = {
 INPUT = "InputLayer"
 
 
-def describe(model):
-    """Returns what a model is made of, without its weights.
+def describe(model: keras.Model) -> dict:
+    """Return the structure of a model, without its weights.
 
     Args:
         model: `keras.Model`, flat and Functional, with one input, one output,
@@ -41,10 +45,10 @@ def describe(model):
             `LAYERS`, each called once.
 
     Returns:
-        A dict of the model's `name` and its `layers` in the order of the
-        data, the last one's output being the model's: dicts of their `type`,
-        `name`, `inputs` (names of layers) and arguments. An `InputLayer` has
-        a `shape` without the batch.
+        A dict of the model's `name` and its `layers` in the order of
+        computation, the last one's output being the model's: dicts of their
+        `type`, `name`, `inputs` (names of layers) and arguments. An
+        `InputLayer` has a `shape` without the batch.
 
     Raises:
         ValueError: if the model is not Functional, is nested, or has a layer
@@ -52,49 +56,43 @@ def describe(model):
     """
     if not isinstance(model, keras.Model) or not hasattr(model, "operations"):
         raise ValueError(
-            "a flat Functional `keras.Model` is expected. Received: "
+            "`model` must be a flat Functional `keras.Model`. Received: "
             f"model={model!r}"
         )
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ValueError(
-            "a model with one input and one output is expected. Received: "
+            "the model must have one input and one output. Received: "
             f"{model.name!r} with {len(model.inputs)} and {len(model.outputs)}"
         )
-    # A layer may have been called in other models too.
-    of_model = {
-        id(node) for nodes in model._nodes_by_depth.values() for node in nodes
-    }
-    nodes = {
-        layer.name: [
-            node for node in layer._inbound_nodes if id(node) in of_model
-        ]
-        for layer in model.operations
-    }
-    names = {
-        id(node.output_tensors[0]): name
-        for name, found in nodes.items()
-        for node in found
-    }
+    for layer in model.operations:
+        _require_known(layer)
+    # A layer may have been called in other models too, whose calls are not in
+    # this model's configuration.
+    configs = {each["name"]: each for each in model.get_config()["layers"]}
     return {
         "name": model.name,
         # Keras orders them by their depth: the output is the last one's.
         "layers": [
-            _describe_layer(layer, nodes[layer.name], names)
+            _describe_layer(layer, configs[layer.name])
             for layer in model.operations
         ],
     }
 
 
-def build(namespace, description, kernels=None):
-    """Builds a model with new weights.
+def build(
+    namespace: ModuleType,
+    description: dict,
+    kernels: dict[str, tuple[int, ...]] | None = None,
+) -> Any:
+    """Build a model with new weights.
 
     Args:
         namespace: the module `keras` or `tf_keras`.
         description: as `describe` returns it.
-        kernels: `{layer name: shape}` that the kernels should have. It is
-            looked at before any of them is made, so that a description out of
-            a file takes no more memory than the weights beside it. Defaults
-            to `None`: any shapes.
+        kernels: `{layer name: shape}` that the kernels must have. It is
+            checked before any of them is made, so that a description from a
+            file takes no more memory than the weights beside it. Defaults to
+            `None`: any shapes.
 
     Returns:
         A `Model`.
@@ -120,17 +118,17 @@ def build(namespace, description, kernels=None):
     return namespace.Model(inputs, outputs, name=description["name"])
 
 
-def run(description, value, call):
-    """Leads a value through the layers of a model.
+def run(description: dict, value: Any, call: Callable[..., Any]) -> Any:
+    """Run a value through the layers of a model.
 
     Args:
         description: as `describe` returns it.
-        value: what the input is to be, such as a batch of images.
-        call: function of the dict of a layer and the values that it receives,
-            which returns its own.
+        value: the input, such as a batch of images.
+        call: function of the dict of a layer and of its inputs, which returns
+            the layer's output.
 
     Returns:
-        The value of the last layer.
+        The output of the last layer.
     """
     first, *layers = description["layers"]
     last_use = {
@@ -140,7 +138,7 @@ def run(description, value, call):
     for layer in layers:
         received = [values[name] for name in layer["inputs"]]
         values[layer["name"]] = call(layer, *received)
-        # So that no more values are alive than are needed.
+        # So that no more values stay in memory than are needed.
         for name in set(layer["inputs"]):
             if last_use[name] == layer["name"]:
                 del values[name]
@@ -148,8 +146,8 @@ def run(description, value, call):
     return values[last["name"]]
 
 
-def only(values):
-    """Returns the one of several values that Keras wants by itself."""
+def only(values: tuple) -> Any:
+    """Return the inputs of a layer as Keras wants them: one, or a list."""
     return list(values) if len(values) > 1 else values[0]
 
 
@@ -161,26 +159,20 @@ def _require_kernel(layer, channels, kernels):
     received = kernels.get(layer["name"])
     if shape != received:
         raise ValueError(
-            f"the kernel of {layer['name']!r} should have the shape {shape}. "
+            f"the kernel of {layer['name']!r} must have the shape {shape}. "
             f"Received: {received}"
         )
 
 
-def _describe_layer(layer, nodes, names):
+def _require_known(layer):
     kind = type(layer).__name__
-    if kind == INPUT:
-        return {
-            "type": kind,
-            "name": layer.name,
-            "shape": list(layer.batch_shape[1:]),
-        }
     if isinstance(layer, keras.Model):
         raise ValueError(
-            f"the model {layer.name!r} is nested in another, "
-            "which should be flat: build the head on the base's own tensors, "
+            f"the model {layer.name!r} is nested in another, which must be "
+            "flat: build the head on the base's own tensors, "
             "`keras.Model(base.input, head(base.output))`."
         )
-    if kind not in LAYERS:
+    if kind != INPUT and kind not in LAYERS:
         raise ValueError(
             f"layer {layer.name!r} is a {kind}, which a model to compress "
             f"cannot have; it may have {', '.join(LAYERS)}. Put preprocessing "
@@ -188,19 +180,41 @@ def _describe_layer(layer, nodes, names):
         )
     if getattr(layer, "data_format", "channels_last") != "channels_last":
         raise ValueError(
-            f"layer {layer.name!r} should have "
-            "`data_format='channels_last'`, the only one that TensorFlow "
-            f"runs on a CPU. Received: data_format={layer.data_format!r}"
+            f"layer {layer.name!r} must have `data_format='channels_last'`, "
+            "the only one that TensorFlow runs on a CPU. Received: "
+            f"data_format={layer.data_format!r}"
         )
-    if len(nodes) != 1:
+
+
+def _describe_layer(layer, config):
+    kind = type(layer).__name__
+    if kind == INPUT:
+        return {
+            "type": kind,
+            "name": layer.name,
+            "shape": list(layer.batch_shape[1:]),
+        }
+    calls = config["inbound_nodes"]
+    if len(calls) != 1:
         raise ValueError(
-            f"layer {layer.name!r} should be called once. Received: a layer "
-            f"that is called {len(nodes)} times"
+            f"layer {layer.name!r} must be called once. Received: a layer "
+            f"that is called {len(calls)} times"
         )
-    config = layer.get_config()
+    arguments = layer.get_config()
     return {
         "type": kind,
         "name": layer.name,
-        "inputs": [names[id(tensor)] for tensor in nodes[0].input_tensors],
-        **{name: config[name] for name in LAYERS[kind]},
+        "inputs": list(_input_layers(calls[0]["args"])),
+        **{name: arguments[name] for name in LAYERS[kind]},
     }
+
+
+def _input_layers(arguments):
+    """Yield the names of the layers whose outputs are arguments of a call."""
+    if isinstance(arguments, dict):
+        # A serialized `keras.KerasTensor`.
+        name, _, _ = arguments["config"]["keras_history"]
+        yield name
+        return
+    for argument in arguments:
+        yield from _input_layers(argument)

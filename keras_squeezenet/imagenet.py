@@ -1,17 +1,23 @@
-"""The classes of ImageNet-1k, and the best of a network's outputs."""
+"""The classes of ImageNet-1k, and the ranking of a network's outputs."""
 
 import functools
 import importlib.resources
+from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FILE = "imagenet_classes.tsv"
-# The mean of R, G and B over the training images, which Keras subtracts.
+# The means of R, G and B over the training images, as Keras subtracts them.
 IMAGENET_MEAN = (123.68, 116.779, 103.939)
 NAMED_CLASSES = 5
 
 
 @functools.cache
-def imagenet_classes():
-    """Returns the 1,000 classes in the order of the networks' outputs.
+def imagenet_classes() -> tuple[tuple[str, str], ...]:
+    """Return the 1,000 classes in the order of the networks' outputs.
 
     Returns:
         A tuple of `(WordNet id, name)`, such as `("n01440764", "tench")`.
@@ -23,10 +29,10 @@ def imagenet_classes():
     return tuple(tuple(line.split("\t")) for line in lines)
 
 
-def best(probabilities, top):
-    """Returns the indices of the largest values, the largest first.
+def best(probabilities: "np.ndarray", top: int) -> "np.ndarray":
+    """Return the indices of the largest values, the largest first.
 
-    Of equal values the one that comes first is the better one.
+    Equal values keep their order.
 
     Args:
         probabilities: array of shape `(classes,)`.
@@ -35,20 +41,20 @@ def best(probabilities, top):
     return (-probabilities).argsort(kind="stable")[:top]
 
 
-def match(names, *keys):
-    """Returns the places of classes among those of a network.
+def match(names: Iterable[str], *keys: Sequence[str]) -> list[int]:
+    """Return the indices of classes among those of a network.
 
     Args:
-        names: names of classes, in any order, and not all of them need be
-            there.
-        *keys: sequences of what the network's classes are called, in its
-            order: names, ids. The first one that has all the names counts.
+        names: names of some or all of the classes, in any order.
+        *keys: sequences of names or ids of the network's classes, in the
+            order of its outputs. The first one that has all the names is
+            used.
 
     Returns:
         A list of int, one for each name.
 
     Raises:
-        ValueError: if no sequence has all the names, or some are those of
+        ValueError: if no sequence has all the names, or a name is that of
             several classes.
     """
     names = list(names)
@@ -56,18 +62,17 @@ def match(names, *keys):
     if not found:
         unknown = [name for name in names if name not in keys[0]]
         raise ValueError(
-            "the classes of the images should be among those of the network: "
-            f"{_list(keys[0])}. Received: {_list(unknown)}, which it lacks"
+            "the classes of the images must be classes of the network, which "
+            f"are {_list(keys[0])}. Received: {_list(unknown)}"
         )
-    # Where all is in the same order, names may even repeat.
+    # In the same order, names may even repeat.
     if names == found[0]:
         return list(range(len(names)))
     twice = [name for name in names if found[0].count(name) > 1]
     if twice:
         raise ValueError(
-            "the classes of the images should have names that are those of "
-            f"one class of the network. Received: {_list(twice)}, which "
-            "several have"
+            "the classes of the images must have names that one class of the "
+            f"network has. Received: {_list(twice)}, which several have"
         )
     return [found[0].index(name) for name in names]
 

@@ -3,18 +3,17 @@
 import os
 import pathlib
 
-from keras_squeezenet.pretrained import download
-from keras_squeezenet.pretrained import packaged
-from keras_squeezenet.pretrained import readers
-from keras_squeezenet.pretrained import sources
+import numpy as np
+
+from keras_squeezenet import pretrained
 
 
-def load_kernels(path):
-    """Reads the kernels of a network, without building it.
+def load_kernels(path: "str | os.PathLike") -> dict[str, np.ndarray]:
+    """Read the kernels of a network, without building it.
 
     Args:
         path: path of a weights file, a `.keras` model, a SavedModel folder or
-            a `.tflite` file, or the name of a public source.
+            a `.tflite` file, or the name of pretrained weights.
 
     Returns:
         A dict of layer name to NumPy array, output channels last: float32, or
@@ -24,9 +23,7 @@ def load_kernels(path):
         OSError: if there is no such file, or it cannot be downloaded.
         ValueError: if it is damaged, or has no kernels.
     """
-    path = packaged.locate(path)
-    if path in sources.NAMES:
-        path = download.fetch(sources.named(path).file)
+    path = os.fspath(path)
     if os.path.isfile(os.path.join(path, "saved_model.pb")):
         kernels = _read_saved_model(path)
     elif path.endswith(".tflite"):
@@ -34,13 +31,14 @@ def load_kernels(path):
     else:
         kernels = {
             layer: weights[0]
-            for layer, weights in readers.read(path).items()
+            for layer, weights in pretrained.open_weights(path).stored.items()
             if weights[0].ndim > 1
         }
     if not kernels:
         raise ValueError(
-            f"{path} should have layers with kernels. It has none. Those of a "
-            "packed SavedModel are in the .sqz file that it was made of."
+            f"{path} must have layers with kernels. Received: a network with "
+            "none. Those of a packed SavedModel are in the .sqz file that it "
+            "was made of."
         )
     return kernels
 
@@ -63,7 +61,7 @@ def _read_litert(path):
     content = pathlib.Path(path).read_bytes()
     try:
         return litert.read_kernels(content)
-    # The interpreter has several exceptions for a file that is none.
+    # The interpreter has several exceptions for a damaged file.
     except Exception as error:
         raise ValueError(
             f"{path} cannot be read as a LiteRT file: {error}"

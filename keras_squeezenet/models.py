@@ -8,9 +8,8 @@ from keras_squeezenet import architecture
 from keras_squeezenet import codec
 from keras_squeezenet import pretrained
 from keras_squeezenet import squeezenet
-from keras_squeezenet.pretrained import packaged
-from keras_squeezenet.pretrained import readers
-from keras_squeezenet.pretrained import sources
+from keras_squeezenet.pretrained import download
+from keras_squeezenet.pretrained import registry
 from keras_squeezenet.utils import suggestions
 
 
@@ -23,13 +22,14 @@ def load(
     """Load the Keras model that a `model` argument stands for.
 
     Args:
-        model: a `keras.Model`, of which a copy with the same weights is
-            returned; the path of a `.keras` model, a `.sqz` file or a weights
-            file; or the name of pretrained weights such as `"imagenet"`.
+        model: a `keras.Model`, of which a copy is returned, so that the
+            original stays unchanged; the path of a `.keras` model, a `.sqz`
+            file or a weights file; or the name of pretrained weights, such as
+            `"imagenet"`. All files take what `preprocess_input` makes.
         config: `SqueezeNetConfig` or the name of a variant, for weights.
             Defaults to the variant that the weights fit.
         image_size: int, the side of the input images in pixels, for weights.
-            Defaults to the size that the weights were trained for, `227` for
+            Defaults to the side that the weights were trained for, `227` for
             ImageNet.
 
     Returns:
@@ -39,6 +39,12 @@ def load(
         OSError: if there is no such file, or it cannot be downloaded.
         ValueError: if the file is damaged or has no classifier, or `model` is
             of another type.
+
+    Example:
+
+    >>> model = models.load("cifar10")
+    >>> model.output_shape
+    (None, 10)
     """
     if isinstance(model, keras.Model):
         return copy(model)
@@ -47,11 +53,16 @@ def load(
             "`model` must be a `keras.Model`, a path, or the name of "
             f"pretrained weights. Received: model={model!r}"
         )
-    path = packaged.locate(model)
+    path = os.fspath(model)
+    if path in registry.NAMES:
+        file = registry.find(path, config).file
+        if file.name.endswith(".sqz"):
+            return codec.load(download.fetch(file))
+    else:
+        require_file(path)
     if path.endswith(".keras"):
         return _load_keras(path)
     if path.endswith(".sqz"):
-        _require_file(path)
         return codec.load(path)
     return _load_weights(path, config, image_size)
 
@@ -64,33 +75,21 @@ def copy(model: keras.Model) -> keras.Model:
     return copied
 
 
-def _load_weights(path, config, image_size):
-    if path in sources.NAMES:
-        config, classes = config or sources.named(path).variant, 1000
-    else:
-        _require_file(path)
-        arrays = readers.read(path)
-        config = config or pretrained.identify_network(path, arrays)[0]
-        classes = arrays["conv10"][-1].size if "conv10" in arrays else None
-    if classes is None:
-        raise ValueError(
-            f"{path} must have the weights of a classifier. It has those of "
-            "the features only."
+def require_file(path: str) -> None:
+    """Raise a `FileNotFoundError` unless there is a file at a path."""
+    if not os.path.isfile(path):
+        raise FileNotFoundError(
+            "the model must be the path of a file or of a SavedModel folder, "
+            f"or the name of pretrained weights ({', '.join(registry.NAMES)}). "
+            f"Received: {path}."
+            f"{suggestions.did_you_mean(path, registry.NAMES)}"
         )
-    side = image_size or squeezenet.DEFAULT_SIDE
-    return squeezenet.SqueezeNet(
-        weights=path,
-        config=config,
-        classes=classes,
-        input_shape=(side, side, 3),
-    )
 
 
 def _load_keras(path):
-    _require_file(path)
     try:
         model = keras.models.load_model(path, compile=False)
-        # It raises where the model was never built.
+        # It raises if the model was never built.
         _ = model.input_shape
         return model
     # Keras has many exceptions for a damaged file.
@@ -100,11 +99,19 @@ def _load_keras(path):
         ) from error
 
 
-def _require_file(path):
-    if not os.path.isfile(path):
-        names = [*sources.NAMES, *packaged.WEIGHTS]
-        raise FileNotFoundError(
-            "the model must be the path of a file or the name of pretrained "
-            f"weights ({', '.join(names)}). Received: {path}."
-            f"{suggestions.did_you_mean(path, names)}"
+def _load_weights(path, config, image_size):
+    weights = pretrained.open_weights(path, config)
+    if weights.classes is None:
+        raise ValueError(
+            f"{path} must have the weights of a classifier. It has those of "
+            "the features only."
         )
+    side = image_size or weights.image_size
+    model = squeezenet.SqueezeNet(
+        weights=None,
+        config=weights.config(config),
+        classes=weights.classes,
+        input_shape=(side, side, 3),
+    )
+    pretrained.assign(model, weights.arrays, path)
+    return model

@@ -6,33 +6,33 @@ Reference:
 """
 
 import os
+import warnings
+from collections.abc import Callable
 
 import keras
 from keras import layers
-from keras.src.applications import imagenet_utils
+from keras.applications import imagenet_utils
 
 from keras_squeezenet import architecture
 from keras_squeezenet import imagenet
 from keras_squeezenet import pretrained
-from keras_squeezenet.pretrained import packaged
-from keras_squeezenet.pretrained import sources
-
-DEFAULT_SIDE = 227
+from keras_squeezenet.pretrained import registry
+from keras_squeezenet.utils import suggestions
 
 
 def SqueezeNet(
-    include_top=True,
-    weights="imagenet",
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=1000,
-    classifier_activation="softmax",
-    name="squeezenet",
+    include_top: bool = True,
+    weights: str | os.PathLike | None = "imagenet",
+    input_tensor: keras.KerasTensor | None = None,
+    input_shape: tuple[int | None, ...] | None = None,
+    pooling: str | None = None,
+    classes: int = 1000,
+    classifier_activation: str | Callable | None = "softmax",
+    name: str = "squeezenet",
     *,
-    config="1.1",
-):
-    """Instantiates a SqueezeNet, v1.1 unless `config` says otherwise.
+    config: architecture.SqueezeNetConfig | str = "1.1",
+) -> keras.Model:
+    """Instantiates a SqueezeNet, v1.1 by default.
 
     Reference:
     - [SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB
@@ -51,14 +51,15 @@ def SqueezeNet(
         include_top: whether to include the classifier: dropout, `conv10`,
             global average pooling and `predictions`. Defaults to `True`.
         weights: one of `None` (random initialization), `"imagenet"`
-            (pre-training on ImageNet by the authors of the variant), another
-            public source (`"imagenet_torchvision"` of v1.0 and v1.1,
-            `"imagenet_dsd"` and `"imagenet_deep_compression"` of v1.0),
-            `"cifar10"` (this project's own, of v1.1 for images of 32x32,
-            which come with the package), or the path to the weights file to
-            be loaded: `.weights.h5`, `.keras`, `.sqz`, `.h5`, `.npz`,
-            `.caffemodel`, `.pth`, or the `.net` of Deep Compression. All of
-            them take what `preprocess_input` gives. Defaults to `"imagenet"`.
+            (pre-training on ImageNet by the authors of the variant), other
+            pre-training on ImageNet (`"imagenet_torchvision"` for v1.0 and
+            v1.1, `"imagenet_dsd"` and `"imagenet_deep_compression"` for
+            v1.0), `"cifar10"` (this project's v1.1 for images of 32x32, which
+            comes with the package), or the path to the weights file to be
+            loaded: `.weights.h5`, `.keras`, `.sqz`, `.h5`, `.npz`,
+            `.caffemodel`, `.pth`, or the `.net` of Deep Compression. All
+            weights take the output of `preprocess_input`. Defaults to
+            `"imagenet"`.
         input_tensor: optional Keras tensor (i.e. output of `layers.Input()`)
             to use as image input for the model.
         input_shape: optional shape tuple of three integers, in the order of
@@ -84,7 +85,7 @@ def SqueezeNet(
             to `"softmax"`.
         name: the name of the model. Defaults to `"squeezenet"`.
         config: `"1.0"`, `"1.1"`, `"simple_bypass"`, `"complex_bypass"`, or a
-            `SqueezeNetConfig`. With `"cifar10"`, `"1.1"` stands for that
+            `SqueezeNetConfig`. With `weights="cifar10"`, `"1.1"` means the
             network as it was trained, with a first convolution and pooling
             for small images. Defaults to `"1.1"`.
 
@@ -94,8 +95,8 @@ def SqueezeNet(
         `"channels_first"`, to probabilities of shape `(batch, classes)`.
 
     Raises:
-        ValueError: if an argument is out of its range, contradicts another
-            one, or the weights do not fit the network.
+        ValueError: if an argument is out of range or contradicts another one,
+            or the weights do not fit the network.
         OSError: if the weights cannot be downloaded.
 
     Example:
@@ -104,9 +105,8 @@ def SqueezeNet(
     >>> model.output_shape
     (None, 10)
     """
-    own = packaged.find(weights)
-    config = own.fitting(config) if own else architecture.get_config(config)
-    named = own is not None or weights in sources.NAMES
+    config = architecture.get_config(config)
+    named = weights in registry.NAMES
     if not (weights is None or named or os.path.exists(weights)):
         raise ValueError(
             "The `weights` argument should be either "
@@ -114,29 +114,31 @@ def SqueezeNet(
             "(pre-training on ImageNet), "
             "or the path to the weights file to be loaded.  Received: "
             f"weights={weights}"
+            f"{suggestions.did_you_mean(weights, registry.NAMES)}"
         )
-    trained_classes = own.classes if own else 1000
-    if named and include_top and classes != trained_classes:
-        raise ValueError(
-            f"If using `weights={weights!r}` with `include_top=True`, "
-            f"`classes` should be {trained_classes}.  "
-            f"Received classes={classes}"
-        )
+    side = architecture.DEFAULT_SIDE
+    if named:
+        entry = registry.find(weights, config)
+        config, side = entry.adapt(config), entry.image_size
+        if include_top and classes != entry.classes:
+            raise ValueError(
+                f"If using `weights={weights!r}` with `include_top=True`, "
+                f"`classes` should be {entry.classes}.  "
+                f"Received classes={classes}"
+            )
     if pooling not in {None, "avg", "max"}:
         raise ValueError(
             "The `pooling` argument should be one of `None`, 'avg', 'max'.  "
             f"Received: pooling={pooling!r}"
         )
-
-    if include_top:
-        imagenet_utils.validate_activation(classifier_activation, weights)
-    side = own.image_size if own else DEFAULT_SIDE
+    if include_top and weights is not None:
+        _require_activation(classifier_activation)
     img_input = _image_input(
         config, input_tensor, input_shape, include_top, named, side
     )
     if weights is not None:
-        resolved = pretrained.resolve(weights, config, include_top)
-        config = resolved.config
+        loaded = pretrained.open_weights(weights, config, include_top)
+        config = loaded.config(config)
 
     x = _features(img_input, config)
     if include_top:
@@ -155,85 +157,151 @@ def SqueezeNet(
     model = keras.Model(inputs, x, name=name)
 
     if weights is not None:
-        pretrained.load_weights(model, resolved.path, resolved.normalization)
+        pretrained.assign(model, loaded.arrays, loaded.source)
     return model
 
 
 def SqueezeNet1_0(
-    include_top=True,
-    weights="imagenet",
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=1000,
-    classifier_activation="softmax",
-    name="squeezenet1_0",
-):
-    """Instantiates SqueezeNet v1.0 (paper table 1): 1,248,424 parameters."""
+    include_top: bool = True,
+    weights: str | os.PathLike | None = "imagenet",
+    input_tensor: keras.KerasTensor | None = None,
+    input_shape: tuple[int | None, ...] | None = None,
+    pooling: str | None = None,
+    classes: int = 1000,
+    classifier_activation: str | Callable | None = "softmax",
+    name: str = "squeezenet1_0",
+) -> keras.Model:
+    """Instantiates SqueezeNet v1.0 (paper table 1): 1,248,424 parameters.
+
+    Args: those of `SqueezeNet`, without `config`.
+
+    Returns:
+        A `keras.Model`.
+
+    Example:
+
+    >>> SqueezeNet1_0(weights=None).count_params()
+    1248424
+    """
     return SqueezeNet(**locals(), config="1.0")
 
 
 def SqueezeNet1_1(
-    include_top=True,
-    weights="imagenet",
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=1000,
-    classifier_activation="softmax",
-    name="squeezenet1_1",
-):
+    include_top: bool = True,
+    weights: str | os.PathLike | None = "imagenet",
+    input_tensor: keras.KerasTensor | None = None,
+    input_shape: tuple[int | None, ...] | None = None,
+    pooling: str | None = None,
+    classes: int = 1000,
+    classifier_activation: str | Callable | None = "softmax",
+    name: str = "squeezenet1_1",
+) -> keras.Model:
     """Instantiates SqueezeNet v1.1: 1,235,496 parameters.
 
-    The authors' later network: 2.4 times less computation than v1.0 at the
-    same accuracy, by a smaller `conv1` and earlier pooling.
+    The authors' later network has a smaller `conv1` and earlier pooling: 2.4
+    times less computation than v1.0 with the same accuracy.
+
+    Args: those of `SqueezeNet`, without `config`.
+
+    Returns:
+        A `keras.Model`.
+
+    Example:
+
+    >>> SqueezeNet1_1(weights=None).count_params()
+    1235496
     """
     return SqueezeNet(**locals(), config="1.1")
 
 
 def SqueezeNetSimpleBypass(
-    include_top=True,
-    weights="imagenet",
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=1000,
-    classifier_activation="softmax",
-    name="squeezenet_simple_bypass",
-):
+    include_top: bool = True,
+    weights: str | os.PathLike | None = "imagenet",
+    input_tensor: keras.KerasTensor | None = None,
+    input_shape: tuple[int | None, ...] | None = None,
+    pooling: str | None = None,
+    classes: int = 1000,
+    classifier_activation: str | Callable | None = "softmax",
+    name: str = "squeezenet_simple_bypass",
+) -> keras.Model:
     """Instantiates v1.0 with simple bypass (paper section 6, figure 2).
 
-    The identity runs around fire3, fire5, fire7 and fire9; it adds no
-    parameter.
+    The inputs of fire3, fire5, fire7 and fire9 are added to their outputs,
+    which takes no parameters: there are 1,248,424, as in v1.0.
+
+    Args: those of `SqueezeNet`, without `config`.
+
+    Returns:
+        A `keras.Model`.
+
+    Example:
+
+    >>> SqueezeNetSimpleBypass(weights=None).count_params()
+    1248424
     """
     return SqueezeNet(**locals(), config="simple_bypass")
 
 
 def SqueezeNetComplexBypass(
-    include_top=True,
-    weights="imagenet",
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=1000,
-    classifier_activation="softmax",
-    name="squeezenet_complex_bypass",
-):
+    include_top: bool = True,
+    weights: str | os.PathLike | None = "imagenet",
+    input_tensor: keras.KerasTensor | None = None,
+    input_shape: tuple[int | None, ...] | None = None,
+    pooling: str | None = None,
+    classes: int = 1000,
+    classifier_activation: str | Callable | None = "softmax",
+    name: str = "squeezenet_complex_bypass",
+) -> keras.Model:
     """Instantiates v1.0 with complex bypass (paper section 6, figure 2).
 
-    The simple bypass, and a 1x1 convolution around fire2, fire4, fire6 and
-    fire8: 1,589,672 parameters.
+    In addition to the simple bypass, there is a 1x1 convolution around fire2,
+    fire4, fire6 and fire8: 1,589,672 parameters. There are no pretrained
+    weights, so that `weights` must be `None` or the path of a file.
+
+    Args: those of `SqueezeNet`, without `config`.
+
+    Returns:
+        A `keras.Model`.
+
+    Example:
+
+    >>> SqueezeNetComplexBypass(weights=None).count_params()
+    1589672
     """
     return SqueezeNet(**locals(), config="complex_bypass")
 
 
-def preprocess_input(x, data_format=None):
+def preprocess_input(x, data_format: str | None = None):
+    """Preprocess images for every network and all weights of this package.
+
+    Images are converted from RGB to BGR, and each channel is centered at zero
+    with respect to the ImageNet dataset, without scaling.
+
+    Args:
+        x: a floating point array or tensor of shape `(..., height, width, 3)`
+            with RGB values from 0 to 255. An array of that type is changed in
+            place; pass a copy to keep it.
+        data_format: `"channels_last"` or `"channels_first"`. Defaults to
+            `keras.config.image_data_format()`.
+
+    Returns:
+        An array or tensor of the same shape, float32 unless `x` is of another
+        floating type.
+
+    Raises:
+        ValueError: if `data_format` is unknown.
+
+    Example:
+
+    >>> preprocess_input(np.array([[[[10.0, 20.0, 30.0]]]])).round(3)
+    array([[[[ -73.939,  -96.779, -113.68 ]]]])
+    """
     return imagenet_utils.preprocess_input(
         x, data_format=data_format, mode="caffe"
     )
 
 
-def decode_predictions(preds, top=5):
+def decode_predictions(preds, top: int = 5) -> list[list[tuple]]:
     """Decodes the prediction of an ImageNet model, without a download.
 
     Args:
@@ -263,25 +331,31 @@ def decode_predictions(preds, top=5):
     ]
 
 
+def _require_activation(activation):
+    activation = keras.activations.get(activation)
+    if activation not in (
+        keras.activations.get("softmax"),
+        keras.activations.get(None),
+    ):
+        raise ValueError(
+            "Only `None` and `softmax` activations are allowed "
+            "for the `classifier_activation` argument when using "
+            "pretrained weights, with `include_top=True`; Received: "
+            f"classifier_activation={activation}"
+        )
+
+
 def _image_input(
     config, input_tensor, input_shape, include_top, named, default_side
 ):
-    """Validates the shape of the image and returns it as a Keras tensor."""
-    data_format = keras.config.image_data_format()
+    """Validate the shape of the image and return it as a Keras tensor."""
     min_side = architecture.min_side(config)
-    input_shape = imagenet_utils.obtain_input_shape(
-        input_shape,
-        default_size=default_side,
-        min_size=min_side,
-        data_format=data_format,
-        require_flatten=include_top,
-        # With a top, Keras would insist on the default size for "imagenet";
-        # a fully convolutional network takes any.
-        weights="imagenet" if named and not include_top else None,
+    input_shape = _input_shape(
+        input_shape, include_top, named, default_side, min_side
     )
     if input_tensor is None:
         img_input = layers.Input(shape=input_shape)
-    elif not keras.backend.is_keras_tensor(input_tensor):
+    elif not keras.utils.is_keras_tensor(input_tensor):
         img_input = layers.Input(tensor=input_tensor, shape=input_shape)
     else:
         img_input = input_tensor
@@ -298,6 +372,36 @@ def _image_input(
             f"`input_shape={tuple(img_input.shape[1:])}`"
         )
     return img_input
+
+
+def _input_shape(input_shape, include_top, named, default_side, min_side):
+    """Return the shape of the image, validated as Keras's applications do."""
+    axis = 0 if keras.config.image_data_format() == "channels_first" else 2
+    if not input_shape:
+        sides = [default_side if include_top else None] * 2
+        return tuple([3, *sides] if axis == 0 else [*sides, 3])
+    if len(input_shape) != 3:
+        raise ValueError("`input_shape` must be a tuple of three integers.")
+    if input_shape[axis] not in {1, 3} and not named:
+        warnings.warn(
+            "This model usually expects 1 or 3 input channels. "
+            "However, it was passed an input_shape "
+            f"with {input_shape[axis]} input channels.",
+            stacklevel=4,
+        )
+    sides = [side for i, side in enumerate(input_shape) if i != axis]
+    if min(min_side if side is None else side for side in sides) < min_side:
+        raise ValueError(
+            f"Input size must be at least {min_side}x{min_side}; Received: "
+            f"input_shape={input_shape}"
+        )
+    if include_top and None in input_shape:
+        raise ValueError(
+            "If `include_top` is True, "
+            "you should specify a static `input_shape`. "
+            f"Received: input_shape={input_shape}"
+        )
+    return input_shape
 
 
 def _features(x, config):
@@ -318,7 +422,7 @@ def _features(x, config):
 
 
 def _fire(x, fire):
-    """One Fire module (paper section 3.2) and what bypasses it."""
+    """One Fire module (paper section 3.2) and its bypass."""
     squeezed = _conv(x, f"{fire.name}_squeeze1x1", fire.squeeze1x1)
     expanded = layers.Concatenate(
         axis=_channel_axis(), name=f"{fire.name}_concat"
@@ -360,7 +464,7 @@ def _conv(
     activation="relu",
     kernel_initializer="lecun_uniform",
 ):
-    """A convolution, initialized as the authors' "xavier" filler does it."""
+    """A convolution, initialized like the authors' with the "xavier" filler."""
     return layers.Conv2D(
         filters,
         kernel_size,
@@ -373,7 +477,7 @@ def _conv(
 
 
 def _pool(x, layer, config):
-    """The pooling behind `layer`, if any: Caffe's, in ceil mode."""
+    """The pooling after `layer`, if there is one, in Caffe's ceil mode."""
     if layer not in config.pools:
         return x
     name = architecture.pool_name(layer)
@@ -393,10 +497,3 @@ def _sides(x):
 
 def _channel_axis():
     return 1 if keras.config.image_data_format() == "channels_first" else -1
-
-
-preprocess_input.__doc__ = imagenet_utils.PREPROCESS_INPUT_DOC.format(
-    mode="",
-    ret=imagenet_utils.PREPROCESS_INPUT_RET_DOC_CAFFE,
-    error=imagenet_utils.PREPROCESS_INPUT_ERROR_DOC,
-)

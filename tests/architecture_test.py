@@ -288,7 +288,7 @@ def test_config_is_found_by_name_or_is_itself():
 def test_unknown_config_is_refused(config):
     with pytest.raises(
         ValueError,
-        match=r"`config` should be one of '1.0', '1.1', 'simple_bypass', "
+        match=r"`config` must be one of '1.0', '1.1', 'simple_bypass', "
         r"'complex_bypass', or a `SqueezeNetConfig`. Received: config=",
     ):
         architecture.get_config(config)
@@ -312,7 +312,7 @@ def test_config_refuses_what_is_not_a_count(field, value):
     minimum = 1 if field in ("base_e", "freq") else 0
     with pytest.raises(
         ValueError,
-        match=f"`{field}` should be an integer not below {minimum}. "
+        match=f"`{field}` must be an integer of at least {minimum}. "
         f"Received: {field}={value!r}",
     ):
         SqueezeNetConfig(**{field: value})
@@ -323,7 +323,7 @@ def test_config_refuses_what_is_not_a_count(field, value):
 def test_stem_refuses_what_is_not_a_count(field, value):
     with pytest.raises(
         ValueError,
-        match=f"`{field}` should be an integer not below 1. "
+        match=f"`{field}` must be an integer of at least 1. "
         f"Received: {field}={value!r}",
     ):
         Stem(**{field: value})
@@ -332,7 +332,7 @@ def test_stem_refuses_what_is_not_a_count(field, value):
 def test_stem_refuses_an_unknown_padding():
     with pytest.raises(
         ValueError,
-        match="`padding` should be one of 'valid', 'same'. "
+        match="`padding` must be one of 'valid', 'same'. "
         "Received: padding='full'",
     ):
         Stem(padding="full")
@@ -341,7 +341,7 @@ def test_stem_refuses_an_unknown_padding():
 @pytest.mark.parametrize("stem", [None, 96, "conv1"])
 def test_config_refuses_what_is_not_a_stem(stem):
     with pytest.raises(
-        ValueError, match=f"`stem` should be a `Stem`. Received: stem={stem!r}"
+        ValueError, match=f"`stem` must be a `Stem`. Received: stem={stem!r}"
     ):
         SqueezeNetConfig(stem=stem)
 
@@ -350,7 +350,7 @@ def test_config_refuses_what_is_not_a_stem(stem):
 def test_config_refuses_what_is_not_a_share(pct_3x3):
     with pytest.raises(
         ValueError,
-        match="should be between 0 and 1, both excluded. "
+        match="must be greater than 0 and less than 1. "
         f"Received: pct_3x3={pct_3x3}",
     ):
         SqueezeNetConfig(pct_3x3=pct_3x3)
@@ -360,7 +360,7 @@ def test_config_refuses_what_is_not_a_share(pct_3x3):
 def test_config_refuses_a_squeeze_ratio_of_nothing(squeeze_ratio):
     with pytest.raises(
         ValueError,
-        match=f"`SR` should be greater than 0. Received: SR={squeeze_ratio}",
+        match=f"`SR` must be greater than 0. Received: SR={squeeze_ratio}",
     ):
         SqueezeNetConfig(SR=squeeze_ratio)
 
@@ -375,7 +375,7 @@ def test_config_refuses_a_squeeze_ratio_of_nothing(squeeze_ratio):
 def test_config_refuses_an_unknown_name(field, value, message):
     with pytest.raises(
         ValueError,
-        match=f"`{field}` should be one of {message}. "
+        match=f"`{field}` must be one of {message}. "
         f"Received: {field}={value!r}",
     ):
         SqueezeNetConfig(**{field: value})
@@ -385,7 +385,7 @@ def test_config_refuses_an_unknown_name(field, value, message):
 def test_config_refuses_a_pooling_behind_an_unknown_layer(layer):
     with pytest.raises(
         ValueError,
-        match="`pools` should be one of 'conv1', 'fire2', .*, 'fire9'. "
+        match="`pools` must be one of 'conv1', 'fire2', .*, 'fire9'. "
         f"Received: pools={layer!r}",
     ):
         SqueezeNetConfig(pools=("conv1", layer))
@@ -404,7 +404,7 @@ def test_config_refuses_a_layer_without_filters(metaparameters):
     with pytest.raises(
         ValueError,
         match="every layer of a Fire module should have at least one filter. "
-        "Received: SqueezeNetConfig.* which makes Fire.name='fire2'",
+        "Received: SqueezeNetConfig.* with the module Fire.name='fire2'",
     ):
         SqueezeNetConfig(**metaparameters)
 

@@ -32,10 +32,16 @@ def build(variant, shape):
     )
 
 
-def run_on_this_backend(folder, variant):
-    """Writes the outputs for the weights and images found in `folder`."""
+def run_on_this_backend(folder):
+    """Write the outputs for the weights and images found in `folder`."""
+    for variant in VARIANTS:
+        keras.config.set_image_data_format("channels_last")
+        np.savez(folder / variant / "found.npz", **found(folder / variant))
+
+
+def found(folder):
     x = np.load(folder / "images.npy")
-    model = build(variant, (64, 64, 3))
+    model = build(folder.name, (64, 64, 3))
     model.load_weights(folder / "squeezenet.weights.h5")
     found = {
         "backend": keras.config.backend(),
@@ -53,42 +59,50 @@ def run_on_this_backend(folder, variant):
         for old, new in zip(before, model.get_weights(), strict=True)
     ]
     keras.config.set_image_data_format("channels_first")
-    model = build(variant, (3, 64, 64))
+    model = build(folder.name, (3, 64, 64))
     model.load_weights(folder / "squeezenet.weights.h5")
     found["channels_first"] = model.predict(x.transpose(0, 3, 1, 2), verbose=0)
-    np.savez(folder / "found.npz", **found)
-
-
-@pytest.fixture(scope="module", params=VARIANTS)
-def variant(request):
-    return request.param
-
-
-@pytest.fixture(scope="module", params=BACKENDS)
-def backend(request):
-    if importlib.util.find_spec(request.param) is None:
-        pytest.skip(f"{request.param} is not installed")
-    return request.param
+    return found
 
 
 @pytest.fixture(scope="module")
-def outputs(backend, variant, tmp_path_factory, randomize):
-    """The outputs of this process, and what `backend` found in another."""
-    folder = tmp_path_factory.mktemp(f"{backend}_{variant}")
+def expected(tmp_path_factory, randomize):
+    """A folder with weights and images, and the outputs of this process."""
+    folder = tmp_path_factory.mktemp("backends")
     x = np.random.default_rng(1).normal(size=(4, 64, 64, 3)).astype("float32")
-    model = randomize(build(variant, (64, 64, 3)))
-    np.save(folder / "images.npy", x)
-    model.save_weights(folder / "squeezenet.weights.h5")
-    environment = {"KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)}
+    outputs = {}
+    for variant in VARIANTS:
+        (folder / variant).mkdir()
+        model = randomize(build(variant, (64, 64, 3)))
+        np.save(folder / variant / "images.npy", x)
+        model.save_weights(folder / variant / "squeezenet.weights.h5")
+        outputs[variant] = model.predict(x, verbose=0)
+    return folder, outputs
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def backend(request, expected):
+    """A backend whose outputs another process has written."""
+    if importlib.util.find_spec(request.param) is None:
+        pytest.skip(f"{request.param} is not installed")
+    folder, _ = expected
+    environment = {"KERAS_BACKEND": request.param, "PYTHONPATH": str(ROOT)}
     process = subprocess.run(
-        [sys.executable, __file__, str(folder), variant],
+        [sys.executable, __file__, str(folder)],
         env=os.environ | environment,
         capture_output=True,
         text=True,
     )
     assert process.returncode == 0, process.stderr
-    with np.load(folder / "found.npz") as found:
-        return model.predict(x, verbose=0), dict(found)
+    return request.param
+
+
+@pytest.fixture(params=VARIANTS)
+def outputs(request, backend, expected):
+    """The outputs of this process, and those of the other one."""
+    folder, outputs = expected
+    with np.load(folder / request.param / "found.npz") as found:
+        return outputs[request.param], dict(found)
 
 
 def test_backend_is_the_one_asked_for(backend, outputs):
@@ -112,4 +126,4 @@ def test_every_weight_is_trained_with_fit(outputs):
 
 
 if __name__ == "__main__":
-    run_on_this_backend(pathlib.Path(sys.argv[1]), variant=sys.argv[2])
+    run_on_this_backend(pathlib.Path(sys.argv[1]))

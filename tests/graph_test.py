@@ -90,9 +90,9 @@ def make_small():
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        ({"conv1": (3, 3, 3, 5)}, "'conv1' should have the shape .3, 3, 3, 4"),
-        ({"head": (5, 2)}, "'head' should have the shape .4, 2."),
-        ({"pool": (1,)}, "'pool' should have the shape None"),
+        ({"conv1": (3, 3, 3, 5)}, "'conv1' must have the shape .3, 3, 3, 4"),
+        ({"head": (5, 2)}, "'head' must have the shape .4, 2."),
+        ({"pool": (1,)}, "'pool' must have the shape None"),
         ({"head": None}, "Received: None"),
     ],
 )
@@ -114,7 +114,7 @@ def test_layer_that_is_called_twice_is_named():
     inputs = keras.Input((8, 8, 3))
     twice = keras.layers.Conv2D(3, 1, name="twice")
     model = keras.Model(inputs, twice(twice(inputs)))
-    with pytest.raises(ValueError, match="'twice' should be called once"):
+    with pytest.raises(ValueError, match="'twice' must be called once"):
         graph.describe(model)
 
 

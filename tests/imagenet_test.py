@@ -208,7 +208,7 @@ def test_names_of_several_classes_are_matched_by_their_order_alone():
 def test_unknown_classes_are_named():
     with pytest.raises(
         ValueError,
-        match="those of the network: 'a', 'b', 'c', 'd', 'e' and 2 more. "
-        "Received: 'x', 'n8', which it lacks",
+        match="classes of the network, which are 'a', 'b', 'c', 'd', 'e' and 2 "
+        "more. Received: 'x', 'n8'",
     ):
         imagenet.match(["a", "x", "n8"], "abcdefg", ["n1", "n2"])

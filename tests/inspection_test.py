@@ -66,7 +66,7 @@ def save(model, folder, name):
     "name",
     ["a.keras", "a.sqz", "a.weights.h5", "saved_model", "exported", *CONVERT],
 )
-def test_every_form_of_a_model_has_its_kernels(name, model, tmp_path):
+def test_every_format_has_the_kernels_of_the_model(name, model, tmp_path):
     found = inspection.load_kernels(save(model, tmp_path, name))
     expected = {
         layer.name: np.asarray(layer.get_weights()[0])
@@ -119,5 +119,5 @@ def test_network_without_kernels_is_refused(tmp_path):
         [empty.get_concrete_function()]
     )
     path.write_bytes(converter.convert())
-    with pytest.raises(ValueError, match="should have layers with kernels"):
+    with pytest.raises(ValueError, match="must have layers with kernels"):
         inspection.load_kernels(path)

@@ -20,7 +20,7 @@ from keras_squeezenet import SqueezeNet1_0
 from keras_squeezenet import SqueezeNet1_1
 from keras_squeezenet import SqueezeNetComplexBypass
 from keras_squeezenet import SqueezeNetSimpleBypass
-from keras_squeezenet.pretrained import sources
+from keras_squeezenet.pretrained import registry
 
 imagenet_utils_test = pytest.importorskip(
     "keras.src.applications.imagenet_utils_test",
@@ -58,8 +58,8 @@ def with_file_of(source, folder):
     if source.name != "imagenet" or source.variant not in FILES:
         return source
     path = folder / FILES[source.variant]
-    digest = sources.Digest("sha256", "0" * 64).of(path.read_bytes())
-    file = sources.File(f"https://example.org/{path.name}", digest)
+    digest = registry.Digest("sha256", "0" * 64).of(path.read_bytes())
+    file = registry.File.published(f"https://example.org/{path.name}", digest)
     return dataclasses.replace(source, file=file)
 
 
@@ -108,9 +108,9 @@ def offline(request, monkeypatch, tmp_path):
     monkeypatch.setattr(upstream, "_get_elephant", elephant)
     weights = shared_data / "weights"
     monkeypatch.setattr(
-        sources,
-        "SOURCES",
-        tuple(with_file_of(source, weights) for source in sources.SOURCES),
+        registry,
+        "ENTRIES",
+        tuple(with_file_of(source, weights) for source in registry.ENTRIES),
     )
     monkeypatch.setenv("KERAS_SQUEEZENET_MIRROR", str(weights))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))

@@ -1,14 +1,12 @@
-"""The model cards, their index and the sources say the same."""
+"""The model cards, their index and the registry say the same."""
 
-import hashlib
 import pathlib
 import re
 
 import pytest
 
-from keras_squeezenet.pretrained import packaged
 from keras_squeezenet.pretrained import readers
-from keras_squeezenet.pretrained import sources
+from keras_squeezenet.pretrained import registry
 
 WEIGHTS = pathlib.Path(__file__).parents[1] / "weights"
 SECTIONS = [
@@ -26,21 +24,10 @@ BUILDERS = {
     "1.1": "SqueezeNet1_1",
     "simple_bypass": "SqueezeNetSimpleBypass",
 }
-PAPER = "1602.07360"
-# Variant and name: licence, top-1, top-5, paper.
-PUBLISHED = {
-    ("1.0", "imagenet"): ("bsd-2-clause", 57.5, 80.3, PAPER),
-    ("1.1", "imagenet"): ("bsd-2-clause", 57.5, 80.3, PAPER),
-    ("simple_bypass", "imagenet"): ("other", 60.38, 82.50, PAPER),
-    ("1.0", "imagenet_dsd"): ("other", 61.76, 83.47, "1607.04381"),
-    ("1.0", "imagenet_deep_compression"): ("other", 57.5, 80.3, "1510.00149"),
-    ("1.0", "imagenet_torchvision"): ("bsd-3-clause", 58.092, 80.420, PAPER),
-    ("1.1", "imagenet_torchvision"): ("bsd-3-clause", 58.178, 80.624, PAPER),
-}
 
 
 def card_name(source):
-    return f"squeezenet_{source.variant}_{source.name}"
+    return source.card.removesuffix(".md")
 
 
 def read(name):
@@ -67,34 +54,30 @@ def metadata():
     return lambda name: hub.ModelCard.load(WEIGHTS / f"{name}.md").data
 
 
-CARDS = [card_name(source) for source in sources.SOURCES]
-OWN = list(packaged.WEIGHTS.values())
-every_source = pytest.mark.parametrize("source", sources.SOURCES, ids=CARDS)
+ENTRIES = registry.ENTRIES
+PUBLIC = [entry for entry in ENTRIES if entry.file.url]
+OWN = [entry for entry in ENTRIES if not entry.file.url]
+CARDS = [card_name(entry) for entry in PUBLIC]
+every_source = pytest.mark.parametrize("source", PUBLIC, ids=CARDS)
 
 
-def test_every_source_has_a_card_and_every_card_a_source():
-    cards = {path.stem for path in WEIGHTS.glob("*.md")} - {"README"}
-    own = [f"squeezenet_{o.variant}_{o.name}" for o in OWN]
-    assert sorted(cards) == sorted(CARDS + own)
-    listed = [(source.variant, source.name) for source in sources.SOURCES]
-    assert sorted(listed) == sorted(PUBLISHED)
+def test_every_entry_has_a_card_and_every_card_an_entry():
+    cards = {path.name for path in WEIGHTS.glob("*.md")} - {"README.md"}
+    assert sorted(cards) == sorted(entry.card for entry in ENTRIES)
 
 
 @every_source
 def test_metadata_is_that_of_the_source(source, metadata):
     data = metadata(card_name(source))
-    license, top_1, top_5, paper = PUBLISHED[source.variant, source.name]
-    assert (source.top_1, source.top_5) == (top_1, top_5)
-    assert source.citation == f"arXiv:{paper}"
+    paper = source.citation.removeprefix("arXiv:")
     assert f"arxiv:{paper}" in data.tags
-    assert data.license == license
-    if license == "other":
-        assert source.license == "not stated"
+    if source.license == "not stated":
+        assert data.license == "other"
         assert data.license_name == "not-stated"
         repository = data.license_link.removeprefix("https://github.com/")
         assert f"/{repository}/" in source.file.url
     else:
-        assert source.license.lower() == license
+        assert source.license.lower() == data.license
         assert data.license_name is None
     assert data.library_name == "keras"
     assert data.pipeline_tag == "image-classification"
@@ -168,7 +151,7 @@ def test_card_loads_the_weights_that_it_describes(source):
 def test_card_cites_the_papers(source):
     citation = read(card_name(source)).partition("## Citation")[2]
     assert f"journal = {{{source.citation}}}" in citation
-    assert f"journal = {{{sources.SQUEEZENET_PAPER}}}" in citation
+    assert f"journal = {{{registry.SQUEEZENET_PAPER}}}" in citation
 
 
 @every_source
@@ -181,8 +164,8 @@ def test_card_says_where_no_licence_is_stated(source):
 def test_index_lists_the_sources_with_the_figures_of_their_cards():
     table = [row for row in rows(read("README")) if "](squeezenet_" in row[0]]
     table = table[len(OWN) :]
-    assert len(table) == len(sources.SOURCES)
-    for row, source in zip(table, sources.SOURCES):
+    assert len(table) == len(PUBLIC)
+    for row, source in zip(table, PUBLIC):
         link, config, accuracy, who, license, size, verified = row
         assert link == f'[`"{source.name}"`]({card_name(source)}.md)'
         assert config == f'`"{source.variant}"`'
@@ -198,30 +181,30 @@ def test_index_lists_the_sources_with_the_figures_of_their_cards():
 
 
 @pytest.mark.parametrize("own", OWN, ids=lambda own: own.name)
-def test_card_of_what_comes_with_the_package_tells_its_file(own, metadata):
-    content = pathlib.Path(own.path).read_bytes()
-    name = f"squeezenet_{own.variant}_{own.name}"
+def test_card_of_packaged_weights_tells_their_file(own, metadata):
+    name = card_name(own)
     text = read(name)
     assert re.findall(r"^## (.+)", text, re.MULTILINE) == SECTIONS
     assert rows(text.partition("## File")[2])[2:] == [
         [
-            f"[{own.file}]({own.file})",
-            f"sha256 `{hashlib.sha256(content).hexdigest()}`",
-            f"{len(content):,} bytes",
+            f"[{own.file.name}]({own.file.name})",
+            f"sha256 `{own.file.digest.value}`",
+            f"{own.file.size:,} bytes",
             "yes",
         ]
     ]
     top_1, top_5 = (r.metric_value for r in metadata(name).eval_results)
-    assert f"| this file | {len(content):,} | {top_1} | {top_5} |" in text
+    assert (top_1, top_5) == (own.top_1, own.top_5)
+    assert f"| this file | {own.file.size:,} | {top_1} | {top_5} |" in text
     (row,) = [row for row in rows(read("README")) if f"({name}.md)" in row[0]]
     link, config, _, accuracy, size = row
     assert (link, config) == (f'[`"{own.name}"`]({name}.md)', '`"1.1"`')
     assert accuracy == f"{top_1} / {top_5}"
-    assert size == f"{len(content):,}"
+    assert size == f"{own.file.size:,}"
 
 
 def test_index_tells_the_other_file_of_v1_1():
-    (no_top,) = [source.no_top for source in sources.SOURCES if source.no_top]
+    (no_top,) = [entry.no_top for entry in ENTRIES if entry.no_top]
     assert f"{no_top.size:,} bytes" in read("README")
     assert "3,032,184 bytes" in read("README")
 

@@ -26,10 +26,8 @@ from keras_squeezenet.cli import terminal
 from keras_squeezenet.codec import sqz
 from keras_squeezenet.pretrained import download
 from keras_squeezenet.pretrained import normalizations
-from keras_squeezenet.pretrained import packaged
 from keras_squeezenet.pretrained import readers
-from keras_squeezenet.pretrained import sources
-from keras_squeezenet.pretrained.readers import archive
+from keras_squeezenet.pretrained import registry
 from keras_squeezenet.utils import files
 
 ARGUMENTS = "ACTION ..."
@@ -73,12 +71,12 @@ def main(arguments):
 
 def list_sources(console, arguments):
     _require_count("list", arguments, least=0, most=0)
-    rows = [_row(source) for source in sources.SOURCES]
+    rows = [_row(source) for source in registry.ENTRIES]
     if _JSON.value:
         print(json.dumps(rows, indent=2))
         return
     table = report.Table(
-        "Public sources",
+        "Pretrained weights",
         ("weights=", "config=", "top-1/5", "bytes", "here", "license"),
         [
             (
@@ -95,16 +93,10 @@ def list_sources(console, arguments):
     terminal.print_table(console, table)
     _print(
         console,
-        "\nTop-1/5: accuracies on ImageNet in percent, as their publishers "
-        f"report them. Here: in {download.cache_folder()}.",
+        "\nTop-1/5: accuracies in percent as their publishers report them, on "
+        "ImageNet or on the data set of the name. Here: with the package, or "
+        f"in {download.cache_folder()}.",
     )
-    for own in packaged.WEIGHTS.values():
-        _print(
-            console,
-            f"With the package: weights={own.name!r}, {own.variant} for "
-            f"{own.classes} classes, images of "
-            f"{own.image_size}x{own.image_size}.",
-        )
 
 
 def _row(source):
@@ -123,7 +115,7 @@ def _row(source):
         "license": source.license,
         "citation": source.citation,
         "read_by_tests": source.file.verified,
-        "cached": download.is_cached(source.file),
+        "cached": download.is_available(source.file),
     }
 
 
@@ -138,54 +130,43 @@ def _sources(names):
     if names == ["all"]:
         return [
             source
-            for source in sources.SOURCES
+            for source in registry.ENTRIES
             if _CONFIG.value in (None, source.variant)
         ]
-    return [sources.named(name, _CONFIG.value) for name in names]
+    return [registry.find(name, _CONFIG.value) for name in names]
 
 
 def convert(console, arguments):
     _require_count("convert", arguments, least=2, most=2)
     path, out = arguments
     _require_target(out)
-    path = _file(path)
-    arrays = readers.read(path)
-    variant, classes = pretrained.identify_network(path, arrays)
-    variant = _CONFIG.value or variant
-    config = architecture.get_config(variant)
-    resolved = pretrained.resolve(path, config)
-    trained_on = (
-        _NORMALIZATION.value
-        or resolved.normalization
-        or readers.get_format(path).normalization
+    loaded = pretrained.open_weights(
+        path, _CONFIG.value, normalization=_NORMALIZATION.value
     )
+    variant = _CONFIG.value or loaded.variant
+    classes = loaded.classes
+    config = loaded.config(variant)
     model = squeezenet.SqueezeNet(
         weights=None,
-        config=resolved.config,
+        config=config,
         include_top=classes is not None,
         classes=classes or 1000,
+        input_shape=(loaded.image_size, loaded.image_size, 3),
     )
-    pretrained.assign(model, pretrained.fold(arrays, trained_on), path)
+    pretrained.assign(model, loaded.arrays, path)
     _write(model, out)
     _print(
         console,
-        f"{path}: {_describe(variant, classes)}, input {trained_on!r}\n"
-        f"Written to {out}",
+        f"{path}: {_describe(variant, classes)}, input "
+        f"{loaded.normalization!r}\nWritten to {out}",
     )
-    if resolved.config != config:
+    if config != architecture.get_config(variant):
         _print(
             console,
             "The network was trained with conv10_padding="
-            f"{resolved.config.conv10_padding}: a .keras and a .sqz file keep "
+            f"{config.conv10_padding}: a .keras and a .sqz file keep "
             "that, weights alone do not.",
         )
-
-
-def _file(argument):
-    """The path of a file that is given by its path or its source's name."""
-    if argument in sources.NAMES:
-        return download.fetch(sources.named(argument, _CONFIG.value).file)
-    return packaged.locate(argument)
 
 
 def _require_target(out):
@@ -236,7 +217,7 @@ def verify(console, arguments):
     for argument in arguments:
         _print(console, argument)
         try:
-            for what, result in _verified(_file(argument)):
+            for what, result in _verified(argument):
                 _print(console, f"  {what:13} {result}")
         except (ValueError, OSError) as error:
             failed = True
@@ -245,36 +226,35 @@ def verify(console, arguments):
         sys.exit(1)
 
 
-def _verified(path):
-    """Yields `(what, result)` of each check; raises where one fails."""
-    content = archive.read_file(path)
-    yield "size", f"{len(content):,} bytes"
-    source = sources.identify(content)
-    if source:
-        yield "digest", f"that of {source.name!r}, {source.variant}"
+def _verified(argument):
+    """Yield `(name, result)` of each check; raise where one fails."""
+    loaded = pretrained.open_weights(argument, _CONFIG.value)
+    yield "size", f"{len(loaded.content):,} bytes"
+    if loaded.entry:
+        yield "digest", f"that of {loaded.entry.name!r}, {loaded.entry.variant}"
     else:
-        _require_no_published_name(path, content)
-        yield "digest", "of no public source"
-    arrays = readers.read(path)
+        _require_no_published_name(argument, loaded.content)
+        yield "digest", "not that of any pretrained weights"
+    arrays = loaded.stored
     variant, classes = pretrained.infer_network(arrays)
     yield "architecture", _describe(variant, classes)
     kernels = [kernel for kernel, _ in arrays.values()]
     if not all(
         np.isfinite(array).all() for pair in arrays.values() for array in pair
     ):
-        raise ValueError("the weights should be finite. Some are not.")
+        raise ValueError("the weights must be finite. Some are not.")
     nonzero = sum(np.count_nonzero(kernel) for kernel in kernels)
     size = sum(kernel.size for kernel in kernels)
     yield "kernels", f"finite, {nonzero:,} of {size:,} weights are not zero"
 
 
 def _require_no_published_name(path, content):
-    for source in sources.SOURCES:
-        for file in source.files:
+    for entry in registry.ENTRIES:
+        for file in entry.files:
             if file.name == os.path.basename(path):
                 raise ValueError(
-                    f"a file of this name should have the digest "
-                    f"{file.digest}. Received: {file.digest.of(content)}"
+                    f"a file of this name must have the digest {file.digest}. "
+                    f"Received: {file.digest.of(content)}"
                 )
 
 

@@ -1,35 +1,40 @@
-"""Downloads: from a mirror or the internet into Keras's cache, checked.
+"""Files of pretrained weights: from the package, or downloaded and checked.
 
 The cache is that of `keras.utils.get_file`: `models` in `~/.keras`, or in
 `$KERAS_HOME`. A file is in it whole and with its digest, or not at all, also
-when several processes fetch it at once.
+when several processes download it at once.
 """
 
+import logging
 import os
 import pathlib
 import tempfile
 
-import keras
 import requests
-from keras.src.utils import io_utils
 
+from keras_squeezenet.pretrained import registry
 from keras_squeezenet.pretrained.readers import archive
 from keras_squeezenet.utils import files
 
 MIRROR = "KERAS_SQUEEZENET_MIRROR"
 CACHE_SUBDIR = "models"
+PACKAGE = pathlib.Path(__file__).parents[1]
+# The weights of the installed package, and those of a checkout.
+PACKAGE_FOLDERS = (PACKAGE / "weights", PACKAGE.parent / "weights")
 # Seconds to wait for a connection, and for the next bytes.
 TIMEOUT = (10, 30)
 ATTEMPTS = 3
 CHUNK = 2**16
+
+logger = logging.getLogger(__name__)
 
 
 class DownloadError(OSError):
     """A file cannot be downloaded."""
 
 
-def cache_folder():
-    """Returns the `pathlib.Path` where Keras's applications keep weights."""
+def cache_folder() -> pathlib.Path:
+    """Return the folder where Keras's applications keep weights."""
     home = os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras")
     # As `keras.utils.get_file` does it.
     if not os.access(home, os.W_OK):
@@ -38,37 +43,78 @@ def cache_folder():
     return pathlib.Path(home, CACHE_SUBDIR)
 
 
-def is_cached(file):
-    """Whether a `sources.File` is in the cache, with its digest."""
-    path = cache_folder() / file.name
-    return path.is_file() and _digest(file, path) == file.digest
+def is_available(file: registry.File) -> bool:
+    """Return whether a file is here, with its digest, without a download."""
+    return _stored(file) is not None
 
 
-def fetch(file):
-    """Returns the path of a file in the cache, downloading it if need be.
+def fetch(file: registry.File) -> str:
+    """Return the path of a file, downloading it if necessary.
+
+    Args:
+        file: `registry.File`.
+
+    Raises:
+        OSError, ValueError: as `read` does.
+    """
+    read(file)
+    return str(_path(file))
+
+
+def read(file: registry.File) -> bytes:
+    """Return the content of a file, downloading it if necessary.
 
     The environment variable `KERAS_SQUEEZENET_MIRROR` may name a folder that
     has the files, or the address of one, instead of the internet.
 
     Args:
-        file: `sources.File`.
+        file: `registry.File`.
+
+    Returns:
+        The content, whose digest is the file's.
 
     Raises:
-        DownloadError: if it cannot be had.
-        ValueError: if what came has another digest. The cache stays as it
+        FileNotFoundError: if a file of the package was not installed.
+        DownloadError: if a file cannot be downloaded.
+        ValueError: if the download has another digest. The cache stays as it
             was.
     """
-    path = cache_folder() / file.name
-    if not is_cached(file):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with files.new_file(path) as temporary:
-            origin = _copy(file, temporary)
-            _require_digest(file, temporary, origin)
-    return str(path)
+    content = _stored(file)
+    if content is not None:
+        return content
+    path = _path(file)
+    if file.url is None:
+        raise FileNotFoundError(
+            f"the weights {file.name} must be installed with the package, "
+            f"unchanged, as {path}. Install the package again."
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with files.new_file(path) as temporary:
+        origin = _copy(file, temporary)
+        content = temporary.read_bytes()
+        _require_digest(file, content, origin)
+    return content
+
+
+def _path(file):
+    """Return where a file is, or will be."""
+    if file.url is not None:
+        return cache_folder() / file.name
+    paths = [folder / file.name for folder in PACKAGE_FOLDERS]
+    return next((path for path in paths if path.is_file()), paths[0])
+
+
+def _stored(file):
+    """Return the content of a file that needs no download, or `None`."""
+    path = _path(file)
+    if not path.is_file():
+        return None
+    content = path.read_bytes()
+    return content if file.digest.of(content) == file.digest else None
 
 
 def _copy(file, path):
-    """Copies a file from where it is to a path; returns where it was."""
+    """Copy a file from its origin to a path; return the origin."""
     mirror = os.environ.get(MIRROR)
     if not mirror:
         return _download(file.url, path)
@@ -77,15 +123,16 @@ def _copy(file, path):
     mirrored = pathlib.Path(mirror).expanduser() / file.name
     if not mirrored.is_file():
         raise DownloadError(
-            f"{MIRROR}={mirror} should be a folder with a file {file.name}, "
-            "or the address of one. There is no such file."
+            f"{MIRROR}={mirror} must be a folder that has the file "
+            f"{file.name}, or the address of such a folder. There is no such "
+            "file."
         )
     path.write_bytes(archive.read_file(mirrored))
     return mirrored
 
 
 def _download(url, path):
-    io_utils.print_msg(f"Downloading data from {url}")
+    logger.info("Downloading data from %s", url)
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with open(path, "wb") as out:
@@ -97,7 +144,7 @@ def _download(url, path):
 
 
 def _is_final(error):
-    """Whether asking again would change nothing, or only take long."""
+    """Return whether another attempt is useless."""
     if isinstance(error, requests.HTTPError):
         return error.response.status_code < 500
     return isinstance(
@@ -106,8 +153,10 @@ def _is_final(error):
 
 
 def _stream(url, out):
-    """Writes what an address answers to a file, with a progress bar."""
-    # Unpacked by no one on the way, so that the length is the file's.
+    """Write the answer of an address to a file, with a progress bar."""
+    import keras
+
+    # Not compressed on the way, so that the length is the file's.
     headers = {"Accept-Encoding": "identity"}
     with requests.get(
         url, stream=True, timeout=TIMEOUT, headers=headers
@@ -116,13 +165,13 @@ def _stream(url, out):
         bar = keras.utils.Progbar(_length(response))
         for chunk in response.iter_content(CHUNK):
             out.write(chunk)
-            archive.require_size(out.tell(), f"What {url} sends")
+            archive.require_size(out.tell(), f"The answer of {url}")
             bar.update(out.tell(), finalize=False)
         bar.update(out.tell(), finalize=True)
 
 
 def _length(response):
-    """How many bytes will come, or `None` where that is not known."""
+    """Return the number of bytes to come, or `None` if it is not known."""
     length = response.headers.get("Content-Length", "")
     # Some servers compress in spite of the header.
     if length.isdigit() and "Content-Encoding" not in response.headers:
@@ -140,21 +189,17 @@ def _failure(url, error):
 
 
 def _reason(error):
-    """What is at the bottom of an error, without the names of classes."""
+    """Return the cause of an error, without the names of classes."""
     inner = getattr(next(iter(error.args), None), "reason", None)
     if inner is None:
         return error
     return str(inner).partition("): ")[2] or inner
 
 
-def _require_digest(file, path, origin):
-    received = _digest(file, path)
+def _require_digest(file, content, origin):
+    received = file.digest.of(content)
     if received != file.digest:
         raise ValueError(
-            f"{origin} should have the digest {file.digest}. "
-            f"Received: {received}. The download was thrown away."
+            f"{origin} must have the digest {file.digest}. Received: "
+            f"{received}. The download was deleted."
         )
-
-
-def _digest(file, path):
-    return file.digest.of(path.read_bytes())

@@ -1,6 +1,6 @@
-"""What networks were trained on, folded into the first convolution.
+"""Input normalizations, folded into the first convolution.
 
-One `preprocess_input` then serves every set of weights.
+One `preprocess_input` then serves all weights.
 """
 
 import dataclasses
@@ -12,12 +12,13 @@ from keras_squeezenet import imagenet
 
 @dataclasses.dataclass(frozen=True)
 class Normalization:
-    """How RGB values from 0 to 255 become a network's input.
+    """A linear map from RGB values from 0 to 255 to a network's input.
 
     Args:
         order: `"RGB"` or `"BGR"`, the order of the input's channels.
-        mean: of R, G and B, subtracted first.
-        std: of R, G and B, divided by then.
+        mean: the means of R, G and B, which are subtracted.
+        std: the standard deviations of R, G and B, by which the differences
+            are divided.
     """
 
     order: str
@@ -41,26 +42,28 @@ NORMALIZATIONS = {
 OURS = NORMALIZATIONS["caffe"]
 
 
-def get(name):
-    """Returns the `Normalization` of that name.
+def get(name: str) -> Normalization:
+    """Return the `Normalization` of that name.
 
     Raises:
         ValueError: if it is not a key of `NORMALIZATIONS`.
     """
     if name not in NORMALIZATIONS:
         raise ValueError(
-            "`normalization` should be one of "
+            "`normalization` must be one of "
             f"{', '.join(map(repr, NORMALIZATIONS))}. "
             f"Received: normalization={name!r}"
         )
     return NORMALIZATIONS[name]
 
 
-def fold(kernel, bias, trained_on):
-    """Makes a first convolution take this package's `preprocess_input`.
+def fold(
+    kernel: np.ndarray, bias: np.ndarray, trained_on: Normalization
+) -> tuple[np.ndarray, np.ndarray]:
+    """Adapt a first convolution to this package's `preprocess_input`.
 
-    It gives the same outputs for the same image as before, wherever no zeros
-    are padded. The sums are made in float64.
+    The outputs for an image stay the same, except next to padded zeros. It is
+    computed in float64.
 
     Args:
         kernel: float32 array of shape `(height, width, 3, filters)`.
@@ -71,18 +74,19 @@ def fold(kernel, bias, trained_on):
         `(kernel, bias)`, of the same shapes and dtypes.
 
     Raises:
-        ValueError: if the kernel does not take 3 channels, or the bias is
-            not of its filters.
+        ValueError: if the kernel does not take 3 channels, or the bias does
+            not have one number for each filter.
     """
     if trained_on == OURS:
         return kernel, bias
     three_channels = kernel.ndim == 4 and kernel.shape[2] == 3
-    # NumPy would make a bias of one number fit any kernel.
+    # NumPy would broadcast a bias of one number.
     if not three_channels or bias.shape != kernel.shape[3:]:
         raise ValueError(
-            "An input normalization is folded into kernels of shape (height, "
-            "width, 3, filters) with biases of shape (filters,). Received: "
-            f"{kernel.shape} and {bias.shape}"
+            "The first layer must have a kernel of shape (height, width, 3, "
+            "filters) and a bias of shape (filters,), to fold the input "
+            f"normalization into them. Received: {kernel.shape} and "
+            f"{bias.shape}"
         )
     mean, std = np.array(trained_on.mean), np.array(trained_on.std)
     shift = np.array(OURS.mean) - mean

@@ -4,7 +4,7 @@ import dataclasses
 
 from keras_squeezenet import architecture
 from keras_squeezenet import squeezenet
-from keras_squeezenet.pretrained import packaged
+from keras_squeezenet.pretrained import registry
 
 # Images up to this side, in pixels, get a first convolution with stride 1.
 SMALL_IMAGE_SIZE = 64
@@ -24,8 +24,10 @@ def build(image_size, classes, config="1.1", weights=None):
     Returns:
         A `keras.Model` from preprocessed images to probabilities.
     """
-    own = packaged.find(weights)
-    config = for_images(image_size, own.fitting(config) if own else config)
+    config = architecture.get_config(config)
+    if weights in registry.NAMES:
+        config = registry.find(weights, config).adapt(config)
+    config = for_images(image_size, config)
     shape = (image_size, image_size, 3)
     model = squeezenet.SqueezeNet(
         weights=None, input_shape=shape, classes=classes, config=config

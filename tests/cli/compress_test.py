@@ -391,7 +391,7 @@ def test_weights_are_those_of_the_trunk(
     "name,text",
     [
         ("missing.npz", "weights=.*missing.npz"),
-        ("notes.txt", "should be one of .weights.h5.*notes.txt"),
+        ("notes.txt", "must end with one of .weights.h5.*notes.txt"),
     ],
 )
 def test_weights_that_cannot_be_read_are_refused(

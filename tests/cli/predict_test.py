@@ -450,7 +450,7 @@ def test_error_without_a_text_is_named_by_its_kind(run, stub, photos):
     [
         ("imagnet", "the name of a public source .*Received: imagnet"),
         ("missing.keras", "an existing file.*Received: missing.keras"),
-        ("a.jpg", "The weights file should be one of.*a.jpg"),
+        ("a.jpg", "The weights file must end with one of.*a.jpg"),
         ("a.npz", "a.npz cannot be read as a NumPy archive"),
         ("sub", "an existing file or SavedModel folder.*Received: sub"),
     ],

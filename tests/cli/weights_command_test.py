@@ -20,7 +20,7 @@ from keras_squeezenet import SqueezeNetSimpleBypass
 from keras_squeezenet.cli import weights
 from keras_squeezenet.pretrained import download
 from keras_squeezenet.pretrained import readers
-from keras_squeezenet.pretrained import sources
+from keras_squeezenet.pretrained import registry
 
 NET = "compressed_SqueezeNet.net"
 NO_TOP = "squeezenet_weights_tf_dim_ordering_tf_kernels_notop.h5"
@@ -40,6 +40,7 @@ ALL = (
     "imagenet_deep_compression 1.0",
     "imagenet_torchvision 1.0",
     "imagenet_torchvision 1.1",
+    "cifar10 1.1",
 )
 
 
@@ -99,14 +100,17 @@ def small_sources(tmp_path, monkeypatch):
     folder = tmp_path / "mirror"
     folder.mkdir()
     changed = []
-    for number, source in enumerate(sources.SOURCES):
+    for number, source in enumerate(registry.ENTRIES):
+        if source.file.url is None:
+            changed.append(source)
+            continue
         content = b"%d" % number
         (folder / source.file.name).write_bytes(content)
         file = dataclasses.replace(
             source.file, digest=source.file.digest.of(content), size=1
         )
         changed.append(dataclasses.replace(source, file=file))
-    monkeypatch.setattr(sources, "SOURCES", tuple(changed))
+    monkeypatch.setattr(registry, "ENTRIES", tuple(changed))
     monkeypatch.setenv(download.MIRROR, str(folder))
     return folder
 
@@ -166,7 +170,7 @@ def test_json_lists_the_sources(run, cache):
     assert status == 0
     rows = json.loads(out)
     assert tuple(f"{row['name']} {row['config']}" for row in rows) == ALL
-    for row, source in zip(rows, sources.SOURCES, strict=True):
+    for row, source in zip(rows, registry.ENTRIES, strict=True):
         assert row["title"] == source.title
         assert row["url"] == source.file.url
         assert row["digest"].split() == [
@@ -180,9 +184,9 @@ def test_json_lists_the_sources(run, cache):
         assert row["license"] == source.license
         assert row["citation"] == source.citation
         assert row["read_by_tests"] == source.file.verified
-        assert row["cached"] is False
+        assert row["cached"] is (source.name == "cifar10")
     assert rows[1]["no_top_url"].endswith(NO_TOP)
-    assert [row["no_top_url"] for row in rows].count(None) == 6
+    assert [row["no_top_url"] for row in rows].count(None) == 7
 
 
 def test_table_lists_the_sources(run, cache):
@@ -190,27 +194,27 @@ def test_table_lists_the_sources(run, cache):
     assert status == 0
     lines = [re.split(" {2,}", line.strip()) for line in out.splitlines()]
     assert ["imagenet", "1.0", "57.5/80.3", "?", "no", "BSD-2-Clause"] in lines
-    assert lines[1] == ["Public sources"]
+    assert lines[1] == ["Pretrained weights"]
     assert lines[8][:5] == [
         *("imagenet_deep_compression", "1.0", "57.5/80.3"),
         *("675,763", "no"),
     ]
-    assert tuple(" ".join(line[:2]) for line in lines[4:11]) == ALL
-    assert max(map(len, out.splitlines()[:12])) <= 80
-    assert f"Here: in {cache}.\n" in out
-    assert "With the package: weights='cifar10', 1.1 for 10 " in out
+    assert tuple(" ".join(line[:2]) for line in lines[4:12]) == ALL
+    assert max(map(len, out.splitlines()[:13])) <= 80
+    assert f"Here: with the package, or in {cache}.\n" in out
 
 
 def test_list_tells_what_is_here(run, mirror, cache):
     run("fetch", "imagenet_deep_compression")
     rows = json.loads(run("list", "--json")[1])
     assert [row["name"] for row in rows if row["cached"]] == [
-        "imagenet_deep_compression"
+        "imagenet_deep_compression",
+        "cifar10",
     ]
-    assert run("list")[1].count(" yes ") == 1
+    assert run("list")[1].count(" yes ") == 2
     # A file with another content is as good as none.
     (cache / NET).write_bytes(b"damaged")
-    assert " yes " not in run("list")[1]
+    assert run("list")[1].count(" yes ") == 1
 
 
 @pytest.mark.parametrize("origin", ["mirror", "server"])
@@ -252,7 +256,8 @@ def test_sources_are_fetched_by_name(
 ):
     status, out = run("fetch", *arguments)
     assert (status, fetched(out)) == (0, tuple(names))
-    assert len(list(cache.iterdir())) == len(names)
+    downloaded = [name for name in names if name != "cifar10 1.1"]
+    assert len(list(cache.iterdir())) == len(downloaded)
     for line in out.splitlines():
         assert os.path.isfile(line.partition(": ")[2])
 
@@ -260,10 +265,10 @@ def test_sources_are_fetched_by_name(
 @pytest.mark.parametrize(
     "arguments,text",
     [
-        (["imagnet"], "no weights 'imagnet'. Public ones are: 1.0: 'imagenet'"),
+        (["imagnet"], "no weights 'imagnet'.*Did you mean 'imagenet'"),
         (["all", "imagenet"], "no weights 'all'"),
         (["imagenet", "imagnet"], "no weights 'imagnet'"),
-        (["imagenet_dsd", "--config=1.1"], "no weights 'imagenet_dsd' of 1.1"),
+        (["imagenet_dsd", "--config=1.1"], "no weights 'imagenet_dsd' for"),
     ],
 )
 def test_unknown_source_is_refused_before_any_download(
@@ -281,7 +286,7 @@ def test_unknown_config_is_refused(run):
 
 def test_source_with_other_bytes_is_refused(run, cache, small_sources):
     (small_sources / NET).write_bytes(b"other")
-    with pytest.raises(ValueError, match=f"{NET} should have the digest sha25"):
+    with pytest.raises(ValueError, match=f"{NET} must have the digest sha25"):
         run("fetch", "imagenet_deep_compression")
     assert not any(cache.iterdir())
 
@@ -399,11 +404,11 @@ def test_config_that_does_not_fit_is_refused(run, here, npz):
 
 
 def test_public_file_of_the_simple_bypass_is_known(run, here, npz, monkeypatch):
-    source = sources.named("imagenet", "simple_bypass")
+    source = registry.find("imagenet", "simple_bypass")
     digest = source.file.digest.of(npz.read_bytes())
     file = dataclasses.replace(source.file, digest=digest)
     source = dataclasses.replace(source, file=file)
-    monkeypatch.setattr(sources, "SOURCES", (source,))
+    monkeypatch.setattr(registry, "ENTRIES", (source,))
     _, out = run("convert", npz, "out.keras")
     assert out.startswith(f"{npz}: simple_bypass, 7 classes, ")
     assert "input 'squeezenet'" in out
@@ -413,11 +418,11 @@ def test_public_file_of_the_simple_bypass_is_known(run, here, npz, monkeypatch):
 def test_other_padding_of_a_source_is_kept_and_told(
     run, here, npz, monkeypatch
 ):
-    source = sources.named("imagenet_torchvision", "1.0")
+    source = registry.find("imagenet_torchvision", "1.0")
     digest = source.file.digest.of(npz.read_bytes())
     file = dataclasses.replace(source.file, digest=digest)
     source = dataclasses.replace(source, file=file)
-    monkeypatch.setattr(sources, "SOURCES", (source,))
+    monkeypatch.setattr(registry, "ENTRIES", (source,))
     _, out = run("convert", npz, "out.keras")
     assert "input 'torch'" in out
     assert "with conv10_padding=0: a .keras and a .sqz file keep that" in out
@@ -516,7 +521,7 @@ def test_folder_of_the_target_should_exist(run, here, npz):
         ("a.pth", b"", "a.pth cannot be read as a PyTorch state dict"),
         ("a.h5", b"\x89HDF", "a.h5 cannot be read as legacy Keras weights"),
         ("a.keras", b"PK", "a.keras cannot be read as a Keras model"),
-        ("a.onnx", b"", "The weights file should be one of .*a.onnx"),
+        ("a.onnx", b"", "The weights file must end with one of .*a.onnx"),
         ("a.npz", None, "No such file"),
     ],
 )
@@ -540,7 +545,7 @@ def test_weights_of_another_network_are_refused(run, here):
     layer = keras.layers.Conv2D(4, 3, name="conv1")
     model = keras.Sequential([keras.Input((8, 8, 3)), layer])
     model.save(here / "other.keras")
-    with pytest.raises(ValueError, match="should be of one of the networks 1."):
+    with pytest.raises(ValueError, match="must fit one of the networks 1."):
         run("convert", "other.keras", "out.keras")
     assert os.listdir() == ["other.keras"]
 
@@ -642,7 +647,7 @@ def test_other_file_is_verified_without_a_digest(run, npz):
     status, out = run("verify", npz)
     (checks,) = verified(out).values()
     assert status == 0
-    assert checks["digest"] == "of no public source"
+    assert checks["digest"] == "not that of any pretrained weights"
     assert checks["architecture"].startswith("1.0, 7 classes, ")
     assert checks["kernels"].startswith("finite, ")
 
@@ -670,7 +675,7 @@ def test_file_of_a_published_name_with_other_bytes_fails(run, here, files):
     (checks,) = verified(out).values()
     assert list(checks) == ["size", "FAILED"]
     assert re.fullmatch(
-        "a file of this name should have the digest sha256 e4ab6960[0-9a-f]+. "
+        "a file of this name must have the digest sha256 e4ab6960[0-9a-f]+. "
         "Received: sha256 [0-9a-f]{64}",
         checks["FAILED"],
     )
@@ -681,14 +686,14 @@ def test_nan_fails(run, npz):
     status, out = run("verify", npz)
     assert status == 1
     (checks,) = verified(out).values()
-    assert checks["FAILED"] == "the weights should be finite. Some are not."
+    assert checks["FAILED"] == "the weights must be finite. Some are not."
 
 
 @pytest.mark.parametrize(
     "name,content,text",
     [
         ("a.npz", b"no weights", "a.npz cannot be read as a NumPy archive"),
-        ("a.txt", b"no weights", "The weights file should be one of"),
+        ("a.txt", b"no weights", "The weights file must end with one of"),
         ("a.npz", None, "No such file"),
     ],
 )

@@ -22,7 +22,7 @@ import pytest
 import requests
 
 from keras_squeezenet.pretrained import download
-from keras_squeezenet.pretrained import sources
+from keras_squeezenet.pretrained import registry
 from keras_squeezenet.pretrained.readers import archive
 
 NAME = "squeezenet.weights.h5"
@@ -35,10 +35,14 @@ OLD_GIT = "489ce0f857e7634a0eb9f328265a3e91fad49f61"
 # A process that fetches `CONTENT`.
 PROGRAM = f"""
 import sys
+from unittest import mock
+# The progress bar is not worth the seconds that importing Keras takes.
+sys.modules["keras"] = mock.MagicMock()
 from keras_squeezenet.pretrained import download
-from keras_squeezenet.pretrained import sources
+from keras_squeezenet.pretrained import registry
 url, digest = sys.argv[1:]
-file = sources.File(url + "/{NAME}", sources.Digest("sha256", digest))
+digest = registry.Digest("sha256", digest)
+file = registry.File.published(url + "/{NAME}", digest)
 print(download.fetch(file))
 """
 
@@ -195,8 +199,8 @@ def server():
 
 
 def file_of(server, content=CONTENT, algorithm="sha256", digits=64):
-    digest = sources.Digest(algorithm, "0" * digits).of(content)
-    return sources.File(f"{server.url}/{NAME}", digest)
+    digest = registry.Digest(algorithm, "0" * digits).of(content)
+    return registry.File.published(f"{server.url}/{NAME}", digest)
 
 
 def address_that_refuses():
@@ -206,8 +210,8 @@ def address_that_refuses():
 
 
 def file_at_nobody():
-    digest = sources.Digest("sha256", "0" * 64).of(CONTENT)
-    return sources.File(f"{address_that_refuses()}/{NAME}", digest)
+    digest = registry.Digest("sha256", "0" * 64).of(CONTENT)
+    return registry.File.published(f"{address_that_refuses()}/{NAME}", digest)
 
 
 def names(folder):
@@ -232,9 +236,9 @@ def test_file_lands_in_the_models_of_keras(server, cache):
 
 def test_second_fetch_asks_nobody(server, cache):
     file = file_of(server)
-    assert not download.is_cached(file)
+    assert not download.is_available(file)
     first = download.fetch(file)
-    assert download.is_cached(file)
+    assert download.is_available(file)
     assert download.fetch(file) == first
     assert server.requests == [f"/{NAME}"]
 
@@ -260,7 +264,7 @@ def test_cached_file_with_another_digest_is_replaced(
 ):
     put(cache, CONTENT[:-1] + b"\0")
     file = file_of(server, algorithm=algorithm, digits=digits)
-    assert not download.is_cached(file)
+    assert not download.is_available(file)
     download.fetch(file)
     assert (cache / NAME).read_bytes() == CONTENT
     assert names(cache) == [NAME]
@@ -289,7 +293,7 @@ def test_wrong_content_changes_nothing(
     server.answers = [send(b"old")]
     file = file_of(server, algorithm=algorithm, digits=len(received))
     message = (
-        f"{server.url}/{NAME} should have the digest {algorithm} "
+        f"{server.url}/{NAME} must have the digest {algorithm} "
         f"{file.digest.value}. Received: {algorithm} {received}."
     )
     with pytest.raises(ValueError, match=re.escape(message)):
@@ -305,26 +309,28 @@ def test_first_digits_of_a_digest_are_enough(server, cache):
     file = file_of(server, digits=8)
     assert file.digest.value == hashlib.sha256(CONTENT).hexdigest()[:8]
     download.fetch(file)
-    assert download.is_cached(file)
+    assert download.is_available(file)
     put(cache, CONTENT + b"\0")
-    assert not download.is_cached(file)
+    assert not download.is_available(file)
 
 
 # What is shown.
 
 
-@pytest.mark.parametrize("answer", [whole, chunked])
-def test_progress_is_shown(answer, server, capsys):
+@pytest.mark.parametrize(
+    "answer, total", [(whole, "256000"), (chunked, "Unknown")]
+)
+def test_progress_is_shown(answer, total, server, capsys, caplog):
+    caplog.set_level("INFO", download.logger.name)
     server.answers = [answer]
     download.fetch(file_of(server))
     shown = capsys.readouterr().out
-    url = f"{server.url}/{NAME}"
-    assert shown.startswith(f"Downloading data from {url}\n")
-    total = {whole: "256000", chunked: "Unknown"}[answer]
+    assert caplog.messages == [f"Downloading data from {server.url}/{NAME}"]
     assert f"256000/{total}" in shown
     assert shown.endswith("\n")
     download.fetch(file_of(server))
     assert capsys.readouterr().out == ""
+    assert len(caplog.messages) == 1
 
 
 def test_nothing_is_shown_without_interactive_logging(server, capfd):
@@ -394,7 +400,7 @@ def test_failure_that_stays_is_told(failure, tried, reason, server, cache):
 
 def test_cut_that_nobody_notices_is_found_by_the_digest(server, cache):
     server.answers = [cut_without_a_length]
-    with pytest.raises(ValueError, match="should have the digest"):
+    with pytest.raises(ValueError, match="must have the digest"):
         download.fetch(file_of(server))
     assert names(cache) == []
 
@@ -446,7 +452,7 @@ def test_answer_of_too_many_bytes_is_stopped(
     monkeypatch.setattr(archive, "MAX_BYTES", 100_000)
     server.answers = [answer]
     message = (
-        f"What {server.url}/{NAME} sends should have at most 100,000 bytes. "
+        f"The answer of {server.url}/{NAME} must have at most 100,000 bytes. "
         "Received: "
     )
     with pytest.raises(ValueError, match=re.escape(message)):
@@ -476,8 +482,8 @@ def test_host_that_nobody_knows_is_told_at_once(cache, monkeypatch):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    digest = sources.Digest("git", "0" * 40)
-    file = sources.File(f"https://weights.invalid/{NAME}", digest)
+    digest = registry.Digest("git", "0" * 40)
+    file = registry.File.published(f"https://weights.invalid/{NAME}", digest)
     with pytest.raises(download.DownloadError) as raised:
         download.fetch(file)
     message = str(raised.value)
@@ -498,7 +504,9 @@ def test_host_that_does_not_answer_is_asked_once(monkeypatch):
         raise TimeoutError("timed out")
 
     monkeypatch.setattr("urllib3.util.connection.create_connection", connect)
-    file = sources.File(f"http://127.0.0.1:1/{NAME}", file_at_nobody().digest)
+    file = registry.File.published(
+        f"http://127.0.0.1:1/{NAME}", file_at_nobody().digest
+    )
     with pytest.raises(download.DownloadError, match="timed out"):
         download.fetch(file)
     assert connections == [(("127.0.0.1", 1), 10)]
@@ -566,12 +574,39 @@ def test_processes_do_not_disturb_each_other(server, cache):
         assert server.halfway.wait(60)
         # What it has is under no name that is ever read.
         assert NAME not in names(cache)
-        assert not download.is_cached(file)
+        assert not download.is_available(file)
         download.fetch(file)
         process.kill()
     assert process.returncode == -signal.SIGKILL
     assert (cache / NAME).read_bytes() == CONTENT
     assert len(server.requests) == 2
+
+
+# Files of the package.
+
+
+def test_file_of_the_package_needs_no_download(tmp_path, monkeypatch, cache):
+    folder = tmp_path / "weights"
+    put(folder, CONTENT)
+    monkeypatch.setattr(
+        download, "PACKAGE_FOLDERS", (tmp_path / "absent", folder)
+    )
+    file = registry.File(NAME, file_at_nobody().digest)
+    assert download.is_available(file)
+    assert download.fetch(file) == str(folder / NAME)
+    assert download.read(file) == CONTENT
+    assert names(cache) == []
+
+
+@pytest.mark.parametrize("content", [None, b"changed"])
+def test_missing_file_of_the_package_is_told(content, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "PACKAGE_FOLDERS", (tmp_path,))
+    if content:
+        put(tmp_path, content)
+    file = registry.File(NAME, file_at_nobody().digest)
+    assert not download.is_available(file)
+    with pytest.raises(FileNotFoundError, match=f"{NAME}.*package again"):
+        download.fetch(file)
 
 
 # Mirrors.
@@ -607,8 +642,8 @@ def test_mirror_may_be_in_the_home_folder(mirror, cache, monkeypatch):
 def test_mirror_without_the_file_is_told(mirror, cache):
     put(mirror, CONTENT, name="other.h5")
     message = (
-        f"KERAS_SQUEEZENET_MIRROR={mirror} should be a folder with a file "
-        f"{NAME}, or the address of one. There is no such file."
+        f"KERAS_SQUEEZENET_MIRROR={mirror} must be a folder that has the file "
+        f"{NAME}, or the address of such a folder. There is no such file."
     )
     with pytest.raises(download.DownloadError, match=re.escape(message)):
         download.fetch(file_at_nobody())

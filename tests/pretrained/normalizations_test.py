@@ -107,7 +107,7 @@ def test_preprocess_input_is_the_normalization_that_is_folded_into():
 @pytest.mark.parametrize("name", ["Caffe", "", "inception"])
 def test_unknown_normalization_is_refused(name):
     message = (
-        "`normalization` should be one of 'caffe', 'squeezenet', 'tf', "
+        "`normalization` must be one of 'caffe', 'squeezenet', 'tf', "
         f"'torch'. Received: normalization={name!r}"
     )
     with pytest.raises(ValueError, match=re.escape(message)):
@@ -129,9 +129,9 @@ def test_unknown_normalization_is_refused(name):
 )
 def test_weights_of_another_shape_are_not_folded(kernel, bias):
     message = (
-        "An input normalization is folded into kernels of shape (height, "
-        "width, 3, filters) with biases of shape (filters,). Received: "
-        f"{kernel} and {bias}"
+        "The first layer must have a kernel of shape (height, width, 3, "
+        "filters) and a bias of shape (filters,), to fold the input "
+        f"normalization into them. Received: {kernel} and {bias}"
     )
     torch = normalizations.get("torch")
     with pytest.raises(ValueError, match=re.escape(message)):

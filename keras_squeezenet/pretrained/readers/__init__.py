@@ -1,7 +1,7 @@
-"""Readers of weights files, one module a format.
+"""Readers of weights files, one module for each format.
 
-None of them executes anything from a file, follows a link out of it, or
-unpacks more than `archive.MAX_BYTES` of it.
+No reader executes anything from a file, follows a link out of it, or unpacks
+more than `archive.MAX_BYTES` of it.
 """
 
 import dataclasses
@@ -22,20 +22,20 @@ class Format:
     """A format of weights files.
 
     Args:
-        title: what a person calls it.
+        title: the name of the format in messages.
         read: function from the content of a file, bytes, to
             `{layer name: (kernel, bias)}`: float32, kernels in HWIO, the
             layers named as in this package.
-        normalization: a key of `normalization.NORMALIZATIONS`, the input
-            that such weights usually were trained on.
+        normalization: a key of `normalizations.NORMALIZATIONS`, the input
+            that such weights are usually trained on.
     """
 
     title: str
-    read: Callable
+    read: Callable[[bytes], dict[str, tuple]]
     normalization: str
 
 
-# By suffix; the first that fits decides.
+# By suffix. The first that matches decides.
 FORMATS = {
     ".weights.h5": Format("Keras weights", keras_h5.read, "caffe"),
     ".keras": Format("a Keras model", keras_h5.read_archive, "caffe"),
@@ -53,8 +53,8 @@ FORMATS = {
 }
 
 
-def get_format(path):
-    """Returns the `Format` of a file by its suffix.
+def get_format(path: "str | os.PathLike") -> Format:
+    """Return the `Format` of a file by its suffix.
 
     Raises:
         ValueError: if no reader knows it.
@@ -63,13 +63,13 @@ def get_format(path):
         if os.fspath(path).endswith(suffix):
             return found
     raise ValueError(
-        f"The weights file should be one of {', '.join(FORMATS)}. "
+        f"The weights file must end with one of {', '.join(FORMATS)}. "
         f"Received: weights={path}"
     )
 
 
-def read(path):
-    """Reads a weights file of any known format.
+def read(path: "str | os.PathLike") -> dict[str, tuple]:
+    """Read a weights file of any known format.
 
     Args:
         path: path of the file; its suffix tells the format.
@@ -79,10 +79,20 @@ def read(path):
 
     Raises:
         OSError: if there is no such file.
-        ValueError: if its format is not known, or it is damaged.
+        ValueError: if the format is not known, or the file is damaged.
+    """
+    get_format(path)
+    return parse(path, archive.read_file(path))
+
+
+def parse(path: "str | os.PathLike", content: bytes) -> dict[str, tuple]:
+    """Parse the content of a weights file; otherwise like `read`.
+
+    Args:
+        path: path or name of the file; its suffix tells the format.
+        content: bytes of the file.
     """
     found = get_format(path)
-    content = archive.read_file(path)
     try:
         return found.read(content)
     # The libraries that parse have many exceptions for damaged content.

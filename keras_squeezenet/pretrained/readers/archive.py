@@ -1,4 +1,4 @@
-"""Content of files and zip archives, of bounded size."""
+"""Read files and zip archives of bounded size."""
 
 import io
 import os
@@ -6,22 +6,22 @@ import zipfile
 
 # The paper's largest network, of 6,279,016 parameters, takes 24 MiB.
 MAX_BYTES = 64 * 2**20
-# What the directory of a zip archive has before each member.
+# The signature of a member in the directory of a zip archive.
 MEMBER = b"PK\1\2"
 MAX_MEMBERS = 10_000
 
 
-def require_size(size, what):
-    """Raises ValueError for more than `MAX_BYTES` bytes."""
+def require_size(size: int, name: str) -> None:
+    """Raise a `ValueError` for more than `MAX_BYTES` bytes."""
     if size > MAX_BYTES:
         raise ValueError(
-            f"{what} should have at most {MAX_BYTES:,} bytes. "
+            f"{name} must have at most {MAX_BYTES:,} bytes. "
             f"Received: {size:,} bytes"
         )
 
 
-def read_file(path):
-    """Returns the content of a weights file.
+def read_file(path: "str | os.PathLike") -> bytes:
+    """Return the content of a weights file.
 
     Raises:
         OSError: if it cannot be opened.
@@ -33,15 +33,15 @@ def read_file(path):
         return file.read(size)
 
 
-def open_zip(content):
-    """Opens a zip archive whose members have at most `MAX_BYTES` in all.
+def open_zip(content: bytes) -> zipfile.ZipFile:
+    """Open a zip archive whose members have at most `MAX_BYTES` together.
 
     Raises:
-        ValueError: if there is more, also if the archive declares less.
+        ValueError: if they have more, also where the archive declares less.
     """
-    # Counted beforehand, for each becomes an object in memory.
+    # Counted first, since each becomes an object in memory.
     if content.count(MEMBER) > MAX_MEMBERS:
-        raise ValueError(f"at most {MAX_MEMBERS:,} members are expected")
+        raise ValueError(f"it must have at most {MAX_MEMBERS:,} members")
     opened = _Zip(io.BytesIO(content))
     require_size(
         sum(member.file_size for member in opened.infolist()),
@@ -51,15 +51,15 @@ def open_zip(content):
 
 
 class _Zip(zipfile.ZipFile):
-    """Unpacks no more of a member than its directory declares."""
+    """A zip archive that unpacks no more than its directory declares."""
 
     def read(self, name):
         member = self.getinfo(name)
-        # Of the other methods, `zipfile` unpacks all before it counts.
+        # With other methods, `zipfile` unpacks everything before it counts.
         if member.compress_type not in (
             zipfile.ZIP_STORED,
             zipfile.ZIP_DEFLATED,
         ):
-            raise ValueError(f"{name} should be stored or deflated")
+            raise ValueError(f"{name} must be stored or deflated")
         with self.open(member) as file:
             return file.read(member.file_size)

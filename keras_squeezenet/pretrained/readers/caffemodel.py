@@ -1,7 +1,8 @@
 """Reader of `.caffemodel` files: protocol buffers of Caffe's `NetParameter`.
 
 The messages below are the few fields of Caffe's `caffe.proto` that hold names
-and weights. The names of other layouts of the same network are put right.
+and weights. Layers that other prototxts of the network name otherwise are
+renamed.
 """
 
 import functools
@@ -16,14 +17,14 @@ from google.protobuf import message_factory
 
 PACKAGE = "keras_squeezenet.caffe"
 # Name, number and type; "*" for repeated. Packed and unpacked numbers are read
-# alike. Messages within messages are bytes here, to be parsed one at a time:
-# as objects, those of a small file could take hundreds of times its size.
+# alike. Nested messages are bytes here, to be parsed one at a time: as objects,
+# those of a small file could take hundreds of times its size.
 MESSAGES = {
     "NetParameter": [("layers", 2, "bytes*"), ("layer", 100, "bytes*")],
     "V1LayerParameter": [("name", 4, "bytes"), ("blobs", 6, "bytes*")],
     "LayerParameter": [("name", 1, "bytes"), ("blobs", 7, "bytes*")],
     "BlobProto": [
-        # Shapes of old files: always these four.
+        # Old files give the shape in these four fields.
         ("num", 1, "int32"),
         ("channels", 2, "int32"),
         ("height", 3, "int32"),
@@ -34,11 +35,11 @@ MESSAGES = {
     ],
     "BlobShape": [("dim", 1, "int64*")],
 }
-# The deepest networks have a tenth of that.
+# The deepest networks have a tenth of these.
 MAX_LAYERS = 10_000
 MAX_BLOBS = 100
 MAX_DIMENSIONS = 32
-# How Song Han's prototxts call what the paper calls otherwise.
+# The names in Song Han's prototxts, and those in the paper.
 RENAMED = {
     "conv1x1_1": "squeeze1x1",
     "conv1x1_2": "expand1x1",
@@ -48,15 +49,15 @@ RENAMED = {
 _RENAMED_PATTERN = re.compile(f"({'|'.join(RENAMED)})$")
 
 
-def read(content):
-    """Returns `{layer name: (kernel, bias)}`, HWIO and float32.
+def read(content: bytes) -> dict[str, tuple[np.ndarray, ...]]:
+    """Return `{layer name: (kernel, bias)}`, HWIO and float32.
 
-    All the layers with weights are there: a layer with a kernel alone has a
+    Every layer with weights is included: a layer with a kernel alone has a
     tuple of one, and the kernel of an inner product is transposed as well.
 
     Raises:
-        ValueError: if the content is no `NetParameter` with weights, or a
-            blob's numbers are not as many as its shape says.
+        ValueError: if the content is not a `NetParameter` with weights, or a
+            blob has more or fewer numbers than its shape.
     """
     net = _parse("NetParameter", content)
     _require_at_most(MAX_LAYERS, len(net.layers) + len(net.layer), "layers")
@@ -86,8 +87,8 @@ def _array(encoded, layer):
     shape = _shape(blob, layer)
     if min(shape, default=1) < 0 or math.prod(shape) != len(values):
         raise ValueError(
-            f"layer {layer!r} should have as many numbers as its shape "
-            f"{shape} says. Received: {len(values)}"
+            f"layer {layer!r} must have as many numbers as its shape "
+            f"{shape}. Received: {len(values)} numbers"
         )
     array = np.fromiter(values, "float32", len(values)).reshape(shape)
     if array.ndim == 4:
@@ -107,10 +108,10 @@ def _shape(blob, layer):
     return shape
 
 
-def _require_at_most(limit, count, what):
+def _require_at_most(limit, count, name):
     if count > limit:
         raise ValueError(
-            f"at most {limit:,} {what} are expected. Received: {count:,}"
+            f"it must have at most {limit:,} {name}. Received: {count:,}"
         )
 
 
@@ -118,12 +119,12 @@ def _parse(name, content):
     try:
         return _message_classes()[name].FromString(content)
     except message.DecodeError as error:
-        raise ValueError("it is no protocol buffer, or damaged") from error
+        raise ValueError("it is not a protocol buffer, or damaged") from error
 
 
 @functools.cache
 def _message_classes():
-    """Returns classes of `MESSAGES`, in a pool of their own."""
+    """Return the classes of `MESSAGES`, from a separate descriptor pool."""
     file = descriptor_pb2.FileDescriptorProto(
         name="keras_squeezenet/caffe.proto", package=PACKAGE, syntax="proto2"
     )

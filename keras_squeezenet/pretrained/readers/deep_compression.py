@@ -18,11 +18,12 @@ from keras_squeezenet import architecture
 CODEBOOK_SIZE = 256
 
 
-def read(content):
-    """Returns `{layer name: (kernel, bias)}`, HWIO and float32.
+def read(content: bytes) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return `{layer name: (kernel, bias)}`, HWIO and float32.
 
     Raises:
-        ValueError: if the content's length or a position does not fit v1.0.
+        ValueError: if the length of the content, or a position in it, does
+            not fit v1.0.
     """
     layers = architecture.convolutions(architecture.VARIANTS["1.0"])
     reader = _Reader(content)
@@ -38,8 +39,8 @@ def read(content):
 def _layer(reader, layer, count):
     if count > layer.kernel_parameters:
         raise ValueError(
-            f"at most {layer.kernel_parameters} codes are expected for layer "
-            f"{layer.name!r}. Received: {count}"
+            f"layer {layer.name!r} must have at most "
+            f"{layer.kernel_parameters} codes. Received: {count}"
         )
     codebook = reader.take("<f4", CODEBOOK_SIZE)
     bias = reader.take("<f4", layer.filters)
@@ -49,8 +50,8 @@ def _layer(reader, layer, count):
     positions = np.cumsum(gaps.astype("int64") + 1) - 1
     if count and positions[-1] >= layer.kernel_parameters:
         raise ValueError(
-            f"positions below {layer.kernel_parameters} are expected for "
-            f"layer {layer.name!r}. Received: {positions[-1]}"
+            f"layer {layer.name!r} must have positions below "
+            f"{layer.kernel_parameters}. Received: {positions[-1]}"
         )
     kernel = np.zeros(layer.kernel_parameters, "float32")
     kernel[positions] = codebook[codes]
@@ -68,7 +69,7 @@ class _Reader:
         end = self.offset + np.dtype(dtype).itemsize * count
         if end > len(self.content):
             raise ValueError(
-                f"at least {end} bytes are expected. Received: "
+                f"it must have at least {end} bytes. Received: "
                 f"{len(self.content)} bytes"
             )
         array = np.frombuffer(self.content, dtype, count, self.offset)
@@ -78,6 +79,6 @@ class _Reader:
     def finish(self):
         if self.offset != len(self.content):
             raise ValueError(
-                f"{self.offset} bytes are expected. Received: "
+                f"it must have {self.offset} bytes. Received: "
                 f"{len(self.content)} bytes"
             )

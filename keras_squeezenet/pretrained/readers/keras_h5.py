@@ -1,7 +1,7 @@
-"""Reader of Keras's weights: HDF5, of Keras 3, and of Keras 2 and before.
+"""Reader of Keras's weights in HDF5, of Keras 3, and of Keras 2 and before.
 
-HDF5's own library does not stand damaged files: one wrong byte can make it
-loop for ever. pyfive reads the same files in Python.
+HDF5's own library is not safe for damaged files: one wrong byte can make it
+loop forever. pyfive reads the same files in Python.
 """
 
 import io
@@ -16,30 +16,32 @@ from keras_squeezenet.pretrained.readers import archive
 WEIGHTS_OF_ARCHIVE = "model.weights.h5"
 LEGACY_LAYERS = "layer_names"
 LEGACY_WEIGHTS = "weight_names"
-# Where a whole model was saved, its weights are below this group.
+# The group of the weights where a whole model was saved.
 LEGACY_ROOT = "model_weights"
-# A file of Keras has some hundreds; one that goes round in circles has more.
+# Keras's files have some hundreds. A file with a cycle has more.
 MAX_OBJECTS = 2_000
 MAX_DEPTH = 50
-# SqueezeNet's take 1,600. A header that goes on with itself would take 65,535.
+# SqueezeNet's files take 1,600. A header that continues in itself would take
+# 65,535.
 MAX_READS = 20_000
-# The layout of an array in one piece, and where it is if it is not here.
+# The layout of an array in one piece, and the address of missing data.
 CONTIGUOUS = 1
 UNDEFINED = 2**64 - 1
 
 
-def read(content):
-    """Returns `{layer name: (kernel, bias)}`, HWIO and float32.
+def read(content: bytes) -> dict[str, tuple[np.ndarray, ...]]:
+    """Return `{layer name: (kernel, bias)}`, HWIO and float32.
 
     Args:
         content: bytes of a `.weights.h5` of Keras 3, or an `.h5` of Keras 2
-            and before. `fire2/squeeze1x1` in it is `fire2_squeeze1x1` here.
+            and before. Its `fire2/squeeze1x1` becomes `fire2_squeeze1x1`.
 
     Raises:
-        ValueError: if it is no such file, or a data set has no floats.
+        ValueError: if it is not such a file, or a data set does not hold
+            floats.
     """
     with warnings.catch_warnings():
-        # Of attributes that nobody asks for.
+        # About attributes that are not needed.
         warnings.simplefilter("ignore")
         objects = _objects(pyfive.File(_Content(content)))
         if LEGACY_ROOT in objects:
@@ -51,42 +53,42 @@ def read(content):
         return _arrays(datasets)
 
 
-def read_archive(content):
-    """Does what `read` does for a `.keras` file, a zip archive."""
+def read_archive(content: bytes) -> dict[str, tuple[np.ndarray, ...]]:
+    """Return the same for a `.keras` file, a zip archive."""
     with archive.open_zip(content) as opened:
         if WEIGHTS_OF_ARCHIVE not in opened.namelist():
             raise ValueError(
-                f"{WEIGHTS_OF_ARCHIVE} is expected in the archive. Found: "
+                f"the archive must have {WEIGHTS_OF_ARCHIVE}. Received: "
                 f"{', '.join(opened.namelist()[:9]) or 'nothing'}"
             )
         return read(opened.read(WEIGHTS_OF_ARCHIVE))
 
 
 class _Content(io.BytesIO):
-    """The content of a file that is left when it leads in circles."""
+    """The content of a file, which raises if a reader loops."""
 
     reads = 0
 
     def read(self, *arguments):
         self.reads += 1
         if self.reads > MAX_READS:
-            raise ValueError(f"at most {MAX_READS:,} parts are expected")
+            raise ValueError(f"it must have at most {MAX_READS:,} parts")
         return super().read(*arguments)
 
 
 def _objects(file):
-    """Returns `{path: group or data set}`."""
+    """Return `{path: group or data set}`."""
     found = {}
     pending = [("", file)]
     for path, opened in pending:
         found[path] = opened
         if len(pending) > MAX_OBJECTS or path.count("/") > MAX_DEPTH:
             raise ValueError(
-                f"at most {MAX_OBJECTS:,} objects in groups {MAX_DEPTH} deep "
-                "are expected"
+                f"it must have at most {MAX_OBJECTS:,} objects, in groups "
+                f"{MAX_DEPTH} deep"
             )
         if isinstance(opened, pyfive.Group):
-            # Without the index of a data set in chunks, which is refused.
+            # Lazily, without the index of data sets in chunks.
             pending += [
                 (f"{path}/{name}".lstrip("/"), opened.get_lazy_view(name))
                 for name in opened
@@ -120,8 +122,8 @@ def _keras_3(objects):
             ]
     if not layers:
         raise ValueError(
-            "the weights of layers are expected, as Keras writes them. "
-            f"Found: {', '.join(list(objects)[1:10]) or 'nothing'}"
+            "it must have the weights of layers, as Keras writes them. "
+            f"Received: {', '.join(list(objects)[1:10]) or 'nothing'}"
         )
     return layers
 
@@ -130,7 +132,7 @@ def _strings(objects, path, attribute):
     attributes = _object(objects, path).attrs
     if attribute not in attributes:
         raise ValueError(
-            f"{path or 'the file'} should have the attribute {attribute}, as "
+            f"{path or 'the file'} must have the attribute {attribute}, as "
             "Keras 2 and Keras 3.10 and later write it"
         )
     return [
@@ -140,25 +142,23 @@ def _strings(objects, path, attribute):
 
 
 def _dataset(objects, path):
-    """Returns a data set that is one piece of the file, of floats."""
+    """Return a data set of floats that is one piece of the file."""
     dataset = _object(objects, path)
     if not isinstance(dataset, pyfive.Dataset):
-        raise ValueError(f"{path} should be a data set, and is a group")
+        raise ValueError(f"{path} must be a data set, not a group")
     if dataset.dtype.kind != "f":
-        raise ValueError(
-            f"{path} should hold floats. Received: {dataset.dtype}"
-        )
+        raise ValueError(f"{path} must hold floats. Received: {dataset.dtype}")
     if (
         dataset.id.layout_class != CONTIGUOUS
         or dataset.id.data_offset == UNDEFINED
     ):
-        raise ValueError(f"{path} should be one piece of the file")
+        raise ValueError(f"{path} must be one piece of the file")
     return dataset
 
 
 def _object(objects, path):
     if path not in objects:
-        raise ValueError(f"{path} is expected, and is not in the file")
+        raise ValueError(f"{path} is missing")
     return objects[path]
 
 

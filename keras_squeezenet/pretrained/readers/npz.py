@@ -14,12 +14,12 @@ HEADERS = {
 }
 
 
-def read(content):
-    """Returns `{layer name: (kernel, bias)}`, HWIO and float32.
+def read(content: bytes) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return `{layer name: (kernel, bias)}`, HWIO and float32.
 
     Raises:
-        ValueError: if a layer's kernel has no bias beside it, or an array is
-            not of floats, or not as long as it says.
+        ValueError: if a kernel has no bias beside it, or an array does not
+            hold floats, or has another length than its header says.
     """
     with archive.open_zip(content) as opened:
         keys = [name.removesuffix(SUFFIX) for name in opened.namelist()]
@@ -35,36 +35,36 @@ def read(content):
             continue
         if f"{layer}/bias" not in arrays:
             raise ValueError(
-                f"{layer}/bias is expected beside {key}. Found: "
+                f"{layer}/bias must be there beside {key}. Received: "
                 f"{', '.join(sorted(arrays))}"
             )
         layers[layer.replace("/", "_")] = (kernel, arrays[f"{layer}/bias"])
     if not layers:
         raise ValueError(
-            "keys such as fire2/squeeze1x1/kernel are expected. Found: "
+            "it must have keys such as fire2/squeeze1x1/kernel. Received: "
             f"{', '.join(sorted(keys)) or 'none'}"
         )
     return layers
 
 
 def _array(content, key):
-    """Parses an array without trusting the length in its header."""
+    """Parse an array without trusting the length in its header."""
     file = io.BytesIO(content)
     version = np.lib.format.read_magic(file)
     if version not in HEADERS:
         raise ValueError(
-            f"{key} should be in version 1.0 or 2.0 of NumPy's format. "
+            f"{key} must be in version 1.0 or 2.0 of NumPy's format. "
             f"Received: {version}"
         )
     shape, fortran_order, dtype = HEADERS[version](file)
     if dtype.kind != "f":
-        raise ValueError(f"{key} should hold floats. Received: {dtype}")
+        raise ValueError(f"{key} must hold floats. Received: {dtype}")
     data = content[file.tell() :]
     if min(shape, default=0) < 0 or (
         math.prod(shape) * dtype.itemsize != len(data)
     ):
         raise ValueError(
-            f"{key} should have the bytes of shape {shape} and dtype {dtype}. "
+            f"{key} must have the bytes of shape {shape} and dtype {dtype}. "
             f"Received: {len(data)} bytes"
         )
     array = np.frombuffer(data, dtype)

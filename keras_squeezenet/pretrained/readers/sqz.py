@@ -1,13 +1,15 @@
 """Reader of this package's own .sqz files."""
 
+import numpy as np
+
 from keras_squeezenet.codec import sqz
 
 
-def read(content):
-    """Returns `{layer name: (kernel, bias)}`, HWIO and float32.
+def read(content: bytes) -> dict[str, tuple[np.ndarray, ...]]:
+    """Return `{layer name: (kernel, bias)}`, HWIO and float32.
 
     Raises:
-        ValueError: if it is no .sqz file, or damaged.
+        ValueError: if it is not a .sqz file, or damaged.
     """
     layers = {}
     for name, array in sqz.load(content)[1].items():

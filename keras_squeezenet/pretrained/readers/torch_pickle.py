@@ -1,9 +1,9 @@
 """Reader of the files of `torch.save`, without PyTorch and without `pickle`.
 
-Both of its formats are read: the zip archive that it writes since 1.6, and
-the row of pickles before that. A pickle is a program in a small language that
-can call any function. The interpreter here knows what state dicts of tensors
-need of that language, and calls nothing but what is in `GLOBALS`.
+Both formats are read: the zip archive of PyTorch 1.6 and later, and the series
+of pickles before that. A pickle is a program in a small language that can call
+any function. The interpreter here knows the instructions that state dicts of
+tensors need, and calls only the functions in `GLOBALS`.
 """
 
 import io
@@ -17,20 +17,20 @@ from keras_squeezenet.pretrained.readers import archive
 
 # The pickles of a magic number and a protocol number.
 LEGACY_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03."
-# SqueezeNet's takes 8 KiB. One byte of a program can take 64 in memory.
+# SqueezeNet's has 8 KiB. One byte of a program can take 64 bytes of memory.
 MAX_PROGRAM_BYTES = 2**18
 MAX_DIMENSIONS = 8
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 
 
-def read(content):
-    """Returns `{key: array}` of a state dict, in the file's own dtypes.
+def read(content: bytes) -> dict[str, np.ndarray]:
+    """Return `{key: array}` of a state dict, in the file's own dtypes.
 
     Args:
         content: bytes that `torch.save(model.state_dict(), path)` wrote.
 
     Raises:
-        ValueError: if it is no state dict of tensors, or names anything else.
+        ValueError: if it is not a state dict of tensors.
     """
     if content.startswith(b"PK"):
         loaded = _read_zip(content)
@@ -38,7 +38,7 @@ def read(content):
         loaded = _read_legacy(content)
     if not isinstance(loaded, dict):
         raise ValueError(
-            "a state dict is expected, as `torch.save(model.state_dict(), "
+            "it must be a state dict, as `torch.save(model.state_dict(), "
             f"path)` writes it. Received: {type(loaded).__name__}"
         )
     arrays = {
@@ -58,7 +58,7 @@ def _read_zip(content):
         programs = [name for name in names if name.endswith("/data.pkl")]
         if len(programs) != 1:
             raise ValueError(
-                "one data.pkl is expected in the archive. Found: "
+                "the archive must have one data.pkl. Received: "
                 f"{', '.join(names[:5]) or 'nothing'}"
             )
         folder = programs[0].removesuffix("data.pkl")
@@ -81,7 +81,7 @@ def _read_zip(content):
 
 def _read_legacy(content):
     if not content.startswith(LEGACY_START):
-        raise ValueError("it does not begin as `torch.save` begins a file")
+        raise ValueError("it does not start like the files of `torch.save`")
     file = io.BytesIO(content)
     file.seek(len(LEGACY_START))
     storages = {}
@@ -89,14 +89,14 @@ def _read_legacy(content):
     def load(dtype, key):
         return storages.setdefault(key, _Storage(dtype))
 
-    # The first is about the machine. The numbers are little endian on all.
+    # The first describes the machine. The numbers are always little endian.
     _, state_dict, keys = (_Interpreter(load).run(file) for _ in range(3))
     for key in keys:
         (count,) = struct.unpack("<q", file.read(8))
         dtype = storages[key].dtype.newbyteorder("<")
-        # NumPy would take what is left for a count of -1.
+        # NumPy would take a count of -1 for all the rest.
         if count < 0:
-            raise ValueError(f"storage {key} says that it has {count} numbers")
+            raise ValueError(f"storage {key} has a length of {count} numbers")
         storages[key].values = np.frombuffer(
             content, dtype, count, offset=file.tell()
         )
@@ -105,7 +105,7 @@ def _read_legacy(content):
 
 
 class _Storage:
-    """Numbers in a row; in old files they follow the program."""
+    """An array of numbers; in old files it follows the program."""
 
     def __init__(self, dtype, values=()):
         self.dtype = dtype
@@ -113,7 +113,7 @@ class _Storage:
 
 
 class _Tensor:
-    """What a tensor is made of."""
+    """A view of a storage, whose numbers may not have been read yet."""
 
     def __init__(
         self,
@@ -129,12 +129,12 @@ class _Tensor:
             raise ValueError("a tensor in it has no storage")
         if max(len(shape), len(strides)) > MAX_DIMENSIONS:
             raise ValueError(
-                f"tensors of at most {MAX_DIMENSIONS} dimensions are expected. "
+                f"tensors must have at most {MAX_DIMENSIONS} dimensions. "
                 f"Received: {len(shape)} sides, {len(strides)} strides"
             )
         numbers = (offset, *shape, *strides)
         if not all(isinstance(number, int) for number in numbers):
-            raise ValueError("a tensor in it has a side that is no integer")
+            raise ValueError("a tensor in it has a side that is not an integer")
         self.storage = storage
         self.offset = offset
         self.shape = tuple(shape)
@@ -153,11 +153,11 @@ class _Tensor:
                 f"a tensor of shape {self.shape} and strides {self.strides} "
                 f"at {self.offset} does not fit its {len(values)} numbers"
             )
-        # Strides of 0 would make few bytes large.
+        # Strides of 0 would make a large array of a few bytes.
         if size > len(values):
             raise ValueError(
-                f"a tensor of shape {self.shape} has more than the "
-                f"{len(values)} numbers that are stored"
+                f"a tensor of shape {self.shape} has more numbers than the "
+                f"{len(values)} that are stored"
             )
         return np.lib.stride_tricks.as_strided(
             values[self.offset :],
@@ -175,7 +175,7 @@ def _empty_dict():
     return {}
 
 
-# All that a program may name, as `pickletools` writes it.
+# Everything that a program may name, as `pickletools` writes it.
 GLOBALS = {
     "torch FloatStorage": np.dtype("f4"),
     "torch DoubleStorage": np.dtype("f8"),
@@ -190,11 +190,11 @@ GLOBALS = {
 
 
 class _Interpreter:
-    """Runs a pickle that may call what is in `GLOBALS`.
+    """An interpreter of pickles that may call only what is in `GLOBALS`.
 
-    What it makes is as large as the pickle, and no more: nothing is copied.
-    Tuples are made lists, so that nothing nested can be the key of a dict: to
-    hash that would take all of the stack, or for ever.
+    Its objects take no more memory than the pickle: nothing is copied. Tuples
+    become lists, so that nothing nested can be the key of a dict: to hash it
+    could overflow the stack, or take forever.
     """
 
     def __init__(self, load_storage):
@@ -208,7 +208,7 @@ class _Interpreter:
         for instruction, argument, position in pickletools.genops(file):
             if position - start > MAX_PROGRAM_BYTES:
                 raise ValueError(
-                    f"its pickle has more than {MAX_PROGRAM_BYTES:,} bytes"
+                    f"its pickle must have at most {MAX_PROGRAM_BYTES:,} bytes"
                 )
             if instruction.name == "STOP":
                 return self.stack.pop()
@@ -253,12 +253,12 @@ class _Interpreter:
             case "BINPERSID":
                 stack.append(self._storage(*stack.pop()))
             case "BUILD":
-                # Attributes of the dict: the versions of its modules.
+                # The attributes of the dict, which are module versions.
                 stack.pop()
             case _:
                 raise ValueError(
-                    f"its pickle has the instruction {name}, which no state "
-                    "dict of tensors needs"
+                    f"its pickle has the instruction {name}, which state "
+                    "dicts of tensors do not need"
                 )
 
     def _take(self, count):
@@ -280,7 +280,9 @@ class _Interpreter:
 
     def _storage(self, kind, dtype, key, location=None, count=None, view=None):
         if kind != "storage" or not isinstance(dtype, np.dtype):
-            raise ValueError("it refers to what is no storage of numbers")
+            raise ValueError(
+                "it refers to an object that is not a storage of numbers"
+            )
         if not isinstance(key, str) or view is not None:
             raise ValueError("it refers to a storage in an unknown way")
         return self.load_storage(dtype, key)
@@ -289,13 +291,13 @@ class _Interpreter:
 def _find(name):
     if name not in GLOBALS:
         raise ValueError(
-            f"it names {name.replace(' ', '.')}, which no state dict of "
-            "tensors does. Save `model.state_dict()`, not the model"
+            f"it names {name.replace(' ', '.')}, which state dicts of tensors "
+            "do not. Save `model.state_dict()`, not the model"
         )
     return GLOBALS[name]
 
 
 def _call(function, arguments):
     if not callable(function):
-        raise ValueError("its pickle calls what is no function")
+        raise ValueError("its pickle calls an object that is not a function")
     return function(*arguments)

@@ -1,7 +1,7 @@
 """Reader of torchvision's SqueezeNets, `squeezenet1_0` and `squeezenet1_1`.
 
-Their modules have numbers: `features.0` is conv1, the other `features` with
-weights are the Fire modules in order, `classifier.1` is conv10.
+Their modules are numbered: `features.0` is conv1, the other `features` with
+weights are the Fire modules in order, and `classifier.1` is conv10.
 """
 
 import re
@@ -13,25 +13,26 @@ from keras_squeezenet.pretrained.readers import torch_pickle
 _CONVOLUTION = re.compile(
     r"(features\.\d+|classifier\.1)(?:\.(squeeze|expand1x1|expand3x3))?"
 )
-# What the paper calls otherwise.
+# The names in torchvision, and those in the paper.
 RENAMED = {"squeeze": "squeeze1x1"}
 
 
-def read(content):
-    """Returns `{layer name: (kernel, bias)}`, HWIO and float32.
+def read(content: bytes) -> dict[str, tuple[np.ndarray, ...]]:
+    """Return `{layer name: (kernel, bias)}`, HWIO and float32.
 
     Args:
         content: bytes of a state dict that `torch.save` wrote.
 
     Raises:
-        ValueError: if it is no state dict, or of another network.
+        ValueError: if it is not a state dict, or one of another network.
     """
     arrays = torch_pickle.read(content)
     names = dict.fromkeys(key.rpartition(".")[0] for key in arrays)
     if not names or not all(map(_CONVOLUTION.fullmatch, names)):
         raise ValueError(
-            "the keys of torchvision's SqueezeNets are expected, such as "
-            f"features.0.weight. Found: {', '.join(list(arrays)[:5]) or 'none'}"
+            "it must have the keys of torchvision's SqueezeNets, such as "
+            "features.0.weight. Received: "
+            f"{', '.join(list(arrays)[:5]) or 'none'}"
         )
     fires = sorted(
         {int(name.split(".")[1]) for name in names if "features" in name} - {0}

@@ -41,7 +41,7 @@ def test_config_has_metaparameters_over_those_of_v1_1(parse, tmp_path):
     "text,expected",
     [
         ("2.0", "one of '1.0', '1.1'.*Received: config='2.0'"),
-        ('{"SR": 0}', "`SR` should be greater than 0"),
+        ('{"SR": 0}', "`SR` must be greater than 0"),
         ('{"sr": 1}', "the metaparameters are base_e.*Received: sr"),
         ('{"stem": {"side": 1}}', "is no network"),
         ('{"stem": 8}', "is no network"),

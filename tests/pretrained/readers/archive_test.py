@@ -48,7 +48,7 @@ def test_members_are_read(method):
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_methods_without_a_bound_are_refused(method):
     with archive.open_zip(encode({"a": b"1" * 100}, method)) as opened:
-        with pytest.raises(ValueError, match="a should be stored or deflated"):
+        with pytest.raises(ValueError, match="a must be stored or deflated"):
             opened.read("a")
 
 
@@ -124,7 +124,7 @@ def test_file_of_the_limit_is_read_and_a_larger_one_is_not(tmp_path):
     with open(path, "ab") as file:
         file.truncate(LIMIT + 1)
     message = (
-        rf"{path} should have at most 67,108,864 bytes\. "
+        rf"{path} must have at most 67,108,864 bytes\. "
         r"Received: 67,108,865 bytes"
     )
     with pytest.raises(ValueError, match=message):

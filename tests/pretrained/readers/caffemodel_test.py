@@ -287,8 +287,8 @@ def test_only_the_ends_of_names_are_put_right():
 )
 def test_other_count_than_the_shape_says_is_refused(blob, sides, count):
     message = (
-        f"layer 'conv1' should have as many numbers as its shape {sides} "
-        f"says. Received: {count}"
+        f"layer 'conv1' must have as many numbers as its shape {sides}. "
+        f"Received: {count} numbers"
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         caffemodel.read(layer("conv1", blob))
@@ -317,7 +317,7 @@ def test_what_is_no_protocol_buffer_is_refused(content, tmp_path):
     path = tmp_path / "weights.caffemodel"
     path.write_bytes(content)
     message = (
-        f"{path} cannot be read as a Caffe model: it is no protocol buffer, "
+        f"{path} cannot be read as a Caffe model: it is not a protocol buffer, "
         "or damaged"
     )
     with pytest.raises(ValueError, match=re.escape(message)):
@@ -327,7 +327,7 @@ def test_what_is_no_protocol_buffer_is_refused(content, tmp_path):
 @pytest.mark.parametrize("cut", [1, 3, 8, 20])
 def test_truncated_file_is_refused(cut):
     content = layer("conv1", KERNEL_BLOB, BIAS_BLOB)
-    with pytest.raises(ValueError, match="no protocol buffer, or damaged"):
+    with pytest.raises(ValueError, match="not a protocol buffer, or damaged"):
         caffemodel.read(content[:-cut])
 
 

@@ -117,7 +117,7 @@ def test_every_weight_of_a_layer_may_be_coded():
 def test_position_behind_the_last_weight_is_refused():
     coded = {"fire2_squeeze1x1": [(15, 1)] * 96 + [(0, 1)]}
     message = (
-        "positions below 1536 are expected for layer 'fire2_squeeze1x1'. "
+        "layer 'fire2_squeeze1x1' must have positions below 1536. "
         "Received: 1536"
     )
     with pytest.raises(ValueError, match=re.escape(message)):
@@ -128,7 +128,7 @@ def test_position_behind_the_last_weight_is_refused():
 def test_truncated_net_is_refused(length):
     content = encode({"conv10": [(0, 1)]})[:length]
     message = (
-        rf"at least \d+ bytes are expected\. Received: {len(content)} bytes"
+        rf"it must have at least \d+ bytes\. Received: {len(content)} bytes"
     )
     with pytest.raises(ValueError, match=message):
         deep_compression.read(content)
@@ -144,8 +144,7 @@ def test_net_without_codes_has_codebooks_and_biases():
 
 def test_impossible_count_is_refused():
     message = (
-        "at most 14112 codes are expected for layer 'conv1'. "
-        "Received: 4294967295"
+        "layer 'conv1' must have at most 14112 codes. Received: 4294967295"
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         deep_compression.read(b"\xff\xff\xff\xff" + encode({})[4:])
@@ -166,7 +165,7 @@ def test_more_codes_than_weights_take_no_memory():
 def test_overlong_net_is_refused():
     content = encode({"conv10": [(0, 1)]})
     message = (
-        f"{len(content)} bytes are expected. Received: {len(content) + 1} bytes"
+        f"it must have {len(content)} bytes. Received: {len(content) + 1} bytes"
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         deep_compression.read(content + b"\0")

@@ -97,7 +97,9 @@ def test_second_version_of_the_format_is_read():
 
 
 def test_kernel_without_a_bias_is_refused():
-    message = "conv1/bias is expected beside conv1/kernel. Found: conv1/kernel"
+    message = (
+        "conv1/bias must be there beside conv1/kernel. Received: conv1/kernel"
+    )
     with pytest.raises(ValueError, match=re.escape(message)):
         npz.read(encode({"conv1/kernel": KERNEL}))
 
@@ -108,7 +110,7 @@ def test_kernel_without_a_bias_is_refused():
 )
 def test_archive_without_kernels_is_refused(arrays, found):
     message = (
-        f"keys such as fire2/squeeze1x1/kernel are expected. Found: {found}"
+        f"it must have keys such as fire2/squeeze1x1/kernel. Received: {found}"
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         npz.read(encode(arrays))
@@ -117,7 +119,7 @@ def test_archive_without_kernels_is_refused(arrays, found):
 @pytest.mark.parametrize("dtype", ["int32", "bool", "complex64", "S4"])
 def test_other_types_than_floats_are_refused(dtype):
     content = encode({"conv1/kernel": KERNEL.astype(dtype), "conv1/bias": BIAS})
-    with pytest.raises(ValueError, match="conv1/kernel should hold floats"):
+    with pytest.raises(ValueError, match="conv1/kernel must hold floats"):
         npz.read(content)
 
 
@@ -130,9 +132,7 @@ def test_pickled_objects_are_refused_and_not_loaded():
     kernel = np.empty(1, object)
     kernel[0] = Explosive()
     content = encode({"conv1/kernel": kernel, "conv1/bias": BIAS})
-    with pytest.raises(
-        ValueError, match="should hold floats. Received: object"
-    ):
+    with pytest.raises(ValueError, match="must hold floats. Received: object"):
         npz.read(content)
 
 
@@ -165,7 +165,7 @@ def test_pickle_instead_of_an_array_is_refused_and_not_loaded():
 def test_shape_of_another_size_than_the_data_is_refused(shape):
     content = encode_header(header_of(shape), BIAS.tobytes())
     message = (
-        f"conv1/kernel should have the bytes of shape {shape} and dtype "
+        f"conv1/kernel must have the bytes of shape {shape} and dtype "
         "float32. Received: 16 bytes"
     )
     with pytest.raises(ValueError, match=re.escape(message)):
@@ -218,7 +218,7 @@ def test_array_larger_than_any_network_is_refused_without_unpacking_it():
     try:
         with pytest.raises(
             ValueError,
-            match="the members of the archive should have at most 67,108,864",
+            match="the members of the archive must have at most 67,108,864",
         ):
             npz.read(content)
         assert tracemalloc.get_traced_memory()[1] < MIB

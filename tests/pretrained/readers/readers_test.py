@@ -42,7 +42,7 @@ def test_unknown_suffix_is_refused(name, tmp_path):
     path = tmp_path / name
     path.touch()
     message = (
-        "The weights file should be one of .weights.h5, .keras, .sqz, .h5, "
+        "The weights file must end with one of .weights.h5, .keras, .sqz, .h5, "
         f".npz, .caffemodel, .net, .pth, .pt. Received: weights={path}"
     )
     with pytest.raises(ValueError, match=re.escape(message)):
@@ -81,7 +81,7 @@ def test_larger_file_than_any_network_is_refused_unread(suffix, tmp_path):
     path = tmp_path / f"large{suffix}"
     with open(path, "wb") as file:
         file.truncate(archive.MAX_BYTES + 1)
-    message = f"The file {path} should have at most 67,108,864 bytes"
+    message = f"The file {path} must have at most 67,108,864 bytes"
     with pytest.raises(ValueError, match=re.escape(message)):
         readers.read(path)
 

@@ -255,7 +255,7 @@ def test_dtype_that_numpy_has_not_is_named(torch, save, tmp_path):
 
 def test_expanded_tensor_is_refused(torch, save, tmp_path):
     content = save({"weight": torch.ones(1, 1).expand(100, 100)})
-    reason = "shape (100, 100) has more than the 1 numbers that are stored"
+    reason = "shape (100, 100) has more numbers than the 1 that are stored"
     assert_refused(content, tmp_path, reason)
 
 
@@ -263,8 +263,8 @@ def test_expanded_tensor_is_refused(torch, save, tmp_path):
 def test_whole_module_is_refused_with_advice(torch, save, tmp_path):
     content = save(torch.nn.Conv2d(3, 4, 5))
     reason = (
-        "it names torch.nn.modules.conv.Conv2d, which no state dict of tensors "
-        "does. Save `model.state_dict()`, not the model"
+        "it names torch.nn.modules.conv.Conv2d, which state dicts of tensors "
+        "do not. Save `model.state_dict()`, not the model"
     )
     assert_refused(content, tmp_path, reason)
 
@@ -378,7 +378,7 @@ def test_nothing_in_a_file_is_executed(attack, extension, tmp_path):
 @pytest.mark.parametrize("format", FORMATS)
 def test_name_of_no_tensor_is_refused(format, module, name, tmp_path):
     content = content_of(format, state_dict(named(module, name)))
-    reason = f"it names {module}.{name}, which no state dict of tensors does"
+    reason = f"it names {module}.{name}, which state dicts of tensors do not"
     assert_refused(content, tmp_path, reason)
 
 
@@ -404,8 +404,8 @@ def test_other_instructions_are_refused(instruction, tmp_path):
     name, program = instruction
     content = zip_content(state_dict(program), {})
     reason = (
-        f"its pickle has the instruction {name}, which no state dict of "
-        "tensors needs"
+        f"its pickle has the instruction {name}, which state dicts of tensors "
+        "do not need"
     )
     assert_refused(content, tmp_path, reason)
 
@@ -490,7 +490,7 @@ def test_tensor_beyond_its_storage_is_refused(
 )
 def test_tensor_larger_than_its_storage_is_refused(shape, strides, tmp_path):
     program = state_dict(tensor(shape, strides))
-    reason = "has more than the 6 numbers that are stored"
+    reason = "has more numbers than the 6 that are stored"
     assert_refused(content_of("zip", program), tmp_path, reason)
 
 
@@ -548,7 +548,7 @@ def test_many_tensors_of_one_storage_are_refused(format, tmp_path):
     program = state_dict(*[tensor([side], [1])] * 300)
     content = content_of(format, program, {"0": np.zeros(side, "<f4")})
     reason = (
-        "the tensors should have at most 67,108,864 bytes. "
+        "the tensors must have at most 67,108,864 bytes. "
         "Received: 314,572,800 bytes"
     )
     assert_refused(content, tmp_path, reason)
@@ -599,7 +599,7 @@ def test_absurd_length_takes_no_memory(format, program, tmp_path):
 def test_long_program_is_refused_before_it_fills_the_memory(tmp_path):
     for filler in (EMPTY_DICT, MARK, NONE):
         program = PROTO + filler * MIB + STOP
-        reason = "its pickle has more than 262,144 bytes"
+        reason = "its pickle must have at most 262,144 bytes"
         assert_refused(
             zip_content(program, {}), tmp_path, reason, peak=40 * MIB
         )
@@ -687,7 +687,7 @@ def test_archive_without_a_state_dict_says_what_it_has(tmp_path):
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as opened:
         opened.writestr("conv1/kernel.npy", b"")
-    reason = "one data.pkl is expected in the archive. Found: conv1/kernel.npy"
+    reason = "the archive must have one data.pkl. Received: conv1/kernel.npy"
     assert_refused(file.getvalue(), tmp_path, reason)
 
 
@@ -760,13 +760,13 @@ def test_file_of_the_first_releases_is_refused(tmp_path):
     with tarfile.open(fileobj=file, mode="w") as opened:
         for name in ("sys_info", "pickle", "tensors", "storages"):
             opened.addfile(tarfile.TarInfo(name))
-    reason = "it does not begin as `torch.save` begins a file"
+    reason = "it does not start like the files of `torch.save`"
     assert_refused(file.getvalue(), tmp_path, reason)
 
 
 def test_state_dict_within_a_checkpoint_is_not_searched_for(tmp_path):
     inner = dict_of(**{"features.0.weight": tensor([6], [1])})
     program = PROTO + dict_of(state_dict=inner) + STOP
-    reason = "such as features.0.weight. Found: none"
+    reason = "such as features.0.weight. Received: none"
     content = content_of("zip", program)
     assert_refused_as_network(content, tmp_path, reason)

@@ -12,7 +12,7 @@ from keras_squeezenet import SqueezeNet1_1
 from keras_squeezenet import architecture
 from keras_squeezenet import preprocess_input
 from keras_squeezenet.pretrained import readers
-from keras_squeezenet.pretrained import sources
+from keras_squeezenet.pretrained import registry
 
 BUILDERS = {"1.0": SqueezeNet1_0, "1.1": SqueezeNet1_1}
 # torchvision's v1.0 has no zeros around conv10, the authors' has.
@@ -136,17 +136,17 @@ def publish(monkeypatch, path, variant, name):
     published = tuple(
         dataclasses.replace(
             source,
-            file=sources.File(
+            file=registry.File.published(
                 f"https://download.pytorch.org/models/{path.name}",
-                sources.Digest("sha256", digest),
+                registry.Digest("sha256", digest),
             ),
         )
         if (source.name, source.variant) == (name, variant)
         else source
-        for source in sources.SOURCES
+        for source in registry.ENTRIES
     )
-    assert published != sources.SOURCES
-    monkeypatch.setattr(sources, "SOURCES", published)
+    assert published != registry.ENTRIES
+    monkeypatch.setattr(registry, "ENTRIES", published)
 
 
 @pytest.mark.parametrize("variant", BUILDERS)
@@ -264,9 +264,9 @@ def test_other_networks_are_refused(prefix, layers, torch, tmp_path):
     }
     torch.save(saved, path)
     message = (
-        f"{path} cannot be read as a PyTorch state dict: the keys of "
-        "torchvision's SqueezeNets are expected, such as features.0.weight. "
-        f"Found: {', '.join(saved)}"
+        f"{path} cannot be read as a PyTorch state dict: it must have the keys "
+        "of torchvision's SqueezeNets, such as features.0.weight. "
+        f"Received: {', '.join(saved)}"
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         readers.read(path)

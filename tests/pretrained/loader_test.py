@@ -17,7 +17,8 @@ from keras_squeezenet import preprocess_input
 from keras_squeezenet import pretrained
 from keras_squeezenet.pretrained import download
 from keras_squeezenet.pretrained import readers
-from keras_squeezenet.pretrained import sources
+from keras_squeezenet.pretrained import registry
+from keras_squeezenet.pretrained.readers import archive
 
 VARIANTS = architecture.VARIANTS
 BUILDERS = {
@@ -90,16 +91,16 @@ def mirror(tmp_path, monkeypatch):
 
 def publish(monkeypatch, path, **fields):
     """Makes a file the one of the public source of v1.1; returns its name."""
-    file = sources.File(
+    file = registry.File.published(
         f"https://example.org/{path.name}",
-        sources.Digest("git", "0" * 40).of(path.read_bytes()),
+        registry.Digest("git", "0" * 40).of(path.read_bytes()),
     )
     (source,) = (
         dataclasses.replace(source, file=file, **fields)
-        for source in sources.SOURCES
+        for source in registry.ENTRIES
         if (source.name, source.variant) == ("imagenet", "1.1")
     )
-    monkeypatch.setattr(sources, "SOURCES", (source,))
+    monkeypatch.setattr(registry, "ENTRIES", (source,))
     return source.name
 
 
@@ -303,7 +304,7 @@ def test_file_of_an_unknown_format_is_refused(name, tmp_path):
     path = tmp_path / name
     path.touch()
     message = (
-        r"The weights file should be one of \.weights\.h5, \.keras, .*\.npz.*"
+        r"The weights file must end with one of \.weights\.h5, \.keras, .*npz.*"
         rf"Received: weights={re.escape(str(path))}"
     )
     with pytest.raises(ValueError, match=message):
@@ -460,34 +461,52 @@ def test_features_come_from_a_whole_file_that_is_here(
     assert_same(weights_of(model), expected)
 
 
-def test_unknown_file_resolves_to_what_was_given(tmp_path):
+def test_unknown_file_is_for_the_network_that_was_given(tmp_path):
     path = tmp_path / "squeezenet.npz"
     write_npz(path, random_weights(include_top=False))
     config = dataclasses.replace(VARIANTS["1.0"], conv10_padding=3)
-    found = pretrained.resolve(path, config)
-    assert found == pretrained.Resolved(str(path), None, config)
+    found = pretrained.open_weights(path)
+    assert (found.entry, found.classes, found.variant) == (None, None, "1.1")
+    assert found.config() == VARIANTS["1.1"]
+    assert found.config(config) == config
 
 
-@pytest.mark.parametrize("padding", [None, 0, 2])
+@pytest.mark.parametrize("padding", [0, 2])
 def test_public_file_brings_its_normalization_and_its_padding(
     padding, tmp_path, monkeypatch
 ):
     path = tmp_path / "squeezenet.npz"
     write_npz(path, random_weights())
-    publish(monkeypatch, path, normalization="tf", conv10_padding=padding)
+    publish(
+        monkeypatch,
+        path,
+        normalization="tf",
+        config=dataclasses.replace(VARIANTS["1.1"], conv10_padding=padding),
+    )
     config = dataclasses.replace(
         VARIANTS["1.1"], conv10_padding=1, conv10_activation=None
     )
-    found = pretrained.resolve(path, config)
-    assert found.path == str(path)
-    assert found.normalization == "tf"
-    # Everything else is as it was asked for.
-    assert found.config == dataclasses.replace(
-        config, conv10_padding=1 if padding is None else padding
+    found = pretrained.open_weights(path)
+    assert (found.normalization, found.classes) == ("tf", 1000)
+    # The padding is that of v1.1 or the trained one, the rest as asked for.
+    assert found.config(config) == dataclasses.replace(
+        config, conv10_padding=padding or 1
     )
     model = SqueezeNet(weights=path, config=config, input_shape=SHAPE)
-    side = {None: 3, 0: 1, 2: 5}[padding]
+    side = {0: 3, 2: 5}[padding]
     assert model.get_layer("conv10").output.shape[1] == side
+
+
+def test_file_is_read_once(tmp_path, monkeypatch):
+    path = tmp_path / "squeezenet.npz"
+    write_npz(path, random_weights())
+    read = []
+    read_file = archive.read_file
+    monkeypatch.setattr(
+        archive, "read_file", lambda path: read.append(path) or read_file(path)
+    )
+    SqueezeNet1_1(weights=path, input_shape=SHAPE)
+    assert read == [str(path)]
 
 
 def test_source_that_a_network_has_not_is_refused():
@@ -539,7 +558,7 @@ def test_network_of_a_transfer_head_is_inferred(tmp_path):
 def test_weights_of_another_network_are_of_none(shared_data):
     arrays = readers.read(shared_data / "caffe" / "det1.caffemodel")
     message = (
-        "The weights should be of one of the networks 1.0, 1.1, "
+        "The weights must fit one of the networks 1.0, 1.1, "
         "simple_bypass, complex_bypass. Received: conv1 [(3, 3, 3, 10), (10,)]"
     )
     with pytest.raises(ValueError, match=re.escape(message)):
@@ -561,5 +580,5 @@ def test_weights_of_another_network_are_of_none(shared_data):
 )
 def test_weights_that_are_nearly_those_of_a_network_are_of_none(changed):
     weights = {**random_weights(), **changed}
-    with pytest.raises(ValueError, match="The weights should be of one of"):
+    with pytest.raises(ValueError, match="The weights must fit one of"):
         pretrained.infer_network(weights)

@@ -1,0 +1,438 @@
+"""The registry of pretrained weights, as data; imports no framework.
+
+Weights that others published and weights that come with the package are the
+same kind of entry. Every address is pinned: by a commit, or by the digest in
+the file's name.
+"""
+
+import dataclasses
+import hashlib
+
+from keras_squeezenet import architecture
+from keras_squeezenet import imagenet
+from keras_squeezenet.utils import suggestions
+
+GITHUB = "https://raw.githubusercontent.com"
+PYTORCH = "https://download.pytorch.org/models"
+
+DEFAULT_VARIANT = "1.1"
+
+SQUEEZENET_PAPER = "arXiv:1602.07360"
+DEEP_COMPRESSION_PAPER = "arXiv:1510.00149"
+DSD_PAPER = "arXiv:1607.04381"
+
+IMAGENET = "imagenet-1k"
+
+
+@dataclasses.dataclass(frozen=True)
+class Digest:
+    """The hash of a file's content.
+
+    Args:
+        algorithm: `"sha256"`, or `"git"`: the id that git gives the file,
+            which is the SHA-1 of a header with its size and its content.
+        value: hexadecimal digits, or the first of them where the publisher
+            tells no more.
+    """
+
+    algorithm: str
+    value: str
+
+    def of(self, content: bytes) -> "Digest":
+        """Return the digest of other content, with as many digits."""
+        digits = _hash(self.algorithm, content)
+        return Digest(self.algorithm, digits[: len(self.value)])
+
+    def __str__(self) -> str:
+        return f"{self.algorithm} {self.value}"
+
+
+def _hash(algorithm, content):
+    if algorithm == "git":
+        header = b"blob %d\0" % len(content)
+        digest = hashlib.sha1(header + content, usedforsecurity=False)
+    else:
+        digest = hashlib.new(algorithm, content)
+    return digest.hexdigest()
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """A file of pretrained weights.
+
+    Args:
+        name: the file's name, in the cache too.
+        digest: `Digest` of its content.
+        url: the address to download it from, or `None` where it comes with
+            the package.
+        size: int, in bytes, or `None` where it is not known.
+        verified: whether this project's tests have read these very bytes.
+    """
+
+    name: str
+    digest: Digest
+    url: str | None = None
+    size: int | None = None
+    verified: bool = False
+
+    @classmethod
+    def published(
+        cls,
+        url: str,
+        digest: Digest,
+        size: int | None = None,
+        verified: bool = False,
+    ) -> "File":
+        """Return a file with the name that ends its address."""
+        return cls(url.rpartition("/")[2], digest, url, size, verified)
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """Pretrained weights of one network.
+
+    Args:
+        name: the value of `weights=`.
+        variant: a key of `architecture.VARIANTS`.
+        title: a line about who trained them.
+        file: `File` with all of the network's weights.
+        license: an SPDX identifier, or what the publisher says.
+        citation: the paper to cite.
+        normalization: a key of `normalizations.NORMALIZATIONS`, the input
+            that the weights were trained on.
+        top_1: float, the accuracy on `dataset` in percent as published.
+        top_5: float, the same.
+        reported_by: who measured the accuracies.
+        dataset: the data that the classifier was trained for. Defaults to
+            ImageNet-1k.
+        class_names: names of the classes, in the order of the outputs.
+            Defaults to those of ImageNet.
+        image_size: int, the side of the input images in pixels. Defaults to
+            `227`.
+        no_top: `File` without the classifier, where there is one.
+        config: `SqueezeNetConfig` of the network that was trained. Defaults
+            to the variant's.
+    """
+
+    name: str
+    variant: str
+    title: str
+    file: File
+    license: str
+    citation: str
+    normalization: str
+    top_1: float
+    top_5: float
+    reported_by: str
+    dataset: str = IMAGENET
+    class_names: tuple[str, ...] = ()
+    image_size: int = architecture.DEFAULT_SIDE
+    no_top: File | None = None
+    config: architecture.SqueezeNetConfig | None = None
+
+    def __post_init__(self):
+        if self.config is None:
+            config = architecture.VARIANTS[self.variant]
+            object.__setattr__(self, "config", config)
+
+    @property
+    def labels(self) -> tuple[tuple[str | None, str], ...]:
+        """The `(WordNet id or None, name)` of every class."""
+        if self.class_names:
+            return tuple((None, name) for name in self.class_names)
+        return imagenet.imagenet_classes()
+
+    @property
+    def classes(self) -> int:
+        """The number of classes."""
+        return len(self.labels)
+
+    @property
+    def card(self) -> str:
+        """The name of the model card in `weights/`."""
+        return f"squeezenet_{self.variant}_{self.name}.md"
+
+    @property
+    def files(self) -> list[File]:
+        return [file for file in (self.file, self.no_top) if file]
+
+    def fits(self, config: architecture.SqueezeNetConfig) -> bool:
+        """Return whether the weights are of this network.
+
+        `conv10`'s padding and activation are not compared: the weights fit
+        with any. The variant stands for the network that was trained.
+        """
+        adapted = self.adapt(config)
+        return adapted == dataclasses.replace(
+            self.config,
+            conv10_padding=adapted.conv10_padding,
+            conv10_activation=adapted.conv10_activation,
+        )
+
+    def adapt(
+        self, config: architecture.SqueezeNetConfig
+    ) -> architecture.SqueezeNetConfig:
+        """Return the configuration to load the weights into.
+
+        Args:
+            config: `SqueezeNetConfig` that was asked for.
+
+        Returns:
+            The network that was trained, for its variant. Otherwise `config`
+            with the padding of `conv10` that the network was trained with,
+            where this is another than the variant's.
+        """
+        variant = architecture.VARIANTS[self.variant]
+        if config == variant:
+            return self.config
+        if self.config.conv10_padding == variant.conv10_padding:
+            return config
+        return dataclasses.replace(
+            config, conv10_padding=self.config.conv10_padding
+        )
+
+
+_FORRESTI = (
+    f"{GITHUB}/forresti/SqueezeNet/51147dc0681638c28aad593b9e923f3500117125"
+)
+
+ENTRIES = (
+    Entry(
+        name="imagenet",
+        variant="1.0",
+        title="the paper's authors, Caffe",
+        file=File.published(
+            f"{_FORRESTI}/SqueezeNet_v1.0/squeezenet_v1.0.caffemodel",
+            Digest("git", "a381d848b43d7048c3b362238ece2386c21d6ff0"),
+        ),
+        license="BSD-2-Clause",
+        citation=SQUEEZENET_PAPER,
+        normalization="squeezenet",
+        top_1=57.5,
+        top_5=80.3,
+        reported_by="the paper, table 2",
+    ),
+    Entry(
+        name="imagenet",
+        variant="1.1",
+        title="the paper's authors, Caffe",
+        file=File.published(
+            f"{_FORRESTI}/SqueezeNet_v1.1/squeezenet_v1.1.caffemodel",
+            Digest("git", "9d2fc33abf653a6e8b2ee6cc63ede0e72ec67f44"),
+        ),
+        no_top=File.published(
+            f"{GITHUB}/rcmalli/keras-squeezenet/"
+            "62b3f05869108b7e6b0510739473bf6ccfbf1073/weights/"
+            "squeezenet_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            Digest(
+                "sha256",
+                "2d935d8c102ad1232484a77da8e6fbdf3ff4ab608974a0d8b6283115ffff204f",
+            ),
+            size=3_032_184,
+            verified=True,
+        ),
+        license="BSD-2-Clause",
+        citation=SQUEEZENET_PAPER,
+        normalization="squeezenet",
+        top_1=57.5,
+        top_5=80.3,
+        reported_by="the authors: not below v1.0",
+    ),
+    Entry(
+        name="imagenet",
+        variant="simple_bypass",
+        title="Song Han, one of the paper's authors, Caffe",
+        file=File.published(
+            f"{GITHUB}/songhan/SqueezeNet-Residual/"
+            "f8dc32059d17a7039cc337ceb664dc503f930d8d/"
+            "SqueezeNet_residual_top1_0.6038_top5_0.8250.caffemodel",
+            Digest("git", "f9d4678b926a742b6dea15e1c5ec60291a45d018"),
+        ),
+        license="not stated",
+        citation=SQUEEZENET_PAPER,
+        normalization="squeezenet",
+        top_1=60.38,
+        top_5=82.50,
+        reported_by="the author's README",
+    ),
+    Entry(
+        name="imagenet_dsd",
+        variant="1.0",
+        title="Song Han, dense-sparse-dense training, Caffe",
+        file=File.published(
+            f"{GITHUB}/songhan/SqueezeNet-DSD-Training/"
+            "de459d27c9e6cf6dd05ca2b74dcae4afe4b126c1/"
+            "DSD_SqueezeNet_top1_0.617579_top5_0.834742.caffemodel",
+            Digest("git", "ffce3635e4a837e7bc783fea3f48fcc48a1e93a6"),
+        ),
+        license="not stated",
+        citation=DSD_PAPER,
+        normalization="squeezenet",
+        top_1=61.76,
+        top_5=83.47,
+        reported_by="the author's README",
+    ),
+    Entry(
+        name="imagenet_deep_compression",
+        variant="1.0",
+        title="the authors of Deep Compression: pruned, 256 shared values",
+        file=File.published(
+            f"{GITHUB}/songhan/SqueezeNet-Deep-Compression/"
+            "fb13faa2cf121ced9999f8a9d538ec6c56084733/compressed_SqueezeNet.net",
+            Digest(
+                "sha256",
+                "e4ab6960ae8cd81505e1c2136921201507e930966c53deaf15862a395b3a3261",
+            ),
+            size=675_763,
+            verified=True,
+        ),
+        license="not stated",
+        citation=DEEP_COMPRESSION_PAPER,
+        normalization="squeezenet",
+        top_1=57.5,
+        top_5=80.3,
+        reported_by="the paper, table 2",
+    ),
+    Entry(
+        name="imagenet_torchvision",
+        variant="1.0",
+        title="torchvision, PyTorch",
+        file=File.published(
+            f"{PYTORCH}/squeezenet1_0-b66bff10.pth",
+            Digest("sha256", "b66bff10"),
+        ),
+        license="BSD-3-Clause",
+        citation=SQUEEZENET_PAPER,
+        normalization="torch",
+        top_1=58.092,
+        top_5=80.420,
+        reported_by="torchvision",
+        # Without the zeros around `conv10` that the authors' network has.
+        config=dataclasses.replace(
+            architecture.VARIANTS["1.0"], conv10_padding=0
+        ),
+    ),
+    Entry(
+        name="imagenet_torchvision",
+        variant="1.1",
+        title="torchvision, PyTorch",
+        file=File.published(
+            f"{PYTORCH}/squeezenet1_1-b8a52dc0.pth",
+            Digest(
+                "sha256",
+                "b8a52dc049b60e4b6ab68ad0df457362afab8b6304b2febdc1650a5dab4d7e7b",
+            ),
+        ),
+        license="BSD-3-Clause",
+        citation=SQUEEZENET_PAPER,
+        normalization="torch",
+        top_1=58.178,
+        top_5=80.624,
+        reported_by="torchvision",
+    ),
+    Entry(
+        name="cifar10",
+        variant="1.1",
+        title="this project, CIFAR-10",
+        file=File(
+            "squeezenet_1.1_cifar10.sqz",
+            Digest(
+                "sha256",
+                "05994766c3db8f64cb86f7e50b8bcf151b9b06330e662c2f713859c3b6e0db1f",
+            ),
+            size=329_672,
+            verified=True,
+        ),
+        license="Apache-2.0",
+        citation=SQUEEZENET_PAPER,
+        normalization="caffe",
+        top_1=88.21,
+        top_5=99.66,
+        reported_by="this project",
+        dataset="cifar10",
+        class_names=(
+            "airplane",
+            "automobile",
+            "bird",
+            "cat",
+            "deer",
+            "dog",
+            "frog",
+            "horse",
+            "ship",
+            "truck",
+        ),
+        image_size=32,
+        # Without the pooling after fire3, since half of 32 pixels are few.
+        config=dataclasses.replace(
+            architecture.VARIANTS["1.1"].for_small_images(),
+            pools=("conv1", "fire5"),
+        ),
+    ),
+)
+
+NAMES = tuple(dict.fromkeys(entry.name for entry in ENTRIES))
+
+
+def find(
+    name: str, config: "architecture.SqueezeNetConfig | str | None" = None
+) -> Entry:
+    """Return the weights of that name for a network.
+
+    Args:
+        name: one of `NAMES`.
+        config: `SqueezeNetConfig` or the name of a variant. Defaults to
+            `"1.1"`, the builders' default, where it has such weights, and
+            otherwise to the variant that has.
+
+    Raises:
+        ValueError: if there are no such weights for this network. The message
+            lists those that exist.
+    """
+    named = {entry.variant: entry for entry in ENTRIES if entry.name == name}
+    if named and config is None:
+        return named.get(DEFAULT_VARIANT) or next(iter(named.values()))
+    if config is not None:
+        config = architecture.get_config(config)
+        for entry in named.values():
+            if entry.fits(config):
+                return entry
+    received = f"weights={name!r}"
+    if config is not None:
+        received += f", config={architecture.describe(config)}"
+    raise ValueError(
+        f"There are no weights {name!r}"
+        f"{' for this network' if named else ''}. Pretrained weights are: "
+        f"{_listing()}. Pass `weights=None`, the path of a weights file, or "
+        f"another `config`. Received: {received}."
+        f"{'' if named else suggestions.did_you_mean(name, NAMES)}"
+    )
+
+
+def identify(content: bytes) -> Entry | None:
+    """Return the weights whose file has this content, or `None`."""
+    # One hash for each algorithm, not for each file.
+    hashes = {}
+    for entry in ENTRIES:
+        for file in entry.files:
+            algorithm = file.digest.algorithm
+            if algorithm not in hashes:
+                hashes[algorithm] = _hash(algorithm, content)
+            if hashes[algorithm].startswith(file.digest.value):
+                return entry
+    return None
+
+
+def _listing():
+    return "; ".join(
+        f"{variant}: "
+        + (
+            ", ".join(
+                repr(entry.name)
+                for entry in ENTRIES
+                if entry.variant == variant
+            )
+            or "none"
+        )
+        for variant in architecture.VARIANTS
+    )
