@@ -15,7 +15,7 @@ SECTIONS = [
     "Training",
     "Evaluation",
     "Limitations and bias",
-    "Licence",
+    "License",
     "Citation",
     "File",
 ]
@@ -155,9 +155,9 @@ def test_card_cites_the_papers(source):
 
 
 @every_source
-def test_card_says_where_no_licence_is_stated(source):
+def test_card_says_where_no_license_is_stated(source):
     text = unwrapped(read(card_name(source)))
-    said = "The repository states no licence." in text
+    said = "The repository states no license." in text
     assert said == (source.license == "not stated")
 
 
