@@ -52,7 +52,8 @@ def main(argv):
     for title, variant, file, trained_on in WEIGHTS:
         model = squeezenet.SqueezeNet(weights=None, config=variant)
         path = pathlib.Path(weights, file)
-        pretrained.load_weights(model, path, trained_on)
+        opened = pretrained.open_weights(path, normalization=trained_on)
+        opened.assign_to(model)
         top_1, top_5 = _hits(model, paths, classes)
         rows.append(
             (title, f"{top_1 / len(paths):.1%}", f"{top_5 / len(paths):.1%}")

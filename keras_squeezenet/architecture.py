@@ -274,7 +274,7 @@ def describe(config: SqueezeNetConfig) -> str:
 def convolutions(
     config: SqueezeNetConfig,
     channels: int = 3,
-    classes: int | None = 1000,
+    classes: int = 1000,
     include_top: bool = True,
 ) -> list[Convolution]:
     """Return every convolution of a network, in the order of its layers.
@@ -314,7 +314,7 @@ def convolutions(
 def count_parameters(
     config: SqueezeNetConfig,
     channels: int = 3,
-    classes: int | None = 1000,
+    classes: int = 1000,
     include_top: bool = True,
 ) -> int:
     """Return the number of weights and biases, in closed form."""
@@ -328,7 +328,7 @@ def count_macs(
     config: SqueezeNetConfig,
     side: int,
     channels: int = 3,
-    classes: int | None = 1000,
+    classes: int = 1000,
     include_top: bool = True,
 ) -> int:
     """Return the multiply-accumulates for one square image of side `side`."""

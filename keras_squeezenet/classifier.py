@@ -144,7 +144,7 @@ def load(
         ValueError: if it is not an image classifier, or damaged.
     """
     if isinstance(model, keras.Model):
-        return of_model(model.name, model, image_size, class_names)
+        return of_model(model, model, image_size, class_names)
     path = os.fspath(model)
     if os.path.isfile(os.path.join(path, "saved_model.pb")):
         function, shape = _load_saved_model(path)
@@ -153,11 +153,12 @@ def load(
     else:
         loaded = models.load(path, config=config, image_size=image_size)
         return of_model(path, loaded, image_size, class_names)
-    return _make(path, function, shape, image_size, class_names)
+    known = _known_classes(path)
+    return _make(path, function, shape, image_size, class_names, known)
 
 
 def of_model(
-    name: "str | os.PathLike",
+    source: "keras.Model | str | os.PathLike",
     model: keras.Model,
     image_size: int | None = None,
     class_names: Sequence[str] | None = None,
@@ -165,29 +166,33 @@ def of_model(
     """Return the `Classifier` of a Keras model that was loaded before.
 
     Args:
-        name: the name or path that it was loaded from.
+        source: the argument that it was loaded from: the model itself, a
+            name, or a path.
         model: `keras.Model`.
         image_size, class_names: as `load` takes them.
 
     Raises:
         ValueError: if it is not an image classifier.
     """
+    if isinstance(source, keras.Model):
+        name, known = source.name, ()
+    else:
+        name = os.fspath(source)
+        known = _known_classes(name)
     return _make(
-        os.fspath(name),
+        name,
         model.predict_on_batch,
         model.input_shape,
         image_size,
         class_names,
+        known,
     )
 
 
-def _make(name, function, shape, image_size, class_names):
+def _make(name, function, shape, image_size, class_names, known):
     side = _side(name, shape, image_size)
     count = _count_outputs(name, function, side)
-    if class_names:
-        classes = tuple((None, name) for name in class_names)
-    else:
-        classes = _known_classes(name)
+    classes = tuple((None, name) for name in class_names or ()) or known
     if not classes and count == len(imagenet.imagenet_classes()):
         classes = imagenet.imagenet_classes()
     if classes and len(classes) != count:

@@ -26,7 +26,8 @@ def imagenet_classes() -> tuple[tuple[str, str], ...]:
     """
     file = importlib.resources.files("keras_squeezenet") / FILE
     lines = file.read_text(encoding="utf-8").splitlines()
-    return tuple(tuple(line.split("\t")) for line in lines)
+    pairs = (line.split("\t") for line in lines)
+    return tuple((class_id, name) for class_id, name in pairs)
 
 
 def best(probabilities: "np.ndarray", top: int) -> "np.ndarray":

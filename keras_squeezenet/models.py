@@ -113,5 +113,5 @@ def _load_weights(path, config, image_size):
         classes=weights.classes,
         input_shape=(side, side, 3),
     )
-    pretrained.assign(model, weights.arrays, path)
+    weights.assign_to(model)
     return model

@@ -118,7 +118,7 @@ def SqueezeNet(
         )
     side = architecture.DEFAULT_SIDE
     if named:
-        entry = registry.find(weights, config)
+        entry = registry.find(str(weights), config)
         config, side = entry.adapt(config), entry.image_size
         if include_top and classes != entry.classes:
             raise ValueError(
@@ -157,7 +157,7 @@ def SqueezeNet(
     model = keras.Model(inputs, x, name=name)
 
     if weights is not None:
-        pretrained.assign(model, loaded.arrays, loaded.source)
+        loaded.assign_to(model)
     return model
 
 

@@ -178,9 +178,13 @@ def test_weights_of_the_package_are_loaded_by_their_name(shared_data):
     assert abs(np.mean(predicted == labels.numpy()) - 0.88) < 0.03
 
 
-def test_keras_model_is_a_classifier(model, saved):
-    network = classifier.load(model, class_names=NAMES)
+def test_keras_model_is_a_classifier(model, saved, tmp_path, monkeypatch):
+    # A report in the working folder is not that of the model.
+    write_report(tmp_path, ["wrong"] * 5)
+    monkeypatch.chdir(tmp_path)
+    network = classifier.load(model)
     assert (network.name, network.image_size) == (model.name, SIDE)
+    assert network.classes == ()
     squares = make_squares(2)
     np.testing.assert_allclose(
         network.predict(squares),

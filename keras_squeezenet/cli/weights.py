@@ -151,9 +151,9 @@ def convert(console, arguments):
         config=config,
         include_top=classes is not None,
         classes=classes or 1000,
-        input_shape=(loaded.image_size, loaded.image_size, 3),
+        input_shape=classes and (loaded.image_size, loaded.image_size, 3),
     )
-    pretrained.assign(model, loaded.arrays, path)
+    loaded.assign_to(model)
     _write(model, out)
     _print(
         console,

@@ -92,10 +92,51 @@ class Weights:
         Returns:
             The `config`, adapted to the network that was trained.
         """
-        if config is None:
-            config = self.entry.config if self.entry else self.variant
-        config = architecture.get_config(config)
+        if config is None and self.entry:
+            return self.entry.config
+        config = architecture.get_config(config or self.variant)
         return self.entry.adapt(config) if self.entry else config
+
+    def assign_to(self, model: "keras.Model") -> None:
+        """Assign `arrays` to the layers of a model, all or nothing.
+
+        Weights with a classifier also serve a model without one.
+
+        Args:
+            model: `keras.Model` with the layers of this package's builders.
+
+        Raises:
+            ValueError: if the file is damaged, a layer of the model is not in
+                it, or the layer's arrays have other shapes or values that are
+                not finite.
+        """
+        found = {}
+        for layer in model.layers:
+            if layer.weights:
+                found[layer] = self._weights_of(layer)
+        for layer, weights in found.items():
+            layer.set_weights(weights)
+
+    def _weights_of(self, layer):
+        if layer.name not in self.arrays:
+            raise ValueError(
+                f"{self.source} has no weights for layer {layer.name!r}. It "
+                f"has: {', '.join(sorted(self.arrays))}"
+            )
+        weights = self.arrays[layer.name]
+        expected = [tuple(weight.shape) for weight in layer.weights]
+        received = [array.shape for array in weights]
+        if expected != received:
+            raise ValueError(
+                f"Layer {layer.name!r} expects weights of shapes {expected}. "
+                f"Received: {received} from {self.source}"
+            )
+        if not all(np.isfinite(array).all() for array in weights):
+            raise ValueError(
+                f"Layer {layer.name!r} expects finite weights. Received: NaN "
+                f"or infinity from {self.source}"
+            )
+        return weights
 
 
 def open_weights(
@@ -130,8 +171,9 @@ def open_weights(
         ValueError: if there are no such weights for the network, or the
             format is not known.
     """
+    entry: registry.Entry | None
     if weights in registry.NAMES:
-        entry = registry.find(weights, config)
+        entry = registry.find(str(weights), config)
         file = _choose(entry, include_top)
         name, content = file.name, download.read(file)
     else:
@@ -142,31 +184,6 @@ def open_weights(
         usual = readers.get_format(name).normalization
         normalization = entry.normalization if entry else usual
     return Weights(os.fspath(weights), name, content, entry, normalization)
-
-
-def load_weights(
-    model: "keras.Model",
-    weights: "str | os.PathLike",
-    normalization: str | None = None,
-) -> None:
-    """Load weights into a model, layer by layer.
-
-    Weights with a classifier also serve a model without one. Where a layer of
-    the model is not in the file, or has another shape there, it is an error,
-    and nothing is assigned.
-
-    Args:
-        model: `keras.Model` made by a builder of this package.
-        weights: name or path, as `open_weights` takes it.
-        normalization: as `open_weights` takes it.
-
-    Raises:
-        OSError: if there is no such file.
-        ValueError: if the file is damaged, of an unknown format, or does not
-            fit the model.
-    """
-    found = open_weights(weights, normalization=normalization)
-    assign(model, found.arrays, found.source)
 
 
 def fold(arrays: Arrays, normalization: str) -> Arrays:
@@ -183,46 +200,9 @@ def fold(arrays: Arrays, normalization: str) -> Arrays:
     trained_on = normalizations.get(normalization)
     if len(arrays.get(FIRST_LAYER, ())) != 2:
         return arrays
-    folded = normalizations.fold(*arrays[FIRST_LAYER], trained_on)
+    kernel, bias = arrays[FIRST_LAYER]
+    folded = normalizations.fold(kernel, bias, trained_on)
     return {**arrays, FIRST_LAYER: folded}
-
-
-def assign(model: "keras.Model", arrays: Arrays, source: str) -> None:
-    """Assign `{layer name: (kernel, bias)}` to a model, all or nothing.
-
-    Args:
-        model: `keras.Model`.
-        arrays: dict of layer name to the layer's arrays.
-        source: the name of the arrays in errors.
-
-    Raises:
-        ValueError: if a layer is missing, or its arrays have other shapes
-            or values that are not finite.
-    """
-    found = {}
-    for layer in model.layers:
-        if not layer.weights:
-            continue
-        if layer.name not in arrays:
-            raise ValueError(
-                f"{source} has no weights for layer {layer.name!r}. It has: "
-                f"{', '.join(sorted(arrays))}"
-            )
-        expected = [tuple(weight.shape) for weight in layer.weights]
-        received = [array.shape for array in arrays[layer.name]]
-        if expected != received:
-            raise ValueError(
-                f"Layer {layer.name!r} expects weights of shapes {expected}. "
-                f"Received: {received} from {source}"
-            )
-        if not all(np.isfinite(array).all() for array in arrays[layer.name]):
-            raise ValueError(
-                f"Layer {layer.name!r} expects finite weights. Received: NaN "
-                f"or infinity from {source}"
-            )
-        found[layer] = arrays[layer.name]
-    for layer, weights in found.items():
-        layer.set_weights(weights)
 
 
 def infer_network(arrays: Arrays) -> tuple[str, int | None]:
@@ -247,7 +227,7 @@ def infer_network(arrays: Arrays) -> tuple[str, int | None]:
     classes = conv10[-1][-1] if conv10 and conv10[-1] else None
     for variant, config in architecture.VARIANTS.items():
         convolutions = architecture.convolutions(
-            config, classes=classes, include_top=classes is not None
+            config, classes=classes or 0, include_top=classes is not None
         )
         if received == {
             convolution.name: [convolution.kernel_shape, (convolution.filters,)]

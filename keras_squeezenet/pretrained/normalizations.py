@@ -32,11 +32,11 @@ NORMALIZATIONS = {
     "caffe": Normalization("BGR", imagenet.IMAGENET_MEAN),
     # The `mean_value` lines of the authors' train_val.prototxt.
     "squeezenet": Normalization("BGR", (123, 117, 104)),
-    "tf": Normalization("RGB", (127.5,) * 3, (127.5,) * 3),
+    "tf": Normalization("RGB", (127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
     "torch": Normalization(
         "RGB",
-        tuple(255 * mean for mean in (0.485, 0.456, 0.406)),
-        tuple(255 * std for std in (0.229, 0.224, 0.225)),
+        (255 * 0.485, 255 * 0.456, 255 * 0.406),
+        (255 * 0.229, 255 * 0.224, 255 * 0.225),
     ),
 }
 OURS = NORMALIZATIONS["caffe"]

@@ -110,7 +110,7 @@ class Entry:
         image_size: int, the side of the input images in pixels. Defaults to
             `227`.
         no_top: `File` without the classifier, where there is one.
-        config: `SqueezeNetConfig` of the network that was trained. Defaults
+        trained: `SqueezeNetConfig` of the network that was trained. Defaults
             to the variant's.
     """
 
@@ -128,12 +128,12 @@ class Entry:
     class_names: tuple[str, ...] = ()
     image_size: int = architecture.DEFAULT_SIDE
     no_top: File | None = None
-    config: architecture.SqueezeNetConfig | None = None
+    trained: architecture.SqueezeNetConfig | None = None
 
-    def __post_init__(self):
-        if self.config is None:
-            config = architecture.VARIANTS[self.variant]
-            object.__setattr__(self, "config", config)
+    @property
+    def config(self) -> architecture.SqueezeNetConfig:
+        """The configuration of the network that was trained."""
+        return self.trained or architecture.VARIANTS[self.variant]
 
     @property
     def labels(self) -> tuple[tuple[str | None, str], ...]:
@@ -308,7 +308,7 @@ ENTRIES = (
         top_5=80.420,
         reported_by="torchvision",
         # Without the zeros around `conv10` that the authors' network has.
-        config=dataclasses.replace(
+        trained=dataclasses.replace(
             architecture.VARIANTS["1.0"], conv10_padding=0
         ),
     ),
@@ -364,7 +364,7 @@ ENTRIES = (
         ),
         image_size=32,
         # Without the pooling after fire3, since half of 32 pixels are few.
-        config=dataclasses.replace(
+        trained=dataclasses.replace(
             architecture.VARIANTS["1.1"].for_small_images(),
             pools=("conv1", "fire5"),
         ),

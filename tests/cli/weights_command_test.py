@@ -299,7 +299,7 @@ def test_net_is_converted(given, name, run, here, files, mirror):
     assert status == 0
     first, last = out.splitlines()
     assert first.endswith(
-        f"{NET}: 1.0, 1,000 classes, 1,248,424 parameters, input 'squeezenet'"
+        f"{given}: 1.0, 1,000 classes, 1,248,424 parameters, input 'squeezenet'"
     )
     assert last == f"Written to {name}"
     assert os.listdir() == [name]

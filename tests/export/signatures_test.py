@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_squeezenet import classifier
 from keras_squeezenet import codec
+from keras_squeezenet import models
 from keras_squeezenet import preprocess_input
 from keras_squeezenet.data import image_ops
 from keras_squeezenet.export import packed_saved_model
@@ -136,7 +137,7 @@ def photograph_paths(photographs):
 @pytest.fixture(scope="module", params=["plain", "packed"])
 def imagenet_folder(request, network, tmp_path_factory):
     folder = tmp_path_factory.mktemp("imagenet") / "saved_model"
-    model = classifier.load_model(network.name)
+    model = models.load(network.name)
     if request.param == "packed":
         content = codec.dump(model, labels=codec.IMAGENET)
         packed_saved_model.save(content, folder, raw_images=True)

@@ -56,7 +56,8 @@ def test_published_weights_recognize_photographs(
 ):
     model = builder(weights=None)
     path = shared_data / "weights" / file
-    pretrained.load_weights(model, path, normalization=normalization)
+    weights = pretrained.open_weights(path, normalization=normalization)
+    weights.assign_to(model)
     first, among_five = count_hits(model, images)
     assert first >= top_1
     assert among_five >= top_5

@@ -53,7 +53,7 @@ def open_zip(content: bytes) -> zipfile.ZipFile:
 class _Zip(zipfile.ZipFile):
     """A zip archive that unpacks no more than its directory declares."""
 
-    def read(self, name):
+    def read(self, name, pwd=None):
         member = self.getinfo(name)
         # With other methods, `zipfile` unpacks everything before it counts.
         if member.compress_type not in (

@@ -11,7 +11,7 @@ def read(content: bytes) -> dict[str, tuple[np.ndarray, ...]]:
     Raises:
         ValueError: if it is not a .sqz file, or damaged.
     """
-    layers = {}
+    layers: dict[str, list[np.ndarray]] = {}
     for name, array in sqz.load(content)[1].items():
         layers.setdefault(name.rpartition("/")[0], []).append(array.to_array())
     return {layer: tuple(weights) for layer, weights in layers.items()}

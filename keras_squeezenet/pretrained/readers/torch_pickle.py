@@ -66,7 +66,7 @@ def _read_zip(content):
         if f"{folder}byteorder" in names:
             if opened.read(f"{folder}byteorder") == b"big":
                 order = ">"
-        storages = {}
+        storages: dict[str, _Storage] = {}
 
         def load(dtype, key):
             if key not in storages:
@@ -84,7 +84,7 @@ def _read_legacy(content):
         raise ValueError("it does not start like the files of `torch.save`")
     file = io.BytesIO(content)
     file.seek(len(LEGACY_START))
-    storages = {}
+    storages: dict[str, _Storage] = {}
 
     def load(dtype, key):
         return storages.setdefault(key, _Storage(dtype))

@@ -28,7 +28,9 @@ def read(content: bytes) -> dict[str, tuple[np.ndarray, ...]]:
     """
     arrays = torch_pickle.read(content)
     names = dict.fromkeys(key.rpartition(".")[0] for key in arrays)
-    if not names or not all(map(_CONVOLUTION.fullmatch, names)):
+    found = {name: _CONVOLUTION.fullmatch(name) for name in names}
+    matches = {name: match for name, match in found.items() if match}
+    if not matches or len(matches) < len(found):
         raise ValueError(
             "it must have the keys of torchvision's SqueezeNets, such as "
             "features.0.weight. Received: "
@@ -44,7 +46,7 @@ def read(content: bytes) -> dict[str, tuple[np.ndarray, ...]]:
     modules |= {"features.0": "conv1", "classifier.1": "conv10"}
     layers = {}
     for name in names:
-        module, part = _CONVOLUTION.fullmatch(name).groups()
+        module, part = matches[name].groups()
         layer = modules[module]
         if part:
             layer += f"_{RENAMED.get(part, part)}"

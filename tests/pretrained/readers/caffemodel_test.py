@@ -252,7 +252,8 @@ def test_whole_network_is_loaded_by_name(name_of, encode_layer, tmp_path):
     path.write_bytes(content)
     model = SqueezeNet1_0(weights=None, input_shape=(32, 32, 3))
     # The normalization of this package: nothing is folded.
-    pretrained.load_weights(model, path, normalization="caffe")
+    opened = pretrained.open_weights(path, normalization="caffe")
+    opened.assign_to(model)
     for name, (kernel, bias) in weights.items():
         found = model.get_layer(name).get_weights()
         expected = kernel.transpose(2, 3, 1, 0), bias
