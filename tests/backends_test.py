@@ -21,6 +21,9 @@ VARIANTS = ("1.1", "complex_bypass")
 ROOT = pathlib.Path(__file__).parents[1]
 TOLERANCE = 1e-4
 
+# Each backend is another process that imports and compiles.
+pytestmark = pytest.mark.slow
+
 
 def build(variant, shape):
     return keras_squeezenet.SqueezeNet(

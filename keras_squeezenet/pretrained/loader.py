@@ -38,7 +38,7 @@ class Weights:
 
     source: str
     file_name: str
-    content: bytes
+    content: bytes = dataclasses.field(repr=False)
     entry: registry.Entry | None
     normalization: str
 
