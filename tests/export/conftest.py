@@ -1,10 +1,18 @@
-"""A pruned and clustered network, and its quantized form, to be exported."""
+"""Networks to export: pruned and clustered, quantized, and packed."""
+
+import dataclasses
+import pathlib
 
 import keras
 import numpy as np
 import pytest
 
+from keras_squeezenet import SqueezeNet
+from keras_squeezenet import codec
+from keras_squeezenet.codec import encodings
 from keras_squeezenet.compression import quantize
+from keras_squeezenet.export import packed_saved_model
+from keras_squeezenet.export import saved_model
 
 SIDE = 8
 CLASSES = 4
@@ -61,3 +69,66 @@ def calibration():
 def quantized(pruned, calibration):
     """The model of quantization wrappers, with the very weights of `pruned`."""
     return quantize.wrap(pruned, quantize.measure_ranges(pruned, calibration))
+
+
+@pytest.fixture(scope="session")
+def quantized_folder(quantized, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("quantized") / "saved_model"
+    saved_model.save_quantized(quantized, folder)
+    return folder
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Packed:
+    """A .sqz file, its SavedModel folder, images, and their outputs."""
+
+    content: bytes
+    folder: pathlib.Path
+    images: np.ndarray
+    expected: np.ndarray
+
+
+def make_content(model):
+    """Return a .sqz file with every encoding of an array."""
+    rng = np.random.default_rng(0)
+    found = {}
+    for number, layer in enumerate(model.layers):
+        if layer.weights:
+            kernel = layer.get_weights()[0]
+            codes = np.where(
+                rng.random(kernel.shape) < 0.5,
+                rng.integers(-8, 9, kernel.shape),
+                0,
+            )
+            step = float(np.float32(0.2 / np.sqrt(np.prod(kernel.shape[:-1]))))
+            array = encodings.UniformArray(codes, step)
+            if number % 2:
+                array = encodings.lossless(array.to_array())
+                assert isinstance(array, encodings.CodebookArray)
+            found[f"{layer.name}/kernel"] = array
+    return codec.dump(model, arrays=found)
+
+
+@pytest.fixture(scope="session")
+def packed_models(randomize, tmp_path_factory):
+    """`{name: Packed}` of two variants and of a transfer model."""
+    shape = (64, 64, 3)
+    base = SqueezeNet(
+        include_top=False, weights=None, pooling="max", input_shape=shape
+    )
+    head = keras.layers.Dense(3, activation="softmax", name="head")
+    models = {"transfer": keras.Model(base.input, head(base.output))}
+    for config in ("1.1", "complex_bypass"):
+        models[config] = SqueezeNet(
+            weights=None, input_shape=shape, classes=5, config=config
+        )
+    rng = np.random.default_rng(0)
+    images = rng.normal(scale=60, size=(3, *shape)).astype("float32")
+    found = {}
+    for name, model in models.items():
+        content = make_content(randomize(model))
+        folder = tmp_path_factory.mktemp(name) / "saved_model"
+        packed_saved_model.save(content, folder)
+        expected = codec.loads(content).predict_on_batch(images)
+        found[name] = Packed(content, folder, images, expected)
+    return found

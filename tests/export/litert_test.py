@@ -194,7 +194,7 @@ def test_float_file_has_no_int8_kernel(float32):
         float32.kernels(KERNELS)
 
 
-FORMS = {
+DTYPES = {
     "float32": ("float32", "float32"),
     "float16": ("float32", "float16"),
     "int16x8": ("int16", "int8"),
@@ -205,7 +205,7 @@ FORMS = {
 
 @pytest.fixture(scope="module")
 def contents(pruned, quantized, calibration):
-    """Every form of the pruned and clustered model, as the bytes of a file."""
+    """The files of the pruned and clustered model by their types."""
     return {
         "float32": litert.convert_float32(pruned),
         "float16": litert.convert_float16(pruned),
@@ -217,14 +217,14 @@ def contents(pruned, quantized, calibration):
     }
 
 
-@pytest.fixture(params=FORMS)
-def form(request):
+@pytest.fixture(params=DTYPES)
+def kind(request):
     return request.param
 
 
-def test_inputs_and_outputs_are_of_the_form(form, contents):
-    model = litert.LiteRTModel(contents[form])
-    dtype, _ = FORMS[form]
+def test_inputs_and_outputs_have_the_type(kind, contents):
+    model = litert.LiteRTModel(contents[kind])
+    dtype, _ = DTYPES[kind]
     assert model.input["dtype"] is model.output["dtype"] is np.dtype(dtype).type
     assert model.input["shape_signature"].tolist() == [-1, SIDE, SIDE, 3]
     assert bool(model.float_tensors()) == (dtype == "float32")
@@ -232,7 +232,7 @@ def test_inputs_and_outputs_are_of_the_form(form, contents):
 
 # Of probabilities whose standard deviation is 0.1.
 @pytest.mark.parametrize(
-    "form, tolerance",
+    "kind, tolerance",
     [
         ("float32", 1e-6),
         ("float16", 1e-3),
@@ -240,10 +240,10 @@ def test_inputs_and_outputs_are_of_the_form(form, contents):
         ("post_training_int8", 0.03),
     ],
 )
-def test_every_form_gives_the_outputs_of_the_model(
-    form, tolerance, contents, pruned, calibration
+def test_every_type_gives_the_outputs_of_the_model(
+    kind, tolerance, contents, pruned, calibration
 ):
-    model = litert.LiteRTModel(contents[form])
+    model = litert.LiteRTModel(contents[kind])
     expected = pruned.predict_on_batch(calibration[0])
     assert expected.std() > 0.1
     outputs = model(calibration[0])
@@ -267,12 +267,12 @@ def test_int8_file_gives_the_outputs_of_its_quantized_model(
     )
 
 
-def test_zeros_stay_zero_and_shared_values_shared(form, contents, pruned):
-    kernels = litert.read_kernels(contents[form])
+def test_zeros_stay_zero_and_shared_values_shared(kind, contents, pruned):
+    kernels = litert.read_kernels(contents[kind])
     expected = tf_keras_twin.kernels(pruned)
     assert sorted(kernels) == sorted(expected)
     for name, kernel in kernels.items():
-        assert kernel.dtype == FORMS[form][1]
+        assert kernel.dtype == DTYPES[kind][1]
         np.testing.assert_array_equal(kernel == 0, expected[name] == 0)
         before = kernel_statistics.measure(expected[name])
         after = kernel_statistics.measure(kernel)
@@ -290,9 +290,9 @@ def test_float_kernels_are_those_of_the_model(dtype, contents, pruned):
         np.testing.assert_array_equal(kernels[name], kernel.astype(dtype))
 
 
-@pytest.mark.parametrize("form", ["int16x8", "post_training_int8", "int8"])
-def test_integer_kernels_use_the_whole_range(form, contents, pruned):
-    kernels = litert.read_kernels(contents[form])
+@pytest.mark.parametrize("kind", ["int16x8", "post_training_int8", "int8"])
+def test_integer_kernels_use_the_whole_range(kind, contents, pruned):
+    kernels = litert.read_kernels(contents[kind])
     kernel = tf_keras_twin.kernels(pruned)["fire2_expand3x3"]
     scale = abs(kernel).max(axis=(0, 1, 2)) / 127
     np.testing.assert_array_equal(
@@ -300,7 +300,7 @@ def test_integer_kernels_use_the_whole_range(form, contents, pruned):
     )
 
 
-def test_weights_shrink_with_their_form(randomize):
+def test_weights_shrink_with_their_type(randomize):
     inputs = tf_keras.Input((SIDE, SIDE, 3))
     x = tf_keras.layers.Conv2D(32, 3, name="conv1")(inputs)
     x = tf_keras.layers.Conv2D(256, 3, name="conv2")(x)
@@ -336,6 +336,6 @@ def test_another_backend_is_refused(pruned, monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
     with pytest.raises(
         RuntimeError,
-        match="A LiteRT file can be .* only.*Received: KERAS_BACKEND=torch",
+        match="A LiteRT file needs .*Received: KERAS_BACKEND=torch",
     ):
         litert.convert_float32(pruned)

@@ -1,6 +1,4 @@
 import dataclasses
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -291,48 +289,6 @@ def test_folder_without_the_signature_is_refused(tmp_path):
 def test_folder_that_is_no_saved_model_is_refused(tmp_path):
     with pytest.raises(OSError, match="SavedModel file does not exist"):
         saved_model.load_signature(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def quantized_folder(quantized, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("quantized") / "saved_model"
-    saved_model.save_quantized(quantized, folder)
-    return folder
-
-
-STOCK_PROGRAM = """
-import sys
-
-import numpy as np
-import tensorflow as tf
-
-folder, images, outputs = sys.argv[1:]
-loaded = tf.saved_model.load(folder)
-images = np.load(images)
-for batch in (images[:1], images):
-    (received,) = loaded.signatures["serving_default"](
-        images=tf.constant(batch)
-    ).values()
-    np.testing.assert_array_equal(received, loaded.serve(batch))
-np.save(outputs, received)
-for name in ("keras_squeezenet", "tensorflow_model_optimization", "tf_keras"):
-    assert name not in sys.modules, name
-"""
-
-
-@pytest.mark.slow
-def test_stock_tensorflow_runs_a_quantized_model(
-    quantized_folder, quantized, calibration, tmp_path
-):
-    images, outputs = tmp_path / "images.npy", tmp_path / "outputs.npy"
-    np.save(images, calibration[0])
-    program = [sys.executable, "-c", STOCK_PROGRAM]
-    subprocess.run(
-        [*program, quantized_folder, images, outputs], check=True, cwd=tmp_path
-    )
-    expected = quantized.predict_on_batch(calibration[0])
-    assert expected.std() > 0.1
-    np.testing.assert_allclose(np.load(outputs), expected, atol=1e-6)
 
 
 def test_outputs_are_those_of_the_quantized_model(

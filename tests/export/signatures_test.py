@@ -1,17 +1,11 @@
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_squeezenet import classifier
-from keras_squeezenet import codec
-from keras_squeezenet import models
 from keras_squeezenet import preprocess_input
 from keras_squeezenet.data import image_ops
-from keras_squeezenet.export import packed_saved_model
 from keras_squeezenet.export import saved_model
 
 SIDE = 8
@@ -109,88 +103,3 @@ def test_shorter_side_below_the_square_is_refused(pruned, tmp_path):
         saved_model.save(
             pruned, tmp_path / "model", raw_images=True, shorter_side=7
         )
-
-
-@pytest.fixture(scope="module")
-def network(shared_data):
-    return classifier.load(
-        shared_data / "weights" / "compressed_SqueezeNet.net"
-    )
-
-
-@pytest.fixture(scope="module")
-def photograph_paths(photographs):
-    """One that is wide, one that is tall."""
-    sizes = {
-        path: image_ops.read_image(path).shape for path in photographs[:60]
-    }
-    return [
-        next(
-            path
-            for path, (height, width, _) in sizes.items()
-            if wide(height, width)
-        )
-        for wide in (lambda h, w: 10 * w > 12 * h, lambda h, w: 10 * h > 12 * w)
-    ]
-
-
-@pytest.fixture(scope="module", params=["plain", "packed"])
-def imagenet_folder(request, network, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("imagenet") / "saved_model"
-    model = models.load(network.name)
-    if request.param == "packed":
-        content = codec.dump(model, labels=codec.IMAGENET)
-        packed_saved_model.save(content, folder, raw_images=True)
-    else:
-        saved_model.save(model, folder, raw_images=True, shorter_side=256)
-    return folder
-
-
-TENSORFLOW_2 = """
-import sys
-import numpy as np
-import tensorflow as tf
-loaded = tf.saved_model.load("saved_model")
-photographs = np.load("photographs.npz")
-outputs = []
-for name in photographs:
-    images = tf.constant(photographs[name][None])
-    outputs += loaded.signatures["raw_images"](images=images).values()
-np.save("outputs.npy", np.concatenate(outputs))
-assert "keras_squeezenet" not in sys.modules
-"""
-TENSORFLOW_1 = """
-import numpy as np
-import tensorflow.compat.v1 as tf
-photographs = np.load("photographs.npz")
-outputs = []
-with tf.Session(graph=tf.Graph()) as session:
-    meta_graph = tf.saved_model.load(session, ["serve"], "saved_model")
-    signature = meta_graph.signature_def["raw_images"]
-    (output,) = signature.outputs.values()
-    for name in photographs:
-        images = {signature.inputs["images"].name: photographs[name][None]}
-        outputs.append(session.run(output.name, images))
-np.save("outputs.npy", np.concatenate(outputs))
-"""
-
-
-@pytest.mark.parametrize("program", [TENSORFLOW_2, TENSORFLOW_1])
-def test_photographs_as_they_are_get_what_the_classifier_says(
-    program, imagenet_folder, network, photograph_paths, tmp_path
-):
-    (tmp_path / "saved_model").symlink_to(imagenet_folder)
-    np.savez(
-        tmp_path / "photographs.npz",
-        *map(image_ops.read_image, photograph_paths),
-    )
-    subprocess.run(
-        [sys.executable, "-c", program], check=True, cwd=tmp_path, timeout=300
-    )
-    expected = network.predict(
-        [network.read(path) for path in photograph_paths]
-    )
-    assert expected.max(axis=1).min() > 0.1
-    np.testing.assert_allclose(
-        np.load(tmp_path / "outputs.npy"), expected, atol=1e-5
-    )

@@ -27,10 +27,10 @@ def entropy(arrays):
 
 
 @pytest.fixture(scope="module")
-def coarse(trained_model):
-    """The weights in few steps."""
+def coarse(small_model):
+    """The weights with large step sizes."""
     found = {}
-    for layer in trained_model.layers:
+    for layer in small_model.layers:
         for part, weights in zip(("kernel", "bias"), layer.get_weights()):
             largest = max(np.abs(weights).max(), 1e-3)
             step = float(np.float32(largest / (3 if part == "kernel" else 64)))
@@ -40,70 +40,64 @@ def coarse(trained_model):
 
 
 @pytest.fixture(scope="module")
-def train(trained_model, test_images, coarse):
-    def train(lambda_):
-        student = keras.models.clone_model(trained_model)
-        trainer = code_training.CodeTrainer(
-            trained_model, student, coarse, STEPS
-        )
+def trained(small_model, images, coarse):
+    """The arrays after training at two lambdas.
+
+    The trainer is traced once; its teacher is frozen, as a backbone may be.
+    """
+    before = small_model.get_weights()
+    student = keras.models.clone_model(small_model)
+    small_model.trainable = student.trainable = False
+    trainer = code_training.CodeTrainer(small_model, student, coarse, STEPS)
+    variables = [*trainer.codes, *trainer.optimizer.variables]
+    initial = [variable.numpy() for variable in variables]
+    found = {}
+    for lambda_ in (0.0, 1e-3):
+        for variable, value in zip(variables, initial):
+            variable.assign(value)
         seen = []
         trainer.train(
-            code_training.batches(test_images, STEPS, seed=0),
+            code_training.batches(images, STEPS, seed=0),
             lambda_,
-            lambda kl: seen.append(kl),
+            lambda kl, seen=seen: seen.append(kl),
         )
         assert len(seen) == STEPS and np.all(np.isfinite(seen))
-        return trainer.arrays()
-
-    return train
-
-
-@pytest.fixture(scope="module")
-def trained(train):
-    return train(lambda_=0.0)
+        found[lambda_] = trainer.arrays()
+    small_model.trainable = True
+    for one, other in zip(before, small_model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    return found
 
 
-def test_training_brings_the_outputs_back(
-    trained_model, test_images, coarse, trained
-):
-    before = divergence(trained_model, test_images, coarse)
-    assert divergence(trained_model, test_images, trained) < 0.7 * before
+def test_training_recovers_the_outputs(small_model, images, coarse, trained):
+    before = divergence(small_model, images, coarse)
+    assert divergence(small_model, images, trained[0.0]) < 0.7 * before
 
 
-def test_bits_are_fewer_where_they_are_worth_something(
-    train, trained_model, test_images, trained
-):
-    cheaper = train(lambda_=1e-3)
-    assert entropy(cheaper) < 0.9 * entropy(trained)
-    before = divergence(trained_model, test_images, trained)
-    assert divergence(trained_model, test_images, cheaper) > before
+def test_larger_lambda_gives_fewer_bits(small_model, images, trained):
+    assert entropy(trained[1e-3]) < 0.9 * entropy(trained[0.0])
+    before, after = (
+        divergence(small_model, images, trained[lambda_])
+        for lambda_ in (0.0, 1e-3)
+    )
+    assert after > before
 
 
-def test_steps_and_shapes_stay(coarse, trained):
-    assert list(trained) == list(coarse)
-    for name, array in trained.items():
+def test_step_sizes_and_shapes_stay(coarse, trained):
+    assert list(trained[0.0]) == list(coarse)
+    for name, array in trained[0.0].items():
         assert array.step == coarse[name].step
         assert array.codes.shape == coarse[name].codes.shape
         assert array.codes.dtype == "int64"
 
 
-def test_frozen_layers_are_trained_and_the_teacher_is_not(
-    train, trained_model, coarse
-):
-    before = trained_model.get_weights()
-    trained_model.trainable = False
-    try:
-        changed = train(lambda_=0.0)
-    finally:
-        trained_model.trainable = True
-    moved = [
+def test_layers_of_a_frozen_model_are_trained(coarse, trained):
+    changed = [
         name
-        for name, array in changed.items()
+        for name, array in trained[0.0].items()
         if np.any(array.codes != coarse[name].codes)
     ]
-    assert len(moved) > len(coarse) / 2
-    for one, other in zip(before, trained_model.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert len(changed) > len(coarse) / 2
 
 
 def test_batches_are_as_many_as_asked_for_and_the_same_for_a_seed(test_images):

@@ -14,7 +14,7 @@ def coarse(kernel, levels=6):
 
 
 def outputs_after(model, code):
-    """The outputs of the model whose weights `code` has chosen."""
+    """Return the logits of the model with the weights that `code` chose."""
     chosen = {}
 
     def remember(name, weights, fit_bias):
@@ -35,8 +35,8 @@ def outputs_after(model, code):
 
 
 @pytest.fixture(scope="module")
-def model(make_model, randomize):
-    return randomize(make_model())
+def model(small_model, randomize):
+    return randomize(keras.models.clone_model(small_model))
 
 
 def fitted(name, weights, fit_bias):
@@ -44,7 +44,7 @@ def fitted(name, weights, fit_bias):
     return kernel, fit_bias(kernel).astype("float32")
 
 
-def test_fitted_layers_lose_less_than_coded_ones(model):
+def test_reconstruction_halves_the_error(model):
     def as_they_are(name, weights, fit_bias):
         layer = model.get_layer(name)
         kernel, bias = layer.get_weights()
@@ -59,7 +59,7 @@ def test_fitted_layers_lose_less_than_coded_ones(model):
     assert errors[1] < 0.5 * errors[0]
 
 
-def test_weights_that_are_not_coded_stay(model):
+def test_weights_without_errors_stay(model):
     def nothing(name, weights, fit_bias):
         kernel, bias = model.get_layer(name).get_weights()
         np.testing.assert_allclose(weights, kernel, rtol=1e-3, atol=1e-4)

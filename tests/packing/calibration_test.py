@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+import quarters
+import tensorflow as tf
+from PIL import Image
+
+from keras_squeezenet import classifier
+from keras_squeezenet import preprocess_input
+from keras_squeezenet.packing import calibration
+
+NETWORK = classifier.Classifier("stub", None, quarters.SIDE)
+
+
+@pytest.fixture(scope="module")
+def squares():
+    images, _ = quarters.make_images(64, 0)
+    return images
+
+
+@pytest.fixture(scope="module")
+def expected(squares):
+    """Every fourth image."""
+    return preprocess_input(squares[::4].astype("float32"))
+
+
+def test_images_are_evenly_spaced_in_every_kind_of_data(
+    squares, expected, dataset, tmp_path
+):
+    x = preprocess_input(squares.astype("float32"))
+    batches = tf.data.Dataset.from_tensor_slices((x, np.zeros(64))).batch(10)
+    for number, square in enumerate(squares):
+        path = tmp_path / "any" / f"{number:02}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(square).save(path)
+    for data in (x, (x, np.zeros(64)), dataset, tmp_path):
+        found = calibration.load_images(data, NETWORK, 16)
+        assert found.dtype == "float32"
+        np.testing.assert_array_equal(found, expected)
+    # The last of seven batches is smaller than the others.
+    found = calibration.load_images(batches, NETWORK, 14)
+    np.testing.assert_array_equal(found, x[: 13 * 5 : 5])
+    endless = batches.map(lambda images, _: images).repeat()
+    found = calibration.load_images(endless, NETWORK, 16)
+    np.testing.assert_array_equal(found, x[:16])
+
+
+def test_folder_without_photographs_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="which has none"):
+        calibration.load_images(tmp_path, NETWORK, 16)
+
+
+def test_more_images_than_there_are_may_be_asked_for(dataset):
+    assert len(calibration.load_images(dataset, NETWORK, 500)) == 64
