@@ -2,7 +2,7 @@
 
 import numpy as np
 
-# Of an Elias gamma code; longer ones occur in damaged content only.
+# The longest prefix of an Elias gamma code; longer ones are damage.
 MAX_LENGTH = 32
 
 

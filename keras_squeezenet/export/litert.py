@@ -74,7 +74,7 @@ def convert_post_training_int8(model, calibration: list[np.ndarray]) -> bytes:
 
     Raises:
         RuntimeError: if a `keras.Model` is on another backend.
-        ValueError: if there is no calibration image.
+        ValueError: if `calibration` has no image.
     """
     return _convert_calibrated(
         model, calibration, tf.lite.OpsSet.TFLITE_BUILTINS_INT8, tf.int8
@@ -96,7 +96,7 @@ def convert_int16x8(model, calibration: list[np.ndarray]) -> bytes:
 
     Raises:
         RuntimeError: if a `keras.Model` is on another backend.
-        ValueError: if there is no calibration image.
+        ValueError: if `calibration` has no image.
     """
     operations = tf.lite.OpsSet
     return _convert_calibrated(

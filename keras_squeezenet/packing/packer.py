@@ -35,7 +35,7 @@ from keras_squeezenet.utils import files
 from keras_squeezenet.utils.backend import require_tensorflow
 from keras_squeezenet.utils.progress import Progress
 
-# Of the Kullback-Leibler divergence in nats, if no bound is given.
+# The default bound on the Kullback-Leibler divergence, in nats.
 MAX_KL = 0.02
 IMAGES = 500
 # Every fifth image is a validation image.

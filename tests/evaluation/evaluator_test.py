@@ -1,0 +1,103 @@
+import json
+
+import numpy as np
+import pytest
+import quarters
+from PIL import Image
+
+from keras_squeezenet import classifier
+from keras_squeezenet import evaluation
+
+# The class of an image is its brightest quarter; the stub finds it for all
+# images but those of the last class, which it takes for the first one.
+NAMES = ("a", "b", "c", "d")
+
+
+def find_quarter(x):
+    half = quarters.SIDE // 2
+    x = x.reshape(len(x), 2, half, 2, half, 3).mean(axis=(2, 4, 5))
+    found = x.reshape(len(x), 4).argmax(axis=1) % 3
+    return np.eye(4, dtype="float32")[found] * 0.97 + 0.0075
+
+
+def make_network(classes=NAMES):
+    return classifier.Classifier(
+        "stub",
+        find_quarter,
+        quarters.SIDE,
+        tuple((None, name) for name in classes),
+    )
+
+
+@pytest.fixture(scope="module")
+def result(dataset):
+    return evaluation.evaluate(make_network(), dataset, batch_size=10, top=2)
+
+
+def test_figures_are_those_of_the_test_images(result):
+    assert result.accuracy == 0.75
+    assert result.top_accuracy == 1
+    assert result.confusion.tolist() == [
+        [8, 0, 0, 0],
+        [0, 8, 0, 0],
+        [0, 0, 8, 0],
+        [8, 0, 0, 0],
+    ]
+    assert result.images_per_second > 0
+
+
+def test_result_is_json(result):
+    found = result.to_json()
+    assert json.loads(json.dumps(found)) == found
+    assert (found["dataset"], found["split"]) == ("quarters", "test")
+    assert (found["images"], found["top1"], found["top2"]) == (32, 0.75, 1)
+    assert found["classes"][0] == {
+        "index": 0,
+        "wordnet_id": None,
+        "label": "a",
+        "images": 8,
+        "predicted": 16,
+        "recall": 1,
+        "precision": 0.5,
+    }
+    assert found["classes"][3]["precision"] is None
+    assert found["confusion"][-1] == {"true": 3, "predicted": 0, "images": 8}
+
+
+def test_kinds_of_data_have_the_same_figures(result, dataset, trained_model):
+    x, labels = map(
+        np.concatenate, zip(*dataset.test_batches(10).as_numpy_iterator())
+    )
+    for data in ((x, labels), dataset.test_batches(10)):
+        found = evaluation.evaluate(make_network(), data, batch_size=10)
+        np.testing.assert_array_equal(
+            found.outputs.probabilities, result.outputs.probabilities
+        )
+        assert (found.dataset, found.batch_size) == (None, 10)
+    # A Keras model without names takes those of the data.
+    found = evaluation.evaluate(trained_model, dataset)
+    expected = trained_model.predict(x, verbose=0).argmax(axis=1)
+    assert found.accuracy == np.mean(expected == labels)
+    assert found.classes == [(None, name) for name in NAMES]
+    assert found.model == trained_model.name
+
+
+def test_classes_are_matched_by_name(dataset):
+    found = evaluation.evaluate(make_network("dcba"), dataset)
+    # The stub says d for a, c for b, b for c, and d for d.
+    assert found.accuracy == 0.25
+    with pytest.raises(ValueError, match="Received: 'd', which it lacks"):
+        evaluation.evaluate(make_network("abce"), dataset)
+
+
+def test_all_images_of_a_csv_file_are_used(tmp_path):
+    images, labels = quarters.make_images(8, 0)
+    lines = ["path,label,split"]
+    for number, (image, label) in enumerate(zip(images, labels)):
+        Image.fromarray(image).save(tmp_path / f"{number}.png")
+        lines.append(f"{number}.png,{label},train")
+    path = tmp_path / "list.csv"
+    path.write_text("\n".join(lines))
+    found = evaluation.evaluate(make_network(), path)
+    assert (found.accuracy, found.split) == (0.75, None)
+    assert len(found.outputs.labels) == 8
