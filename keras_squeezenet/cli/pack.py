@@ -105,7 +105,6 @@ def main(arguments):
         images=_IMAGES.value,
         seed=_SEED.value,
         config=_CONFIG.value,
-        provenance=provenance(path),
         progress=progress,
     )
     summary = write(packed)
@@ -157,13 +156,6 @@ def source(path):
         image_size=classifier.load(path, _CONFIG.value).image_size,
         seed=_SEED.value,
     )
-
-
-def provenance(path):
-    return {
-        "packed_from": os.path.basename(path),
-        "calibration": os.path.basename(os.path.normpath(_CALIBRATION.value)),
-    }
 
 
 def write(packed):

@@ -153,7 +153,8 @@ class _Examples:
 
 def evaluate(
     model: "keras.Model | classifier.Classifier | str | os.PathLike",
-    data,
+    data: "tuple | tf.data.Dataset | image_dataset.ImageDataset | str "
+    "| os.PathLike",
     *,
     split: str = "test",
     batch_size: int = 32,

@@ -13,9 +13,19 @@ from keras_squeezenet.data import catalog
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import image_folder
 
+# What `packing.pack` takes as data.
+Data = (
+    np.ndarray
+    | tuple
+    | tf.data.Dataset
+    | image_dataset.ImageDataset
+    | str
+    | os.PathLike
+)
+
 
 def load_images(
-    data, network: classifier.Classifier, count: int, seed: int = 0
+    data: Data, network: classifier.Classifier, count: int, seed: int = 0
 ) -> np.ndarray:
     """Return preprocessed images from any kind of data.
 

@@ -183,7 +183,7 @@ class Bound:
 
 def pack(
     model: "keras.Model | str | os.PathLike",
-    data,
+    data: calibration.Data,
     *,
     target_bytes: int | None = None,
     max_kl: float | None = None,
