@@ -14,10 +14,12 @@ from keras_squeezenet import architecture
 from keras_squeezenet import codec
 from keras_squeezenet import imagenet
 from keras_squeezenet import models
-from keras_squeezenet import report
 from keras_squeezenet import squeezenet
 from keras_squeezenet.data import image_ops
 from keras_squeezenet.pretrained import registry
+
+# What `compress` writes beside its models.
+REPORT_FILE = "report.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -211,7 +213,7 @@ def _known_classes(name):
         found = codec.read_labels(name)
         names = found if isinstance(found, list) else ()
     else:
-        path = pathlib.Path(name).absolute().with_name(report.JSON_FILE)
+        path = pathlib.Path(name).absolute().with_name(REPORT_FILE)
         try:
             names = json.loads(path.read_text("utf-8"))["dataset"]["classes"]
         except (OSError, ValueError, KeyError, TypeError):

@@ -37,14 +37,15 @@ BELOW = {
     "export": {"codec", "data", "graph", "utils"},
     "inspection": {"export", "pretrained"},
     "codec": {"graph", "utils"},
+    "models": {"architecture", "codec", "pretrained", "squeezenet", "utils"},
     "classifier": {
         "architecture",
         "codec",
         "data",
         "export",
         "imagenet",
+        "models",
         "pretrained",
-        "report",
         "squeezenet",
     },
     "compression": {

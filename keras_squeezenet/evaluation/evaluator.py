@@ -202,7 +202,9 @@ def evaluate(
     >>> result = evaluation.evaluate("imagenet", "photographs.csv")
     >>> result.accuracy
     """
-    network = _network(model, class_names)
+    network = model
+    if not isinstance(model, classifier.Classifier):
+        network = classifier.load(model, class_names=class_names)
     progress = progress or Progress()
     with progress.task("load data", None):
         examples = _examples(
@@ -237,19 +239,6 @@ def evaluate(
         batch_size=examples.batch_size,
         images_per_second=timed.images_per_second,
         top=top,
-    )
-
-
-def _network(model, class_names):
-    if isinstance(model, classifier.Classifier):
-        return model
-    if not isinstance(model, keras.Model):
-        return classifier.load(model, class_names=class_names)
-    classes = tuple((None, name) for name in class_names or ())
-    if not classes and model.output_shape[-1] == 1000:
-        classes = imagenet.imagenet_classes()
-    return classifier.Classifier(
-        model.name, model.predict_on_batch, model.input_shape[1], classes
     )
 
 

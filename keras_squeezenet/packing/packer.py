@@ -222,8 +222,8 @@ def pack(
         seed: int, the seed of the labels that are drawn from the outputs and
             of code training. Defaults to `0`.
         class_names: as `codec.save` takes `labels`. Defaults to the names
-            saved with the model, or `codec.IMAGENET` for the path of a model
-            with 1,000 outputs and no names.
+            saved with the model, or `codec.IMAGENET` for 1,000 outputs without
+            names.
         provenance: as `codec.save` takes it. Defaults to the names of the
             model and the data, as far as they have one.
         progress: `utils.progress.Progress`. Defaults to a silent one.
@@ -245,13 +245,13 @@ def pack(
     require_tensorflow("Packing")
     progress = progress or Progress()
     loaded = models.load(model, config=config)
-    network = _network(model, loaded)
+    network = classifier.of_model(model, loaded)
     with progress.task("load images", None):
         arrays = calibration.load_images(data, network, images, seed)
     packer = Packer(
         loaded,
         arrays,
-        _saved_names(model, network) if class_names is None else class_names,
+        _saved_names(network) if class_names is None else class_names,
         _provenance(model, data) if provenance is None else provenance,
         seed,
         progress,
@@ -259,15 +259,7 @@ def pack(
     return packer.pack(bound, finetune)
 
 
-def _network(model, loaded):
-    if isinstance(model, keras.Model):
-        return classifier.Classifier(
-            loaded.name, loaded.predict_on_batch, loaded.input_shape[1]
-        )
-    return classifier.of_model(model, loaded)
-
-
-def _saved_names(model, network):
+def _saved_names(network):
     if network.classes == imagenet.imagenet_classes():
         return codec.IMAGENET
     return [name for _, name in network.classes] or None
