@@ -135,7 +135,7 @@ def evaluate(
 
 
 def hits(
-    probabilities: np.ndarray, labels: Sequence[int], count: int
+    probabilities: np.ndarray, labels: Sequence[int] | np.ndarray, count: int
 ) -> np.ndarray:
     """Return whether the label of each image is among the most probable.
 
@@ -155,7 +155,9 @@ def hits(
 
 
 def confusion_matrix(
-    labels: Sequence[int], predicted: Sequence[int], classes: int
+    labels: Sequence[int] | np.ndarray,
+    predicted: Sequence[int] | np.ndarray,
+    classes: int,
 ) -> np.ndarray:
     """Count the predictions of each class for each true class.
 

@@ -3,6 +3,7 @@
 import itertools
 import os
 import pathlib
+from typing import TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -14,7 +15,7 @@ from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import image_folder
 
 # What `packing.pack` takes as data.
-Data = (
+Data: TypeAlias = (
     np.ndarray
     | tuple
     | tf.data.Dataset

@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -70,7 +71,7 @@ class CodeTrainer:
         self,
         teacher: keras.Model,
         student: keras.Model,
-        arrays: dict[str, encodings.UniformArray],
+        arrays: dict[str, Any],
         steps: int,
     ):
         self.teacher, self.student = teacher, student

@@ -64,7 +64,7 @@ def measure(
         advance()
     *_, last = totals
     return {
-        name: _hessian(*(total / count for total in parts), name == last)
+        name: _hessian([total / count for total in parts], name == last)
         for name, parts in totals.items()
     }
 
@@ -179,7 +179,8 @@ def _moment(inputs):
     return tf.matmul(flat, flat, True) / positions
 
 
-def _hessian(by_input, moment, by_output, uniform):
+def _hessian(means, uniform):
+    by_input, moment, by_output = means
     scale = np.trace(by_input) / max(np.trace(moment), 1e-300)
     weight = 0 if uniform or not by_output.any() else OUTPUT_WEIGHT
     return rate_distortion.Hessian(

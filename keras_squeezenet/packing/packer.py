@@ -166,7 +166,7 @@ class Bound:
     def admits(self, point: Point) -> bool:
         """Return whether a point is within the bound."""
         if self.max_kl is None:
-            return point.bytes <= self.target_bytes
+            return point.bytes <= (self.target_bytes or 0)
         return point.kl <= self.max_kl
 
     def objective(self, point: Point) -> float:
@@ -177,7 +177,7 @@ class Bound:
         """Return the factor on lambda that moves a point to the bound."""
         if self.max_kl is None:
             # Bytes fall by about the eighth root of lambda.
-            return (point.bytes / self.target_bytes) ** 8
+            return (point.bytes / (self.target_bytes or 1)) ** 8
         return math.sqrt(self.max_kl / max(point.kl, 1e-9))
 
 

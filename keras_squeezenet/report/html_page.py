@@ -5,6 +5,7 @@ import html as html_escapes
 import io
 import re
 import warnings
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -38,7 +39,7 @@ COLORS = {
 # Pixels. Smaller images are shown as they are, with visible pixels.
 SMALL = 64
 # The plot, its heading, its caption, and the field that it needs.
-PLOTS = (
+PLOTS: tuple[tuple[Callable[..., Any], str, str, str], ...] = (
     (
         plots.stages_and_files,
         "Size and accuracy",
