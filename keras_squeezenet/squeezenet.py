@@ -8,6 +8,7 @@ Reference:
 import os
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import layers
@@ -271,7 +272,7 @@ def SqueezeNetComplexBypass(
     return SqueezeNet(**locals(), config="complex_bypass")
 
 
-def preprocess_input(x, data_format: str | None = None):
+def preprocess_input(x: Any, data_format: str | None = None) -> Any:
     """Preprocess images for every network and all weights of this package.
 
     Images are converted from RGB to BGR, and each channel is centered at zero
@@ -301,7 +302,7 @@ def preprocess_input(x, data_format: str | None = None):
     )
 
 
-def decode_predictions(preds, top: int = 5) -> list[list[tuple]]:
+def decode_predictions(preds: Any, top: int = 5) -> list[list[tuple]]:
     """Decodes the prediction of an ImageNet model, without a download.
 
     Args:
