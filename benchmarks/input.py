@@ -20,6 +20,7 @@ from keras_squeezenet import data
 from keras_squeezenet import report
 from keras_squeezenet import training
 from keras_squeezenet.cli import terminal
+from keras_squeezenet.training import optimizers
 
 _IMAGE_SIZE = flags.DEFINE_integer(
     "image_size", 224, "side of the images in pixels"
@@ -95,7 +96,7 @@ def measure_cached(batches):
 def measure_training(photographs):
     """Return the images per second of training on one batch, in memory."""
     model = training.build(photographs.image_size, len(photographs.class_names))
-    training.compile_classifier(keras, model, 100, 1e-3)
+    optimizers.compile_classifier(keras, model, 100, 1e-3)
     (images, labels), *_ = photographs.epoch_batches(_BATCH_SIZE.value).take(1)
     model.train_on_batch(images, labels)
     started = time.perf_counter()

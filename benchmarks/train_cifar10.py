@@ -28,7 +28,9 @@ from PIL import Image
 
 from keras_squeezenet import architecture
 from keras_squeezenet import squeezenet
-from keras_squeezenet import training
+from keras_squeezenet.data import splits
+from keras_squeezenet.training import epochs
+from keras_squeezenet.training import optimizers
 
 _VARIANT = flags.DEFINE_enum(
     "variant", "1.1", list(architecture.VARIANTS), "the network"
@@ -219,28 +221,35 @@ def main(argv):
     model = build(_VARIANT.value)
     started = time.monotonic()
     steps = _EPOCHS.value * batches.epoch_steps
-    training.compile_classifier(
+    optimizers.compile_classifier(
         keras,
         model,
         steps,
         _LEARNING_RATE.value,
         _WEIGHT_DECAY.value or None,
     )
-    for epoch in training.epochs(
-        keras,
-        model,
-        batches.from_epoch,
-        steps,
-        batches.epoch_steps,
-        lambda **metrics: None,
-        seed=_SEED.value,
-    ):
+    state = epochs.State()
+
+    def show():
+        epoch = state.history[-1]
         print(
             f"{epoch['epoch']}/{_EPOCHS.value} loss {epoch['loss']:.4f} "
             f"accuracy {epoch['accuracy']:.4f} "
             f"{time.monotonic() - started:.1f} s",
             flush=True,
         )
+
+    epochs.Fit(
+        make=lambda restarts: model,
+        train=splits.Split(
+            batches.from_epoch, batches.epoch_steps, len(images)
+        ),
+        steps=steps,
+        measure=lambda model: 0.0,
+        save=show,
+        state=state,
+        seed=_SEED.value,
+    ).run()
     seconds = time.monotonic() - started
     images, labels = unpack(path, "test")
     loss, accuracy = model.evaluate(

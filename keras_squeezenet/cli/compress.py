@@ -1,17 +1,25 @@
-"""`keras-squeezenet compress`: the main job."""
+"""`keras-squeezenet compress`: the main job.
+
+Trains a network, unless --model names a trained one, and compresses it.
+"""
+
+import pathlib
 
 import keras
 import rich.console
 from absl import flags
 
 from keras_squeezenet import compression
+from keras_squeezenet import models
 from keras_squeezenet import report
+from keras_squeezenet import training
 from keras_squeezenet.cli import terminal
 from keras_squeezenet.cli.flags import dataset_flags
 from keras_squeezenet.cli.flags import recipe_flags
 from keras_squeezenet.cli.flags import training_flags
 from keras_squeezenet.compression import compression_recipe
-from keras_squeezenet.compression import state
+from keras_squeezenet.compression import pipeline
+from keras_squeezenet.training import trainer
 from keras_squeezenet.utils import files
 
 HELP = {
@@ -21,8 +29,6 @@ HELP = {
     "seed": "of every random number",
     "augmentation": "of the training images: crop or flip_crop",
     "validation_share": "of the training images, held out to choose by",
-    "train_epochs": "epochs of training before any compression",
-    "learning_rate": "of the first stage, at the end of its warm-up",
     "finetune_learning_rate": "of pruning; other stages take less",
     "prune_epochs": "epochs of pruning",
     "prune_schedule": ", ".join(compression_recipe.SCHEDULES),
@@ -43,8 +49,8 @@ HELP = {
     "quantize_preserve": "of each kernel: "
     + ", ".join(compression_recipe.PRESERVED),
     "keep_frozen": "leave layers alone that are not trainable",
-    "max_accuracy_drop": "points that a stage may lose; it is tried again, "
-    "more gently, if it loses more",
+    "max_accuracy_drop": "points of accuracy that a stage may lose; it is "
+    "relaxed and tried again if it loses more",
     "max_retries": "how often",
     "sensitivity_images": "validation images of a scan",
     "litert": "the LiteRT files to write: "
@@ -63,42 +69,90 @@ _MODEL = flags.DEFINE_string(
     "a trained .keras model to compress, instead of a new one",
     flag_values=FLAGS,
 )
+_TRAIN_EPOCHS = flags.DEFINE_integer(
+    "train_epochs", 6, "epochs of a new network", 1, flag_values=FLAGS
+)
+_LEARNING_RATE = flags.DEFINE_float(
+    "learning_rate", 1e-3, "highest, of a new network", flag_values=FLAGS
+)
+# What a killed run can be resumed from.
+RESUMABLE = (
+    pipeline.CHECKPOINT_FILE,
+    f"{pipeline.TRAINING_FOLDER}/{trainer.LAST_FILE}",
+)
 
 
 def main():
     console = rich.console.Console(markup=False, highlight=False)
-    recipe = make_recipe()
-    files.require_writable(
-        FLAGS.out, FLAGS.overwrite, compression.IGNORED_FILES
-    )
+    recipe = recipe_flags.make(FLAGS, compression.RECIPES)
+    new = make_training_recipe(recipe)
+    out = pathlib.Path(FLAGS.out)
+    files.require_writable(out, FLAGS.overwrite, pipeline.IGNORED_FILES)
     model = load_model() if _MODEL.value else None
-    keras.utils.set_random_seed(recipe.seed)
     progress = terminal.ConsoleProgress(console)
     dataset = dataset_flags.load(FLAGS, recipe.seed, progress)
     dataset = dataset.hold_out(recipe.validation_share, recipe.seed)
-    model = model or training_flags.build(FLAGS, dataset)
-    terminal.print_header(console, model, dataset)
-    with training_flags.resumable(FLAGS.out, state.FILE):
+    keras.utils.set_random_seed(recipe.seed)
+    untrained = None if model else training_flags.build(FLAGS, dataset)
+    terminal.print_header(console, model or untrained, dataset)
+    options = {
+        "overwrite": FLAGS.overwrite,
+        "resume": FLAGS.resume,
+        "progress": progress,
+    }
+    trained = None
+    with training_flags.resumable(out, *RESUMABLE):
+        if untrained:
+            trained = train(untrained, dataset, new, out, options)
+            model = trained.model
         result = compression.compress(
             model,
             dataset,
             recipe=recipe,
-            out=FLAGS.out,
-            overwrite=FLAGS.overwrite,
-            resume=FLAGS.resume,
+            out=out,
             tensorboard=FLAGS.tensorboard,
-            progress=progress,
+            trained=trained,
+            **options,
         )
     for table in report.tables(result.to_json()):
         terminal.print_table(console, table)
     terminal.print_path(console, "Written to", FLAGS.out)
 
 
-def make_recipe():
-    recipe = recipe_flags.make(FLAGS, compression.RECIPES)
-    if _MODEL.value and not FLAGS["train_epochs"].present:
-        recipe = recipe.replace(train_epochs=0)
-    return recipe
+def make_training_recipe(recipe):
+    """Returns the recipe that trains a new network."""
+    if _MODEL.value:
+        for flag in (_TRAIN_EPOCHS, _LEARNING_RATE):
+            if flag.present:
+                raise ValueError(
+                    f"--{flag.name} is for a new network, and --model is a "
+                    "trained one: give one of the two."
+                )
+        return None
+    return training.Recipe(
+        epochs=_TRAIN_EPOCHS.value,
+        batch_size=recipe.batch_size,
+        max_train_steps=recipe.max_train_steps,
+        seed=recipe.seed,
+        validation_share=recipe.validation_share,
+        learning_rate=_LEARNING_RATE.value,
+        augmentation=recipe.augmentation,
+    )
+
+
+def train(model, dataset, recipe, out, options):
+    """Trains a new network; its files are in `out` until the end."""
+    if FLAGS.overwrite and not FLAGS.resume:
+        files.sweep(out, pipeline.IGNORED_FILES)
+    logs = FLAGS.tensorboard and pathlib.Path(FLAGS.tensorboard) / "dense"
+    return training.train(
+        model,
+        dataset,
+        recipe=recipe,
+        out=out / pipeline.TRAINING_FOLDER,
+        tensorboard=logs,
+        **options,
+    )
 
 
 def load_model():
@@ -113,4 +167,4 @@ def load_model():
                 f"--{flag} is for a new network, and --model is a trained "
                 "one: give one of the two."
             )
-    return keras.models.load_model(_MODEL.value)
+    return models.load(_MODEL.value)

@@ -21,6 +21,7 @@ from keras_squeezenet.cli.flags import recipe_flags
 from keras_squeezenet.cli.flags import training_flags
 from keras_squeezenet.exploration import grids
 from keras_squeezenet.exploration import sweep
+from keras_squeezenet.training import network
 from keras_squeezenet.utils import files
 from keras_squeezenet.utils import recipe_fields
 
@@ -90,7 +91,7 @@ def measure(console, grid):
     """Writes the sizes alone."""
     image_size = FLAGS.image_size or IMAGE_SIZE
     classes = FLAGS.classes or CLASSES
-    base = training.for_images(image_size, FLAGS.config)
+    base = network.for_images(image_size, FLAGS.config)
     rows = grids.sizes(grids.points(grid, base), image_size, classes)
     with files.new_folder(FLAGS.out, FLAGS.overwrite) as folder:
         files.write_csv(folder / sweep.CSV_FILE, rows)

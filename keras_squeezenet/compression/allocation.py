@@ -1,23 +1,27 @@
-"""From the rules of a recipe to a number for each layer."""
+"""Allocation of densities and bits to the layers."""
 
 import fnmatch
+from collections.abc import Collection
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from keras_squeezenet import architecture
 
-# No layer is pruned below that, or below one weight: it would be dead.
+# A layer of a lower density would be dead.
 MIN_DENSITY = 0.02
 DENSITIES = np.geomspace(MIN_DENSITY, 1, 200)
 BISECTIONS = 100
 
 
-def match(rules, names):
-    """Returns what rules by layer say of each layer.
+def match(rules: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
+    """Return the value of each layer by rules.
 
     Args:
-        rules: dict of patterns, as `fnmatch` has them, to values; of the
-            patterns that match a name the first one counts.
+        rules: dict of patterns, as `fnmatch` takes them, to values. The first
+            pattern that matches a name counts.
         names: list of layer names.
 
     Returns:
@@ -30,7 +34,7 @@ def match(rules, names):
     for pattern in rules:
         if not any(map(_matcher(pattern), {*names, *_known_layers()})):
             raise ValueError(
-                f"every pattern should match a layer: {', '.join(names)}. "
+                f"every pattern must match a layer: {', '.join(names)}. "
                 f"Received: {pattern!r}"
             )
     found = {}
@@ -38,8 +42,8 @@ def match(rules, names):
         patterns = [pattern for pattern in rules if _matcher(pattern)(name)]
         if not patterns:
             raise ValueError(
-                "every layer should be matched by a pattern; '*' matches all. "
-                f"Received: {', '.join(rules)}, which leave out {name!r}"
+                "every layer must be matched by a pattern; '*' matches all. "
+                f"Received: {', '.join(rules)}, which do not match {name!r}"
             )
         found[name] = rules[patterns[0]]
     return found
@@ -57,13 +61,15 @@ def _known_layers():
     ]
 
 
-def scale(densities, kernels, overall):
-    """Scales the densities below 1 by one factor, which is at most 1.
+def scale(
+    densities: dict[str, float], kernels: dict[str, np.ndarray], overall: float
+) -> dict[str, float]:
+    """Scale the densities below 1 by one factor, which is at most 1.
 
     Args:
         densities: dict of layer name to density.
         kernels: dict of layer name to kernel.
-        overall: float, the density of all kernels together to stay within.
+        overall: float, an upper bound of the density of all kernels together.
 
     Raises:
         ValueError: if the dense layers alone have more weights.
@@ -83,8 +89,10 @@ def scale(densities, kernels, overall):
     }
 
 
-def global_threshold(kernels, density, fixed=()):
-    """Returns the densities that one magnitude leaves in each layer.
+def global_threshold(
+    kernels: dict[str, np.ndarray], density: float, fixed: Collection[str] = ()
+) -> dict[str, float]:
+    """Return the density of each layer above one magnitude for all.
 
     Args:
         kernels: dict of layer name to kernel.
@@ -119,15 +127,17 @@ def global_threshold(kernels, density, fixed=()):
     return dict.fromkeys(kernels, 1.0) | found
 
 
-def split_density(scan, density, fixed=()):
-    """Splits an overall density so that the outputs change least.
+def split_density(
+    scan: dict, density: float, fixed: Collection[str] = ()
+) -> dict[str, float]:
+    """Split an overall density so that the outputs change least.
 
-    The divergences that a scan measured, layer by layer, are taken to add up.
-    Their sum is least where one weight less costs every layer the same: water
-    finds its level.
+    The divergences that a scan measured for single layers are assumed to add
+    up. Their sum is least where one more weight reduces it equally in every
+    layer.
 
     Args:
-        scan: dict, what `sensitivity.scan` returned.
+        scan: dict of `SensitivityResult`.
         density: float, of all the scanned kernels together.
         fixed: names of the layers that stay dense. Defaults to none.
 
@@ -162,16 +172,19 @@ def split_density(scan, density, fixed=()):
     }
 
 
-def split_bits(scan, average_bits, choices=(8, 6, 5, 4)):
-    """Splits an average number of bits so that the outputs change least.
+def split_bits(
+    scan: dict, average_bits: float, choices: Sequence[int] = (8, 6, 5, 4)
+) -> dict[str, int]:
+    """Split an average number of bits so that the outputs change least.
 
-    Beginning with the most bits everywhere, a bit is taken where it costs the
-    least divergence a bit of the kernel, until the average is reached.
+    All layers begin with the most bits. The layer that loses the least
+    divergence for each bit of its kernel gets fewer, until the average is
+    reached.
 
     Args:
-        scan: dict, what `sensitivity.scan` returned.
-        average_bits: float, the mean over the weights of all scanned kernels
-            to stay within.
+        scan: dict of `SensitivityResult`.
+        average_bits: float, an upper bound of the mean over the weights of all
+            scanned kernels.
         choices: the numbers of bits to choose from. Defaults to
             `(8, 6, 5, 4)`.
 
@@ -184,7 +197,7 @@ def split_bits(scan, average_bits, choices=(8, 6, 5, 4)):
     choices = sorted(choices, reverse=True)
     if average_bits < choices[-1]:
         raise ValueError(
-            f"an average of at least {choices[-1]} bits is expected. "
+            f"the average must be at least {choices[-1]} bits. "
             f"Received: average_bits={average_bits}"
         )
     layers = {layer["name"]: layer for layer in scan["layers"]}
@@ -215,13 +228,13 @@ def split_bits(scan, average_bits, choices=(8, 6, 5, 4)):
 
 
 def _budget(sizes, density, fixed, least=MIN_DENSITY):
-    """How many weights the layers that are not fixed may keep together."""
+    """Return the number of weights of all layers that are not fixed."""
     total = sum(sizes.values())
     dense = sum(sizes[name] for name in fixed)
     low = (dense + least * (total - dense)) / total
     if density < low:
         raise ValueError(
-            f"an overall density of at least {low:.2%} is expected: the layers "
+            f"the overall density must be at least {low:.2%}: the layers "
             f"that stay dense have {dense:,} of {total:,} weights. "
             f"Received: {density:.2%}"
         )
@@ -229,12 +242,12 @@ def _budget(sizes, density, fixed, least=MIN_DENSITY):
 
 
 def _cost_of_density(layer):
-    """The divergence at each of `DENSITIES`, which never falls with fewer."""
+    """Return the divergence at each of `DENSITIES`, made monotonic."""
     rows = sorted(layer["densities"], key=lambda row: row["density"])
     measured = [row["density"] for row in rows] + [1.0]
     costs = np.array([row["kl"] for row in rows] + [0.0])
     costs = np.maximum.accumulate(costs[::-1])[::-1]
-    # Below the least density that was measured it goes on as steeply.
+    # Extrapolate below the lowest density that was measured.
     slope = (costs[0] - costs[1]) / (measured[1] - measured[0])
     return np.where(
         DENSITIES < measured[0],
@@ -244,13 +257,13 @@ def _cost_of_density(layer):
 
 
 def _bisect(split, low, high, sizes, budget):
-    """Returns the split that keeps a budget of weights.
+    """Return the split that stays within a budget of weights.
 
     Args:
-        split: function of a number to `{layer name: density}`; the larger the
-            number, the fewer weights.
-        low: float, a number of too many weights, or just enough.
-        high: float, one of few enough.
+        split: function of a number to `{layer name: density}`, with fewer
+            weights for a larger number.
+        low: float, a number with too many weights, or just enough.
+        high: float, a number with few enough.
         sizes: dict of layer name to number of weights.
         budget: float, the number of weights.
     """
@@ -267,7 +280,7 @@ def _bisect(split, low, high, sizes, budget):
         else:
             low = middle
     more, fewer = split(low), split(high)
-    # Where a number more or less makes a jump, part of the way.
+    # Interpolate where the weights jump at a number.
     part = (budget - weights(fewer)) / (weights(more) - weights(fewer))
     return {
         name: share + part * (more[name] - share)

@@ -1,10 +1,10 @@
-"""Every form of a compressed model, written, read again and compared.
+"""The artifacts of a compression: written, read again and compared.
 
 model.keras             the Keras model
-model.sqz               the same in the fewest bytes
+model.sqz               the same model in the fewest bytes
 saved_model/            for TensorFlow
-saved_model_packed/     the same, with model.sqz's weights as they are coded
-saved_model_qat/        the same after quantization-aware training
+saved_model_packed/     the same, with the coded weights of model.sqz
+saved_model_qat/        the same, after quantization-aware training
 model_float32.tflite    for LiteRT; float16, int8 and int16x8 likewise
 """
 
@@ -15,11 +15,13 @@ import keras
 
 from keras_squeezenet import architecture
 from keras_squeezenet import codec
+from keras_squeezenet import models
 from keras_squeezenet.compression import allocation
 from keras_squeezenet.compression import checks
 from keras_squeezenet.compression import compression_recipe
-from keras_squeezenet.compression import quantize
+from keras_squeezenet.compression import preserving_scheme
 from keras_squeezenet.compression import tf_keras_twin
+from keras_squeezenet.compression.stages import quantize
 from keras_squeezenet.evaluation import kernel_statistics
 from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.export import litert
@@ -38,17 +40,17 @@ QUANTIZED_FOLDER = "saved_model_qat"
 LITERT_FILE = "model_{}.tflite"
 INT8_FILE = LITERT_FILE.format("int8")
 PAPER_NETWORK = architecture.VARIANTS["1.0"]
-# Which form's predictions stand for the compressed network, if it is written.
-FINAL_FORMS = (INT8_FILE, MODEL_FILE)
+# The first of these that is written stands for the compressed network.
+FINAL_FILES = (INT8_FILE, MODEL_FILE)
 
 
 @dataclasses.dataclass(frozen=True)
 class Written:
-    """What was written, and measured on it.
+    """The artifacts that were written, and what was measured on them.
 
     Args:
         files: list of the rows of the report.
-        evaluations: dict of file name to `comparison.Evaluation`.
+        evaluations: dict of file name to `metrics.Evaluation`.
         int8_kernels: dict of layer name to int8 kernel, empty without the
             int8 file.
     """
@@ -62,20 +64,19 @@ class Written:
         """The evaluation that stands for the compressed network."""
         return next(
             self.evaluations[name]
-            for name in FINAL_FORMS
+            for name in FINAL_FILES
             if name in self.evaluations
         )
 
 
 def quantized(model, ranges, calibration, recipe):
-    """Returns the tf_keras model that the 8-bit forms are converted from.
+    """Return the tf_keras model that 8-bit artifacts are converted from.
 
-    It is `None` where the recipe asks for no such form.
+    It is `None` if the recipe has no such artifact.
 
     Args:
         model: `keras.Model`, compressed.
-        ranges: of its activations as training left them, or `None`: they are
-            measured then.
+        ranges: trained activation ranges, or `None` to measure them.
         calibration: list of batches of images.
         recipe: `Recipe`.
     """
@@ -88,7 +89,7 @@ def quantized(model, ranges, calibration, recipe):
 def write(
     model, quantized, recipe, folder, dataset, test, calibration, progress
 ):
-    """Writes every form that a recipe asks for.
+    """Write every artifact of a recipe.
 
     Args:
         model: `keras.Model`, compressed.
@@ -96,7 +97,7 @@ def write(
         recipe: `Recipe`.
         folder: `pathlib.Path` of an empty folder.
         dataset: dict of the data set's `name` and `classes`.
-        test: `splits.Split` to compare the forms on.
+        test: `splits.Split` to compare the artifacts on.
         calibration: list of batches of images.
         progress: `Progress`.
 
@@ -104,10 +105,10 @@ def write(
         A `Written`.
 
     Raises:
-        CheckError: if a form is not what it should be.
+        CheckError: if an artifact differs from the model.
     """
     writer = _Writer(folder, test, progress)
-    copy = _without_optimizer(model)
+    copy = models.copy(model)
     writer.reference("model", copy.predict_on_batch)
     if quantized is not None:
         writer.reference("quantized model", quantized.predict_on_batch)
@@ -201,28 +202,31 @@ class _Writer:
 
 
 def _require_int8(content, model):
-    """Returns the kernels of an int8 file, once they keep what they should."""
+    """Check the tensors of an int8 file; return its kernels."""
     interpreter = litert.LiteRTModel(content)
     kernels = tf_keras_twin.kernels(model)
     if interpreter.float_tensors():
         raise checks.CheckError(
-            f"{INT8_FILE} should have integer tensors only. Measured: "
+            f"{INT8_FILE} must have integer tensors only. Measured: "
             f"{', '.join(interpreter.float_tensors())}"
         )
     found = interpreter.kernels(kernels)
     checks.require_zeros_kept(kernels, found, INT8_FILE)
     checks.require_distinct(
-        found, quantize.codebook_sizes(kernels), INT8_FILE, per_channel=True
+        found,
+        preserving_scheme.codebook_sizes(kernels),
+        INT8_FILE,
+        per_channel=True,
     )
     return found
 
 
 def layers(model, int8_kernels):
-    """Returns what was measured on each kernel, as rows of the report.
+    """Return the rows of the report, one for each kernel.
 
     Args:
         model: `keras.Model`, compressed.
-        int8_kernels: dict of layer name to kernel, may be empty.
+        int8_kernels: dict of layer name to kernel; it may be empty.
     """
     paper = allocation.match(
         compression_recipe.TABLE_1,
@@ -248,10 +252,3 @@ def layers(model, int8_kernels):
             }
         )
     return rows
-
-
-def _without_optimizer(model):
-    """Returns a copy of a model that writes no state of its training."""
-    copy = keras.Model.from_config(model.get_config())
-    copy.set_weights(model.get_weights())
-    return copy

@@ -1,11 +1,12 @@
-"""What the compression pipeline does, as data."""
+"""Recipes of the compression pipeline, as data."""
 
 import dataclasses
 from collections.abc import Mapping
 
+from keras_squeezenet.compression import stages
 from keras_squeezenet.utils import recipe_fields
 
-STAGES = ("train", "prune", "densify", "cluster", "quantize")
+STAGES = tuple(stages.STAGES)
 AUGMENTATIONS = (None, "crop", "flip_crop")
 SCHEDULES = ("polynomial", "constant", "iterative")
 PATTERNS = (None, "2:4")
@@ -18,48 +19,41 @@ LITERT_FORMS = ("float32", "float16", "int8", "int16x8")
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """The stages in their order, and what each is to reach.
+    """The stages of a compression in their order, and their targets.
 
-    A rule by layer is a dict of patterns of names, such as
-    `"*_expand3x3"`, to numbers: of the patterns that match a layer the first
-    one counts.
+    A rule by layer is a dict of patterns of layer names, such as
+    `"*_expand3x3"`, to numbers. The first pattern that matches a layer counts.
 
     Args:
-        stages: tuple of `"train"`, `"prune"`, `"densify"` (the last part of
+        stages: tuple of `"prune"`, `"densify"` (the last part of
             dense-sparse-dense training), `"cluster"` and `"quantize"`, in any
             order, each at most once. Defaults to all but `"densify"`.
         batch_size: int. Defaults to `32`.
-        max_train_steps: int, an upper bound to the training steps of each
+        max_train_steps: int, an upper bound of the training steps of each
             stage, for trials. Defaults to `None`, no bound.
-        seed: int, of the order of the images and of every random number.
-            Defaults to `0`.
-        augmentation: `None`, `"crop"` or `"flip_crop"`, what is done to the
-            training images of an `ImageDataset`. Defaults to `None`.
+        seed: int, the seed of the order of the images and of every other
+            random choice. Defaults to `0`.
+        augmentation: `None`, `"crop"` or `"flip_crop"`, the augmentation of
+            the training images of an `ImageDataset`. Defaults to `None`.
         validation_share: float in (0, 0.5], the share of an `ImageDataset`'s
-            training images that are held out to choose by: they are what a
-            stage's best epoch and its loss of accuracy are measured on.
-            Defaults to `0.1`.
-        train_epochs: float, epochs of training before any compression; 0 for
-            a model that is trained. Defaults to `6`.
-        learning_rate: float, of training, at the end of its warm-up. Defaults
-            to `1e-3`.
-        finetune_learning_rate: float, of pruning; weight sharing, densifying
-            and quantization-aware training take 1/2, 1/2 and 1/5 of it.
-            Defaults to `1e-3`.
+            training images that become its validation set. Defaults to `0.1`.
+        finetune_learning_rate: float, the learning rate of pruning. Weight
+            sharing, densifying and quantization-aware training take 1/2, 1/2
+            and 1/5 of it. Defaults to `1e-3`.
         prune_epochs: float. Defaults to `3`.
         prune_schedule: how the density falls: `"polynomial"`, `"constant"`
-            (at once) or `"iterative"` (in `prune_rounds` steps, with
-            retraining after each). Defaults to `"polynomial"`.
+            (at once) or `"iterative"` (in `prune_rounds` steps, with training
+            after each). Defaults to `"polynomial"`.
         prune_rounds: int. Defaults to `4`.
         prune_pattern: `None`, or `"2:4"`: two weights of every four are kept
             where the density is not 1. Defaults to `None`.
         densities: rule by layer, the share of weights to keep, in (0, 1].
             Defaults to a quarter of the weights, but all of `conv1` and of
-            the squeeze layers, which have few and stay dense, as most do in
-            the paper (table 1).
-        overall_density: float in (0, 1], of all kernels together. The layers
-            whose density is 1 stay dense; the density of the others is set
-            by `density_split`. Defaults to `None`: `densities` holds.
+            the squeeze layers, which have few weights and, as in the paper
+            (table 1), stay dense.
+        overall_density: float in (0, 1], the density of all kernels together.
+            The layers whose density is 1 stay dense; `density_split` sets the
+            density of the others. Defaults to `None`: `densities` holds.
         density_split: `"threshold"` (one magnitude for all layers),
             `"proportional"` (`densities` times one factor that is at most 1)
             or `"sensitivity"` (by a scan). Defaults to `"threshold"`.
@@ -67,24 +61,24 @@ class Recipe:
         cluster_epochs: float. Defaults to `1`.
         bits: rule by layer, from 2 to 8: a kernel shares `2**bits` values,
             zero included. Defaults to 4 in all layers.
-        average_bits: float, of all weights; each layer's 8, 6, 5 or 4 bits
-            are chosen by a scan then. Defaults to `None`: `bits` holds.
+        average_bits: float, the bits of an average weight. A scan chooses 8,
+            6, 5 or 4 bits for each layer. Defaults to `None`: `bits` holds.
         cluster_initialization: `"kmeans++"`, `"linear"`, `"density"` or
             `"random"`. Defaults to `"kmeans++"`.
-        quantize_epochs: float; 0 quantizes a trained model as it is, by
-            ranges of its activations. Defaults to `1`.
+        quantize_epochs: float; 0 quantizes after training, by activation
+            ranges alone. Defaults to `1`.
         quantize_preserve: what quantization-aware training keeps of each
-            kernel: `"both"` its zeros and its shared values, `"sparsity"`,
+            kernel: `"both"` (zeros and shared values), `"sparsity"`,
             `"clusters"` or `"none"`. Defaults to `"both"`.
-        keep_frozen: whether layers with `trainable=False` are neither trained
-            nor pruned nor clustered. Defaults to `False`.
+        keep_frozen: bool, whether layers with `trainable=False` are neither
+            trained nor pruned nor clustered. Defaults to `False`.
         max_accuracy_drop: float, the points of validation accuracy that a
-            stage's result may be below the dense model's. Defaults to `None`,
-            any.
-        max_retries: int, how often a stage that lost more is tried again,
-            more gently. Defaults to `2`.
-        sensitivity_images: int, the validation images of a scan. Defaults to
-            `256`.
+            stage may lose, compared with the dense model. Defaults to `None`,
+            any number.
+        max_retries: int, the number of times that a stage which lost more is
+            relaxed and tried again. Defaults to `2`.
+        sensitivity_images: int, the number of validation images of a scan.
+            Defaults to `256`.
         litert: tuple of `"float32"`, `"float16"`, `"int8"` and `"int16x8"`,
             the LiteRT files to write. Defaults to the first three.
 
@@ -92,14 +86,12 @@ class Recipe:
         ValueError: if a value is out of range.
     """
 
-    stages: tuple[str, ...] = ("train", "prune", "cluster", "quantize")
+    stages: tuple[str, ...] = ("prune", "cluster", "quantize")
     batch_size: int = 32
     max_train_steps: int | None = None
     seed: int = 0
     augmentation: str | None = None
     validation_share: float = 0.1
-    train_epochs: float = 6
-    learning_rate: float = 1e-3
     finetune_learning_rate: float = 1e-3
     prune_epochs: float = 3
     prune_schedule: str = "polynomial"
@@ -128,15 +120,15 @@ class Recipe:
     def __post_init__(self):
         recipe_fields.require_valid(self, _RULES)
 
-    def steps(self, epochs, epoch_steps):
-        """Returns the number of training steps of a stage."""
+    def steps(self, epochs: float, epoch_steps: int) -> int:
+        """Return the number of training steps of a stage."""
         steps = max(bool(epochs), round(epochs * epoch_steps))
         if self.max_train_steps is not None:
             steps = min(steps, self.max_train_steps)
         return steps
 
-    def replace(self, **changes):
-        """Returns a copy with other values."""
+    def replace(self, **changes) -> "Recipe":
+        """Return a copy with other values."""
         return dataclasses.replace(self, **changes)
 
 
@@ -148,15 +140,9 @@ CODE_BITS = (
     "an integer from 2 to 8",
     lambda value: isinstance(value, int) and 2 <= value <= 8,
 )
-# What each field should be, and whether a value is that.
+# The rule of each field: a description, and a test of a value.
 _RULES = {
-    "stages": (
-        f"{recipe_fields.some_of(STAGES)[0]}, 'train' first if at all",
-        lambda stages: (
-            recipe_fields.some_of(STAGES)[1](stages)
-            and "train" not in stages[1:]
-        ),
-    ),
+    "stages": recipe_fields.some_of(STAGES),
     "batch_size": recipe_fields.integer(1),
     "max_train_steps": recipe_fields.optional(recipe_fields.integer(1)),
     "seed": recipe_fields.integer(0),
@@ -165,8 +151,6 @@ _RULES = {
         "greater than 0 and at most 0.5",
         lambda value: 0 < value <= 0.5,
     ),
-    "train_epochs": recipe_fields.at_least(0),
-    "learning_rate": recipe_fields.POSITIVE,
     "finetune_learning_rate": recipe_fields.POSITIVE,
     "prune_epochs": recipe_fields.POSITIVE,
     "prune_schedule": recipe_fields.one_of(SCHEDULES),
@@ -191,8 +175,8 @@ _RULES = {
 }
 
 
-# Table 1, with 30% for fire8's expand3x3: with the printed 33% its number of
-# parameters after pruning does not come out.
+# Table 1, but for 30% for fire8's expand3x3: the printed 33% does not give the
+# printed number of parameters after pruning.
 TABLE_1 = {
     "fire8_expand3x3": 0.30,
     "fire9_expand3x3": 0.30,
@@ -207,8 +191,8 @@ TABLE_1 = {
 
 RECIPES = {
     "default": Recipe(),
-    # Table 1's densities and 6 bits. Where they leave more than v1.0's 33.5%
-    # of the weights, as with a few classes, they are scaled down to that.
+    # The densities of table 1, and 6 bits. The densities are scaled where they
+    # would leave more than the 33.5% of v1.0, as with few classes.
     "paper": Recipe(
         prune_epochs=6,
         densities=TABLE_1,
@@ -217,7 +201,7 @@ RECIPES = {
         bits={"*": 6},
         cluster_epochs=2,
     ),
-    # No training behind the first: what an afternoon without a GPU allows.
+    # Little training, for a machine without a GPU.
     "fast": Recipe(
         prune_epochs=1,
         densities={"conv1": 1, "*_squeeze1x1": 1, "*": 0.5},
@@ -242,10 +226,10 @@ RECIPES = {
         cluster_epochs=3,
         quantize_epochs=2,
     ),
-    # Dense-sparse-dense training (Han et al., 2017, arXiv:1607.04381): no
-    # smaller in the end, but better.
+    # Dense-sparse-dense training (Han et al., 2017, arXiv:1607.04381): a better
+    # network of the same size.
     "dsd": Recipe(
-        stages=("train", "prune", "densify"),
+        stages=("prune", "densify"),
         prune_epochs=4,
         densities={"conv1": 1, "*": 0.5},
         densify_epochs=4,

@@ -1,51 +1,53 @@
 """The bytes of a layer as Deep Compression and SqueezeNet count them.
 
-A sparse kernel is a list of the weights that are not zero: for each a code,
-its number in the layer's codebook of shared values, and the number of zeros
-in front of it, a relative index of 4 bits. Where more than 15 zeros are in
-front, fillers with the value zero and the index 15 bridge them. Codes take
-the fewest bits that number the codebook, or Huffman's; so do indices.
+A sparse kernel is a list of its nonzero weights. Each has a code, its number
+in the layer's codebook of shared values, and a relative index of 4 bits, the
+number of zeros in front of it. Fillers with the value zero and the index 15
+bridge longer runs of zeros. A code takes the fewest bits that number the
+codebook, or those of a Huffman code; so does an index.
 
-This is the form of the released `compressed_SqueezeNet.net`, its 675,763 bytes
-to the byte. With Huffman coding the same layers take 561,012.
+This is the format of the released `compressed_SqueezeNet.net`, whose 675,763
+bytes are counted exactly. With Huffman codes its layers take 561,012 bytes.
 
 Reference:
 - [Deep Compression](https://arxiv.org/abs/1510.00149) (Han et al., 2016),
-  section 2 for the relative indices, 3 for the codebooks, 4 for Huffman
+  section 2 for the relative indices, 3 for the codebooks, 4 for Huffman codes
+- [A Method for the Construction of Minimum-Redundancy Codes](
+    https://doi.org/10.1109/JRPROC.1952.273898) (Huffman, 1952)
 """
 
 import dataclasses
+import heapq
 import math
+from typing import Any
 from typing import NamedTuple
 
 import numpy as np
 
-from keras_squeezenet.compression import huffman
-
 INDEX_BITS = 4
 MAX_GAP = 2**INDEX_BITS - 1
 MAX_CODEBOOK = 256
-# A layer has a uint32: the number of codes (22 bits), that of the codebook's
-# entries (8) and which form it has (2).
+# A uint32: the number of codes (22 bits), the size of the codebook (8) and the
+# format of the layer (2).
 HEADER_BYTES = 4
-# A Huffman table is the lengths of its words. One of 32 bits would need 5.7
-# million codes at least.
+# A Huffman table has the lengths of the words. A word of 32 bits would need at
+# least 5.7 million codes.
 LENGTH_BITS = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class Size:
-    """The bytes of a layer, by what they are for.
+    """The bytes of the parts of a layer.
 
     Args:
         header: the numbers of codes and of codebook entries.
-        codes: one code a stored weight, or the float32 values themselves
-            where no codebook is used.
-        indices: one relative index a stored weight; none in the dense form.
+        codes: a code for each stored weight, or float32 values without a
+            codebook.
+        indices: a relative index for each stored weight of a sparse layer.
         codebook: the shared values, float32.
         bias: float32.
-        tables: the lengths of the words of the Huffman codes, 5 bits each:
-            one for each entry of the codebook, 16 for the indices.
+        tables: the lengths of the words of the Huffman codes, 5 bits each: one
+            for each entry of the codebook, and 16 for the indices.
     """
 
     header: int
@@ -56,45 +58,46 @@ class Size:
     tables: int
 
     @property
-    def total(self):
-        """All the bytes."""
+    def total(self) -> int:
+        """The sum of all parts."""
         return sum(dataclasses.astuple(self))
 
 
 @dataclasses.dataclass(frozen=True)
 class LayerSize:
-    """The bytes of a layer with codes of fixed length, and with Huffman's."""
+    """The bytes of a layer, with codes of fixed length and Huffman codes."""
 
     plain: Size
     huffman: Size
 
 
-def count_bytes(kernel, bias=None):
-    """Counts the bytes of a layer in its smaller form, sparse or dense.
+def count_bytes(
+    kernel: np.ndarray, bias: np.ndarray | None = None
+) -> LayerSize:
+    """Count the bytes of a layer, sparse or dense, whichever is smaller.
 
-    The choice is made for the plain and for the Huffman-coded size, each for
-    itself. Indices are not worth their bytes in a kernel of few zeros.
+    The plain and the Huffman-coded size may differ in this: in a kernel of few
+    zeros, indices take more bytes than they save.
 
     Args:
-        kernel: array of two dimensions or more, output channels last. Where
-            it has more than 256 distinct values they are counted as plain
-            float32 numbers.
+        kernel: array of two dimensions or more, output channels last. With
+            more than 256 distinct values, float32 numbers are counted.
         bias: array. Defaults to none.
 
     Returns:
         A `LayerSize`.
     """
-    forms = count_sparse(kernel, bias), count_dense(kernel, bias)
+    sizes = count_sparse(kernel, bias), count_dense(kernel, bias)
     return LayerSize(
-        plain=min((form.plain for form in forms), key=_total),
-        huffman=min((form.huffman for form in forms), key=_total),
+        plain=min((size.plain for size in sizes), key=_total),
+        huffman=min((size.huffman for size in sizes), key=_total),
     )
 
 
 def count_sparse(kernel, bias=None):
-    """Counts the bytes of a layer with relative indices: see `count_bytes`.
+    """Count the bytes of a layer with relative indices: see `count_bytes`.
 
-    Zero always is an entry of the codebook, as in the released file.
+    Zero is always an entry of the codebook, as in the released file.
     """
     values, gaps = relative_indices(_flatten(kernel))
     codebook = np.union1d(values, [0])
@@ -102,24 +105,24 @@ def count_sparse(kernel, bias=None):
 
 
 def count_dense(kernel, bias=None):
-    """Counts the bytes of a layer with a code for every weight."""
+    """Count the bytes of a layer with a code for every weight."""
     values = _flatten(kernel)
     return _count(values, np.unique(values), None, bias)
 
 
 def relative_indices(values):
-    """Returns what is stored of a sparse array, fillers included.
+    """Return the stored values of a sparse array, with fillers.
 
     Args:
         values: array of one dimension.
 
     Returns:
-        `(stored, gaps)`: the values to store and the number of zeros in front
+        `(stored, gaps)`: the values to store, and the number of zeros in front
         of each, at most 15. Zeros at the end are not stored.
     """
     positions = np.flatnonzero(values)
     zeros = np.diff(positions, prepend=-1) - 1
-    # A filler is a zero itself, behind 15 others.
+    # A filler is itself a zero, behind 15 others.
     fillers, gaps = np.divmod(zeros, MAX_GAP + 1)
     last = np.cumsum(fillers + 1) - 1
     count = int(np.sum(fillers + 1))
@@ -130,15 +133,8 @@ def relative_indices(values):
     return stored, all_gaps
 
 
-def from_relative_indices(stored, gaps, size):
-    """Returns the array of `size` values that `relative_indices` took."""
-    values = np.zeros(size, stored.dtype)
-    values[np.cumsum(gaps + 1) - 1] = stored
-    return values
-
-
 def _flatten(kernel):
-    """In the order of Caffe, in which the released file has its weights."""
+    """Flatten a kernel in the order of Caffe and of the released file."""
     kernel = np.asarray(kernel)
     return np.moveaxis(kernel, (-1, -2), (0, 1)).ravel()
 
@@ -148,7 +144,7 @@ def _count(values, codebook, gaps, bias):
         counts = np.bincount(
             np.searchsorted(codebook, values), minlength=len(codebook)
         )
-        # A single value still takes a code of one bit.
+        # A single value, too, takes a code of one bit.
         codes = _count_stream(counts, max(1, (len(codebook) - 1).bit_length()))
     else:
         codes = _Stream(plain=4 * len(values), huffman=4 * len(values), table=0)
@@ -174,7 +170,7 @@ def _count(values, codebook, gaps, bias):
 
 
 class _Stream(NamedTuple):
-    """The bytes of symbols of fixed length, of Huffman's, and of its table."""
+    """The bytes of fixed-length codes, of Huffman codes, and of their table."""
 
     plain: int
     huffman: int
@@ -182,12 +178,40 @@ class _Stream(NamedTuple):
 
 
 def _count_stream(counts, bits):
-    lengths = huffman.code_lengths(counts)
+    lengths = code_lengths(counts)
     return _Stream(
         plain=math.ceil(bits * int(counts.sum()) / 8),
         huffman=math.ceil(int(counts @ lengths) / 8),
         table=math.ceil(LENGTH_BITS * len(counts) / 8),
     )
+
+
+def code_lengths(counts: Any) -> np.ndarray:
+    """Return the lengths in bits of the words of an optimal prefix code.
+
+    Args:
+        counts: array of the number of occurrences of each symbol.
+
+    Returns:
+        An int64 array: 0 for a symbol that does not occur, and 1 for the only
+        symbol that occurs.
+    """
+    counts = np.asarray(counts, "int64")
+    lengths = np.zeros(len(counts), "int64")
+    # The symbol breaks ties, so that the same counts give the same code.
+    heap = [
+        (int(counts[symbol]), int(symbol), [symbol])
+        for symbol in np.flatnonzero(counts)
+    ]
+    if len(heap) == 1:
+        lengths[heap[0][2]] = 1
+    heapq.heapify(heap)
+    while len(heap) > 1:
+        first, second = heapq.heappop(heap), heapq.heappop(heap)
+        symbols = first[2] + second[2]
+        lengths[symbols] += 1
+        heapq.heappush(heap, (first[0] + second[0], first[1], symbols))
+    return lengths
 
 
 def _total(size):

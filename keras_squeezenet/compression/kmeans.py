@@ -10,16 +10,18 @@ import numpy as np
 ITERATIONS = 50
 
 
-def kmeans(values, size, iterations=ITERATIONS):
-    """Returns a codebook for an array; zero stays one of its values.
+def kmeans(
+    values: np.ndarray, size: int, iterations: int = ITERATIONS
+) -> np.ndarray:
+    """Return a codebook for an array; zero stays one of its values.
 
-    The centroids begin at equal distances over the range of the values.
+    The initial centroids divide the range of the values equally.
 
     Args:
         values: array of any shape.
         size: int, at least 2: the number of shared values, zero included
             where there are zeros.
-        iterations: int. Defaults to `50`; it ends sooner where nothing moves.
+        iterations: int, the largest number of iterations. Defaults to `50`.
 
     Returns:
         A sorted float32 array of at most `size` numbers.
@@ -36,7 +38,7 @@ def kmeans(values, size, iterations=ITERATIONS):
         borders = np.concatenate([[0], borders, [len(nonzero)]])
         counts = np.diff(borders)
         means = np.diff(sums[borders]) / np.maximum(counts, 1)
-        # A centroid that no value is near to is given up.
+        # A centroid without values is dropped.
         moved = means[counts > 0]
         if np.array_equal(moved, centroids):
             break
@@ -45,10 +47,10 @@ def kmeans(values, size, iterations=ITERATIONS):
     return np.unique(np.concatenate([centroids, zeros]).astype("float32"))
 
 
-def quantize(values, codebook):
-    """Returns an array with each value replaced by the nearest shared one.
+def quantize(values: np.ndarray, codebook: np.ndarray) -> np.ndarray:
+    """Return an array with each value replaced by the nearest shared value.
 
-    Zeros stay zero where the codebook has it, and other values do not become
+    Zeros stay zero if the codebook has zero, and other values never become
     zero.
 
     Args:

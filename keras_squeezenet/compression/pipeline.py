@@ -1,4 +1,4 @@
-"""The compression pipeline: train, prune, cluster, quantize, export.
+"""The compression pipeline: prune, cluster, quantize, export.
 
 Reference:
 - [Deep Compression](https://arxiv.org/abs/1510.00149) (Han et al., 2016)
@@ -7,42 +7,88 @@ Reference:
 
 import dataclasses
 import gzip
+import logging
 import os
 import pathlib
 import time
 from collections.abc import Sequence
 from typing import Any
+from typing import ClassVar
 
 import keras
 import numpy as np
+import tf_keras
 
 from keras_squeezenet import models
 from keras_squeezenet import report
-from keras_squeezenet import training
+from keras_squeezenet.compression import allocation
 from keras_squeezenet.compression import artifacts
 from keras_squeezenet.compression import checks
 from keras_squeezenet.compression import huffman_size
 from keras_squeezenet.compression import sensitivity
 from keras_squeezenet.compression import stages
-from keras_squeezenet.compression import state as states
 from keras_squeezenet.compression import tf_keras_twin
+from keras_squeezenet.compression import tfmot
 from keras_squeezenet.compression.compression_recipe import Recipe
+from keras_squeezenet.compression.stages.stage import frozen_layers
 from keras_squeezenet.data import splits
 from keras_squeezenet.evaluation import kernel_statistics
 from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.report import samples
+from keras_squeezenet.training import epochs
+from keras_squeezenet.training import optimizers
+from keras_squeezenet.training import requirements
+from keras_squeezenet.training import trainer
 from keras_squeezenet.utils import backend
 from keras_squeezenet.utils import checkpoints
 from keras_squeezenet.utils import files
 from keras_squeezenet.utils.progress import Progress
 
 CALIBRATION_BATCHES = 8
+CHECKPOINT_FILE = ".unfinished.npz"
+CHECKPOINT_FILES = (CHECKPOINT_FILE, f".*.{CHECKPOINT_FILE}", ".new.*")
+# Where a caller may train the dense model, until the compression has ended.
+TRAINING_FOLDER = ".training"
 # What a run that was killed may have left in its output folder.
-IGNORED_FILES = (states.FILE, f".*.{states.FILE}", ".new.*")
+IGNORED_FILES = (*CHECKPOINT_FILES, TRAINING_FOLDER)
+# What the report has of each epoch.
+HISTORY = ("epoch", "loss", "accuracy", "validation_accuracy")
+
+logger = logging.getLogger(__name__)
 
 
 class AccuracyLossError(RuntimeError):
-    """A stage lost more accuracy than the recipe allows, however gently."""
+    """A stage lost more accuracy than the recipe allows, even relaxed."""
+
+
+@dataclasses.dataclass
+class State(epochs.State):
+    """How far a run is: the stages before, and the fit of the current one.
+
+    Args:
+        stage: int, the index of the current stage.
+        attempt: int, the number of times that it was relaxed.
+        seconds: float, the time of its earlier attempts.
+        stages: list of the rows of the report, the dense model's first.
+        ranges: activation ranges, if the last stage has trained them.
+        sensitivity: dict of `SensitivityResult`, once it was measured.
+        weights: arrays of the model before the current stage.
+        dense: arrays of the model before any compression.
+    """
+
+    ARRAYS: ClassVar[tuple[str, ...]] = (
+        *("weights", "dense"),
+        *epochs.State.ARRAYS,
+    )
+
+    stage: int = 0
+    attempt: int = 0
+    seconds: float = 0.0
+    stages: list = dataclasses.field(default_factory=list)
+    ranges: dict | None = None
+    sensitivity: dict | None = None
+    weights: list = dataclasses.field(default_factory=list)
+    dense: list = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -87,13 +133,13 @@ def compress(
     resume: bool = False,
     tensorboard: str | os.PathLike | None = None,
     progress: Progress | None = None,
+    trained: trainer.TrainingResult | None = None,
 ) -> CompressionResult:
-    """Trains and compresses a model, and writes every form of it.
+    """Compress a trained model in stages, and write every artifact of it.
 
-    After each stage what it promised is measured on its result: the density
-    and the number of distinct values of each kernel, and equal outputs of
-    each form of the model. Of a stage's epochs the one with the best accuracy
-    on the validation images is kept.
+    Each stage keeps its epoch with the best validation accuracy. Its result is
+    checked: the density and the number of distinct values of each kernel. Each
+    artifact is read again, and its outputs are compared with the model's.
 
     Args:
         model: `keras.Model`, a flat Functional SqueezeNet from preprocessed
@@ -110,49 +156,51 @@ def compress(
             are measured on. Defaults to `None`: the test images of an
             `ImageDataset`, or else `validation`.
         recipe: `Recipe`. Defaults to `Recipe()`.
-        out: path of the output folder, see `forms`; `report.json`,
-            `report.md` and `report.html` are there too. It is written when
-            all is done; until then it has a file to resume from. Defaults to
-            `"squeezenet_compressed"`.
+        out: path of the output folder, for the artifacts (see `artifacts`) and
+            `report.json`, `report.md` and `report.html`. They are written at
+            the end; until then the folder has a file to resume from. Defaults
+            to `"squeezenet_compressed"`.
         name: str, the name of the data set in the report. Defaults to that of
             the `ImageDataset`.
         class_names: list of str. Defaults to those of the `ImageDataset`, or
             numbers.
-        overwrite: whether to replace these files of an earlier run. Defaults
-            to `False`.
-        resume: whether to go on with a run of the same arguments that was
+        overwrite: bool, whether to replace these files of an earlier run.
+            Defaults to `False`.
+        resume: bool, whether to resume a run of the same arguments that was
             stopped or killed, from its last epoch. Defaults to `False`.
         tensorboard: path of a folder for TensorBoard's logs. Defaults to
             `None`, no logs.
-        progress: `Progress`, to be told how the work goes on. Defaults to
-            a silent one.
+        progress: `Progress`. Defaults to a silent one.
+        trained: `training.TrainingResult` of the run that trained `model`, for
+            the report. Defaults to `None`.
 
     Returns:
         A `CompressionResult`.
 
     Raises:
-        ValueError: if the model is no SqueezeNet, or does not fit the images,
-            or a run to resume had other arguments.
+        ValueError: if the model is not a SqueezeNet, or does not fit the
+            images, or a run to resume had other arguments.
         FileExistsError: if the output folder is not empty.
         NonFiniteLossError: if a loss becomes NaN, naming stage and step.
         ImportError: if `tensorboard` is asked for and not installed.
         RuntimeError: on another backend than TensorFlow.
-        CheckError: if a stage falls short of what it promised.
+        CheckError: if the result of a stage, or an artifact, misses a target.
         AccuracyLossError: if a stage loses more than
-            `recipe.max_accuracy_drop`, however gently it is tried; what the
-            stages before it made has been written.
+            `recipe.max_accuracy_drop`, even relaxed. The result of the stages
+            before it is written.
     """
     recipe = recipe or Recipe()
-    backend.require_tensorflow()
+    backend.require_tensorflow("Compression")
     model = models.load(model)
     tf_keras_twin.require_squeezenet(model)
     if tensorboard is not None:
-        training.require_tensorboard()
-    run = _Run(model, recipe, pathlib.Path(out), progress or Progress())
-    run.tensorboard = tensorboard
-    run.describe(data, name or "images", class_names)
-    run.take_images(data, validation, test)
+        requirements.require_tensorboard()
+    run = _Run(
+        model, recipe, pathlib.Path(out), progress or Progress(), tensorboard
+    )
+    run.take_data(data, validation, test, name, class_names)
     run.begin(overwrite, resume)
+    run.measure_dense(trained)
     lost = run.run_stages()
     with files.new_folder(out, overwrite, IGNORED_FILES) as folder:
         summary, pictures = run.export(folder, lost)
@@ -164,236 +212,211 @@ def compress(
 
 
 class _Run:
-    """A model on its way, and where it is."""
+    """A model in compression, and how far it is."""
 
-    def __init__(self, model, recipe, out, progress):
+    def __init__(self, model, recipe, out, progress, tensorboard):
         self.model = model
         self.recipe = recipe
         self.progress = progress
-        self.checkpoint = out / states.FILE
-        self.state = states.State()
+        self.tensorboard = tensorboard
+        self.checkpoint = out / CHECKPOINT_FILE
+        self.state = State()
 
-    def describe(self, train, name, class_names):
-        self.dataset = {
-            **splits.describe(
-                train, name, class_names, self.model.output_shape[-1]
-            ),
-            "image_size": self.model.input_shape[1],
-        }
-
-    def take_images(self, train, validation, test):
-        recipe = self.recipe
+    def take_data(self, data, validation, test, name, class_names):
+        recipe, seed = self.recipe, self.recipe.seed
         train, validation, test = splits.of_dataset(
-            train,
+            data,
             validation,
             test,
             recipe.batch_size,
             recipe.validation_share,
-            recipe.seed,
+            seed,
         )
         self.train = splits.training_split(
-            train, recipe.batch_size, recipe.seed, recipe.augmentation
+            train, recipe.batch_size, seed, recipe.augmentation
         )
         self.validation, self.test = (
-            splits.evaluation_split(images, recipe.batch_size, name)
-            for images, name in (
+            splits.evaluation_split(images, recipe.batch_size, split)
+            for images, split in (
                 (validation, "validation"),
                 (validation if test is None else test, "test"),
             )
         )
-        self.dataset |= {
+        classes = self.model.output_shape[-1]
+        self.dataset = {
+            **splits.describe(train, name or "images", class_names, classes),
+            "image_size": self.model.input_shape[1],
             "train_images": self.train.size,
             "validation_images": self.validation.size,
             "test_images": 0 if test is None else self.test.size,
         }
-        keras.utils.set_random_seed(recipe.seed)
+        keras.utils.set_random_seed(seed)
         self.calibration = [
             np.asarray(images)
             for images, _ in self.train.batches(0).take(CALIBRATION_BATCHES)
         ]
-        training.require_fit(self.model, self.calibration[0], self.dataset)
-        stages.require_layers(self.model, recipe)
+        requirements.require_fit(self.model, self.calibration[0], self.dataset)
+        layers = list(tf_keras_twin.kernels(self.model))
+        for rules in (recipe.densities, recipe.bits):
+            allocation.match(rules, layers)
 
     def begin(self, overwrite, resume):
-        """Goes to where a run to resume was, or to the beginning."""
-        files.require_writable(self.checkpoint.parent, overwrite, IGNORED_FILES)
+        """Load the state of a run to resume, or make a new one."""
+        folder = self.checkpoint.parent
+        files.require_writable(folder, overwrite, IGNORED_FILES)
         found = self.checkpoint.exists()
         if found and not (resume or overwrite):
             raise FileExistsError(
-                f"{self.checkpoint.parent} has a run that was not finished: "
-                "pass --resume (resume=True) to go on with it, or --overwrite "
-                "to begin anew."
+                f"{folder} has an unfinished run. Pass --resume (resume=True) "
+                "to resume it, or --overwrite to start again."
             )
         if found and resume:
             self.state = checkpoints.load(
-                self.checkpoint, self._identity(), states.State
+                self.checkpoint, self._identity(), State
             )
             self.model.set_weights(self.state.weights)
             return
-        files.sweep(self.checkpoint.parent, IGNORED_FILES)
-        self.state.weights = self.model.get_weights()
+        files.sweep(folder, CHECKPOINT_FILES)
+        self.state.weights = self.state.dense = self.model.get_weights()
 
     def _identity(self):
-        recipe = dataclasses.asdict(self.recipe)
-        return {
-            **{f"recipe.{field}": value for field, value in recipe.items()},
-            "dataset": self.dataset,
-            "model": self.model.name,
-            "parameters": self.model.count_params(),
-        }
+        return epochs.identify(self.recipe, self.dataset, self.model)
 
     def save(self):
-        checkpoints.save(self.checkpoint, self.state, self._identity())
+        with files.uninterrupted():
+            checkpoints.save(self.checkpoint, self.state, self._identity())
+
+    def measure_dense(self, trained):
+        """Add the dense model to the report, with the run that trained it."""
+        if self.state.stages:
+            return
+        started = time.monotonic()
+        accuracy = self._accuracy(self.model, self.validation, "validate")
+        self.state.history = trained.history if trained else []
+        row = self._measure("train", "dense", self.model, accuracy, started)
+        self._end_stage(row)
 
     def run_stages(self):
-        """Runs the stages that are left; returns an error of lost accuracy."""
-        kinds = self.recipe.stages
-        if kinds[:1] != ("train",):
-            kinds = ("train", *kinds)
-        for kind in kinds[self.state.stage :]:
+        """Run the stages that are left; return an `AccuracyLossError`."""
+        for kind in self.recipe.stages[self.state.stage :]:
             try:
-                self.run_stage(kind)
+                self.run_stage(stages.find(kind))
             except AccuracyLossError as error:
                 return error
         return None
 
     def run_stage(self, kind):
-        """Runs a stage, more gently each time that it loses too much."""
+        """Run a stage, relaxed each time that it loses too much accuracy."""
         state = self.state
         while True:
             started = time.monotonic()
             stage = self._make_stage(kind)
-            accuracy = self._fit(stage, kind)
-            ranges = stage.finish()
+            trainee, accuracy = self._fit(stage)
+            ranges = stage.finish(trainee)
             lost = self._lost(accuracy)
             if lost is None:
                 break
-            self._retry_or_raise(kind, lost)
-        state.stages.append(self._measure(stage, kind, accuracy, started))
+            self._relax_or_raise(kind, lost)
+        measured = trainee if stage.measures_trainee else self.model
+        row = self._measure(kind.kind, kind.name, measured, accuracy, started)
         state.ranges = ranges
         state.weights = self.model.get_weights()
-        state.dense = state.dense or state.weights
         state.stage += 1
+        self._end_stage(row)
+
+    def _end_stage(self, row):
+        state = self.state
+        state.stages.append(row)
         state.attempt, state.seconds = 0, 0.0
-        self._forget_training()
+        state.clear()
         self.save()
 
     def _make_stage(self, kind):
-        recipe = stages.gentler(self.recipe, kind, self.state.attempt)
-        if kind == "train":
-            if "train" not in recipe.stages:
-                recipe = recipe.replace(train_epochs=0)
-        else:
-            self._require_same_outputs_of_twin()
-        if stages.needs_sensitivity(recipe, kind) and not (
-            self.state.sensitivity
-        ):
+        recipe, attempt = self.recipe, self.state.attempt
+        if attempt:
+            recipe = kind.relax(recipe, attempt)
+        self._require_same_outputs_of_twin()
+        if kind.needs_scan(recipe) and not self.state.sensitivity:
             self.state.sensitivity = self._scan()
-        keras.utils.set_random_seed(self.recipe.seed)
-        return stages.make(
-            kind,
-            self.model,
-            recipe,
-            self._steps,
-            self.calibration,
-            self.state.sensitivity,
-        )
+        keras.utils.set_random_seed(recipe.seed)
+        return kind(self.model, recipe, self.state.sensitivity)
 
-    def _fit(self, stage, kind):
-        """Trains a stage; returns the validation accuracy of its result."""
-        steps = self._steps(stage.epochs)
+    def _fit(self, stage):
+        """Train a stage; return its trainee and the validation accuracy."""
+        steps = self.recipe.steps(stage.epochs, self.train.steps)
+        trainee = stage.wrap(steps, self.calibration)
+        if self.recipe.keep_frozen:
+            tfmot.freeze(trainee, frozen_layers(self.model))
         if not steps:
-            return self._accuracy(stage.trainee, self.validation, "validate")
-        training.compile_classifier(
-            stage.namespace, stage.trainee, steps, stage.learning_rate
+            accuracy = self._accuracy(trainee, self.validation, "validate")
+            return trainee, accuracy
+        optimizers.compile_classifier(
+            tf_keras, trainee, steps, stage.learning_rate
         )
-        self._restore(stage.trainee)
-        settled = stage.settled_after(steps)
-        with self.progress.task(kind, steps) as advance:
-            for _ in range(len(self.state.history) * self.train.steps):
-                advance()
-            try:
-                for epoch in self._epochs(stage, kind, steps, advance):
-                    done = min(epoch["epoch"] * self.train.steps, steps)
-                    self._keep(stage.trainee, epoch, done >= settled)
-            except training.NonFiniteLossError as error:
-                raise training.NonFiniteLossError(f"{kind}: {error}") from error
-        stage.trainee.set_weights(self.state.best_weights)
-        return self.state.history[self.state.best]["validation_accuracy"]
-
-    def _epochs(self, stage, kind, steps, advance):
-        started = time.monotonic()
-        for epoch in training.epochs(
-            stage.namespace,
-            stage.trainee,
-            self.train.batches,
-            steps,
-            self.train.steps,
-            advance,
-            [*stage.callbacks, *self._tensorboard(stage.namespace, kind)],
-            first_epoch=len(self.state.history),
+        fit = epochs.Fit(
+            make=lambda restarts: trainee,
+            train=self.train,
+            steps=steps,
+            measure=lambda trainee: self._accuracy(trainee, self.validation),
+            save=self.save,
+            state=self.state,
+            namespace=tf_keras,
+            reseed=tfmot.reseed,
             seed=self.recipe.seed,
-        ):
-            yield epoch
-            self.state.seconds += time.monotonic() - started
-            started = time.monotonic()
-            self.save()
-
-    def _keep(self, trainee, epoch, is_settled):
-        """Notes an epoch, and its weights if they are the best so far."""
-        state = self.state
-        accuracy = self._accuracy(trainee, self.validation)
-        state.history.append({**epoch, "validation_accuracy": accuracy})
-        state.training = training.variables(trainee)
-        best = None if state.best is None else state.history[state.best]
-        # Of equals the later one, which has been trained longer.
-        if is_settled and not (best and best["validation_accuracy"] > accuracy):
-            state.best = len(state.history) - 1
-            state.best_weights = trainee.get_weights()
-
-    def _restore(self, trainee):
-        if self.state.training:
-            training.restore(trainee, self.state.training)
+            callbacks=(*stage.callbacks, *self._tensorboard(stage)),
+            settled=stage.settled_after(steps),
+            progress=self.progress,
+            name=stage.kind,
+        )
+        try:
+            fit.run()
+        except epochs.NonFiniteLossError as error:
+            raise epochs.NonFiniteLossError(f"{stage.kind}: {error}") from error
+        trainee.set_weights(self.state.best_weights)
+        return trainee, self.state.best_accuracy
 
     def _lost(self, accuracy):
-        """How many points too low an accuracy is, or `None`."""
+        """Return by how many points an accuracy is too low, or `None`."""
         allowed = self.recipe.max_accuracy_drop
-        if allowed is None or not self.state.stages:
+        if allowed is None:
             return None
-        dense = self.state.stages[0]["validation_accuracy"]
-        drop = 100 * (dense - accuracy)
-        # A share of images is no decimal fraction.
+        drop = 100 * (self.state.stages[0]["validation_accuracy"] - accuracy)
+        # The difference of two shares of images is not exact.
         return drop if drop > allowed + 1e-9 else None
 
-    def _retry_or_raise(self, kind, lost):
-        state = self.state
+    def _relax_or_raise(self, kind, lost):
+        """Go back to the model before a stage, and relax the stage."""
+        state, recipe = self.state, self.recipe
         self.model.set_weights(state.weights)
-        retries = self.recipe.max_retries
-        if not stages.can_be_gentler(self.recipe, kind):
-            retries = 0
+        loses = (
+            f"the stage {kind.kind!r} loses {lost:.2f} points of validation "
+            f"accuracy, where the recipe allows {recipe.max_accuracy_drop}"
+        )
+        retries = recipe.max_retries if kind.can_relax(recipe) else 0
         if state.attempt >= retries:
             raise AccuracyLossError(
-                f"the stage {kind!r} loses {lost:.2f} points of validation "
-                f"accuracy after {state.attempt + 1} attempts, and may lose "
-                f"{self.recipe.max_accuracy_drop}. What the stages before it "
-                "made was written. More epochs, a higher density or more bits "
-                "are what usually helps."
+                f"{loses}. Attempts: {state.attempt + 1}. The result of the "
+                "stages before it was written. Try more epochs, a higher "
+                "density or more bits."
             )
         state.attempt += 1
-        self._forget_training()
+        logger.warning(
+            "%s: it is relaxed (attempt %d of %d).",
+            loses,
+            state.attempt + 1,
+            retries + 1,
+        )
+        state.seconds += state.epoch_seconds
+        state.clear()
         self.save()
 
-    def _forget_training(self):
-        self.state.history, self.state.best = [], None
-        self.state.training, self.state.best_weights = [], []
-
-    def _measure(self, stage, kind, validation_accuracy, started):
-        """Returns the report of a stage that has ended."""
-        measured = stage.trainee if stage.measures_trainee else self.model
+    def _measure(self, kind, name, measured, validation_accuracy, started):
+        """Return the row of a stage in the report."""
         kernels = tf_keras_twin.kernels(self.model)
         content = _weight_bytes(self.model)
-        name = stages.NAMES[kind]
-        seconds = self.state.seconds or time.monotonic() - started
+        history = [
+            {key: epoch[key] for key in HISTORY} for epoch in self.state.history
+        ]
         return {
             "name": name,
             "kind": kind,
@@ -403,17 +426,18 @@ class _Run:
             "distinct_values": max(
                 len(np.unique(kernel)) for kernel in kernels.values()
             ),
-            "seconds": seconds,
-            "epochs": len(self.state.history),
+            "seconds": self.state.seconds + self.state.epoch_seconds
+            or time.monotonic() - started,
+            "epochs": len(history),
             "attempts": self.state.attempt + 1,
             "bytes": len(content),
             "gzip_bytes": len(gzip.compress(content)),
             "huffman_bytes": _huffman_bytes(self.model),
-            "history": self.state.history,
+            "history": history,
         }
 
     def export(self, folder, lost):
-        """Writes every form of the model; returns report and pictures."""
+        """Write every artifact; return the report and its images."""
         quantized = artifacts.quantized(
             self.model, self.state.ranges, self.calibration, self.recipe
         )
@@ -461,23 +485,18 @@ class _Run:
             self.model, images, labels, progress=self.progress
         )
 
-    def _steps(self, epochs):
-        return self.recipe.steps(epochs, self.train.steps)
-
     def _accuracy(self, model, split, task=None):
-        batches = split.batches(0)
-        if task is None:
-            return training.accuracy(
-                model.predict_on_batch, batches, lambda **metrics: None
-            )
-        with self.progress.task(task, split.steps) as advance:
-            return training.accuracy(model.predict_on_batch, batches, advance)
+        progress = Progress() if task is None else self.progress
+        with progress.task(task, split.steps) as advance:
+            return metrics.evaluate(
+                model.predict_on_batch, split.batches(0), advance
+            ).accuracy
 
-    def _tensorboard(self, namespace, kind):
+    def _tensorboard(self, stage):
         if self.tensorboard is None:
-            return []
-        folder = pathlib.Path(self.tensorboard) / stages.NAMES[kind]
-        return [namespace.callbacks.TensorBoard(folder)]
+            return ()
+        folder = pathlib.Path(self.tensorboard) / stage.name
+        return (tf_keras.callbacks.TensorBoard(folder),)
 
     def _require_same_outputs_of_twin(self):
         images = self.calibration[0]

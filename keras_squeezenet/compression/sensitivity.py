@@ -1,4 +1,4 @@
-"""How much each layer's pruning and weight sharing changes the outputs.
+"""The sensitivity of a network to the compression of each layer.
 
 Reference:
 - [Learning both Weights and Connections for Efficient Neural
@@ -174,13 +174,13 @@ def scan(
 
 
 def choose(batches, size, count):
-    """Returns images at equal distances in a data set, and their labels.
+    """Return images at equal distances in a data set, and their labels.
 
     Args:
-        batches: `tf.data.Dataset` of `(images, labels)`; their order may be
-            that of the classes.
+        batches: `tf.data.Dataset` of `(images, labels)`, which may be sorted by
+            class.
         size: int, the number of images in it.
-        count: int, how many to return, if there are so many.
+        count: int, the number of images to return, at most.
     """
     chosen = batches.unbatch().shard(max(1, size // count), 0).take(count)
     images, labels = zip(*chosen.as_numpy_iterator())
@@ -188,7 +188,7 @@ def choose(batches, size, count):
 
 
 def prune(kernel, density):
-    """Returns a kernel with the smallest of its weights set to zero."""
+    """Return a kernel with its smallest weights set to zero."""
     kept = max(1, round(density * kernel.size))
     order = np.argsort(np.abs(kernel), axis=None, kind="stable")
     pruned = kernel.copy().reshape(-1)
@@ -197,12 +197,12 @@ def prune(kernel, density):
 
 
 def share(kernel, bits):
-    """Returns a kernel with `2**bits` shared values."""
+    """Return a kernel with `2**bits` shared values."""
     return kmeans.quantize(kernel, kmeans.kmeans(kernel, 2**bits))
 
 
 def _rest_behind(model, tensor, images, batch_size):
-    """Returns the model behind a tensor, and what it takes of the images."""
+    """Return the model behind a tensor, and the tensor for the images."""
     if tensor is model.inputs[0]:
         return model, images
     front = keras.Model(model.inputs, tensor)
@@ -212,7 +212,7 @@ def _rest_behind(model, tensor, images, batch_size):
 
 
 def _bottleneck(model, name):
-    """The last tensor before a layer that all behind it comes from."""
+    """Return the last tensor before a layer on which all else depends."""
     operations = model.operations
     last_use = {}
     for index, operation in enumerate(operations):
@@ -239,4 +239,4 @@ def _bottleneck(model, name):
 
 
 def _accuracy(outputs, labels):
-    return float(np.mean(outputs.argmax(axis=1) == labels))
+    return metrics.Evaluation(outputs, labels).accuracy

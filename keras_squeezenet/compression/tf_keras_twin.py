@@ -1,20 +1,23 @@
 """The tf_keras twin of a Keras 3 model: same layers, names and weights.
 
-TF-MOT knows tf_keras only, and tf_keras cannot read the config of a Keras 3
-model.
+TF-MOT needs tf_keras, and tf_keras cannot read the config of a Keras 3 model.
 """
 
 import contextlib
+from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Any
 
 import keras
+import numpy as np
 import tf_keras
 
 from keras_squeezenet import architecture
 from keras_squeezenet import graph
 
 
-def make_twin(model):
-    """Rebuilds a flat Functional Keras 3 model in tf_keras.
+def make_twin(model: keras.Model) -> tf_keras.Model:
+    """Rebuild a flat Functional Keras 3 model in tf_keras.
 
     Args:
         model: `keras.Model`, as `graph.describe` takes it.
@@ -24,7 +27,7 @@ def make_twin(model):
 
     Raises:
         ValueError: if the model is not Functional, is nested, or has a layer
-            that has no twin.
+            without a twin.
     """
     twin = graph.build(tf_keras, graph.describe(model))
     copy_weights(model, twin)
@@ -32,11 +35,11 @@ def make_twin(model):
 
 
 @contextlib.contextmanager
-def generators():
-    """Has layers of tf_keras made here draw from generators of their own.
+def generators() -> Iterator[None]:
+    """Give the tf_keras layers that are made here generators of their own.
 
-    Those can be set back, so that training goes on after a restart as it
-    would have without one; what TensorFlow draws from by default cannot.
+    These can be reset, so that a resumed fit continues as if it had not been
+    stopped. The generator that TensorFlow uses by default cannot.
     """
     random = tf_keras.backend.experimental
     if random.is_tf_random_generator_enabled():
@@ -49,33 +52,33 @@ def generators():
         random.disable_tf_random_generator()
 
 
-def clone(model, wrap_layer):
-    """Returns a twin of a model whose layers are wrapped.
+def clone(model: keras.Model, wrap_layer: Callable) -> tf_keras.Model:
+    """Return a twin of a model whose layers are wrapped.
 
     Args:
         model: as `make_twin` takes it.
         wrap_layer: function from each layer of the twin to a layer.
     """
     with generators():
-        # Once only: a wrapper takes the layers of the twin for itself.
+        # A new twin each time: a wrapper takes its layers for itself.
         return tf_keras.models.clone_model(
             make_twin(model), clone_function=wrap_layer
         )
 
 
-def copy_weights(source, target):
-    """Copies every layer's kernel and bias to the layer of the same name.
+def copy_weights(source: Any, target: Any) -> None:
+    """Copy every layer's kernel and bias to the layer of the same name.
 
-    Either model may be of either Keras; the source may have quantization
-    wrappers, and the target further layers.
+    Either model may be of Keras 3 or of tf_keras. The source may have
+    quantization wrappers, and the target may have more layers.
     """
     targets = _weights(target)
     for key, weight in _weights(source).items():
         targets[key].assign(weight)
 
 
-def kernels(model):
-    """Returns `{layer name: kernel}` of the layers that have one, as NumPy."""
+def kernels(model: Any) -> dict[str, np.ndarray]:
+    """Return `{layer name: kernel}` of the layers that have one."""
     return {
         layer: keras.ops.convert_to_numpy(weight)
         for (layer, name), weight in _weights(model).items()
@@ -83,8 +86,8 @@ def kernels(model):
     }
 
 
-def weight_name(weight):
-    """Returns `"kernel"` for a variable named `"conv1/kernel:0"`."""
+def weight_name(weight: Any) -> str:
+    """Return `"kernel"` for a variable named `"conv1/kernel:0"`."""
     return weight.name.rpartition("/")[2].partition(":")[0]
 
 
@@ -98,8 +101,8 @@ def _weights(model):
     }
 
 
-def require_squeezenet(model):
-    """Raises a `ValueError` unless the model has SqueezeNet's Fire modules."""
+def require_squeezenet(model: Any) -> None:
+    """Raise a `ValueError` unless the model has SqueezeNet's Fire modules."""
     names = {layer.name for layer in getattr(model, "layers", ())}
     expected = {"conv1"} | {
         f"fire{index}_{part}"
@@ -109,7 +112,7 @@ def require_squeezenet(model):
     missing = sorted(expected - names)
     if missing:
         raise ValueError(
-            "a SqueezeNet of this package is expected. Received: "
+            "the model must be a SqueezeNet of this package. Received: "
             f"{getattr(model, 'name', model)!r}, which has no layer "
             f"{missing[0]!r} ({len(missing)} of {len(expected)} are missing)"
         )

@@ -1,11 +1,15 @@
-"""The one module that imports TF-MOT.
+"""The one module that imports TF-MOT, and all that is not public interface.
 
-Importing TF-MOT sets `TF_USE_LEGACY_KERAS=1` for the process and its children,
-and where nothing has used `tf.keras` yet, that becomes tf_keras under the
-user's feet. Both are undone here.
+Importing TF-MOT sets `TF_USE_LEGACY_KERAS=1` for the process and its children.
+If nothing has used `tf.keras` yet, this turns it into tf_keras for the user's
+own code. Both are undone here.
 """
 
+import contextlib
 import os
+from collections.abc import Collection
+from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
 
@@ -65,3 +69,59 @@ INITIALIZATIONS = {
 }
 cluster_weights = sparsity_preserving.cluster_weights
 strip_clustering = tfmot.clustering.keras.strip_clustering
+
+
+@contextlib.contextmanager
+def one_codebook_per_layer() -> Iterator[None]:
+    """Make TF-MOT look for one codebook per layer while it wraps a model.
+
+    Where every channel happens to use all the shared values, TF-MOT assumes
+    one codebook per channel, which multiplies the distinct values by the
+    number of channels and unrolls every training step over them.
+    """
+    original = cluster_preserve.get_centroids
+
+    def get_centroids(layer, weight, data_format):
+        del layer, data_format
+        centroids, index = cluster_preserve.get_unique(weight)
+        return centroids, len(centroids), index, False
+
+    cluster_preserve.get_centroids = get_centroids
+    try:
+        yield
+    finally:
+        cluster_preserve.get_centroids = original
+
+
+def freeze(wrapped: Any, names: Collection[str]) -> None:
+    """Freeze layers of a wrapped model.
+
+    TF-MOT's wrapper for 8-bit training trains the weights of layers that are
+    not trainable.
+
+    Args:
+        wrapped: `tf_keras.Model`.
+        names: names of the layers inside the wrappers.
+    """
+    for layer in wrapped.layers:
+        if getattr(layer, "layer", layer).name in names:
+            layer.trainable = False
+            if layer.trainable_weights:
+                layer._non_trainable_weights.extend(layer._trainable_weights)
+                layer._trainable_weights.clear()
+
+
+def reseed(wrapped: Any, seed: int) -> None:
+    """Reset the dropout of a model of tf_keras to the first mask of a seed.
+
+    Args:
+        wrapped: `tf_keras.Model` whose layers have generators, see
+            `tf_keras_twin.generators`.
+        seed: int.
+    """
+    for layer in wrapped.layers:
+        layer = getattr(layer, "layer", layer)
+        random = getattr(layer, "_random_generator", None)
+        generator = getattr(random, "_generator", None)
+        if generator is not None:
+            generator.reset_from_seed(seed)

@@ -12,6 +12,7 @@ Reference:
 import dataclasses
 import itertools
 from collections.abc import Mapping
+from collections.abc import Sequence
 
 from keras_squeezenet import architecture
 
@@ -38,9 +39,8 @@ class Point:
     """A network of a grid.
 
     Args:
-        name: str, the metaparameters that are not those of the network that
-            the grid was laid around, such as `"SR=0.5,pct_3x3=0.25"`; or
-            `"base"`.
+        name: str, the metaparameters that differ from those of the base network
+            of the grid, such as `"SR=0.5,pct_3x3=0.25"`, or `"base"`.
         config: `SqueezeNetConfig`.
     """
 
@@ -48,27 +48,30 @@ class Point:
     config: architecture.SqueezeNetConfig
 
 
-def points(grid, config="1.0"):
-    """Returns the points of a grid, each once.
+def points(
+    grid: Mapping | Sequence[Mapping],
+    config: architecture.SqueezeNetConfig | str = "1.0",
+) -> list[Point]:
+    """Return the points of a grid, each once.
 
     Args:
         grid: dict of names of fields of `SqueezeNetConfig` to lists of
             values, or a list of such dicts.
-        config: a variant's name or a `SqueezeNetConfig`, which all the other
-            fields are taken from. Defaults to `"1.0"`.
+        config: the base network, which has all other fields: the name of a
+            variant or a `SqueezeNetConfig`. Defaults to `"1.0"`.
 
     Returns:
         A list of `Point`, in the order of the grid; the last field of a dict
         varies fastest.
 
     Raises:
-        ValueError: if the grid is none, or one of its points is no network.
+        ValueError: if the grid, or one of its points, is not valid.
     """
     base = architecture.get_config(config)
     sweeps = [grid] if isinstance(grid, Mapping) else grid
     if not isinstance(sweeps, list | tuple) or not sweeps:
         raise ValueError(
-            "a grid should be a dict of metaparameters to lists of values, or "
+            "a grid must be a dict of metaparameters to lists of values, or "
             f"a list of such dicts. Received: {grid!r}"
         )
     configs = {
@@ -82,7 +85,7 @@ def points(grid, config="1.0"):
 def _lists(sweep):
     if not isinstance(sweep, Mapping) or not sweep:
         raise ValueError(
-            "a sweep should be a dict of metaparameters to lists of values. "
+            "a sweep must be a dict of metaparameters to lists of values. "
             f"Received: {sweep!r}"
         )
     unknown = [str(name) for name in sweep if name not in FIELDS]
@@ -94,7 +97,7 @@ def _lists(sweep):
     for name, values in sweep.items():
         if not isinstance(values, list | tuple) or not values:
             raise ValueError(
-                f"`{name}` should have a list of values. Received: "
+                f"`{name}` must have a list of values. Received: "
                 f"{name}={values!r}"
             )
     return sweep.values()
@@ -105,10 +108,10 @@ def _config(base, values):
         if isinstance(values.get("stem"), Mapping):
             values = {**values, "stem": architecture.Stem(**values["stem"])}
         return dataclasses.replace(base, **values)
-    # Of numbers out of range, of another type than a number, or infinite.
+    # The values may be out of range, of another type, or infinite.
     except (ValueError, TypeError, ArithmeticError) as error:
         raise ValueError(
-            f"the point {_text(values)} is no network: {error}"
+            f"the point {_text(values)} is not a network: {error}"
         ) from error
 
 
@@ -125,8 +128,10 @@ def _text(values):
     return ",".join(f"{name}={value}" for name, value in values.items())
 
 
-def sizes(points, image_size=227, classes=1000):
-    """Returns what each point takes, without building it.
+def sizes(
+    points: list[Point], image_size: int = 227, classes: int = 1000
+) -> list[dict]:
+    """Return the size and the work of each point, without building it.
 
     Args:
         points: list of `Point`.
@@ -163,8 +168,8 @@ def _row(point, image_size, classes):
     }
 
 
-def varied(rows):
-    """Returns the names of the fields that are not the same in all rows."""
+def varied(rows: list[dict]) -> list[str]:
+    """Return the names of the fields that are not the same in all rows."""
     return [
         name
         for name in FIELDS

@@ -1,9 +1,8 @@
-"""What the points of a grid of networks take, and what they reach.
+"""A sweep trains every network of a grid, and compares sizes and accuracies.
 
-KerasTuner was not taken: its tuners look for the best trial by one objective,
-while a sweep wants every point's sizes and accuracies side by side. It would
-begin a trial anew that was killed, where `training.train` goes on bit for bit,
-and shares trials out by a chief process and workers with addresses.
+KerasTuner does not fit: its tuners look for the best trial by one objective,
+and restart a trial that was killed, where `training.train` resumes it bit for
+bit. It also needs a chief process and workers with addresses.
 """
 
 import concurrent.futures
@@ -15,12 +14,18 @@ import multiprocessing
 import os
 import pathlib
 import signal
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
 
 import keras
 
+from keras_squeezenet import architecture
 from keras_squeezenet import squeezenet
 from keras_squeezenet import training
+from keras_squeezenet.data import image_dataset
 from keras_squeezenet.exploration import grids
+from keras_squeezenet.training import network
 from keras_squeezenet.training import trainer
 from keras_squeezenet.utils import files
 from keras_squeezenet.utils.progress import Progress
@@ -32,69 +37,69 @@ MEASURED = ("validation_accuracy", "test_accuracy", "seconds")
 
 
 def explore(
-    grid,
-    load,
-    recipe=None,
-    out="squeezenet_explored",
+    grid: Mapping | Sequence[Mapping],
+    load: Callable[[], image_dataset.ImageDataset],
+    recipe: training.Recipe | None = None,
+    out: str | os.PathLike = "squeezenet_explored",
     *,
-    config="1.0",
-    jobs=1,
-    overwrite=False,
-    resume=False,
-    tensorboard=None,
-    progress=None,
-):
-    """Trains every point of a grid of networks, from the same seed.
+    config: architecture.SqueezeNetConfig | str = "1.0",
+    jobs: int = 1,
+    overwrite: bool = False,
+    resume: bool = False,
+    tensorboard: str | os.PathLike | None = None,
+    progress: Progress | None = None,
+) -> dict:
+    """Train every point of a grid of networks, from the same seed.
 
     `exploration.csv` and `exploration.json` are written to `out` at the
     beginning and after each point, each whole or not at all. Each point is a
-    run of `training.train` in a folder of its own below `out/points`, without
-    the file to go on from once it is done. A point that fails does not keep
-    the others from being trained.
+    run of `training.train` in its own folder below `out/points`; the checkpoint
+    of a finished point is removed. The sweep continues after a point that
+    fails.
 
     Args:
-        grid: as `design_space.points` takes it.
+        grid: as `grids.points` takes it.
         load: function without arguments that returns the `data.ImageDataset`,
             such as `functools.partial(data.load, "cifar10")`. With `jobs`
-            other processes call it: it should be one that can be pickled.
-        recipe: `training.Recipe`, of every point. Defaults to `Recipe()`.
+            other processes call it, and it must be possible to pickle it.
+        recipe: `training.Recipe` of every point. Defaults to `Recipe()`.
         out: path of the output folder. Defaults to `"squeezenet_explored"`.
-        config: a variant's name or a `SqueezeNetConfig`, which
-            `training.for_images` fits to the images, and which all fields are
-            taken from that are not in the grid. Defaults to `"1.0"`.
-        jobs: int, how many points to train at once, each in a process of its
-            own and on its share of the cores. Defaults to `1`: in this
-            process, one after the other.
-        overwrite: whether to replace an earlier exploration. Defaults to
+        config: the base network, which has all fields that are not in the grid
+            and is adapted to the images: the name of a variant or a
+            `SqueezeNetConfig`. Defaults to `"1.0"`.
+        jobs: int, the number of points to train at once, each in a process of
+            its own with its share of the cores. Defaults to `1`: one after the
+            other, in this process.
+        overwrite: bool, whether to replace an earlier exploration. Defaults to
             `False`.
-        resume: whether to go on with one that was stopped or killed. Points
-            that are done are not trained again, and what is new in the grid
-            is added to them. Defaults to `False`.
-        tensorboard: path of a folder for TensorBoard's logs, in which each
-            point has its own. Defaults to `None`, no logs.
+        resume: bool, whether to resume one that was stopped or killed. Finished
+            points are not trained again, and new points of the grid are added.
+            Defaults to `False`.
+        tensorboard: path of a folder for TensorBoard's logs, with a folder for
+            each point. Defaults to `None`, no logs.
         progress: `Progress`. Defaults to a silent one.
 
     Returns:
         A dict: `dataset`, `config` and `recipe`; `points`, a list of a dict
-        for each point: what `design_space.sizes` returns, `validation_accuracy`
-        and `test_accuracy` of its best epoch, and the `seconds` of its
-        training, all `None` where it failed; and `failed`, a dict of the names
-        of those points to what went wrong.
+        for each point: what `grids.sizes` returns, `validation_accuracy` and
+        `test_accuracy` of its best epoch, and the `seconds` of its training,
+        all `None` where it failed; and `failed`, a dict of the names of the
+        failed points to their error messages.
 
     Raises:
-        ValueError: if a point of the grid is no network, or an exploration to
-            resume had other images, another `config` or `recipe`.
+        ValueError: if a point of the grid is not a network, or an exploration
+            to resume had other images, another `config` or `recipe`.
         FileExistsError: if the output folder is not empty.
     """
     if not isinstance(jobs, int) or jobs < 1:
         raise ValueError(
-            f"`jobs` should be a positive integer. Received: jobs={jobs!r}"
+            f"`jobs` must be a positive integer. Received: jobs={jobs!r}"
         )
     recipe = recipe or training.Recipe()
     require_writable(out, overwrite, resume)
     dataset = load()
     classes = len(dataset.class_names)
-    base = training.for_images(dataset.image_size, config)
+    base = network.for_images(dataset.image_size, config)
     points = grids.points(grid, base)
     exploration = _Exploration(
         pathlib.Path(out),
@@ -120,7 +125,7 @@ def explore(
         outcomes = _one_by_one(train, left, dataset, progress or Progress())
     else:
         outcomes = _at_once(train, left, load, jobs, progress or Progress())
-    # Closed where Ctrl-C ends the loop, not when it is collected.
+    # Close it when Ctrl-C ends the loop, not when it is collected.
     with contextlib.closing(outcomes):
         for name, outcome in outcomes:
             exploration.keep(name, outcome)
@@ -128,7 +133,7 @@ def explore(
 
 
 def require_writable(out, overwrite=False, resume=False):
-    """Raises a `FileExistsError` unless `explore` may begin in a folder.
+    """Raise a `FileExistsError` unless `explore` may write to a folder.
 
     Args:
         out, overwrite, resume: as `explore` takes them.
@@ -137,17 +142,17 @@ def require_writable(out, overwrite=False, resume=False):
 
 
 def point_folder(out, name):
-    """Returns the folder of a point, whose name may hold lists, in `out`."""
+    """Return the folder of a point in `out`; its name may contain lists."""
     kept = [char for char in name if char.isalnum() or char in "_=.,-"]
     return pathlib.Path(out) / POINTS_FOLDER / "".join(kept)
 
 
 class _Exploration:
-    """Where an exploration is, and its files."""
+    """How far an exploration is, and its files."""
 
     def __init__(self, out, identity, rows):
         self.out = out
-        # As it is after JSON, to be compared with it.
+        # As JSON has it, for the comparison.
         self.identity = json.loads(json.dumps(identity))
         self.rows = {
             row["name"]: {**row, **dict.fromkeys(MEASURED)} for row in rows
@@ -155,7 +160,7 @@ class _Exploration:
         self.failed = {}
 
     def begin(self, resume):
-        """Takes over what is done, or makes room for another."""
+        """Take over the finished points, or remove those of an earlier one."""
         if resume and (self.out / JSON_FILE).exists():
             self._take_over()
         else:
@@ -168,8 +173,8 @@ class _Exploration:
         for key, value in self.identity.items():
             if earlier[key] != value:
                 raise ValueError(
-                    f"{self.out} has an exploration of another {key}. "
-                    f"Expected: {earlier[key]}. Received: {value}"
+                    f"{self.out} has an exploration of another {key}: "
+                    f"{earlier[key]}. Received: {value}"
                 )
         done = [row for row in earlier["points"] if _is_done(row)]
         self.rows.update((row["name"], row) for row in done)
@@ -178,7 +183,7 @@ class _Exploration:
         return _is_done(self.rows[name])
 
     def keep(self, name, outcome):
-        """Keeps what a point reached, or the error that ended it."""
+        """Keep the result of a point, or its error."""
         if isinstance(outcome, Exception):
             self.failed[name] = f"{type(outcome).__name__}: {outcome}"
         else:
@@ -186,7 +191,7 @@ class _Exploration:
         with files.uninterrupted():
             self._write()
         if self.is_done(name):
-            # Several times as large as the model itself.
+            # It is several times as large as the model.
             last = point_folder(self.out, name) / trainer.LAST_FILE
             last.unlink(missing_ok=True)
 
@@ -209,7 +214,7 @@ def _is_done(row):
 
 
 def _train(point, dataset, recipe, out, tensorboard, progress):
-    """Trains one point; returns what it reached."""
+    """Train one point; return its measured values."""
     keras.utils.set_random_seed(recipe.seed)
     side = dataset.image_size
     model = squeezenet.SqueezeNet(
@@ -232,7 +237,7 @@ def _train(point, dataset, recipe, out, tensorboard, progress):
 
 
 class _Numbered(Progress):
-    """Says which point the work is for."""
+    """Shows the number of the point before each task."""
 
     def __init__(self, progress, prefix):
         self.progress = progress
@@ -243,7 +248,7 @@ class _Numbered(Progress):
 
 
 def _one_by_one(train, points, dataset, progress):
-    """Yields the name of each point, and what it reached or its error."""
+    """Yield the name of each point, and its result or its error."""
     for number, point in enumerate(points, 1):
         numbered = _Numbered(progress, f"{number}/{len(points)}")
         try:
@@ -254,11 +259,11 @@ def _one_by_one(train, points, dataset, progress):
 
 
 def _at_once(train, points, load, jobs, progress):
-    """Does the same with several points at a time, in any order.
+    """Yield the same for several points at a time, in any order.
 
-    Each point has a process of its own: one that is killed, for its memory
-    say, takes no other with it. Ctrl-C ends them where they are, since each
-    can go on from its last epoch.
+    Each point has a process of its own: if one is killed, say for its memory,
+    the others are not affected. Ctrl-C ends all of them at once, since each can
+    be resumed from its last epoch.
     """
     others = multiprocessing.active_children()
     work = functools.partial(_train_loaded, train, load)

@@ -1,16 +1,7 @@
 from .distributed import WorkerLostError as WorkerLostError
 from .distributed import distribute as distribute
-from .loop import NonFiniteLossError as NonFiniteLossError
-from .loop import accuracy as accuracy
-from .loop import averaged as averaged
-from .loop import compile_classifier as compile_classifier
-from .loop import epochs as epochs
-from .loop import restore as restore
-from .loop import variables as variables
+from .epochs import NonFiniteLossError as NonFiniteLossError
 from .network import build as build
-from .network import for_images as for_images
-from .requirements import require_fit as require_fit
-from .requirements import require_tensorboard as require_tensorboard
 from .trainer import TrainingResult as TrainingResult
 from .trainer import train as train
 from .training_recipe import RECIPES as RECIPES

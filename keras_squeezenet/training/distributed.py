@@ -1,23 +1,23 @@
 """Training on several devices or in several processes, as on one.
 
-Every process trains its own model with `Model.fit`, and has its part of each
-batch. A step adds up the gradients of all the parts and gathers what was
-predicted; then every process makes the same update of its own, plain
-variables. The arithmetic is that of one process with the whole batch, but for
-the order of sums and for dropout, whose masks each process draws for itself.
+Every process trains its own model with `Model.fit` on its part of each batch.
+A step sums the gradients of all parts and gathers the predictions; then every
+process makes the same update of its own variables. The arithmetic is that of
+one process with the whole batch, but for the order of sums and for dropout,
+whose masks each process draws for itself.
 
-`tf.distribute` adds up, and finds out who is lost. The usual way, a model and
-its optimizer in the scope of a strategy, does not train these recipes with
-Keras 3.15.1 and TensorFlow 2.21:
+`tf.distribute` computes the sums and detects lost workers. The usual way, a
+model and its optimizer in the scope of a strategy, does not train these recipes
+with Keras 3.15.1 and TensorFlow 2.21:
 
 - `Model.fit` with `MultiWorkerMirroredStrategy` ends with "Attempt to convert
   a value (PerReplica...)" before the first step.
 - With `MirroredStrategy`, `gradient_accumulation_steps` ends with an error
-  of `Cond`, and `global_clipnorm` bounds the gradient of each device, before
-  they are added up, and not their sum.
+  of `Cond`, and `global_clipnorm` bounds the gradient of each device instead
+  of their sum.
 
-`keras.distribution` trains on JAX, with the same arithmetic; the runs of this
-package need TensorFlow.
+`keras.distribution` trains on JAX with the same arithmetic, but the runs of
+this package need TensorFlow.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ EXAMPLE = (
     '{"cluster": {"worker": ["first.example:2222", "second.example:2222"]}, '
     '"task": {"type": "worker", "index": 0}}'
 )
-# What a collective operation ends with where a worker is gone.
+# The errors of a collective operation with a lost worker.
 LOST = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
@@ -50,22 +50,22 @@ class WorkerLostError(RuntimeError):
     """Another worker of the run was killed, or cannot be reached."""
 
 
-def distribute(name=None):
-    """Returns who takes part in a training run, for `train`.
+def distribute(name: str | None = None) -> "Distribution":
+    """Return the devices and workers of a training run, for `train`.
 
     Args:
-        name: `"mirrored"`, all GPUs of this machine (or all logical CPUs,
-            where there is none); `"multi_worker"`, this process and those
-            that the environment variable `TF_CONFIG` names with it, each of
-            which calls this before anything else of TensorFlow, and waits for
-            the others here. Defaults to `None`: one device.
+        name: `"mirrored"`, all GPUs of this machine (or all logical CPUs, if
+            it has none); or `"multi_worker"`, this process and the others that
+            the environment variable `TF_CONFIG` names. Each of them calls this
+            before anything else of TensorFlow, and waits here for the others.
+            Defaults to `None`: one device.
 
     Returns:
         A `Distribution`.
 
     Raises:
-        ValueError: if there is no such name, or `TF_CONFIG` is missing or
-            wrong, or there with `"mirrored"`.
+        ValueError: if `name` is unknown, `TF_CONFIG` is missing or invalid, or
+            `TF_CONFIG` is set for `"mirrored"`.
         RuntimeError: if TensorFlow was in use before, or the workers do not
             find each other.
 
@@ -81,11 +81,11 @@ def distribute(name=None):
         return MultiWorker(*read_cluster(os.environ.get(VARIABLE)))
     if name != "mirrored":
         raise ValueError(
-            f"`name` should be one of {', '.join(map(repr, NAMES))}, or "
-            f"`None`. Received: {name!r}"
+            f"`name` must be one of {', '.join(map(repr, NAMES))}, or "
+            f"`None`. Received: name={name!r}"
         )
     if VARIABLE in os.environ:
-        # Which `MirroredStrategy` would follow.
+        # `MirroredStrategy` would follow it.
         raise ValueError(
             "mirrored is for the devices of one machine: unset "
             f"{VARIABLE}, or ask for multi_worker. Received: "
@@ -100,14 +100,14 @@ def distribute(name=None):
     )
 
 
-def read_cluster(text):
-    """Returns the addresses of the workers, and which of them this one is.
+def read_cluster(text: str | None) -> tuple[list[str], int]:
+    """Return the addresses of the workers, and the index of this one.
 
     Args:
-        text: str, what `TF_CONFIG` holds, or `None`.
+        text: the value of `TF_CONFIG`, or `None`.
 
     Raises:
-        ValueError: if it is missing or wrong, saying what it should be.
+        ValueError: if it is missing or invalid.
     """
     try:
         config = json.loads(text or "{}")
@@ -125,54 +125,54 @@ def read_cluster(text):
         is_good = False
     if not is_good:
         raise ValueError(
-            f"{VARIABLE} should name two workers or more, each with an address "
-            "of its own, and be the same for all of them but for the index of "
-            f"the one that it is set for, from 0: {VARIABLE}='{EXAMPLE}'. For "
-            "the devices of one machine there is --distribution=mirrored. "
+            f"{VARIABLE} must name two workers or more, each with an address "
+            "of its own. It is the same for all workers but for the index, "
+            f"which counts from 0: {VARIABLE}='{EXAMPLE}'. For the devices of "
+            "one machine use --distribution=mirrored. "
             f"Received: {text or 'nothing'}"
         )
     return addresses, index
 
 
 class Distribution:
-    """Who takes part in a training run: this process, with one device.
+    """The devices and workers of a run: this process, with one device.
 
     Attributes:
-        shard: `data.dataset.Shard`, this process's part of each batch.
+        shard: `image_dataset.Shard`, the part of each batch for this process.
     """
 
     shard = image_dataset.Shard()
 
     @property
-    def is_chief(self):
-        """Whether this process measures, writes and tells how it goes on."""
+    def is_chief(self) -> bool:
+        """Whether this process measures, writes and shows progress."""
         return self.shard.index == 0
 
     def spread(self, model):
-        """Returns a Functional model whose training step is everybody's."""
+        """Return a Functional model with a common training step."""
         return model
 
     def from_chief(self, function):
-        """Returns what a function, of which only the chief is asked, returns.
+        """Return the result of a function that only the chief calls.
 
         Args:
-            function: function to a float.
+            function: function without arguments to a float.
         """
         return function()
 
     def require_same(self, parts):
-        """Raises a `ValueError` unless all processes have the same.
+        """Raise a `ValueError` unless all processes have the same parts.
 
         Args:
-            parts: dict of bytes by what they are.
+            parts: dict of names to bytes.
         """
 
     @contextlib.contextmanager
     def watched(self, last):
-        """Has the block end with a `WorkerLostError` where a worker is lost.
+        """Raise a `WorkerLostError` if a worker is lost in the block.
 
         Args:
-            last: `pathlib.Path` of the file to go on from.
+            last: `pathlib.Path` of the file to resume from.
         """
         del last
         yield
@@ -201,8 +201,8 @@ class MultiWorker(Mirrored):
     """This process and others, each with all its devices.
 
     Args:
-        addresses: list of str, of the workers; the first one is the chief.
-        index: int, which of them this one is.
+        addresses: list of str, of the workers. The first one is the chief.
+        index: int, the index of this worker.
     """
 
     def __init__(self, addresses, index):
@@ -211,13 +211,13 @@ class MultiWorker(Mirrored):
             super().__init__(tf.distribute.MultiWorkerMirroredStrategy())
         except RuntimeError as error:
             raise RuntimeError(
-                '`distribute("multi_worker")` should be called before '
+                '`distribute("multi_worker")` must be called before '
                 f"TensorFlow does anything. Received: {error}"
             ) from error
         except tf.errors.OpError as error:
             raise RuntimeError(
-                f"worker {index} should be able to listen at "
-                f"{addresses[index]}, which {VARIABLE} says, and to reach "
+                f"worker {index} must be able to listen at "
+                f"{addresses[index]}, as {VARIABLE} says, and to reach "
                 f"{', '.join(addresses)}. Received: {error.message}"
             ) from error
         self.shard = image_dataset.Shard(
@@ -228,13 +228,13 @@ class MultiWorker(Mirrored):
     def _gather_on_devices(self, values):
         def gather(values):
             context = tf.distribute.get_replica_context()
-            # An argument has no device, and is refused.
+            # Arguments have no device, and are refused.
             return context.all_gather(tf.identity(values), axis=0)
 
         return _first(self.strategy, self.strategy.run(gather, (values,)))
 
     def _gathered(self, values):
-        """Returns a row of every worker's values, as many as floats."""
+        """Return a row of floats for each worker: its values."""
         rows = self._gather(tf.constant([values], tf.float64))
         return rows.numpy()[:: self.shard.devices]
 
@@ -248,10 +248,11 @@ class MultiWorker(Mirrored):
             for name, is_other in zip(parts, row != rows[0]):
                 if is_other:
                     raise ValueError(
-                        "every worker should be started with the same flags, "
-                        "images and weights, and --out (out=...) be a folder "
-                        f"that all of them share. Received: the {name} of "
-                        f"worker {worker}, which differ from worker 0's"
+                        "every worker must be started with the same flags, "
+                        "images and weights, and with --out (out=...) in a "
+                        "folder that all of them share. Received: the "
+                        f"{name} of worker {worker}, which differ from worker "
+                        "0's"
                     )
 
     @contextlib.contextmanager
@@ -259,19 +260,19 @@ class MultiWorker(Mirrored):
         try:
             yield
         except LOST as error:
-            way_on = (
-                "the same command with --resume (resume=True), of every "
-                "worker, goes on from the last epoch that was finished."
+            advice = (
+                "Run the same command with --resume (resume=True) for every "
+                "worker to resume from the last finished epoch."
                 if last.exists()
-                else "no epoch was finished; start every worker again."
+                else "No epoch was finished. Start every worker again."
             )
             raise WorkerLostError(
-                f"{self._lost(error.message)} was lost, and with it the "
-                f"training has ended: {way_on}"
+                f"{self._lost(error.message)} was lost, and the training has "
+                f"ended. {advice}"
             ) from error
 
     def _lost(self, message):
-        """Returns the worker that a message of TensorFlow names, or another."""
+        """Return the worker that an error message of TensorFlow names."""
         for index in map(int, re.findall(r"/task:(\d+)", message)):
             if index != self.shard.index:
                 return f"worker {index} ({self.addresses[index]})"
@@ -279,7 +280,7 @@ class MultiWorker(Mirrored):
 
 
 class _Spread(keras.Model):
-    """A Functional model that is trained on the parts of everybody's batch."""
+    """A Functional model that is trained on the parts of a common batch."""
 
     def __init__(self, strategy, inputs, outputs, name):
         super().__init__(inputs, outputs, name=name)
@@ -299,13 +300,13 @@ class _Spread(keras.Model):
         return self.compute_metrics(None, labels, predicted)
 
     def _step(self, parts):
-        """One device's step, to the sums and the whole batch of all of them."""
+        """Return the sums over all devices, and the whole batch's outputs."""
         context = tf.distribute.get_replica_context()
         number = int(tf.get_static_value(context.replica_id_in_sync_group))
         images, labels = (part[number % self._devices] for part in parts)
         with tf.GradientTape() as tape:
             predicted = self(images, training=True)
-            # Keras divides it by the number of devices of all workers.
+            # Keras divides the loss by the number of devices of all workers.
             loss = self.compute_loss(images, labels, predicted)
             scaled = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, self.trainable_weights)
@@ -317,7 +318,7 @@ class _Spread(keras.Model):
 
 
 def _packed_sum(context, tensors):
-    """Adds up tensors over all devices as one: each trip takes its time."""
+    """Sum tensors over all devices in one transfer, which is faster."""
     flat = tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], axis=0)
     flat = context.all_reduce("SUM", flat)
     sizes = [tensor.shape.num_elements() for tensor in tensors]
@@ -328,7 +329,7 @@ def _packed_sum(context, tensors):
 
 
 def _first(strategy, values):
-    """What the first device of this process has of what all have the same."""
+    """Return the values of this process's first device; all are the same."""
     return tf.nest.map_structure(
         lambda value: strategy.experimental_local_results(value)[0], values
     )

@@ -1,8 +1,13 @@
-"""The network for images of a size, to be trained."""
+"""Networks to be trained, for images of any size."""
 
 import dataclasses
+import os
+from collections.abc import Sequence
+
+import keras
 
 from keras_squeezenet import architecture
+from keras_squeezenet import models
 from keras_squeezenet import squeezenet
 from keras_squeezenet.pretrained import registry
 
@@ -10,16 +15,21 @@ from keras_squeezenet.pretrained import registry
 SMALL_IMAGE_SIZE = 64
 
 
-def build(image_size, classes, config="1.1", weights=None):
-    """Builds a SqueezeNet for a data set, from scratch or pretrained.
+def build(
+    image_size: int,
+    classes: int,
+    config: architecture.SqueezeNetConfig | str = "1.1",
+    weights: str | os.PathLike | None = None,
+) -> keras.Model:
+    """Build a SqueezeNet for a data set, from scratch or pretrained.
 
     Args:
-        image_size: int, the side of the images.
+        image_size: int, the side of the images in pixels.
         classes: int.
-        config: a variant's name or a `SqueezeNetConfig`, which `for_images`
-            fits to them. Defaults to `"1.1"`.
-        weights: of all layers but `conv10`, as `SqueezeNet` takes them.
-            Defaults to `None`, random ones.
+        config: the name of a variant or a `SqueezeNetConfig`, which
+            `for_images` adapts to the images. Defaults to `"1.1"`.
+        weights: weights of all layers but `conv10`, as `SqueezeNet` takes
+            them. Defaults to `None`, random weights.
 
     Returns:
         A `keras.Model` from preprocessed images to probabilities.
@@ -33,27 +43,54 @@ def build(image_size, classes, config="1.1", weights=None):
         weights=None, input_shape=shape, classes=classes, config=config
     )
     if weights:
-        trunk = squeezenet.SqueezeNet(
+        backbone = squeezenet.SqueezeNet(
             include_top=False,
             weights=weights,
             input_shape=shape,
             config=config,
         )
-        for layer in trunk.layers:
+        for layer in backbone.layers:
             if layer.weights:
                 model.get_layer(layer.name).set_weights(layer.get_weights())
     return model
 
 
-def for_images(image_size, config="1.1"):
-    """Returns the config of a network that is to be trained from scratch.
-
-    There is no ReLU behind `conv10`, in which classes would get stuck.
+def load(
+    model: keras.Model | str | os.PathLike | None,
+    image_size: int,
+    class_names: Sequence[str] | None,
+) -> keras.Model:
+    """Return the network that a `model` argument stands for.
 
     Args:
-        image_size: int, the side of the images; up to 64 pixels `config` is
-            made one `for_small_images`.
-        config: a variant's name or a `SqueezeNetConfig`. Defaults to `"1.1"`.
+        model: a `keras.Model` or the path of a `.keras` file, which is copied;
+            weights, as `build` takes them; or `None` for random weights.
+        image_size: int, the side of the images in pixels.
+        class_names: names of the classes, or `None` if they are unknown.
+    """
+    if isinstance(model, keras.Model) or str(model).endswith(".keras"):
+        return models.load(model)
+    if class_names is None:
+        raise ValueError(
+            "`model` must be a `keras.Model` or a `.keras` file, unless `data` "
+            "is an `ImageDataset` or `class_names` is given. Received: "
+            f"model={model!r}, class_names=None"
+        )
+    return build(image_size, len(class_names), weights=model)
+
+
+def for_images(
+    image_size: int, config: architecture.SqueezeNetConfig | str = "1.1"
+) -> architecture.SqueezeNetConfig:
+    """Return the config of a network that is trained from scratch.
+
+    It has no ReLU behind `conv10`, where classes could get stuck at 0, and
+    up to 64 pixels it is one `for_small_images`.
+
+    Args:
+        image_size: int, the side of the images in pixels.
+        config: the name of a variant or a `SqueezeNetConfig`. Defaults to
+            `"1.1"`.
     """
     config = architecture.get_config(config)
     if image_size <= SMALL_IMAGE_SIZE:

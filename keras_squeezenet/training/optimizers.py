@@ -1,9 +1,17 @@
-"""A recipe's optimizer, learning rate and loss, and a model compiled so."""
+"""The optimizer and the learning rate of a recipe, and models compiled so."""
 
+import functools
 import math
+import types
+from typing import Any
 
 import keras
 
+from keras_squeezenet.training.training_recipe import Recipe
+
+# Without a warm-up a SqueezeNet, which has no batch normalization, often stays
+# at a loss of ln(classes).
+WARMUP = 0.1
 SHAPES = {
     "constant": lambda progress: keras.ops.ones_like(progress),
     "linear": lambda progress: 1 - progress,
@@ -11,16 +19,16 @@ SHAPES = {
 }
 
 
-class Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate that rises to its peak and then falls to 0.
+class Schedule:
+    """A learning rate that rises linearly to its peak and then falls to 0.
 
-    Keras counts the batches here, with `gradient_accumulation_steps` too.
+    Keras counts batches, even with `gradient_accumulation_steps`.
 
     Args:
         peak: float.
         steps: int, the number of batches.
-        warmup_steps: int, how many of them the rate rises in. Defaults to
-            `0`.
+        warmup_steps: int, the number of batches in which the rate rises.
+            Defaults to `0`.
         shape: a key of `SHAPES`. Defaults to `"cosine"`.
     """
 
@@ -38,30 +46,36 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         return self.peak * keras.ops.minimum(rise, 1.0) * fall
 
     def get_config(self):
-        return {
-            "peak": self.peak,
-            "steps": self.steps,
-            "warmup_steps": self.warmup_steps,
-            "shape": self.shape,
-        }
+        return vars(self).copy()
 
 
-def make_trainee(model, precision="float32"):
-    """Returns a copy of a model that computes in a precision.
+@functools.cache
+def schedule_of(namespace: types.ModuleType) -> type:
+    """Return the class of `Schedule` for `keras` or `tf_keras`."""
+    base = namespace.optimizers.schedules.LearningRateSchedule
+    return type("Schedule", (Schedule, base), {})
 
-    Its weights are float32, and so are its outputs.
+
+def make_trainee(model: keras.Model, recipe: Recipe) -> keras.Model:
+    """Return a copy of a model to be trained by a recipe.
+
+    It computes in the precision of the recipe, with float32 weights and
+    outputs, and has the weight decay of SGD as regularizers.
 
     Args:
         model: `keras.Model`, Functional.
-        precision: name of a `keras.dtype_policies.DTypePolicy`. Defaults to
-            `"float32"`.
+        recipe: `Recipe`.
     """
-    outputs = {tensor._keras_history.operation for tensor in model.outputs}
+    decay = recipe.weight_decay if recipe.optimizer == "sgd" else 0
 
     def copy(layer):
         config = layer.get_config()
-        if layer not in outputs:
-            config["dtype"] = precision
+        if layer.name not in model.output_names:
+            config["dtype"] = recipe.precision
+        for name in ("kernel_regularizer", "bias_regularizer"):
+            if decay and name in config:
+                # Its gradient is the decay times the weight.
+                config[name] = keras.regularizers.L2(decay / 2)
         return type(layer).from_config(config)
 
     trainee = keras.models.clone_model(model, clone_function=copy)
@@ -69,24 +83,17 @@ def make_trainee(model, precision="float32"):
     return trainee
 
 
-def compile_for(recipe, model, steps):
-    """Compiles a classifier for a recipe.
+def compile_for(recipe: Recipe, model: keras.Model, steps: int):
+    """Compile what `make_trainee` returned, for one-hot labels.
 
     Args:
         recipe: `Recipe`.
-        model: `keras.Model` from images to probabilities. With `"sgd"` its
-            weights get a regularizer, which is not saved with it.
+        model: `keras.Model` from images to probabilities.
         steps: int, the number of batches.
     """
     optimizer = make_optimizer(recipe, steps)
     if recipe.precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    if recipe.optimizer == "sgd" and recipe.weight_decay:
-        for variable in model.trainable_weights:
-            # Whose gradient is the decay times the weight.
-            variable.regularizer = keras.regularizers.L2(
-                recipe.weight_decay / 2
-            )
     model.compile(
         optimizer=optimizer,
         loss=keras.losses.CategoricalCrossentropy(
@@ -94,14 +101,14 @@ def compile_for(recipe, model, steps):
         ),
         metrics=["accuracy"],
     )
-    # TensorFlow would trace a step twice if that made the variables.
+    # Otherwise TensorFlow traces a step twice, to create the variables.
     optimizer.build(model.trainable_variables)
 
 
-def make_optimizer(recipe, steps):
-    """Returns the optimizer of a recipe for a number of batches."""
+def make_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
+    """Return the optimizer of a recipe for a number of batches."""
     options = {
-        "learning_rate": Schedule(
+        "learning_rate": schedule_of(keras)(
             recipe.learning_rate,
             steps,
             int(recipe.warmup * steps),
@@ -118,3 +125,31 @@ def make_optimizer(recipe, steps):
     if recipe.optimizer == "sgd":
         return keras.optimizers.SGD(momentum=float(recipe.momentum), **options)
     return keras.optimizers.AdamW(weight_decay=recipe.weight_decay, **options)
+
+
+def compile_classifier(
+    namespace: types.ModuleType,
+    model: Any,
+    steps: int,
+    learning_rate: float,
+    weight_decay: float | None = None,
+):
+    """Compile a classifier of integer labels for Adam and a cosine decay.
+
+    Args:
+        namespace: the module `keras` or `tf_keras`, whichever made the model.
+        model: `Model` from images to probabilities.
+        steps: int, the number of training steps.
+        learning_rate: float, at the end of the warm-up; it decays to 0.
+        weight_decay: float, the share of every weight that a step at a
+            learning rate of 1 would subtract (AdamW). Defaults to `None`, no
+            decay.
+    """
+    schedule = schedule_of(namespace)(learning_rate, steps, int(WARMUP * steps))
+    model.compile(
+        optimizer=namespace.optimizers.Adam(
+            schedule, weight_decay=weight_decay
+        ),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )

@@ -1,4 +1,4 @@
-"""What a model, its images and the machine should be for a training run."""
+"""Requirements of a training run: a model that fits, and TensorBoard."""
 
 import keras
 import numpy as np
@@ -6,8 +6,8 @@ import numpy as np
 from keras_squeezenet.utils import extras
 
 
-def require_fit(model, images, dataset):
-    """Raises a `ValueError` unless a model classifies the images of a data set.
+def require_fit(model: keras.Model, images: np.ndarray, dataset: dict):
+    """Raise a `ValueError` unless a model classifies the images of a data set.
 
     Args:
         model: `keras.Model`.
@@ -17,42 +17,41 @@ def require_fit(model, images, dataset):
     expected = images.shape[1:]
     if model.input_shape[1:] != expected:
         raise ValueError(
-            f"the model should take images of shape {expected}, as "
-            f"{dataset['name']!r} has them. Received: a model that takes "
+            f"the model must take images of shape {expected}, the shape of "
+            f"those of {dataset['name']!r}. Received: a model that takes "
             f"{model.input_shape[1:]}"
         )
     classes = len(dataset["classes"])
     if model.output_shape != (None, classes):
         raise ValueError(
-            f"the model should put out the shape {(None, classes)}: one "
+            f"the model must have outputs of shape {(None, classes)}: one "
             f"probability for each class of {dataset['name']!r}. Received: a "
-            f"model that puts out {model.output_shape}"
+            f"model with outputs of shape {model.output_shape}"
         )
+    for layer in model.layers:
+        if not all(np.isfinite(array).all() for array in layer.get_weights()):
+            raise ValueError(
+                "the weights of the model must be finite. Received: NaN or "
+                f"infinity in the layer {layer.name!r}"
+            )
     _require_probabilities(model, images)
 
 
 def _require_probabilities(model, images):
     sums = np.sum(model.predict_on_batch(images), axis=-1)
-    # A network that is NaN already is left to the first step to report.
+    # Where the images make NaN of them, the first step reports it.
     if np.any(np.abs(sums - 1) > 0.01):
         raise ValueError(
-            "the model should put out probabilities: end it with a softmax. "
-            f"Received: outputs of {model.layers[-1].name!r} that add up to "
-            f"{sums[0]:.3f} for an image"
+            "the outputs of the model must be probabilities: end it with a "
+            f"softmax. Received: outputs of {model.layers[-1].name!r} that add "
+            f"up to {sums[0]:.3f} for an image"
         )
 
 
 def require_tensorboard():
-    """TensorFlow writes its logs, and does not bring it along any more."""
+    """Raise an `ImportError` unless TensorBoard is installed.
+
+    TensorFlow writes the logs, and no longer installs it.
+    """
     with extras.named():
         import tensorboard as _  # noqa: F401
-
-
-def require_tensorflow():
-    """Raises a `RuntimeError` unless Keras runs on TensorFlow."""
-    if keras.backend.backend() != "tensorflow":
-        raise RuntimeError(
-            "a training run needs the TensorFlow backend; `Model.fit` trains "
-            "on the others too. Set KERAS_BACKEND=tensorflow. Received: "
-            f"KERAS_BACKEND={keras.backend.backend()}"
-        )

@@ -2,10 +2,8 @@
 
 import dataclasses
 import json
-import math
 import os
 import pathlib
-import time
 from collections.abc import Sequence
 from typing import Any
 from typing import ClassVar
@@ -14,17 +12,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_squeezenet import models
 from keras_squeezenet import report
 from keras_squeezenet.data import augmentations
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import splits
+from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.training import distributed
-from keras_squeezenet.training import loop
+from keras_squeezenet.training import epochs
 from keras_squeezenet.training import network
 from keras_squeezenet.training import optimizers
 from keras_squeezenet.training import requirements
 from keras_squeezenet.training.training_recipe import Recipe
+from keras_squeezenet.utils import backend
 from keras_squeezenet.utils import checkpoints
 from keras_squeezenet.utils import files
 from keras_squeezenet.utils.progress import Progress
@@ -33,15 +32,8 @@ MODEL_FILE = "model.keras"
 HISTORY_FILE = "history.csv"
 LAST_FILE = "last.npz"
 FILES = (MODEL_FILE, HISTORY_FILE, report.JSON_FILE, LAST_FILE)
-# What a run that was killed may have left of files half written.
+# The temporary files that a killed run may have left.
 TEMPORARY_FILES = tuple(f".*.{name}" for name in FILES)
-# A run is stuck if, after this share of the steps and as many updates of the
-# weights, its loss is above this share of that of a guess, and its accuracy
-# below this multiple: a loss that was high at first says nothing.
-STUCK_AFTER = 0.2
-STUCK_UPDATES = 300
-STUCK_LOSS = 0.99
-STUCK_ACCURACY = 1.5
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -85,26 +77,12 @@ class TrainingResult:
 
 
 @dataclasses.dataclass
-class State:
-    """Where a run is.
+class State(epochs.State):
+    """How far a run is: a fit, and the weights that it begins with."""
 
-    Args:
-        restarts: int, how often it got stuck and was begun anew.
-        history: list of a dict for each epoch that is done since then.
-        best: int, the best of them, or `None`.
-        initial: arrays, the model's weights at the beginning.
-        training: arrays, as `loop.variables` has them.
-        best_weights: arrays, of the model at its best epoch.
-    """
+    ARRAYS: ClassVar[tuple[str, ...]] = ("initial", *epochs.State.ARRAYS)
 
-    ARRAYS: ClassVar = ("initial", "training", "best_weights")
-
-    restarts: int = 0
-    history: list = dataclasses.field(default_factory=list)
-    best: int | None = None
     initial: list = dataclasses.field(default_factory=list)
-    training: list = dataclasses.field(default_factory=list)
-    best_weights: list = dataclasses.field(default_factory=list)
 
 
 def train(
@@ -123,25 +101,25 @@ def train(
     progress: Progress | None = None,
     distribution: distributed.Distribution | None = None,
 ) -> TrainingResult:
-    """Trains a classifier; keeps its best epoch and its last one.
+    """Train a classifier, and keep its best epoch.
 
     After each epoch these files are written to `out`, each whole or not at
     all:
 
-    - `model.keras`, the model at the best epoch so far, which
-      `compression.compress` and the commands take as it is
+    - `model.keras`, the model at the best epoch so far
     - `history.csv`, a line for each epoch
-    - `report.json`, what is returned
-    - `last.npz`, what it takes to go on
+    - `report.json`, the `TrainingResult` so far
+    - `last.npz`, the checkpoint to resume from
 
-    A run that was killed at any moment and resumed ends, on a CPU, with the
-    same weights, bit for bit, as one that was not.
+    On a CPU, a run that was killed at any moment and resumed ends with the same
+    weights, bit for bit, as one that was not.
 
     Args:
         model: Functional `keras.Model` from preprocessed images to
-            probabilities of the classes, which is left unchanged; or a path or
-            the name of weights, as `models.load` takes them. With `None` a
-            network is built by `build` for a `data.ImageDataset`.
+            probabilities of the classes, which is left unchanged, or the path
+            of a `.keras` file. For a file or the name of weights a network is
+            built that begins with them, and for `None` one that begins with
+            random weights: see `build`.
         data: the training set: `(images, labels)`, arrays as `Model.fit` takes
             them; a `tf.data.Dataset` of batches of them; or a
             `data.ImageDataset`.
@@ -156,22 +134,21 @@ def train(
             the `ImageDataset`.
         class_names: list of str. Defaults to those of the `ImageDataset`, or
             numbers.
-        overwrite: whether to replace these files of an earlier run. Defaults
-            to `False`.
-        resume: whether to go on with a run of the same arguments that was
+        overwrite: bool, whether to replace these files of an earlier run.
+            Defaults to `False`.
+        resume: bool, whether to resume a run of the same arguments that was
             stopped or killed, from its last epoch, if there is one. Defaults
             to `False`.
         tensorboard: path of a folder for TensorBoard's logs. Defaults to
             `None`, no logs.
-        progress: `Progress`, to be told how the work goes on. Defaults to
-            a silent one.
+        progress: `Progress`. Defaults to a silent one.
         distribution: what `distribute` returned, the devices and workers to
-            train on. Every worker calls this function with the same
-            arguments, and `out` is a folder that all of them share; the first
-            one alone writes, measures and tells of its progress. Dropout,
-            `rand_augment`, `mixup` and `cutmix` draw for each worker's part
-            of a batch, all else is computed as by one. Defaults to `None`:
-            one device.
+            train on. Every worker calls this function with the same arguments,
+            and `out` is a folder that all of them share. Only the first worker
+            writes, measures and shows progress. Dropout, `rand_augment`,
+            `mixup` and `cutmix` are drawn for each worker's part of a batch;
+            all else is computed as by one worker. Defaults to `None`: one
+            device.
 
     Returns:
         A `TrainingResult`.
@@ -179,9 +156,9 @@ def train(
     Raises:
         ValueError: if the model does not fit the images, a run to resume
             had other arguments, the devices do not divide a batch, or the
-            workers differ in how they begin.
+            workers begin with different arguments or weights.
         FileExistsError: if the output folder is not empty.
-        NonFiniteLossError: if the loss becomes NaN, naming epoch and step.
+        NonFiniteLossError: if the loss becomes NaN; it names epoch and step.
         ImportError: if `tensorboard` is asked for and not installed.
         RuntimeError: on another backend than TensorFlow.
         WorkerLostError: if another worker is killed or cannot be reached.
@@ -192,7 +169,7 @@ def train(
     >>> recipe = training.Recipe(epochs=4)
     >>> model = training.train(None, digits, recipe=recipe).model
     """
-    requirements.require_tensorflow()
+    backend.require_tensorflow("A training run")
     if tensorboard is not None:
         requirements.require_tensorboard()
     recipe = recipe or Recipe()
@@ -208,7 +185,7 @@ def train(
 
 
 def require_writable(out, overwrite=False, resume=False):
-    """Raises a `FileExistsError` unless `train` may begin in a folder.
+    """Raise a `FileExistsError` unless `train` may write to a folder.
 
     Args:
         out, overwrite, resume: as `train` takes them.
@@ -217,7 +194,7 @@ def require_writable(out, overwrite=False, resume=False):
 
 
 class _Run:
-    """A training run, and where it is."""
+    """A training run, and how far it is."""
 
     def __init__(self, recipe, out, progress, distribution):
         self.recipe = recipe
@@ -251,24 +228,11 @@ class _Run:
         self.test = None
         if test is not None:
             self.test = splits.evaluation_split(test, recipe.batch_size, "test")
-        self.steps = recipe.steps(self.train.steps)
-        self.epochs = math.ceil(self.steps / self.train.steps)
 
     def take_model(self, model, train, name, class_names):
         (images, _), *_ = self.validation.batches(0).take(1)
-        if model is None:
-            if class_names is None and isinstance(
-                train, image_dataset.ImageDataset
-            ):
-                class_names = train.class_names
-            if class_names is None:
-                raise ValueError(
-                    "`model` may be `None` for an `ImageDataset`, or with "
-                    "`class_names`. Received: model=None, class_names=None"
-                )
-            model = network.build(images.shape[1], len(class_names))
-        else:
-            model = models.load(model)
+        class_names = getattr(train, "class_names", class_names)
+        model = network.load(model, images.shape[1], class_names)
         self.model = model
         self.dataset = {
             **splits.describe(
@@ -282,94 +246,64 @@ class _Run:
         requirements.require_fit(model, np.asarray(images), self.dataset)
 
     def begin(self, overwrite, resume):
-        """Goes to where a run to resume was, or to the beginning."""
+        """Load the state of a run to resume, or make a new one."""
         require_writable(self.out, overwrite, resume)
         last = self.out / LAST_FILE
         if resume and last.exists():
             self.state = checkpoints.load(last, self._identity(), State)
-        state = self.state
-        weights = [
-            *(state.initial or self.model.get_weights()),
-            *state.training,
-        ]
+        self.state.initial = self.state.initial or self.model.get_weights()
+        weights = [*self.state.initial, *self.state.training]
         self.distribution.require_same(
             {
                 "arguments": json.dumps(self._identity()).encode(),
-                "epochs that are done": b"%d" % len(state.history),
+                "epochs that are done": b"%d" % len(self.state.history),
                 "weights": b"".join(array.tobytes() for array in weights),
             }
         )
+        if self.state.history:
+            # A kill may have come between the state and the other files.
+            self._write(is_best=True)
 
     def _identity(self):
-        recipe = dataclasses.asdict(self.recipe)
-        return {
-            **{f"recipe.{field}": value for field, value in recipe.items()},
-            "dataset": self.dataset,
-            "model": self.model.name,
-            "parameters": self.model.count_params(),
-        }
+        return epochs.identify(self.recipe, self.dataset, self.model)
 
     def fit(self, tensorboard):
-        """Trains all the epochs that are left."""
-        self.callbacks = []
+        """Train all the epochs that are left."""
+        callbacks = ()
         if tensorboard is not None and self.distribution.is_chief:
-            self.callbacks = [keras.callbacks.TensorBoard(tensorboard)]
-        self.state.initial = self.state.initial or self.model.get_weights()
-        while not self._fit_or_get_stuck():
-            self.state = State(
-                restarts=self.state.restarts + 1, initial=self.state.initial
-            )
-            self._save()
-
-    def _fit_or_get_stuck(self):
-        """Trains; returns whether it got to the end."""
-        self.trainee = self._make_trainee()
-        epochs = loop.epochs(
-            keras,
-            self.trainee,
-            self._batches,
-            self.steps,
-            self.train.steps,
-            lambda **metrics: self.advance(**metrics),
-            self.callbacks,
-            first_epoch=len(self.state.history),
-            # Of dropout, which each worker has of its own.
-            seed=image_dataset.mix_seed(
-                self.distribution.shard.index, self.recipe.seed
+            callbacks = (keras.callbacks.TensorBoard(tensorboard),)
+        recipe, shard = self.recipe, self.distribution.shard
+        epochs.Fit(
+            make=self._make_trainee,
+            train=dataclasses.replace(self.train, batches=self._batches),
+            steps=recipe.steps(self.train.steps),
+            measure=lambda trainee: self.distribution.from_chief(
+                lambda: self._accuracy(trainee, self.validation)
             ),
-        )
-        while not self._is_over():
-            if self._is_stuck():
-                return False
-            number = len(self.state.history)
-            steps = min(
-                self.train.steps, self.steps - number * self.train.steps
-            )
-            with self.progress.task(
-                self._task(number), steps + 1
-            ) as self.advance:
-                self._keep(epochs, steps)
-        return True
+            save=self._save,
+            state=self.state,
+            # Each worker has dropout masks of its own.
+            seed=image_dataset.mix_seed(shard.index, recipe.seed),
+            callbacks=callbacks,
+            patience=recipe.patience,
+            plateau=epochs.Plateau(
+                recipe.restarts,
+                len(self.dataset["classes"]),
+                recipe.accumulation,
+            ),
+            progress=self.progress,
+        ).run()
 
-    def _make_trainee(self):
-        state, recipe = self.state, self.recipe
+    def _make_trainee(self, restarts):
+        recipe = self.recipe.replace(
+            learning_rate=self.recipe.learning_rate / 2**restarts
+        )
         trainee = self.distribution.spread(
-            optimizers.make_trainee(self.model, recipe.precision)
+            optimizers.make_trainee(self.model, recipe)
         )
-        trainee.set_weights(state.initial)
-        rate = recipe.learning_rate / 2**state.restarts
-        optimizers.compile_for(
-            recipe.replace(learning_rate=rate), trainee, self.steps
-        )
-        if state.training:
-            loop.restore(trainee, state.training)
-            self._write()
+        trainee.set_weights(self.state.initial)
+        optimizers.compile_for(recipe, trainee, recipe.steps(self.train.steps))
         return trainee
-
-    def _task(self, number):
-        again = f"try {self.state.restarts + 1}, "
-        epoch = f"epoch {number + 1}/{self.epochs}"
-        return again + epoch if self.state.restarts else epoch
 
     def _batches(self, epoch):
         recipe = self.recipe
@@ -390,65 +324,18 @@ class _Run:
             .prefetch(tf.data.AUTOTUNE)
         )
 
-    def _is_over(self):
-        done, best = len(self.state.history), self.state.best
-        patience = self.recipe.patience
-        is_stuck = patience is not None and best is not None
-        return done == self.epochs or (is_stuck and done - 1 - best >= patience)
-
-    def _is_stuck(self):
-        """Whether the loss is that of a guess, when it should not be."""
-        state = self.state
-        done = len(state.history) * self.train.steps
-        enough = STUCK_UPDATES * self.recipe.accumulation
-        if done < max(STUCK_AFTER * self.steps, enough):
-            return False
-        if state.restarts == self.recipe.restarts:
-            return False
-        # What the regularizers of weight decay add is no part of it.
-        epoch, classes = state.history[-1], len(self.dataset["classes"])
-        loss = epoch["loss"] - sum(map(float, self.trainee.losses))
-        is_guess = epoch["accuracy"] < STUCK_ACCURACY / classes
-        return is_guess and loss > STUCK_LOSS * math.log(classes)
-
-    def _keep(self, epochs, steps):
-        """Trains one epoch, measures it, and writes where the run is."""
-        state = self.state
-        started = time.monotonic()
-        epoch = next(epochs)
-        seconds = time.monotonic() - started
-        with loop.averaged(self.trainee):
-            accuracy = self.distribution.from_chief(
-                lambda: self._accuracy(self.trainee, self.validation)
-            )
-            weights = self.trainee.get_weights()
-        best = None if state.best is None else state.history[state.best]
-        state.history.append(
-            {
-                **epoch,
-                "validation_accuracy": accuracy,
-                "steps": steps,
-                "seconds": round(seconds, 3),
-            }
-        )
-        state.training = loop.variables(self.trainee)
-        # Of equals the later one, which has been trained longer.
-        is_best = not (best and best["validation_accuracy"] > accuracy)
-        if is_best:
-            state.best = len(state.history) - 1
-            state.best_weights = weights
-        self.advance(loss=epoch["loss"], validation=accuracy)
-        with files.uninterrupted():
-            self._save()
-            self._write(is_best)
-
     def _save(self):
-        if not self.distribution.is_chief:
-            return
-        checkpoints.save(self.out / LAST_FILE, self.state, self._identity())
+        with files.uninterrupted():
+            if self.distribution.is_chief:
+                checkpoints.save(
+                    self.out / LAST_FILE, self.state, self._identity()
+                )
+            history = self.state.history
+            if history:
+                self._write(is_best=self.state.best == len(history) - 1)
 
-    def _write(self, is_best=True):
-        """Writes the files that follow from the state."""
+    def _write(self, is_best):
+        """Write the files that follow from the state."""
         if is_best:
             self.model.set_weights(self.state.best_weights)
         if not self.distribution.is_chief:
@@ -459,13 +346,14 @@ class _Run:
         files.write_csv(self.out / HISTORY_FILE, self.state.history)
         files.write_json(self.out / report.JSON_FILE, self.result().to_json())
 
-    def _accuracy(self, model, split):
-        return loop.accuracy(
-            model.predict_on_batch, split.batches(0), lambda **metrics: None
+    def _accuracy(self, model, split, *advance):
+        evaluation = metrics.evaluate(
+            model.predict_on_batch, split.batches(0), *advance
         )
+        return evaluation.accuracy
 
     def finish(self):
-        """Measures the model that is kept on the test images."""
+        """Measure the model that is kept on the test images."""
         if self.test is not None:
             self.test_accuracy = self.distribution.from_chief(self._test)
         with files.uninterrupted():
@@ -476,13 +364,10 @@ class _Run:
 
     def _test(self):
         with self.progress.task("test", self.test.steps) as advance:
-            return loop.accuracy(
-                self.model.predict_on_batch, self.test.batches(0), advance
-            )
+            return self._accuracy(self.model, self.test, advance)
 
     def result(self):
-        state = self.state
-        seconds = sum(epoch["seconds"] for epoch in state.history)
+        state, seconds = self.state, self.state.epoch_seconds
         steps = sum(epoch["steps"] for epoch in state.history)
         images = steps * (self.train.size // self.train.steps)
         return TrainingResult(
@@ -492,9 +377,7 @@ class _Run:
             recipe=self.recipe,
             restarts=state.restarts,
             best_epoch=state.best + 1,
-            validation_accuracy=state.history[state.best][
-                "validation_accuracy"
-            ],
+            validation_accuracy=state.best_accuracy,
             test_accuracy=self.test_accuracy,
             seconds=round(seconds, 3),
             images_per_second=round(images / seconds, 1),

@@ -1,4 +1,4 @@
-"""What a training run does, as data."""
+"""Recipes of training runs, as data."""
 
 import dataclasses
 
@@ -15,54 +15,55 @@ class Recipe:
     """How a network is trained.
 
     A step is a batch; with `accumulation` an update of the weights takes
-    several.
+    several steps.
 
     Args:
-        epochs: int, at most. Defaults to `20`.
+        epochs: int, the largest number of epochs. Defaults to `20`.
         batch_size: int. Defaults to `32`.
-        accumulation: int, the batches whose mean gradient makes an update.
-            Defaults to `1`.
-        max_train_steps: int, an upper bound to the steps, for trials.
-            Defaults to `None`, no bound.
-        seed: int, of the order of the images and of every random number.
-            Defaults to `0`.
+        accumulation: int, the number of batches whose mean gradient makes an
+            update. Defaults to `1`.
+        max_train_steps: int, an upper bound of the steps, for trials. Defaults
+            to `None`, no bound.
+        seed: int, the seed of the order of the images and of every other
+            random choice. Defaults to `0`.
         validation_share: float in (0, 0.5], the share of an `ImageDataset`'s
-            training images that are held out to choose the best epoch by.
-            Defaults to `0.1`.
+            training images that become its validation set. Defaults to `0.1`.
         optimizer: `"adamw"` (Adam, if `weight_decay` is 0) or `"sgd"`.
             Defaults to `"adamw"`.
-        momentum: float in [0, 1), of `"sgd"`. Defaults to `0.9`.
-        learning_rate: float, the highest. Defaults to `5e-4`.
-        schedule: how it falls to 0: `"cosine"`, `"linear"`, or `"constant"`,
-            not at all. Defaults to `"cosine"`.
+        momentum: float in [0, 1), the momentum of `"sgd"`. Defaults to `0.9`.
+        learning_rate: float, the highest learning rate. Defaults to `5e-4`.
+        schedule: how the learning rate falls to 0: `"cosine"`, `"linear"`, or
+            `"constant"`, not at all. Defaults to `"cosine"`.
         warmup: float in [0, 1), the share of the steps in which the learning
-            rate rises; a SqueezeNet may stay at ln(classes) without. Defaults
-            to `0.1`.
-        clip_norm: float, an upper bound to the norm of all gradients
-            together, the other remedy; 0 for none. Defaults to `1.0`.
-        restarts: int, how often training begins anew, at half the learning
-            rate, where the loss is still at ln(classes) after a fifth of the
-            steps, and 300 updates. Defaults to `3`.
-        weight_decay: float. With `"adamw"` the share of every weight that an
-            update at a learning rate of 1 takes away; with `"sgd"` the share
+            rate rises. Without, a SqueezeNet may stay at a loss of
+            ln(classes). Defaults to `0.1`.
+        clip_norm: float, an upper bound of the norm of all gradients together,
+            the other remedy; 0 for none. Defaults to `1.0`.
+        restarts: int, the number of times that training restarts at half the
+            learning rate if the loss is still at ln(classes) after a fifth of
+            the steps, and 300 updates. Defaults to `3`.
+        weight_decay: float. With `"adamw"`, the share of every weight that an
+            update at a learning rate of 1 subtracts; with `"sgd"`, the share
             that is added to its gradient, as in Caffe. Biases decay too.
             Defaults to `0`.
         label_smoothing: float in [0, 1). Defaults to `0`.
-        augmentation: `None`, `"crop"` or `"flip_crop"`, of an `ImageDataset`.
-            Defaults to `None`.
-        rand_augment: float in [0, 1], the strength of `RandAugment`, of an
-            `ImageDataset`. Defaults to `0`, none.
-        mixup: float in [0, 1], the `alpha` of `MixUp`. Defaults to `0`, none.
-        cutmix: float in [0, 1], the `factor` of `CutMix`; with both each
-            batch gets one of them. Defaults to `0`, none.
+        augmentation: `None`, `"crop"` or `"flip_crop"`, the augmentation of an
+            `ImageDataset`. Defaults to `None`.
+        rand_augment: float in [0, 1], the strength of `RandAugment` for an
+            `ImageDataset`; 0 for none. Defaults to `0`.
+        mixup: float in [0, 1], the `alpha` of `MixUp`; 0 for none. Defaults to
+            `0`.
+        cutmix: float in [0, 1], the `factor` of `CutMix`; 0 for none. With
+            both, each batch gets one of them. Defaults to `0`.
         average: float in [0, 1), the momentum of a moving average of the
-            weights, from update to update, which is what is measured and
-            kept. Defaults to `0`: the weights themselves.
-        patience: int, the epochs without a better validation accuracy after
-            which training ends. Defaults to `None`: after `epochs`.
-        precision: `"float32"`, `"mixed_float16"` or `"mixed_bfloat16"`, what
-            training computes in. Weights and the saved model are float32.
-            Defaults to `"float32"`.
+            weights over the updates, which is measured and kept; 0 for the
+            weights themselves. Defaults to `0`.
+        patience: int, the number of epochs without a better validation
+            accuracy after which training ends. Defaults to `None`: it ends
+            after `epochs`.
+        precision: `"float32"`, `"mixed_float16"` or `"mixed_bfloat16"`, the
+            precision of the computation. Weights and the saved model are
+            float32. Defaults to `"float32"`.
 
     Raises:
         ValueError: if a value is out of range.
@@ -94,21 +95,21 @@ class Recipe:
     def __post_init__(self):
         recipe_fields.require_valid(self, _RULES)
 
-    def steps(self, epoch_steps):
-        """Returns the number of steps, a multiple of `accumulation`."""
+    def steps(self, epoch_steps: int) -> int:
+        """Return the number of steps, a multiple of `accumulation`."""
         steps = self.epochs * epoch_steps
         if self.max_train_steps is not None:
             steps = min(steps, self.max_train_steps)
         return max(1, steps // self.accumulation) * self.accumulation
 
-    def replace(self, **changes):
-        """Returns a copy with other values."""
+    def replace(self, **changes) -> "Recipe":
+        """Return a copy with other values."""
         return dataclasses.replace(self, **changes)
 
 
 _BELOW_ONE = "from 0 to below 1", lambda value: 0 <= value < 1
 _SHARE = "from 0 to 1", lambda value: 0 <= value <= 1
-# What each field should be, and whether a value is that.
+# The rule of each field: a description, and a test of a value.
 _RULES = {
     "epochs": recipe_fields.integer(1),
     "batch_size": recipe_fields.integer(1),
@@ -140,8 +141,7 @@ _RULES = {
 
 RECIPES = {
     "default": Recipe(augmentation="flip_crop"),
-    # What pays when there is time for a hundred epochs, and costs accuracy in
-    # a few.
+    # It takes a hundred epochs: in a few epochs it costs accuracy.
     "modern": Recipe(
         epochs=100,
         weight_decay=0.02,
@@ -152,8 +152,8 @@ RECIPES = {
         cutmix=0.5,
         average=0.99,
     ),
-    # The authors' solver, but for the number of epochs and a remedy for what
-    # it advises another seed for.
+    # The authors' solver, with other epochs, and with a remedy for the plateau,
+    # for which the authors advise another seed.
     "paper": Recipe(
         epochs=68,
         accumulation=16,

@@ -11,11 +11,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_squeezenet import models
 from keras_squeezenet import report
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import splits
-from keras_squeezenet.training import loop
+from keras_squeezenet.evaluation import metrics
+from keras_squeezenet.training import network
+from keras_squeezenet.training import optimizers
 from keras_squeezenet.training import requirements
 from keras_squeezenet.training import trainer
 from keras_squeezenet.training.training_recipe import Recipe
@@ -24,25 +25,25 @@ from keras_squeezenet.utils.progress import Progress
 
 FILES = (trainer.MODEL_FILE, report.JSON_FILE)
 HEAD = "conv10"
-# A logistic regression on the features of the trunk: batches of so many, and
-# the rates that such a small problem takes.
+# The head is a logistic regression on the features of the backbone: a small
+# problem, which takes a high learning rate.
 HEAD_STEPS = 2000
 HEAD_BATCH_SIZE = 64
 HEAD_LEARNING_RATE = 3e-3
 HEAD_WEIGHT_DECAY = 0.1
-# Of features that hardly vary, so that they are not blown up.
-LEAST_DEVIATION = 1e-3
+# A lower bound, so that features that hardly vary are not scaled up.
+MIN_DEVIATION = 1e-3
 TOP_MODULES = ("fire6", "fire7", "fire8", "fire9")
 
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """What is trained behind the head, and how.
+    """What a phase of fine-tuning trains besides the head, and how.
 
     Args:
         name: str, of its folder and in the report.
-        modules: tuple of the Fire modules that are trained beside the head,
-            or `None` for the whole network.
+        modules: tuple of the names of the Fire modules that are trained, or
+            `None` for the whole network.
         recipe: `Recipe`.
     """
 
@@ -67,7 +68,7 @@ PHASES = (
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FineTuningResult:
-    """What each phase of a fine-tuning reached, and the model that it kept.
+    """What each phase of a fine-tuning reached, and the best model.
 
     Args:
         model: `keras.Model` of the best phase, all of it trainable.
@@ -77,8 +78,8 @@ class FineTuningResult:
         kept: str, the name of the best phase.
         phases: list of a dict for each phase: `name`, `seconds`,
             `validation_accuracy` and `test_accuracy` (`None` without test
-            images); and but for the head's, the `recipe` and the `history` of
-            `TrainingResult`, as JSON has them.
+            images); all but the head's have the `recipe` and the `history` of
+            `TrainingResult` too, as in JSON.
     """
 
     model: keras.Model
@@ -110,32 +111,32 @@ def finetune(
     tensorboard: str | os.PathLike | None = None,
     progress: Progress | None = None,
 ) -> FineTuningResult:
-    """Trains a pretrained network on other classes, as one does by hand.
+    """Train a pretrained network on other classes, phase by phase.
 
-    1. The head, `conv10`, on features of the frozen trunk, which are computed
-       once: it is linear, and so is the pooling behind it, so that this is a
-       logistic regression on the pooled features.
+    1. The head, `conv10`, on features of the frozen backbone, which are
+       computed once. The head and the pooling behind it are linear, so that
+       this is a logistic regression on the pooled features.
     2. The head and the top Fire modules, at a low learning rate.
     3. The whole network, at a lower one.
 
-    What is kept is the best of them by the validation images. It is the model
-    that went in, one flat graph, all of it trainable: `compression.compress`
-    takes it as it is.
+    The phase with the best validation accuracy is kept. Its model is a flat
+    graph, all of it trainable, which `compression.compress` takes.
 
     Args:
-        model: `keras.Model` of `training.build` with pretrained weights, or
-            any whose last layer with weights is a `conv10` without an
-            activation, from preprocessed images to probabilities. It is left
-            unchanged. A path or the name of weights will do, too.
+        model: the name or the file of pretrained weights, with which a network
+            is built (see `build`); or a `keras.Model` from preprocessed images
+            to probabilities whose last layer with weights is a `conv10` without
+            an activation, which is left unchanged; or the path of its `.keras`
+            file.
         data, validation, test, name, class_names: as `training.train` takes
             them.
         phases: sequence of `Phase`, after the head. Their recipes must agree
             on `seed` and `validation_share`. Defaults to `PHASES`.
         out: path of the output folder: `model.keras`, `report.json`, and a
             folder for each phase. Defaults to `"squeezenet_finetuned"`.
-        overwrite: whether to replace an earlier run's files. Defaults to
-            `False`.
-        resume: whether to go on with a run of the same arguments that was
+        overwrite: bool, whether to replace the files of an earlier run.
+            Defaults to `False`.
+        resume: bool, whether to resume a run of the same arguments that was
             stopped or killed. Defaults to `False`.
         tensorboard, progress: as `training.train` takes them.
 
@@ -150,14 +151,11 @@ def finetune(
     Example:
 
     >>> flowers = data.load("folder", data_dir="flowers")
-    >>> model = training.build(224, classes=12, weights="imagenet")
-    >>> model = training.finetune(model, flowers, out="flowers").model
+    >>> model = training.finetune("imagenet", flowers, out="flowers").model
     """
     progress = progress or Progress()
     out = pathlib.Path(out)
     require_writable(out, overwrite, resume)
-    model = models.load(model)
-    _require_linear_head(model)
     recipe = phases[0].recipe if phases else Recipe()
     train, validation, test = splits.of_dataset(
         data,
@@ -172,16 +170,19 @@ def finetune(
         for split, images in {"validation": validation, "test": test}.items()
         if split == "validation" or images is not None
     }
+    (images, _), *_ = measured["validation"].batches(0).take(1)
+    class_names = getattr(train, "class_names", class_names)
+    model = network.load(model, images.shape[1], class_names)
+    _require_linear_head(model)
     dataset = splits.describe(
         train, name or "images", class_names, model.output_shape[-1]
     )
-    (images, _), *_ = measured["validation"].batches(0).take(1)
     requirements.require_fit(model, np.asarray(images), dataset)
     keras.utils.set_random_seed(recipe.seed)
     found = [_fit_head(model, train, recipe, measured, progress)]
     kept, weights = 0, model.get_weights()
     for phase in phases:
-        _freeze(model, phase.modules)
+        _set_trainable(model, phase.modules)
         trained = trainer.train(
             model,
             train,
@@ -196,11 +197,11 @@ def finetune(
             tensorboard=tensorboard and pathlib.Path(tensorboard, phase.name),
             progress=progress,
         )
-        dataset = trained.dataset
-        found.append({"name": phase.name, **_of_phase(trained)})
         model.set_weights(trained.model.get_weights())
-        _freeze(model, None)
-        # Of equals the later one, which has been trained longer.
+        _set_trainable(model, None)
+        dataset = trained.dataset
+        found.append({"name": phase.name, **_summarize(trained)})
+        # The later one of equals has been trained longer.
         if _accuracy(found[-1]) >= _accuracy(found[kept]):
             kept, weights = len(found) - 1, model.get_weights()
     model.set_weights(weights)
@@ -217,7 +218,7 @@ def finetune(
 
 
 def require_writable(out, overwrite=False, resume=False):
-    """Raises a `FileExistsError` unless `finetune` may begin in a folder.
+    """Raise a `FileExistsError` unless `finetune` may write to a folder.
 
     Args:
         out, overwrite, resume: as `finetune` takes them.
@@ -227,23 +228,23 @@ def require_writable(out, overwrite=False, resume=False):
 
 
 def _require_linear_head(model):
-    with_weights = [layer for layer in model.layers if layer.weights]
-    head = with_weights[-1]
+    *_, head = (layer for layer in model.layers if layer.weights)
     if head.name != HEAD or head.activation is not keras.activations.linear:
         raise ValueError(
-            f"the last layer with weights should be {HEAD!r} without an "
-            "activation: build the model with `training.build`, or with "
-            f"`conv10_activation=None`. Received: {head.name!r} with "
-            f"{getattr(head.activation, '__name__', None)}"
+            f"the last layer with weights must be {HEAD!r} without an "
+            "activation. Received: "
+            f"{head.name!r} with {getattr(head.activation, '__name__', None)}. "
+            "Build the model with `training.build`, or with "
+            "`conv10_activation=None`."
         )
 
 
 def _fit_head(model, train, recipe, measured, progress):
-    """Fits `conv10`; returns the phase's part of the report."""
+    """Fit `conv10`; return the phase's part of the report."""
     started = time.monotonic()
     x, y = _features(model, train, recipe.batch_size, progress)
     mean = x.mean(axis=0)
-    deviation = np.maximum(x.std(axis=0), LEAST_DEVIATION)
+    deviation = np.maximum(x.std(axis=0), MIN_DEVIATION)
     with progress.task("head", HEAD_STEPS) as advance:
         kernel, bias = _regress(
             (x - mean) / deviation, y, model.output_shape[-1], advance
@@ -254,9 +255,9 @@ def _fit_head(model, train, recipe, measured, progress):
     accuracies = {}
     for split, images in measured.items():
         with progress.task(f"head, {split}", images.steps) as advance:
-            accuracies[split] = loop.accuracy(
+            accuracies[split] = metrics.evaluate(
                 model.predict_on_batch, images.batches(0), advance
-            )
+            ).accuracy
     return {
         "name": "head",
         "seconds": round(time.monotonic() - started, 3),
@@ -266,27 +267,27 @@ def _fit_head(model, train, recipe, measured, progress):
 
 
 def _features(model, train, batch_size, progress):
-    """Returns what `conv10` sees of each image, pooled, and the labels."""
+    """Return the pooled input of `conv10` for each image, and the labels."""
     images = train
     if isinstance(train, image_dataset.ImageDataset):
         images = train.ordered_train_batches(batch_size)
     images = splits.evaluation_split(images, batch_size, "train")
-    trunk = keras.Model(model.input, model.get_layer(HEAD).input)
+    backbone = keras.Model(model.input, model.get_layer(HEAD).input)
     features, labels = [], []
     with progress.task("features", images.steps) as advance:
         for x, y in images.batches(0):
-            features.append(trunk.predict_on_batch(x).mean(axis=(1, 2)))
+            features.append(backbone.predict_on_batch(x).mean(axis=(1, 2)))
             labels.append(np.asarray(y))
             advance()
     return np.concatenate(features), np.concatenate(labels)
 
 
 def _regress(x, y, classes, advance):
-    """Returns the kernel and the bias of a logistic regression."""
+    """Return the kernel and the bias of a logistic regression."""
     inputs = keras.Input(x.shape[1:])
     outputs = keras.layers.Dense(classes, "softmax")(inputs)
     regression = keras.Model(inputs, outputs)
-    loop.compile_classifier(
+    optimizers.compile_classifier(
         keras, regression, HEAD_STEPS, HEAD_LEARNING_RATE, HEAD_WEIGHT_DECAY
     )
     batches = (
@@ -311,8 +312,8 @@ def _regress(x, y, classes, advance):
     return regression.layers[-1].get_weights()
 
 
-def _freeze(model, modules):
-    """Has only some Fire modules and the head trained; of `None` all."""
+def _set_trainable(model, modules):
+    """Let the head and some Fire modules be trained; with `None` all layers."""
     for layer in model.layers:
         layer.trainable = (
             modules is None
@@ -321,7 +322,7 @@ def _freeze(model, modules):
         )
 
 
-def _of_phase(trained):
+def _summarize(trained):
     names = ("seconds", "validation_accuracy", "test_accuracy")
     values = trained.to_json()
     return {name: values[name] for name in (*names, "recipe", "history")}

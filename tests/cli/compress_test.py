@@ -20,9 +20,11 @@ from keras_squeezenet import architecture
 from keras_squeezenet import compression
 from keras_squeezenet import data
 from keras_squeezenet import report
+from keras_squeezenet import training
 from keras_squeezenet.cli import compress
-from keras_squeezenet.compression import state
+from keras_squeezenet.compression import pipeline
 from keras_squeezenet.training import network
+from keras_squeezenet.training import trainer
 
 CLASSES = ("bird", "cat", "dog")
 SIDE = 28
@@ -37,8 +39,6 @@ RECIPE_FLAGS = {
     "seed": "18",
     "augmentation": "flip_crop",
     "validation_share": "0.25",
-    "train_epochs": "11",
-    "learning_rate": "0.25",
     "finetune_learning_rate": "0.125",
     "prune_epochs": "12",
     "prune_schedule": "iterative",
@@ -67,8 +67,6 @@ RECIPE = compression.Recipe(
     seed=18,
     augmentation="flip_crop",
     validation_share=0.25,
-    train_epochs=11,
-    learning_rate=0.25,
     finetune_learning_rate=0.125,
     prune_epochs=12,
     prune_schedule="iterative",
@@ -141,7 +139,12 @@ def compressed(monkeypatch, load):
         report, "tables", lambda summary: [report.Table("T", ("a",), [("b",)])]
     )
 
+    def fake_train(model, data, **options):
+        calls["training"] = options
+        return types.SimpleNamespace(model=model)
+
     monkeypatch.setattr(compression, "compress", fake_compress)
+    monkeypatch.setattr(training, "train", fake_train, raising=False)
     return calls
 
 
@@ -278,7 +281,7 @@ def test_output_folder_is_passed_on(
     arguments, overwrite, run, compressed, tmp_path
 ):
     run(*arguments)
-    assert compressed["out"] == str(tmp_path / "out")
+    assert compressed["out"] == tmp_path / "out"
     assert compressed["overwrite"] is overwrite
 
 
@@ -403,21 +406,37 @@ def test_weights_that_cannot_be_read_are_refused(
     assert not compressed
 
 
-@pytest.mark.parametrize(
-    "arguments,epochs",
-    [([], 0), (["--train_epochs=5"], 5), (["--train_epochs=8"], 8)],
-)
-def test_model_is_not_trained_again_unless_asked_for(
-    arguments, epochs, run, compressed, trained
-):
+def test_new_network_is_trained_first(run, compressed, tmp_path):
+    run(
+        *("--train_epochs=3", "--learning_rate=0.25", "--batch_size=16"),
+        *("--seed=5", "--tensorboard=logs", "--resume"),
+    )
+    options = compressed["training"]
+    assert options["recipe"] == training.Recipe(
+        epochs=3, learning_rate=0.25, batch_size=16, seed=5
+    )
+    assert options["out"] == tmp_path / "out" / pipeline.TRAINING_FOLDER
+    assert str(options["tensorboard"]) == os.path.join("logs", "dense")
+    assert options["resume"] is compressed["resume"] is True
+    assert compressed["trained"].model is compressed["model"]
+
+
+def test_trained_model_is_not_trained_again(run, compressed, trained):
     model, path = trained
-    run(f"--model={path}", *arguments)
-    assert compressed["recipe"].train_epochs == epochs
+    run(f"--model={path}")
+    assert "training" not in compressed
+    assert compressed["trained"] is None
     assert compressed["model"].name == "trained"
     assert_same_weights(compressed["model"], model)
 
 
-@pytest.mark.parametrize("flag", ["--config=1.0", "--weights=some.npz"])
+@pytest.mark.parametrize(
+    "flag",
+    [
+        *("--config=1.0", "--weights=some.npz"),
+        *("--train_epochs=3", "--learning_rate=0.1"),
+    ],
+)
 def test_trained_model_takes_no_flag_of_a_new_one(flag, run, compressed):
     with pytest.raises(ValueError, match="is for a new network"):
         run("--model=trained.keras", flag)
@@ -433,7 +452,7 @@ def test_model_of_another_suffix_is_refused(name, run, compressed):
 
 
 def test_missing_model_is_refused(run, compressed):
-    with pytest.raises(ValueError, match="missing.keras"):
+    with pytest.raises(OSError, match="missing.keras"):
         run("--model=missing.keras")
     assert not compressed
 
@@ -452,7 +471,6 @@ def test_density_out_of_range_is_refused_at_once(density, run, load, tmp_path):
 @pytest.mark.parametrize(
     "flag",
     [
-        "--train_epochs=-1",
         "--prune_epochs=0",
         "--max_train_steps=0",
         "--batch_size=0",
@@ -460,7 +478,7 @@ def test_density_out_of_range_is_refused_at_once(density, run, load, tmp_path):
         "--bits=1",
         "--densities=0",
         "--max_accuracy_drop=-1",
-        "--stages=prune,train",
+        "--stages=train",
         "--litert=int4",
     ],
 )
@@ -486,7 +504,7 @@ def test_output_folder_with_content_is_allowed_with_overwrite(
 ):
     (tmp_path / "model.keras").write_text("an earlier run")
     run("--overwrite", out=tmp_path)
-    assert compressed["out"] == str(tmp_path)
+    assert compressed["out"] == tmp_path
 
 
 def test_unknown_data_set_is_an_error_with_similar_names(run, tmp_path):
@@ -502,7 +520,7 @@ def test_unknown_data_set_is_an_error_with_similar_names(run, tmp_path):
     [
         (
             {"class_names": (*CLASSES, "fish")},
-            r"put out the shape \(None, 4\).*'pets'.*puts out \(None, 3\)",
+            r"outputs of shape \(None, 4\).*'pets'.*of shape \(None, 3\)",
         ),
         ({"side": 32}, r"take images of shape \(32, 32, 3\)"),
     ],
@@ -529,7 +547,7 @@ def test_model_that_is_no_squeezenet_is_refused(run, load, tmp_path):
     model.save(tmp_path / "lenet.keras")
     with pytest.raises(
         ValueError,
-        match=r"SqueezeNet .*is expected. Received: 'lenet', which has no "
+        match=r"must be a SqueezeNet .*Received: 'lenet', which has no "
         r"layer 'fire2_expand1x1' \(24 of 25 are missing\)",
     ):
         run(f"--model={tmp_path / 'lenet.keras'}")
@@ -641,11 +659,12 @@ def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on(start, tmp_path):
         *("--dataset=mnist5k", "--train_epochs=1000", "--batch_size=1000"),
         f"--out={out}",
     )
-    wait_for((out / state.FILE).exists, process)
+    state = out / pipeline.TRAINING_FOLDER / trainer.LAST_FILE
+    wait_for(state.exists, process)
     stdout = interrupt(process)
     assert stdout.splitlines()[-1] == (
         "keras-squeezenet compress: stopped. The last epoch that was finished "
         "is kept: the same command with --resume goes on from there."
     )
     assert "test dense" not in stdout
-    assert os.listdir(out) == [state.FILE]
+    assert os.listdir(out) == [pipeline.TRAINING_FOLDER]

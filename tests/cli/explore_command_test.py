@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import types
 
 import pytest
 
@@ -36,11 +37,11 @@ def trained(monkeypatch, dataset):
 
     def fake_train(model, images, **options):
         calls.append({"model": model, **options})
-        return {
-            "validation_accuracy": 0.75,
-            "test_accuracy": 0.625 + len(calls) / 16,
-            "seconds": 12.34,
-        }
+        return types.SimpleNamespace(
+            validation_accuracy=0.75,
+            test_accuracy=0.625 + len(calls) / 16,
+            seconds=12.34,
+        )
 
     monkeypatch.setattr(data, "load", lambda name, **options: dataset)
     monkeypatch.setattr(training, "train", fake_train, raising=False)
@@ -146,7 +147,7 @@ def test_ctrl_c_says_how_to_go_on(run, trained, monkeypatch):
 @pytest.mark.parametrize(
     "flag, message",
     [
-        ('--grid={"SR": [0.5, 0]}', "the point SR=0 is no network"),
+        ('--grid={"SR": [0.5, 0]}', "the point SR=0 is not a network"),
         ('--grid={"width": [1]}', "metaparameters are .* Received: width"),
         ("--grid=all", "--grid should be one of SR, .*Received: --grid=all"),
         ("--grid={SR: 1}", "Received: --grid={SR: 1}"),

@@ -182,7 +182,7 @@ def test_workers_are_those_of_the_flag_and_the_first_one_prints(
 def test_missing_cluster_is_refused_before_images_are_loaded(run, monkeypatch):
     monkeypatch.setattr(data, "load", None)
     monkeypatch.delenv("TF_CONFIG", raising=False)
-    with pytest.raises(ValueError, match="TF_CONFIG should name two workers"):
+    with pytest.raises(ValueError, match="TF_CONFIG must name two workers"):
         run("--distribution=multi_worker")
 
 

@@ -61,7 +61,7 @@ def test_pattern_of_another_squeezenets_layer_is_allowed():
 
 
 def test_layer_of_no_pattern_is_refused():
-    with pytest.raises(ValueError, match="leave out 'head'"):
+    with pytest.raises(ValueError, match="do not match 'head'"):
         allocation.match({"conv*": 1}, ["conv1", "head"])
 
 

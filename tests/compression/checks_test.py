@@ -32,7 +32,7 @@ def test_zeros_from_before_excuse_no_others(kept):
 def test_density_that_was_missed_is_an_error(kept):
     with pytest.raises(
         checks.CheckError,
-        match=f"prune: layer 'conv10' should keep 50.00% .* {kept}.00%",
+        match=f"prune: layer 'conv10' must keep 50.00% .* {kept}.00%",
     ):
         require_half(nonzero=100, kept=kept)
 
@@ -44,7 +44,7 @@ def test_zero_that_was_lost_is_an_error():
     )
     with pytest.raises(
         checks.CheckError,
-        match="cluster: layer 'conv1' .* 1 of 2 are not zero",
+        match="cluster: layer 'conv1' .* 1 of 2 are nonzero",
     ):
         checks.require_zeros_kept(
             before, {"conv1": np.array([0.0, 0.1, 1.0])}, "cluster"
@@ -64,7 +64,7 @@ def test_distinct_values_can_be_counted_by_channel():
     kernels = {"conv1": np.array([[1, 2], [1, 3]])}
     checks.require_distinct(kernels, {"conv1": 2}, "int8", per_channel=True)
     with pytest.raises(
-        checks.CheckError, match="1 distinct values a channel. .* 2"
+        checks.CheckError, match="1 distinct values per channel. .* 2"
     ):
         checks.require_distinct(kernels, {"conv1": 1}, "int8", per_channel=True)
 
@@ -72,5 +72,5 @@ def test_distinct_values_can_be_counted_by_channel():
 @pytest.mark.parametrize("received", [1.2, np.nan])
 def test_outputs_that_differ_are_an_error(received):
     checks.require_equal(np.ones(2), np.ones(2) + 0.05, 0.1, "a copy")
-    with pytest.raises(checks.CheckError, match="a copy should give"):
+    with pytest.raises(checks.CheckError, match="a copy must give"):
         checks.require_equal(np.ones(2), np.array([1, received]), 0.1, "a copy")

@@ -4,27 +4,23 @@ import numpy as np
 import pytest
 import tf_keras
 
-from keras_squeezenet import training
+from keras_squeezenet.training import optimizers
 
 BATCH_SIZE = 16
 
 
 @pytest.fixture
 def fit(dataset):
-    """Trains a tf_keras model, as the pipeline has it done."""
+    """Returns a function that trains a tf_keras model."""
 
     def fit(model, steps, callbacks=()):
-        training.compile_classifier(tf_keras, model, steps, 1e-3)
-        epochs = training.epochs(
-            tf_keras,
-            model,
-            lambda epoch: dataset.epoch_batches(BATCH_SIZE, epoch=epoch),
-            steps,
-            epoch_steps=4,
-            advance=lambda **metrics: None,
-            callbacks=callbacks,
+        optimizers.compile_classifier(tf_keras, model, steps, 1e-3)
+        model.fit(
+            dataset.epoch_batches(BATCH_SIZE).repeat(),
+            steps_per_epoch=steps,
+            callbacks=list(callbacks),
+            verbose=0,
         )
-        return list(epochs)
 
     return fit
 

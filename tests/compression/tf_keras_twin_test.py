@@ -89,7 +89,7 @@ def test_kernels_are_those_of_the_convolutions(make_model):
 def test_another_network_is_no_squeezenet():
     model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(2)])
     with pytest.raises(
-        ValueError, match="a SqueezeNet .* no layer 'conv1' \\(25 of 25"
+        ValueError, match="must be a SqueezeNet .* no layer 'conv1' \\(25 of 25"
     ):
         tf_keras_twin.require_squeezenet(model)
 

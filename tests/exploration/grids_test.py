@@ -85,19 +85,22 @@ def test_sizes_are_those_of_the_built_network():
 @pytest.mark.parametrize(
     "grid, message",
     [
-        ({"SR": [0.5, -1]}, "point SR=-1 is no network: `SR`.*Received: SR=-1"),
-        ({"SR": [0.5], "freq": [0]}, "point SR=0.5,freq=0 is no network"),
-        ({"SR": ["wide"]}, "point SR=wide is no network"),
-        ({"SR": [float("inf")]}, "point SR=inf is no network"),
+        (
+            {"SR": [0.5, -1]},
+            "point SR=-1 is not a network: `SR`.*Received: SR=-1",
+        ),
+        ({"SR": [0.5], "freq": [0]}, "point SR=0.5,freq=0 is not a network"),
+        ({"SR": ["wide"]}, "point SR=wide is not a network"),
+        ({"SR": [float("inf")]}, "point SR=inf is not a network"),
         ({"pct_3x3": [0.001]}, "point pct_3x3=0.001 .* at least one filter"),
-        ({"stem": [{"size": 3}]}, "point stem=.* is no network"),
+        ({"stem": [{"size": 3}]}, "point stem=.* is not a network"),
         ({"width": [1]}, "metaparameters are base_e, .*Received: width"),
-        ({"SR": 0.5}, "`SR` should have a list of values. Received: SR=0.5"),
+        ({"SR": 0.5}, "`SR` must have a list of values. Received: SR=0.5"),
         ({"SR": []}, "list of values. Received: SR="),
-        ({}, "a sweep should be a dict"),
-        ([], "a grid should be a dict"),
-        ([0.5], "a sweep should be a dict .* Received: 0.5"),
-        (3, "a grid should be a dict .* Received: 3"),
+        ({}, "a sweep must be a dict"),
+        ([], "a grid must be a dict"),
+        ([0.5], "a sweep must be a dict .* Received: 0.5"),
+        (3, "a grid must be a dict .* Received: 3"),
     ],
 )
 def test_what_is_no_grid_is_refused(grid, message):

@@ -138,7 +138,7 @@ def test_csv_is_written_after_each_point(
 def test_point_that_is_no_network_is_named_before_anything_is_trained(
     explore, trained, tmp_path
 ):
-    with pytest.raises(ValueError, match="the point SR=-1 is no network"):
+    with pytest.raises(ValueError, match="the point SR=-1 is not a network"):
         explore(grid={"SR": [0.5, -1]})
     assert not trained()
     assert not (tmp_path / "out").exists()

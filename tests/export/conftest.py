@@ -10,7 +10,7 @@ import pytest
 from keras_squeezenet import SqueezeNet
 from keras_squeezenet import codec
 from keras_squeezenet.codec import encodings
-from keras_squeezenet.compression import quantize
+from keras_squeezenet.compression.stages import quantize
 from keras_squeezenet.export import packed_saved_model
 from keras_squeezenet.export import saved_model
 

@@ -54,7 +54,7 @@ def test_report_says_what_was_compressed(make):
         "input_shape": [28, 28, 3],
     }
     assert made["recipe"]["max_train_steps"] == 7
-    assert made["recipe"]["stages"] == ["train", "prune", "cluster", "quantize"]
+    assert made["recipe"]["stages"] == ["prune", "cluster", "quantize"]
 
 
 def test_report_names_the_versions_of_the_packages(make):

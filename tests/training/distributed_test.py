@@ -207,9 +207,9 @@ def test_killed_worker_ends_the_run_which_is_resumed(start, tmp_path):
     assert chief.returncode == 1
     addresses, _ = distributed.read_cluster(configs[1]["TF_CONFIG"])
     assert (
-        f"WorkerLostError: worker 1 ({addresses[1]}) was lost, and with it the "
-        "training has ended: the same command with --resume (resume=True), of "
-        "every worker, goes on from the last epoch that was finished."
+        f"WorkerLostError: worker 1 ({addresses[1]}) was lost, and the "
+        "training has ended. Run the same command with --resume (resume=True) "
+        "for every worker to resume from the last finished epoch."
     ) in stderr
     again = [job(out, recipe, resume=True)]
     for process in start(cluster(2), "multi_worker", [again] * 2):
@@ -241,8 +241,8 @@ def test_lost_worker_is_named_where_it_is_known(message, who, worker, tmp_path):
         with worker.watched(tmp_path / trainer.LAST_FILE):
             raise tf.errors.UnavailableError(None, None, message)
     assert str(caught.value) == (
-        f"{who} was lost, and with it the training has ended: no epoch was "
-        "finished; start every worker again."
+        f"{who} was lost, and the training has ended. No epoch was finished. "
+        "Start every worker again."
     )
 
 

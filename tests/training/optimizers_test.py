@@ -1,22 +1,20 @@
 import keras
 import numpy as np
 import pytest
+import tf_keras
 
 from keras_squeezenet.training import Recipe
-from keras_squeezenet.training import averaged
 from keras_squeezenet.training import optimizers
+from keras_squeezenet.training.epochs import averaged
 
 NEW = {"warmup": 0.0, "clip_norm": 0.0, "schedule": "constant"}
 
 
 def make_model(*weights):
     """The softmax of its two inputs times `weights`."""
-    model = keras.Sequential(
-        [
-            keras.Input((2,)),
-            keras.layers.Dense(2, use_bias=False, activation="softmax"),
-        ]
-    )
+    inputs = keras.Input((2,))
+    dense = keras.layers.Dense(2, use_bias=False, activation="softmax")
+    model = keras.Model(inputs, dense(inputs))
     model.set_weights([np.diag(weights).astype("float32")])
     return model
 
@@ -35,8 +33,11 @@ LABELS = np.eye(2, dtype="float32")[[0, 1, 0, 1]]
     "shape,halfway,almost",
     [("constant", 1, 1), ("linear", 0.5, 0.1), ("cosine", 0.5, 0.0245)],
 )
-def test_learning_rate_rises_and_falls(shape, halfway, almost):
-    schedule = optimizers.Schedule(0.2, 14, warmup_steps=4, shape=shape)
+@pytest.mark.parametrize("namespace", [keras, tf_keras])
+def test_learning_rate_rises_and_falls(namespace, shape, halfway, almost):
+    schedule = optimizers.schedule_of(namespace)(
+        0.2, 14, warmup_steps=4, shape=shape
+    )
     rates = [float(schedule(step)) for step in range(15)]
     np.testing.assert_allclose(
         rates[:5], np.array([1, 2, 3, 4, 5]) * 0.04, rtol=1e-6
@@ -47,8 +48,9 @@ def test_learning_rate_rises_and_falls(shape, halfway, almost):
 
 
 def test_schedule_comes_back_from_its_config():
-    schedule = optimizers.Schedule(0.2, 14, warmup_steps=4, shape="linear")
-    again = optimizers.Schedule.from_config(schedule.get_config())
+    kind = optimizers.schedule_of(keras)
+    schedule = kind(0.2, 14, warmup_steps=4, shape="linear")
+    again = kind.from_config(schedule.get_config())
     assert [float(again(step)) for step in range(14)] == [
         float(schedule(step)) for step in range(14)
     ]
@@ -94,7 +96,7 @@ def test_weight_decay_of_sgd_goes_through_the_momentum_as_in_caffe():
     recipe = Recipe(
         optimizer="sgd", momentum=0.9, learning_rate=0.1, weight_decay=0.3
     ).replace(**NEW)
-    model = make_model(1, 2)
+    model = optimizers.make_trainee(make_model(1, 2), recipe)
     optimizers.compile_for(recipe, model, steps=3)
     weights = np.diag([1.0, 2.0])
     velocity = 0
@@ -166,10 +168,27 @@ def test_trainee_computes_in_another_precision_with_the_same_weights(
     precision, make_model
 ):
     model = make_model()
-    trainee = optimizers.make_trainee(model, precision)
+    trainee = optimizers.make_trainee(model, Recipe(precision=precision))
     assert trainee.get_layer("conv1").compute_dtype == precision[6:]
     assert trainee.get_layer("predictions").compute_dtype == "float32"
     assert {weight.dtype for weight in trainee.weights} == {"float32"}
     assert model.get_layer("conv1").compute_dtype == "float32"
     for one, other in zip(model.get_weights(), trainee.get_weights()):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("namespace", [keras, tf_keras])
+def test_classifier_follows_the_schedule_and_decays_its_weights(namespace):
+    inputs = namespace.Input((4,))
+    outputs = namespace.layers.Dense(3, activation="softmax")(inputs)
+    model = namespace.Model(inputs, outputs)
+    model.layers[-1].kernel.assign(np.ones((4, 3)))
+    optimizers.compile_classifier(namespace, model, 20, 0.3, weight_decay=0.5)
+    # No gradient moves the kernel.
+    nothing = np.zeros((8, 4), "float32"), np.zeros(8, int)
+    expected = 1.0
+    # The warm-up takes a tenth of the steps.
+    for rate in (0.1, 0.2, 0.3, 0.3 * (1 + np.cos(np.pi / 18)) / 2):
+        model.train_on_batch(*nothing)
+        expected *= 1 - rate * 0.5
+        np.testing.assert_allclose(model.get_weights()[0], expected, rtol=1e-5)

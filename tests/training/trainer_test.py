@@ -18,7 +18,9 @@ import tensorflow as tf
 from keras_squeezenet import report as report_module
 from keras_squeezenet import training
 from keras_squeezenet.data import image_dataset
+from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.training import distributed
+from keras_squeezenet.training import epochs
 from keras_squeezenet.training import trainer
 from keras_squeezenet.utils import files
 from keras_squeezenet.utils.progress import Progress
@@ -96,10 +98,8 @@ def test_run_writes_its_files_and_the_model_of_its_best_epoch(
         (held_out.validation_batches(16), report["validation_accuracy"]),
         (dataset.test_batches(16), report["test_accuracy"]),
     ):
-        measured = training.accuracy(
-            loaded.predict_on_batch, batches, lambda **metrics: None
-        )
-        assert measured == accuracy
+        measured = metrics.evaluate(loaded.predict_on_batch, batches)
+        assert measured.accuracy == accuracy
     for one, other in zip(loaded.get_weights(), model.get_weights()):
         np.testing.assert_array_equal(one, other)
 
@@ -113,17 +113,18 @@ def test_model_that_is_written_is_a_plain_one(train, tmp_path):
     assert all(weight.regularizer is None for weight in loaded.weights)
 
 
-def test_network_is_built_where_none_is_given(dataset, tmp_path, monkeypatch):
+def test_network_is_built_for_weights_or_none(dataset, tmp_path, monkeypatch):
     built = []
 
-    def build(*arguments):
-        built.append(arguments)
+    def build(*arguments, weights):
+        built.append((*arguments, weights))
         raise Killed
 
     monkeypatch.setattr(trainer.network, "build", build)
-    with pytest.raises(Killed):
-        training.train(None, dataset, out=tmp_path / "out")
-    assert built == [(16, 4)]
+    for model in (None, "imagenet"):
+        with pytest.raises(Killed):
+            training.train(model, dataset, out=tmp_path / "out")
+    assert built == [(16, 4, None), (16, 4, "imagenet")]
 
 
 def test_arrays_and_batches_are_trained_on(train, dataset, tmp_path):
@@ -152,7 +153,9 @@ def test_arrays_need_images_to_choose_by(train):
 
 
 def test_training_learns(train):
-    _, report = train(training.Recipe(epochs=40, batch_size=16))
+    _, report = train(
+        training.Recipe(epochs=15, batch_size=16, learning_rate=2e-3)
+    )
     assert report["history"][-1]["loss"] < 0.5 < math.log(4) - 0.5
     assert report["test_accuracy"] > 0.8
 
@@ -165,20 +168,10 @@ def test_other_recipes_run(changes, train):
     assert math.isfinite(report["history"][0]["loss"])
 
 
-def test_training_ends_when_it_gets_no_better(train):
-    # So small a rate that every epoch is as good as the first one.
-    recipe = training.Recipe(
-        epochs=9, batch_size=16, learning_rate=1e-12, patience=2
-    )
-    _, report = train(recipe)
-    assert len(report["history"]) == 9
-    assert report["best_epoch"] == 9
-
-
 def test_patience_counts_epochs_since_the_best(train, monkeypatch):
     accuracies = iter([0.5, 0.75, 0.25, 0.5, 1.0])
     monkeypatch.setattr(
-        trainer._Run, "_accuracy", lambda self, model, split: next(accuracies)
+        trainer._Run, "_accuracy", lambda *arguments: next(accuracies)
     )
     recipe = training.Recipe(epochs=9, batch_size=16, patience=2)
     _, report = train(recipe)
@@ -221,7 +214,8 @@ def whole(make_model, dataset, tmp_path_factory):
     return out
 
 
-@pytest.mark.parametrize("writes", [1, 2, 4, 6, 11])
+# In the first checkpoint, behind it, and in the last epoch.
+@pytest.mark.parametrize("writes", [1, 2, 11])
 def test_run_that_died_in_any_write_ends_as_one_that_did_not(
     writes, whole, train, tmp_path, monkeypatch
 ):
@@ -266,7 +260,7 @@ def test_earlier_run_is_not_overwritten_unasked(train, whole, tmp_path):
         train(out=tmp_path, resume=True)
 
 
-def test_overwriting_begins_anew_and_leaves_other_files(train, tmp_path):
+def test_overwriting_starts_again_and_leaves_other_files(train, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     recipe = RECIPE.replace(max_train_steps=2)
     train(recipe, out=tmp_path, overwrite=True)
@@ -283,7 +277,7 @@ def test_model_that_does_not_fit_is_refused(train, dataset, make_model):
         )
 
 
-def test_run_that_is_stuck_begins_anew_at_half_the_rate(train, monkeypatch):
+def test_run_that_is_stuck_restarts_at_half_the_rate(train, monkeypatch):
     rates = []
     compile_for = trainer.optimizers.compile_for
 
@@ -292,31 +286,15 @@ def test_run_that_is_stuck_begins_anew_at_half_the_rate(train, monkeypatch):
         compile_for(recipe, *arguments)
 
     monkeypatch.setattr(trainer.optimizers, "compile_for", note)
-    monkeypatch.setattr(trainer, "STUCK_UPDATES", 3)
+    monkeypatch.setattr(epochs, "STUCK_UPDATES", 3)
     # So small a rate that nothing moves.
     recipe = training.Recipe(
-        epochs=5, batch_size=16, learning_rate=1e-9, restarts=2
+        epochs=2, batch_size=16, learning_rate=1e-9, restarts=1
     )
     _, report = train(recipe)
-    assert rates == [1e-9, 5e-10, 2.5e-10]
-    assert report["restarts"] == 2
-    assert len(report["history"]) == 5
-
-
-@pytest.mark.parametrize("accuracy,restarts", [(0.6, 0), (0.3, 2)])
-def test_high_loss_of_a_network_that_classifies_is_not_stuck(
-    accuracy, restarts, train, monkeypatch
-):
-    def epochs(*arguments, first_epoch, **options):
-        for epoch in range(first_epoch, 5):
-            time.sleep(0.01)
-            yield {"epoch": epoch + 1, "loss": 5.0, "accuracy": accuracy}
-
-    monkeypatch.setattr(trainer.loop, "epochs", epochs)
-    monkeypatch.setattr(trainer, "STUCK_UPDATES", 3)
-    recipe = training.Recipe(epochs=5, batch_size=16, restarts=2)
-    _, report = train(recipe)
-    assert report["restarts"] == restarts
+    assert rates == [1e-9, 5e-10]
+    assert report["restarts"] == 1
+    assert len(report["history"]) == 2
 
 
 def test_short_run_has_not_had_its_chance_yet(train):
@@ -339,7 +317,7 @@ import quarters
 import keras
 import tensorflow as tf
 from keras_squeezenet import data, training
-from train_test import RECIPE
+from trainer_test import RECIPE
 
 def split(count, seed):
     return tf.data.Dataset.from_tensor_slices(quarters.make_images(count, seed))

@@ -21,8 +21,11 @@ PHASES = tuple(
 
 
 @pytest.fixture
-def finetune(make_model, dataset, tmp_path):
+def finetune(make_model, dataset, tmp_path, monkeypatch):
     """Returns a function that fine-tunes; returns the model and the report."""
+
+    # Enough for the few features of the tests.
+    monkeypatch.setattr(transfer, "HEAD_STEPS", 300)
 
     def finetune(phases=PHASES, images=dataset, **options):
         keras.utils.set_random_seed(0)
@@ -179,7 +182,7 @@ def test_compression_takes_the_model_as_it_is(finetune, dataset, tmp_path):
         model,
         dataset,
         recipe=compression.Recipe(
-            stages=("prune",), train_epochs=0, prune_epochs=1, max_train_steps=2
+            stages=("prune",), prune_epochs=1, max_train_steps=2
         ),
         out=tmp_path / "compressed",
     )
@@ -247,7 +250,7 @@ def test_model_of_other_classes_is_refused_before_anything_is_trained(
     dataset, tmp_path
 ):
     model = training.build(16, 3, quarters.TINY)
-    with pytest.raises(ValueError, match=r"put out the shape \(None, 4\)"):
+    with pytest.raises(ValueError, match=r"outputs of shape \(None, 4\)"):
         training.finetune(model, dataset, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -95,17 +95,18 @@ def define_run(flag_values, out):
 
 
 @contextlib.contextmanager
-def resumable(out, file):
+def resumable(out, *patterns):
     """Has a Ctrl-C say how to go on, where there is something to go on from.
 
     Args:
         out: path of the output folder.
-        file: pattern of the name of the file in it that a run goes on from.
+        patterns: of the files in it that a run can be resumed from.
     """
     try:
         yield
     except KeyboardInterrupt as stop:
-        if not any(pathlib.Path(out).glob(file)):
+        folder = pathlib.Path(out)
+        if not any(any(folder.glob(pattern)) for pattern in patterns):
             raise
         raise KeyboardInterrupt(
             "The last epoch that was finished is kept: the same command with "

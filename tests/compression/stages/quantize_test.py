@@ -10,11 +10,12 @@ from tensorflow_model_optimization.python.core.quantization.keras.collab_opts.cl
 
 from keras_squeezenet import SqueezeNet
 from keras_squeezenet import architecture
+from keras_squeezenet.compression import Recipe
 from keras_squeezenet.compression import checks
-from keras_squeezenet.compression import quantize
+from keras_squeezenet.compression import preserving_scheme
 from keras_squeezenet.compression import sensitivity
 from keras_squeezenet.compression import tf_keras_twin
-from keras_squeezenet.compression import tfmot
+from keras_squeezenet.compression.stages import quantize
 from keras_squeezenet.export import litert
 
 
@@ -34,11 +35,11 @@ def sparse_model(make_model):
 
 
 def run(model, calibration, fit, steps, preserve="both"):
-    ranges = quantize.measure_ranges(model, calibration)
-    wrapped = quantize.wrap(model, ranges, preserve)
-    fit(wrapped, steps)
-    quantize.finish(wrapped, model, preserve)
-    return wrapped
+    stage = quantize.Quantize(model, Recipe(quantize_preserve=preserve))
+    trainee = stage.wrap(steps, calibration)
+    fit(trainee, steps)
+    stage.finish(trainee)
+    return trainee
 
 
 def test_expand_layers_keep_their_zeros_and_codebooks(
@@ -46,7 +47,7 @@ def test_expand_layers_keep_their_zeros_and_codebooks(
 ):
     """TF-MOT's own schemes lose both in front of a Concatenate."""
     before = tf_keras_twin.kernels(sparse_model)
-    clusters = quantize.codebook_sizes(before)
+    clusters = preserving_scheme.codebook_sizes(before)
     assert clusters["conv1"] == 8  # and none of them is zero
     run(sparse_model, calibration, fit, steps=3)
     kernels = tf_keras_twin.kernels(sparse_model)
@@ -77,7 +78,7 @@ def test_what_is_not_preserved_is_lost(
 
 def test_dense_kernel_without_a_codebook_is_quantized(make_model, calibration):
     model = make_model()
-    assert quantize.codebook_sizes(tf_keras_twin.kernels(model)) == {}
+    assert preserving_scheme.codebook_sizes(tf_keras_twin.kernels(model)) == {}
     wrapped = quantize.wrap(model, quantize.measure_ranges(model, calibration))
     np.testing.assert_allclose(
         model.predict_on_batch(calibration[0]),
@@ -108,14 +109,14 @@ def test_stock_scheme_would_be_noticed(
 ):
     scheme = stock.Default8BitClusterPreserveQuantizeScheme
     monkeypatch.setattr(
-        quantize,
-        "_PreservingScheme",
+        preserving_scheme,
+        "PreservingScheme",
         lambda kernels, preserve: scheme(preserve_sparsity=True),
     )
     before = sparse_model.get_weights()
     with pytest.raises(
         checks.CheckError,
-        match="quantize: layer .*should keep its zero",
+        match="quantize: layer .*must keep its zero",
     ):
         run(sparse_model, calibration, fit, steps=3)
     for expected, received in zip(before, sparse_model.get_weights()):
@@ -233,12 +234,3 @@ def test_every_variant_and_head_keeps_zeros_and_values_in_int8(
     in_training = wrapped.predict_on_batch(images)
     np.testing.assert_allclose(in_training, expected, atol=0.1)
     np.testing.assert_allclose(int8(images), in_training, atol=0.03)
-
-
-def test_tfmot_is_left_as_it_was():
-    original = tfmot.cluster_preserve.get_centroids
-    with pytest.raises(KeyError):
-        with quantize._codebooks_by_layer():
-            assert tfmot.cluster_preserve.get_centroids is not original
-            raise KeyError
-    assert tfmot.cluster_preserve.get_centroids is original

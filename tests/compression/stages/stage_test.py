@@ -6,7 +6,11 @@ from keras_squeezenet.compression import RECIPES
 from keras_squeezenet.compression import Recipe
 from keras_squeezenet.compression import stages
 from keras_squeezenet.compression import tf_keras_twin
-from keras_squeezenet.compression.compression_recipe import STAGES
+from keras_squeezenet.compression.stages.cluster import Cluster
+from keras_squeezenet.compression.stages.densify import Densify
+from keras_squeezenet.compression.stages.prune import Prune
+from keras_squeezenet.compression.stages.quantize import Quantize
+from keras_squeezenet.compression.stages.stage import Stage
 
 
 def scan_of(model):
@@ -50,7 +54,7 @@ def overall(model, densities):
 
 def test_paper_recipe_gives_table_1_of_v1_0():
     model = SqueezeNet(weights=None, config="1.0")
-    densities = stages.densities(model, RECIPES["paper"])
+    densities = Prune(model, RECIPES["paper"]).densities
     assert densities["conv1"] == 1
     assert densities["fire2_expand3x3"] == 0.33
     assert densities["fire8_expand3x3"] == 0.30
@@ -58,12 +62,12 @@ def test_paper_recipe_gives_table_1_of_v1_0():
     assert densities["conv10"] == 0.20
     # "33%"; table 1 has 421,098 parameters left of 1,248,424.
     assert overall(model, densities) == pytest.approx(0.335, abs=0.002)
-    assert set(stages.codebooks(model, RECIPES["paper"]).values()) == {64}
+    assert set(Cluster(model, RECIPES["paper"]).codebooks.values()) == {64}
 
 
 def test_paper_recipe_is_33_percent_with_few_classes_too(make_model):
     model = make_model()
-    densities = stages.densities(model, RECIPES["paper"])
+    densities = Prune(model, RECIPES["paper"]).densities
     assert overall(model, densities) == pytest.approx(0.336, abs=0.002)
     assert densities["conv1"] == 1
 
@@ -76,7 +80,7 @@ def test_overall_density_is_reached_and_dense_layers_stay(split, make_model):
         overall_density=0.3,
         density_split=split,
     )
-    densities = stages.densities(model, recipe, scan_of(model))
+    densities = Prune(model, recipe, scan_of(model)).densities
     assert densities["conv1"] == 1
     assert overall(model, densities) == pytest.approx(0.3, abs=0.005)
     assert (split == "sensitivity") == (densities["conv10"] > 0.7)
@@ -85,7 +89,7 @@ def test_overall_density_is_reached_and_dense_layers_stay(split, make_model):
 def test_bits_by_the_scan_go_to_the_layer_that_matters(make_model):
     model = make_model()
     recipe = Recipe(average_bits=4.5)
-    sizes = stages.codebooks(model, recipe, scan_of(model))
+    sizes = Cluster(model, recipe, scan_of(model)).codebooks
     assert sizes["conv10"] == 256
     assert min(sizes.values()) == 16
 
@@ -93,7 +97,7 @@ def test_bits_by_the_scan_go_to_the_layer_that_matters(make_model):
 def test_pattern_leaves_alone_what_has_no_groups(make_model):
     model = make_model()
     recipe = Recipe(prune_pattern="2:4", densities={"fire2_*": 1, "*": 0.5})
-    densities = stages.densities(model, recipe)
+    densities = Prune(model, recipe).densities
     assert set(densities.values()) == {0.5}
     assert "conv1" not in densities  # three input channels
     assert not any(name.startswith("fire2_") for name in densities)
@@ -102,50 +106,60 @@ def test_pattern_leaves_alone_what_has_no_groups(make_model):
 def test_frozen_layers_have_no_target(make_model):
     model = make_model()
     model.get_layer("fire2_squeeze1x1").trainable = False
-    assert "fire2_squeeze1x1" in stages.densities(model, Recipe())
+    assert "fire2_squeeze1x1" in Prune(model, Recipe()).densities
     frozen = Recipe(keep_frozen=True)
-    assert "fire2_squeeze1x1" not in stages.densities(model, frozen)
-    assert "fire2_squeeze1x1" not in stages.codebooks(model, frozen)
-
-
-@pytest.mark.parametrize("kind", STAGES)
-def test_first_attempt_is_the_recipe_as_it_is(kind):
-    recipe = RECIPES["paper"]
-    assert stages.gentler(recipe, kind, 0) == recipe
+    assert "fire2_squeeze1x1" not in Prune(model, frozen).densities
+    assert "fire2_squeeze1x1" not in Cluster(model, frozen).codebooks
 
 
 def test_each_attempt_asks_less():
     recipe = Recipe(
         densities={"conv1": 1, "*": 0.2}, bits={"conv10": 8, "*": 4}
     )
-    pruned = [
-        stages.gentler(recipe, "prune", attempt).densities
-        for attempt in range(3)
-    ]
-    assert [rules["conv1"] for rules in pruned] == [1, 1, 1]
+    pruned = [Prune.relax(recipe, attempt).densities for attempt in (1, 2)]
+    assert [rules["conv1"] for rules in pruned] == [1, 1]
     # A quarter of the zeros is given back each time.
-    np.testing.assert_allclose(
-        [rules["*"] for rules in pruned], [0.2, 0.4, 0.55]
-    )
-    assert stages.gentler(recipe, "cluster", 2).bits == {"conv10": 8, "*": 6}
-    quantize = stages.gentler(recipe, "quantize", 2)
-    assert quantize.finetune_learning_rate == recipe.finetune_learning_rate / 4
+    np.testing.assert_allclose([rules["*"] for rules in pruned], [0.4, 0.55])
+    assert Cluster.relax(recipe, 2).bits == {"conv10": 8, "*": 6}
+    for stage in (Quantize, Densify):
+        relaxed = stage.relax(recipe, 2)
+        rate = recipe.finetune_learning_rate / 4
+        assert relaxed == recipe.replace(finetune_learning_rate=rate)
     overall_density = Recipe(overall_density=0.2, average_bits=4)
-    assert stages.gentler(
-        overall_density, "prune", 1
-    ).overall_density == pytest.approx(0.4)
-    assert stages.gentler(overall_density, "cluster", 9).average_bits == 8
+    assert Prune.relax(overall_density, 1).overall_density == pytest.approx(0.4)
+    assert Cluster.relax(overall_density, 9).average_bits == 8
 
 
-def test_what_has_no_gentler_way_is_not_tried_again():
-    assert stages.can_be_gentler(Recipe(), "prune")
-    assert not stages.can_be_gentler(Recipe(prune_pattern="2:4"), "prune")
-    assert not stages.can_be_gentler(Recipe(), "train")
+def test_pattern_cannot_be_relaxed():
+    assert Prune.can_relax(Recipe())
+    assert not Prune.can_relax(Recipe(prune_pattern="2:4"))
 
 
 def test_scan_is_made_only_where_a_target_needs_it():
-    assert not stages.needs_sensitivity(Recipe(), "prune")
+    assert not Prune.needs_scan(Recipe())
     by_scan = Recipe(density_split="sensitivity", overall_density=0.3)
-    assert stages.needs_sensitivity(by_scan, "prune")
-    assert not stages.needs_sensitivity(by_scan, "cluster")
-    assert stages.needs_sensitivity(Recipe(average_bits=5), "cluster")
+    assert Prune.needs_scan(by_scan)
+    assert not Cluster.needs_scan(by_scan)
+    assert Cluster.needs_scan(Recipe(average_bits=5))
+
+
+@pytest.mark.parametrize("kind", stages.STAGES)
+def test_stage_of_the_table_is_found_by_its_kind(kind):
+    stage = stages.find(kind)
+    assert issubclass(stage, Stage)
+    assert stage.kind == kind
+
+
+def test_rates_and_epochs_are_those_of_the_recipe(make_model):
+    recipe = Recipe(finetune_learning_rate=0.1, densify_epochs=7)
+    found = {
+        stage.name: stage(make_model(), recipe)
+        for stage in (Prune, Densify, Cluster, Quantize)
+    }
+    assert found["densified"].epochs == 7
+    assert {name: stage.learning_rate for name, stage in found.items()} == {
+        "pruned": 0.1,
+        "densified": 0.05,
+        "clustered": 0.05,
+        "quantized": 0.02,
+    }

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
+from keras_squeezenet.compression import Recipe
 from keras_squeezenet.compression import checks
-from keras_squeezenet.compression import cluster
 from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression import tfmot
+from keras_squeezenet.compression.stages import cluster
 
 
 def zero_half(model):
@@ -16,10 +17,11 @@ def zero_half(model):
             layer.kernel.assign(kernel)
 
 
-def run(model, clusters, fit, steps, **options):
-    wrapped = cluster.wrap(model, clusters, **options)
-    fit(wrapped, steps)
-    cluster.finish(wrapped, clusters, model)
+def run(model, bits, fit, steps, **options):
+    stage = cluster.Cluster(model, Recipe(bits=bits, **options))
+    trainee = stage.wrap(steps, [])
+    fit(trainee, steps)
+    stage.finish(trainee)
 
 
 @pytest.mark.parametrize("initialization", tfmot.INITIALIZATIONS)
@@ -29,8 +31,8 @@ def test_every_kernel_gets_a_codebook_and_keeps_its_zeros(
     model = make_model()
     zero_half(model)
     before = tf_keras_twin.kernels(model)
-    clusters = dict.fromkeys(before, 8) | {"conv10": 4}
-    run(model, clusters, fit, steps=4, initialization=initialization)
+    bits = {"conv10": 2, "*": 3}
+    run(model, bits, fit, steps=4, cluster_initialization=initialization)
     kernels = tf_keras_twin.kernels(model)
     assert len(np.unique(kernels["conv10"])) <= 4
     for name, kernel in kernels.items():
@@ -44,23 +46,23 @@ def test_kernel_smaller_than_its_codebook_is_left_alone(make_model, fit):
     model = make_model(base_e=4, incr_e=4)
     before = tf_keras_twin.kernels(model)
     assert before["fire2_expand1x1"].size == 2
-    run(model, {"fire2_expand1x1": 8}, fit, steps=1)
+    run(model, {"*": 3}, fit, steps=1)
     assert len(np.unique(tf_keras_twin.kernels(model)["fire2_expand1x1"])) == 2
 
 
 def test_codebook_that_grew_is_an_error(make_model, fit, monkeypatch):
     """Training a stripped model on dissolves the shared values."""
-    strip = cluster.tfmot.strip_clustering
+    strip = tfmot.strip_clustering
 
     def strip_and_train(model):
         stripped = strip(model)
         fit(stripped, 1)
         return stripped
 
-    monkeypatch.setattr(cluster.tfmot, "strip_clustering", strip_and_train)
+    monkeypatch.setattr(tfmot, "strip_clustering", strip_and_train)
     model = make_model()
     before = model.get_weights()
     with pytest.raises(checks.CheckError, match="at most 8 distinct values"):
-        run(model, dict.fromkeys(tf_keras_twin.kernels(model), 8), fit, steps=1)
+        run(model, {"*": 3}, fit, steps=1)
     for expected, received in zip(before, model.get_weights()):
         np.testing.assert_array_equal(expected, received)

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_squeezenet.compression import Recipe
 from keras_squeezenet.compression import checks
-from keras_squeezenet.compression import prune
 from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression import tfmot
+from keras_squeezenet.compression.stages import prune
 from keras_squeezenet.evaluation import kernel_statistics
 
 
@@ -18,9 +19,11 @@ def densities_of(model, density):
 
 
 def run(model, densities, fit, steps, **options):
-    wrapped, callbacks = prune.wrap(model, densities, steps, **options)
-    fit(wrapped, steps, callbacks)
-    prune.finish(wrapped, densities, model, options.get("pattern"))
+    recipe = Recipe(densities={**densities, "*": 1}, **options)
+    stage = prune.Prune(model, recipe)
+    trainee = stage.wrap(steps, [])
+    fit(trainee, steps, stage.callbacks)
+    stage.finish(trainee)
 
 
 @pytest.mark.parametrize("schedule", ["polynomial", "constant", "iterative"])
@@ -30,7 +33,7 @@ def test_every_kernel_gets_its_density_and_conv1_stays_dense(
     model = make_model()
     before = tf_keras_twin.kernels(model)
     densities = densities_of(model, 0.25) | {"conv10": 0.1}
-    run(model, densities, fit, steps=6, schedule=schedule)
+    run(model, densities, fit, steps=6, prune_schedule=schedule)
     kernels = tf_keras_twin.kernels(model)
     for name, density in densities.items():
         kept = np.count_nonzero(kernels[name]) / kernels[name].size
@@ -85,7 +88,7 @@ def test_two_of_four_input_channels_are_kept(make_model, fit):
         if prune.fits_pattern(kernel, "2:4")
     ]
     assert "conv1" not in names and len(names) == 25
-    run(model, dict.fromkeys(names, 0.5), fit, steps=2, pattern="2:4")
+    run(model, dict.fromkeys(names, 0.5), fit, steps=2, prune_pattern="2:4")
     for name, kernel in tf_keras_twin.kernels(model).items():
         groups = np.moveaxis(kernel, 2, -1).reshape(-1, 4)
         if name in names:
@@ -105,9 +108,7 @@ def test_default_frequency_of_tfmot_would_be_noticed(
     )
     model = make_model()
     before = model.get_weights()
-    with pytest.raises(
-        checks.CheckError, match="should keep 50.00% .* 100.00%"
-    ):
+    with pytest.raises(checks.CheckError, match="must keep 50.00% .* 100.00%"):
         run(model, densities_of(model, 0.5), fit, steps=6)
     for expected, received in zip(before, model.get_weights()):
         np.testing.assert_array_equal(expected, received)

@@ -1,0 +1,83 @@
+"""Weight sharing: a k-means codebook for each layer, which is trained.
+
+Reference:
+- [Deep Compression](https://arxiv.org/abs/1510.00149) (Han et al., 2016),
+  section 3
+"""
+
+import numpy as np
+
+from keras_squeezenet.compression import allocation
+from keras_squeezenet.compression import checks
+from keras_squeezenet.compression import tf_keras_twin
+from keras_squeezenet.compression import tfmot
+from keras_squeezenet.compression.compression_recipe import BITS
+from keras_squeezenet.compression.stages.stage import Stage
+
+
+class Cluster(Stage):
+    """Lets each kernel share few values, and trains these.
+
+    Zero stays one of the values of a kernel that has zeros, and every zero
+    weight stays zero.
+
+    Attributes:
+        codebooks: dict of layer name to the size of its codebook, zero
+            included.
+    """
+
+    kind = "cluster"
+    name = "clustered"
+    rate_divisor = 2
+
+    def __init__(self, model, recipe, scan=None):
+        super().__init__(model, recipe, scan)
+        if recipe.average_bits is None:
+            bits = allocation.match(recipe.bits, list(self.kernels))
+        else:
+            bits = allocation.split_bits(
+                self.layer_scans, recipe.average_bits, choices=BITS
+            )
+        self.codebooks = {name: 2**count for name, count in bits.items()}
+
+    @classmethod
+    def needs_scan(cls, recipe):
+        return recipe.average_bits is not None
+
+    @classmethod
+    def relax(cls, recipe, attempt):
+        """Return a recipe with one bit more for each attempt, at most 8."""
+        average = recipe.average_bits
+        return recipe.replace(
+            bits={
+                pattern: min(max(BITS), bits + attempt)
+                for pattern, bits in recipe.bits.items()
+            },
+            average_bits=average and min(max(BITS), average + attempt),
+        )
+
+    def wrap(self, steps, calibration):
+        kernels = tf_keras_twin.kernels(self.model)
+        initialization = self.recipe.cluster_initialization
+
+        def wrap_layer(layer):
+            size = self.codebooks.get(layer.name)
+            # A codebook that is not smaller than the kernel shares nothing.
+            if size is None or kernels[layer.name].size <= size:
+                return layer
+            return tfmot.cluster_weights(
+                layer,
+                number_of_clusters=size,
+                cluster_centroids_init=tfmot.INITIALIZATIONS[initialization],
+                preserve_sparsity=bool(np.any(kernels[layer.name] == 0)),
+            )
+
+        return tf_keras_twin.clone(self.model, wrap_layer)
+
+    def finish(self, trainee):
+        before = tf_keras_twin.kernels(self.model)
+        clustered = tfmot.strip_clustering(trainee)
+        after = tf_keras_twin.kernels(clustered)
+        checks.require_distinct(after, self.codebooks, self.kind)
+        checks.require_zeros_kept(before, after, self.kind)
+        tf_keras_twin.copy_weights(clustered, self.model)

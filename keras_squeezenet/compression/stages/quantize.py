@@ -1,0 +1,160 @@
+"""Quantization-aware training: 8-bit weights and activations."""
+
+import numpy as np
+
+from keras_squeezenet.compression import checks
+from keras_squeezenet.compression import preserving_scheme
+from keras_squeezenet.compression import tf_keras_twin
+from keras_squeezenet.compression import tfmot
+from keras_squeezenet.compression.stages.stage import Stage
+
+# The key of the activation range of the input.
+INPUT = "input"
+
+
+class Quantize(Stage):
+    """Trains a network through fake quantization of weights and activations.
+
+    Zeros and shared values stay, unless the recipe asks for another
+    `quantize_preserve`.
+    """
+
+    kind = "quantize"
+    name = "quantized"
+    rate_divisor = 5
+    measures_trainee = True
+
+    def wrap(self, steps, calibration):
+        ranges = measure_ranges(self.model, calibration)
+        return wrap(self.model, ranges, self.recipe.quantize_preserve)
+
+    def finish(self, trainee):
+        before = tf_keras_twin.kernels(self.model)
+        quantized = tfmot.strip_clustering_cqat(trainee)
+        after = tf_keras_twin.kernels(quantized)
+        keeps_zeros, keeps_codebooks = preserving_scheme.PRESERVED[
+            self.recipe.quantize_preserve
+        ]
+        if keeps_zeros:
+            checks.require_zeros_kept(before, after, self.kind)
+        if keeps_codebooks:
+            sizes = preserving_scheme.codebook_sizes(before)
+            checks.require_distinct(after, sizes, self.kind)
+        tf_keras_twin.copy_weights(quantized, self.model)
+        return read_ranges(trainee)
+
+
+def wrap(model, ranges, preserve="both"):
+    """Return a twin with fake quantization, to be trained or converted.
+
+    As it is, it computes with the weights of the model in 8 bits.
+
+    Args:
+        model: `keras.Model` that has a twin.
+        ranges: what `measure_ranges` or `read_ranges` returned.
+        preserve: `"both"`, `"sparsity"`, `"clusters"` or `"none"`, what
+            training keeps of each kernel that has it. Defaults to `"both"`.
+
+    Returns:
+        A `tf_keras.Model` of TF-MOT's quantization wrappers.
+    """
+    kernels = tf_keras_twin.kernels(model)
+    with tfmot.one_codebook_per_layer(), tf_keras_twin.generators():
+        wrapped = tfmot.quantize_apply(
+            tfmot.quantize_annotate_model(tf_keras_twin.make_twin(model)),
+            preserving_scheme.PreservingScheme(kernels, preserve),
+        )
+    _set_ranges(wrapped, ranges, kernels)
+    return wrapped
+
+
+def measure_ranges(model, batches):
+    """Return the range of the outputs of each layer, a mean over batches.
+
+    TF-MOT starts every range at (-6, 6) and moves it by a thousandth of the
+    difference in each step. A network with activations of several hundred
+    would be clipped to noise for its whole training.
+
+    Args:
+        model: flat Functional model of either Keras.
+        batches: list of batches of images.
+
+    Returns:
+        A dict of layer name to `[min, max]`, a range that contains 0.
+    """
+    names = [INPUT, *(layer.name for layer in model.layers[1:])]
+    probe = type(model)(model.input, [layer.output for layer in model.layers])
+    extremes = np.mean(
+        [
+            [
+                (min(0, np.min(output)), max(0, np.max(output)))
+                for output in probe.predict_on_batch(batch)
+            ]
+            for batch in batches
+        ],
+        axis=0,
+    )
+    return dict(zip(names, extremes.tolist()))
+
+
+def read_ranges(wrapped):
+    """Return the trained ranges of a wrapped model, as `measure_ranges` does.
+
+    Layers whose outputs TF-MOT does not quantize are not in it.
+    """
+    ranges = {}
+    for name, kind, end, weight in _range_weights(wrapped):
+        # This is the range of the layer before.
+        if kind != "pre_activation":
+            ranges.setdefault(name, [0.0, 0.0])
+            ranges[name][end] = float(weight.numpy())
+    return ranges
+
+
+def _set_ranges(wrapped, ranges, kernels):
+    inputs = _inputs(wrapped)
+    for name, kind, end, weight in _range_weights(wrapped):
+        source = inputs[name] if kind == "pre_activation" else name
+        if source in ranges:
+            weight.assign(ranges[source][end])
+    for layer in wrapped.layers:
+        for weight in layer.weights:
+            sign = {"kernel_min": -1, "kernel_max": 1}.get(
+                tf_keras_twin.weight_name(weight)
+            )
+            if sign:
+                # TF-MOT quantizes each output channel symmetrically.
+                kernel = np.abs(kernels[layer.layer.name])
+                limit = kernel.max(axis=tuple(range(kernel.ndim - 1)))
+                if not weight.shape.rank:
+                    limit = limit.max()
+                weight.assign(sign * limit)
+
+
+def _range_weights(wrapped):
+    """Yield `(layer name, kind, end, weight)`; the end is 0 or 1."""
+    for layer in wrapped.layers:
+        # The other layers are the input, and the QuantizeLayer behind it.
+        name = layer.layer.name if hasattr(layer, "layer") else INPUT
+        for weight in layer.weights:
+            kind, _, end = tf_keras_twin.weight_name(weight).rpartition("_")
+            # The name of a QuantizeLayer may end in a number.
+            if kind in (
+                "post_activation",
+                "pre_activation",
+                "output",
+            ) or kind.startswith("quantize_layer"):
+                yield name, kind, ("min", "max").index(end), weight
+
+
+def _inputs(wrapped):
+    """Return `{layer name: name of the layer before it}`."""
+    names = {
+        id(layer.output): layer.layer.name if hasattr(layer, "layer") else INPUT
+        for layer in wrapped.layers
+    }
+    return {
+        layer.layer.name: names.get(id(layer.input))
+        for layer in wrapped.layers
+        if hasattr(layer, "layer")
+    }

@@ -1,0 +1,364 @@
+"""A fit that can be stopped, killed and resumed, in Keras 3 and in tf_keras."""
+
+import contextlib
+import dataclasses
+import logging
+import math
+import time
+import types
+from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Any
+from typing import ClassVar
+
+import keras
+import numpy as np
+
+from keras_squeezenet.data import splits
+from keras_squeezenet.utils.progress import Progress
+
+# A fit is stuck if, after this share of the steps and as many updates of the
+# weights, its loss is above this share of a random guess's, and its accuracy
+# below this multiple of it: a high loss alone may come from a few outliers.
+STUCK_AFTER = 0.2
+STUCK_UPDATES = 300
+STUCK_LOSS = 0.99
+STUCK_ACCURACY = 1.5
+
+logger = logging.getLogger(__name__)
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss, or a weight, became NaN or infinite."""
+
+
+@dataclasses.dataclass
+class State:
+    """How far a fit is, and what it takes to resume it.
+
+    Args:
+        restarts: int, the number of restarts from a plateau.
+        history: list of a dict for each epoch since the last restart.
+        best: int, the index of the best epoch, or `None`.
+        training: arrays of the model and its optimizer, see `variables`.
+        best_weights: arrays of the model at its best epoch.
+    """
+
+    ARRAYS: ClassVar[tuple[str, ...]] = ("training", "best_weights")
+
+    restarts: int = 0
+    history: list = dataclasses.field(default_factory=list)
+    best: int | None = None
+    training: list = dataclasses.field(default_factory=list)
+    best_weights: list = dataclasses.field(default_factory=list)
+
+    @property
+    def best_accuracy(self) -> float | None:
+        """The validation accuracy of the best epoch, if there is one."""
+        if self.best is None:
+            return None
+        return self.history[self.best]["validation_accuracy"]
+
+    @property
+    def epoch_seconds(self) -> float:
+        """The time of all epochs since the last restart."""
+        return sum(epoch["seconds"] for epoch in self.history)
+
+    def add(self, epoch: dict, weights: list, is_candidate: bool = True):
+        """Add an epoch; keep its weights if no epoch before is better."""
+        best = self.best_accuracy
+        self.history.append(epoch)
+        # The later one of equals has been trained longer.
+        is_best = best is None or epoch["validation_accuracy"] >= best
+        if is_candidate and is_best:
+            self.best = len(self.history) - 1
+            self.best_weights = weights
+
+    def clear(self):
+        """Forget all epochs."""
+        self.history, self.best = [], None
+        self.training, self.best_weights = [], []
+
+
+@dataclasses.dataclass(frozen=True)
+class Plateau:
+    """The plateau at the loss of a random guess, and how it is left.
+
+    Args:
+        restarts: int, how often a fit that is stuck is restarted.
+        classes: int.
+        accumulation: int, the steps of an update of the weights. Defaults to
+            `1`.
+    """
+
+    restarts: int
+    classes: int
+    accumulation: int = 1
+
+    def holds(self, state: State, done: int, steps: int, penalty: float):
+        """Return whether a fit is stuck and may be restarted.
+
+        Args:
+            state: `State` of the fit.
+            done: int, the number of finished steps.
+            steps: int, the number of all steps.
+            penalty: float, the share of weight decay in the loss.
+        """
+        enough = max(STUCK_AFTER * steps, STUCK_UPDATES * self.accumulation)
+        if done < enough or state.restarts >= self.restarts:
+            return False
+        epoch = state.history[-1]
+        is_guess = epoch["accuracy"] < STUCK_ACCURACY / self.classes
+        loss = epoch["loss"] - penalty
+        return is_guess and loss > STUCK_LOSS * math.log(self.classes)
+
+
+def reseed(model: Any, seed: int):
+    """Reset the dropout of a Keras 3 model to the first mask of a seed."""
+    for layer in model.layers:
+        if hasattr(layer, "seed_generator"):
+            layer.seed_generator.state.assign(np.array([seed, 0]))
+
+
+@dataclasses.dataclass(kw_only=True)
+class Fit:
+    """A fit of a classifier, epoch by epoch, from wherever its state is.
+
+    What happens in an epoch depends on the variables of the model and of its
+    optimizer, the seed and the number of the epoch only. A fit that was killed
+    and resumed therefore ends with the same weights, bit for bit, as one that
+    was not.
+
+    Args:
+        make: function of the number of restarts to a model that is compiled
+            with the metric `accuracy` and has its initial weights.
+        train: `splits.Split` to train on.
+        steps: int, the number of training steps.
+        measure: function of the model to its validation accuracy. Where the
+            optimizer averages the weights, the model has the averages.
+        save: function without arguments that writes the state; it is called
+            after each epoch and each restart.
+        state: `State` to begin at, which is updated. Defaults to a new one.
+        namespace: the module `keras` or `tf_keras`, whichever makes the model.
+            Defaults to `keras`.
+        reseed: function of the model and a seed that resets its dropout.
+            Defaults to that of Keras 3.
+        seed: int, of dropout. Defaults to `0`.
+        callbacks: callbacks of `namespace`. Defaults to none.
+        settled: int, the step from which an epoch may be the best one.
+            Defaults to `0`.
+        patience: int, the number of epochs without a better one after which
+            the fit ends. Defaults to `None`: all steps are made.
+        plateau: `Plateau`. Defaults to `None`: no restarts.
+        progress: `Progress`. Defaults to a silent one.
+        name: str, what the progress is called. Defaults to `""`.
+    """
+
+    make: Callable[[int], Any]
+    train: splits.Split
+    steps: int
+    measure: Callable[[Any], float]
+    save: Callable[[], None]
+    state: State = dataclasses.field(default_factory=State)
+    namespace: types.ModuleType = keras
+    reseed: Callable[[Any, int], None] = reseed
+    seed: int = 0
+    callbacks: tuple = ()
+    settled: int = 0
+    patience: int | None = None
+    plateau: Plateau | None = None
+    progress: Progress = dataclasses.field(default_factory=Progress)
+    name: str = ""
+
+    @property
+    def epochs(self) -> int:
+        """The number of epochs, of which the last one may be shorter."""
+        return math.ceil(self.steps / self.train.steps)
+
+    @property
+    def done(self) -> int:
+        """The number of finished steps."""
+        return min(len(self.state.history) * self.train.steps, self.steps)
+
+    def run(self) -> Any:
+        """Train all epochs that are left; return the model.
+
+        Raises:
+            NonFiniteLossError: naming the epoch and the step.
+        """
+        model = self._begin()
+        while not self._is_over():
+            if self._is_stuck(model):
+                model = self._restart()
+            else:
+                self._train_epoch(model)
+        return model
+
+    def _begin(self):
+        model = self.make(self.state.restarts)
+        if self.state.training:
+            restore(model, self.state.training)
+        return model
+
+    def _is_over(self):
+        if self.done == self.steps:
+            return True
+        if self.patience is None or self.state.best is None:
+            return False
+        return len(self.state.history) - 1 - self.state.best >= self.patience
+
+    def _is_stuck(self, model):
+        if self.plateau is None:
+            return False
+        penalty = sum(map(float, model.losses))
+        return self.plateau.holds(self.state, self.done, self.steps, penalty)
+
+    def _restart(self):
+        logger.warning(
+            "After epoch %d the loss is still that of a random guess (%.3f). "
+            "Training restarts at half the learning rate.",
+            len(self.state.history),
+            self.state.history[-1]["loss"],
+        )
+        self.state.restarts += 1
+        self.state.clear()
+        self.save()
+        return self._begin()
+
+    def _train_epoch(self, model):
+        """Train one epoch, measure it, and save the state."""
+        steps = min(self.train.steps, self.steps - self.done)
+        with self.progress.task(self._task(), steps + 1) as advance:
+            started = time.monotonic()
+            epoch = self._fit(model, steps, advance)
+            seconds = round(time.monotonic() - started, 3)
+            with averaged(model):
+                accuracy = self.measure(model)
+                weights = model.get_weights()
+            epoch |= {
+                "validation_accuracy": accuracy,
+                "steps": steps,
+                "seconds": seconds,
+            }
+            is_candidate = self.done + steps >= self.settled
+            self.state.add(epoch, weights, is_candidate)
+            self.state.training = variables(model)
+            advance(loss=epoch["loss"], validation=accuracy)
+            self.save()
+
+    def _task(self):
+        restarts = self.state.restarts
+        return " ".join(
+            [
+                *([self.name] if self.name else []),
+                *([f"try {restarts + 1},"] if restarts else []),
+                f"epoch {len(self.state.history) + 1}/{self.epochs}",
+            ]
+        )
+
+    def _fit(self, model, steps, advance):
+        """Train one epoch; return its number, mean loss and accuracy."""
+        number, done = len(self.state.history), self.done
+        weights = []
+
+        def on_train_batch_end(batch, logs):
+            if not math.isfinite(logs["loss"]):
+                raise NonFiniteLossError(
+                    f"the loss became {logs['loss']} in epoch {number + 1} at "
+                    f"step {done + batch + 1} of {self.steps}. Try a lower "
+                    "learning rate."
+                )
+            advance(loss=logs["loss"], accuracy=logs["accuracy"])
+
+        def on_epoch_end(epoch, logs):
+            # `fit` ends with the averages as weights, where there are some.
+            weights.extend(_copy(model.trainable_weights))
+
+        watch = self.namespace.callbacks.LambdaCallback(
+            on_train_batch_end=on_train_batch_end,
+            on_epoch_end=on_epoch_end if _has_averages(model) else None,
+        )
+        self.reseed(model, self.seed + number)
+        history = model.fit(
+            self.train.batches(number),
+            steps_per_epoch=steps,
+            initial_epoch=number,
+            epochs=number + 1,
+            callbacks=[*self.callbacks, watch],
+            shuffle=False,
+            verbose=0,
+        ).history
+        _assign(model.trainable_weights[: len(weights)], weights)
+        # A ReLU turns NaN into 0: the loss need not show it.
+        if not all(
+            np.isfinite(array).all() for array in _copy(model.trainable_weights)
+        ):
+            raise NonFiniteLossError(
+                f"weights became NaN in epoch {number + 1}, by step "
+                f"{done + steps} of {self.steps}. Try a lower learning rate."
+            )
+        return {
+            "epoch": number + 1,
+            "loss": float(history["loss"][0]),
+            "accuracy": float(history["accuracy"][0]),
+        }
+
+
+def identify(recipe: Any, dataset: dict, model: keras.Model) -> dict:
+    """Return what must be the same for a run to be resumed.
+
+    Args:
+        recipe: dataclass of the run.
+        dataset: dict that describes the data set.
+        model: `keras.Model` at the beginning.
+    """
+    fields = dataclasses.asdict(recipe).items()
+    return {
+        **{f"recipe.{name}": value for name, value in fields},
+        "dataset": dataset,
+        "model": model.name,
+        "parameters": model.count_params(),
+    }
+
+
+@contextlib.contextmanager
+def averaged(model: Any) -> Iterator[None]:
+    """Let a model compute with the averages of its weights.
+
+    A model whose optimizer keeps none computes with its weights.
+    """
+    if not _has_averages(model):
+        yield
+        return
+    weights = _copy(model.trainable_weights)
+    model.optimizer.finalize_variable_values(model.trainable_weights)
+    try:
+        yield
+    finally:
+        _assign(model.trainable_weights, weights)
+
+
+def variables(model: Any) -> list[np.ndarray]:
+    """Return the arrays of a compiled model and its optimizer."""
+    return _copy([*model.weights, *model.optimizer.variables])
+
+
+def restore(model: Any, arrays: list[np.ndarray]):
+    """Set what `variables` returned."""
+    if not getattr(model.optimizer, "built", False):
+        model.optimizer.build(model.trainable_variables)
+    _assign([*model.weights, *model.optimizer.variables], arrays)
+
+
+def _has_averages(model):
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    return getattr(optimizer, "use_ema", False)
+
+
+def _copy(variables):
+    return [np.array(variable.numpy()) for variable in variables]
+
+
+def _assign(variables, arrays):
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
