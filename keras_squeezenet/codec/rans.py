@@ -140,7 +140,7 @@ def decode(
         state += rest_at[places]
         empty = np.flatnonzero(state < LOWEST)
         if taken + len(empty) > len(words):
-            raise ValueError("the symbols need more words than there are")
+            raise ValueError("the symbols must have as many words as they need")
         refill = words[taken : taken + len(empty)]
         state[empty] = (state[empty] << np.uint32(WORD_BITS)) | refill
         states[: len(base)] = state

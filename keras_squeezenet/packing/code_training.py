@@ -75,8 +75,7 @@ class CodeTrainer:
         steps: int,
     ):
         self.teacher, self.student = teacher, student
-        for layer in student.layers:
-            layer.trainable = True
+        student.trainable = True
         self.steps = {name: array.step for name, array in arrays.items()}
         self.codes = [
             keras.Variable(array.codes.astype("float32"), name="codes")

@@ -16,8 +16,9 @@ NAMES = ("a", "b", "c", "d")
 def find_quarter(x):
     half = quarters.SIDE // 2
     x = x.reshape(len(x), 2, half, 2, half, 3).mean(axis=(2, 4, 5))
-    found = x.reshape(len(x), 4).argmax(axis=1) % 3
-    return np.eye(4, dtype="float32")[found] * 0.97 + 0.0075
+    found = x.reshape(len(x), 4).argmax(axis=1)
+    one_hot = np.eye(4, dtype="float32")
+    return 0.6 * one_hot[found % 3] + 0.3 * one_hot[found] + 0.025
 
 
 def make_network(classes=NAMES):
@@ -86,7 +87,7 @@ def test_classes_are_matched_by_name(dataset):
     found = evaluation.evaluate(make_network("dcba"), dataset)
     # The stub says d for a, c for b, b for c, and d for d.
     assert found.accuracy == 0.25
-    with pytest.raises(ValueError, match="Received: 'd', which it lacks"):
+    with pytest.raises(ValueError, match="Received: 'd'"):
         evaluation.evaluate(make_network("abce"), dataset)
 
 

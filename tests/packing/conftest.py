@@ -31,7 +31,7 @@ def build():
 
 
 @pytest.fixture(scope="session")
-def small_model(dataset):
+def small_model(dataset, test_images):
     keras.utils.set_random_seed(0)
     model = build()
     model.compile(
@@ -40,6 +40,11 @@ def small_model(dataset):
     )
     batches = dataset.train_batches(16)
     model.fit(batches, steps_per_epoch=30, epochs=1, verbose=0)
+    # Saturated outputs would have no Fisher information.
+    logits = keras.Model(model.input, model.get_layer("pool10").output)
+    layer = model.get_layer("conv10")
+    scale = 1.5 / logits.predict(test_images, verbose=0).std()
+    layer.set_weights([scale * weight for weight in layer.get_weights()])
     return model
 
 
