@@ -7,7 +7,7 @@ from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.packing import code_training
 from keras_squeezenet.packing import rate_distortion
 
-STEPS = 60
+STEPS = 150
 
 
 def divergence(model, images, arrays):
@@ -33,7 +33,7 @@ def coarse(small_model):
     for layer in small_model.layers:
         for part, weights in zip(("kernel", "bias"), layer.get_weights()):
             largest = max(np.abs(weights).max(), 1e-3)
-            step = float(np.float32(largest / (3 if part == "kernel" else 64)))
+            step = float(np.float32(largest / (2 if part == "kernel" else 64)))
             codes = np.rint(weights / step).astype("int64")
             found[f"{layer.name}/{part}"] = encodings.UniformArray(codes, step)
     return found
@@ -52,7 +52,7 @@ def trained(small_model, images, coarse):
     variables = [*trainer.codes, *trainer.optimizer.variables]
     initial = [variable.numpy() for variable in variables]
     found = {}
-    for lambda_ in (0.0, 1e-3):
+    for lambda_ in (0.0, 1e-2):
         for variable, value in zip(variables, initial):
             variable.assign(value)
         seen = []
@@ -75,10 +75,10 @@ def test_training_recovers_the_outputs(small_model, images, coarse, trained):
 
 
 def test_larger_lambda_gives_fewer_bits(small_model, images, trained):
-    assert entropy(trained[1e-3]) < 0.9 * entropy(trained[0.0])
+    assert entropy(trained[1e-2]) < 0.9 * entropy(trained[0.0])
     before, after = (
         divergence(small_model, images, trained[lambda_])
-        for lambda_ in (0.0, 1e-3)
+        for lambda_ in (0.0, 1e-2)
     )
     assert after > before
 
@@ -92,12 +92,9 @@ def test_step_sizes_and_shapes_stay(coarse, trained):
 
 
 def test_layers_of_a_frozen_model_are_trained(coarse, trained):
-    changed = [
-        name
-        for name, array in trained[0.0].items()
-        if np.any(array.codes != coarse[name].codes)
-    ]
-    assert len(changed) > len(coarse) / 2
+    for name, array in trained[0.0].items():
+        if name.endswith("kernel"):
+            assert np.any(array.codes != coarse[name].codes), name
 
 
 def test_batches_are_as_many_as_asked_for_and_the_same_for_a_seed(test_images):

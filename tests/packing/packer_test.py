@@ -57,7 +57,7 @@ def test_layers_are_those_of_the_file(by_size):
         assert layer["distinct_values"] == len(np.unique(codes))
         assert layer["bytes"] >= layer["entropy_bytes"]
     total = sum(layer["bytes"] for layer in by_size.layers)
-    assert 0.4 < total / len(by_size.content) < 1
+    assert 0.2 < total / len(by_size.content) < 1
 
 
 def test_result_is_json(by_size):
@@ -152,7 +152,7 @@ def test_too_few_images_are_refused(small_model, images):
 
 
 @pytest.mark.parametrize(
-    "bounds", [{"target_bytes": 1_500}, {"max_kl": 0.3}], ids=str
+    "bounds", [{"target_bytes": 2_200}, {"max_kl": 0.3}], ids=str
 )
 def test_code_training_keeps_to_the_bound(bounds, packer, images, divergence):
     bound = packing.Bound(**bounds)
