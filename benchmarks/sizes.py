@@ -66,7 +66,7 @@ def main(argv):
         raise app.UsageError("WEIGHTS and PHOTOGRAPHS must be given")
     _, path, photographs = argv
     model = models.load(path)
-    network = classifier.of_model(path, model)
+    network = classifier.load(path, loaded=model)
     paths = image_folder.image_files(pathlib.Path(photographs))
     centers = preprocess([network.read(path) for path in paths])
     wholes = preprocess(

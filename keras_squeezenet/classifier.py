@@ -122,6 +122,8 @@ def load(
     config: "architecture.SqueezeNetConfig | str | None" = None,
     image_size: int | None = None,
     class_names: Sequence[str] | None = None,
+    *,
+    loaded: keras.Model | None = None,
 ) -> Classifier:
     """Load a classifier from a model, a file or a name.
 
@@ -137,6 +139,7 @@ def load(
         class_names: names of the classes. Defaults to those of the weights'
             name, of the `.sqz` file or of the `report.json` beside the file,
             or to ImageNet's for 1,000 outputs.
+        loaded: the result of `models.load(model)`, where it is there already.
 
     Returns:
         A `Classifier`.
@@ -146,55 +149,23 @@ def load(
         ValueError: if it is not an image classifier, or damaged.
     """
     if isinstance(model, keras.Model):
-        return of_model(model, model, image_size, class_names)
-    path = os.fspath(model)
-    if os.path.isfile(os.path.join(path, "saved_model.pb")):
-        function, shape = _load_saved_model(path)
-    elif path.endswith(".tflite"):
-        function, shape = _load_litert(path)
+        name, loaded = model.name, model
     else:
-        loaded = models.load(path, config=config, image_size=image_size)
-        return of_model(path, loaded, image_size, class_names)
-    known = _known_classes(path)
-    return _make(path, function, shape, image_size, class_names, known)
-
-
-def of_model(
-    source: "keras.Model | str | os.PathLike",
-    model: keras.Model,
-    image_size: int | None = None,
-    class_names: Sequence[str] | None = None,
-) -> Classifier:
-    """Return the `Classifier` of a Keras model that was loaded before.
-
-    Args:
-        source: the argument that it was loaded from: the model itself, a
-            name, or a path.
-        model: `keras.Model`.
-        image_size, class_names: as `load` takes them.
-
-    Raises:
-        ValueError: if it is not an image classifier.
-    """
-    if isinstance(source, keras.Model):
-        name, known = source.name, ()
+        name = os.fspath(model)
+    if loaded is None and os.path.isfile(os.path.join(name, "saved_model.pb")):
+        function, shape = _load_saved_model(name)
+    elif loaded is None and name.endswith(".tflite"):
+        function, shape = _load_litert(name)
     else:
-        name = os.fspath(source)
-        known = _known_classes(name)
-    return _make(
-        name,
-        model.predict_on_batch,
-        model.input_shape,
-        image_size,
-        class_names,
-        known,
-    )
-
-
-def _make(name, function, shape, image_size, class_names, known):
+        if loaded is None:
+            loaded = models.load(model, config=config, image_size=image_size)
+        function, shape = loaded.predict_on_batch, loaded.input_shape
     side = _side(name, shape, image_size)
     count = _count_outputs(name, function, side)
-    classes = tuple((None, name) for name in class_names or ()) or known
+    if class_names:
+        classes = tuple((None, label) for label in class_names)
+    else:
+        classes = () if loaded is model else _known_classes(name)
     if not classes and count == len(imagenet.imagenet_classes()):
         classes = imagenet.imagenet_classes()
     if classes and len(classes) != count:

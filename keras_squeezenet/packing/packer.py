@@ -245,7 +245,7 @@ def pack(
     require_tensorflow("Packing")
     progress = progress or Progress()
     loaded = models.load(model, config=config)
-    network = classifier.of_model(model, loaded)
+    network = classifier.load(model, loaded=loaded)
     with progress.task("load images", None):
         arrays = calibration.load_images(data, network, images, seed)
     packer = Packer(

@@ -22,6 +22,9 @@ DEEP_COMPRESSION_PAPER = "arXiv:1510.00149"
 DSD_PAPER = "arXiv:1607.04381"
 
 IMAGENET = "imagenet-1k"
+CIFAR10_CLASSES = tuple(
+    "airplane automobile bird cat deer dog frog horse ship truck".split()
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,12 +100,12 @@ class Entry:
         title: a line about who trained them.
         file: `File` with all of the network's weights.
         license: an SPDX identifier, or what the publisher says.
-        citation: the paper to cite.
-        normalization: a key of `normalizations.NORMALIZATIONS`, the input
-            that the weights were trained on.
         top_1: float, the accuracy on `dataset` in percent as published.
         top_5: float, the same.
         reported_by: who measured the accuracies.
+        citation: the paper to cite. Defaults to SqueezeNet's.
+        normalization: a key of `normalizations.NORMALIZATIONS`, the input
+            that the weights were trained on. Defaults to that of the authors.
         dataset: the data that the classifier was trained for. Defaults to
             ImageNet-1k.
         class_names: names of the classes, in the order of the outputs.
@@ -119,11 +122,11 @@ class Entry:
     title: str
     file: File
     license: str
-    citation: str
-    normalization: str
     top_1: float
     top_5: float
     reported_by: str
+    citation: str = SQUEEZENET_PAPER
+    normalization: str = "squeezenet"
     dataset: str = IMAGENET
     class_names: tuple[str, ...] = ()
     image_size: int = architecture.DEFAULT_SIDE
@@ -206,8 +209,6 @@ ENTRIES = (
             Digest("git", "a381d848b43d7048c3b362238ece2386c21d6ff0"),
         ),
         license="BSD-2-Clause",
-        citation=SQUEEZENET_PAPER,
-        normalization="squeezenet",
         top_1=57.5,
         top_5=80.3,
         reported_by="the paper, table 2",
@@ -232,8 +233,6 @@ ENTRIES = (
             verified=True,
         ),
         license="BSD-2-Clause",
-        citation=SQUEEZENET_PAPER,
-        normalization="squeezenet",
         top_1=57.5,
         top_5=80.3,
         reported_by="the authors: not below v1.0",
@@ -249,8 +248,6 @@ ENTRIES = (
             Digest("git", "f9d4678b926a742b6dea15e1c5ec60291a45d018"),
         ),
         license="not stated",
-        citation=SQUEEZENET_PAPER,
-        normalization="squeezenet",
         top_1=60.38,
         top_5=82.50,
         reported_by="the author's README",
@@ -267,7 +264,6 @@ ENTRIES = (
         ),
         license="not stated",
         citation=DSD_PAPER,
-        normalization="squeezenet",
         top_1=61.76,
         top_5=83.47,
         reported_by="the author's README",
@@ -288,7 +284,6 @@ ENTRIES = (
         ),
         license="not stated",
         citation=DEEP_COMPRESSION_PAPER,
-        normalization="squeezenet",
         top_1=57.5,
         top_5=80.3,
         reported_by="the paper, table 2",
@@ -302,7 +297,6 @@ ENTRIES = (
             Digest("sha256", "b66bff10"),
         ),
         license="BSD-3-Clause",
-        citation=SQUEEZENET_PAPER,
         normalization="torch",
         top_1=58.092,
         top_5=80.420,
@@ -324,7 +318,6 @@ ENTRIES = (
             ),
         ),
         license="BSD-3-Clause",
-        citation=SQUEEZENET_PAPER,
         normalization="torch",
         top_1=58.178,
         top_5=80.624,
@@ -344,24 +337,12 @@ ENTRIES = (
             verified=True,
         ),
         license="Apache-2.0",
-        citation=SQUEEZENET_PAPER,
         normalization="caffe",
         top_1=88.21,
         top_5=99.66,
         reported_by="this project",
         dataset="cifar10",
-        class_names=(
-            "airplane",
-            "automobile",
-            "bird",
-            "cat",
-            "deer",
-            "dog",
-            "frog",
-            "horse",
-            "ship",
-            "truck",
-        ),
+        class_names=CIFAR10_CLASSES,
         image_size=32,
         # Without the pooling after fire3, since half of 32 pixels are few.
         trained=dataclasses.replace(
