@@ -38,7 +38,7 @@ FORMATS = [
     "model.tflite",
 ]
 DEEP_COMPRESSION = "compressed_SqueezeNet.net"
-# Where the network is sure: the index, the file's name, the probability.
+# Confident predictions: the index, the file's name, the probability.
 SURE = [
     (340, "n02391049_zebra.jpg", 0.9999),
     (417, "n02782093_balloon.jpg", 1.0),
@@ -65,13 +65,13 @@ def make_squares(count, side=SIDE):
 
 
 def save(path, model):
-    """Saves a Keras model; returns the path as `str`."""
+    """Save a Keras model; return the path as `str`."""
     model.save(path)
     return str(path)
 
 
 def convert(model, squares=None):
-    """Returns the content of a `.tflite` file, int8 if there are examples."""
+    """Return the content of a `.tflite` file, int8 if there are examples."""
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     if squares is not None:
         x = keras.applications.vgg16.preprocess_input(squares.astype("float32"))

@@ -1,4 +1,4 @@
-"""Tests of the one way to load a model."""
+"""Every `model` argument is resolved by `models.load`."""
 
 import keras
 import numpy as np

@@ -682,9 +682,9 @@ def test_wrong_argument_is_refused_before_anything_is_downloaded(
 
 @pytest.fixture
 def publish(tmp_path, monkeypatch):
-    """Returns a function that puts random weights behind a source's name.
+    """Return a function that publishes random weights for an entry.
 
-    No other weights can be had.
+    No other weights are available.
     """
     mirror = tmp_path / "mirror"
     mirror.mkdir()
@@ -758,7 +758,7 @@ def test_named_weights_serve_a_transfer_head(publish):
     model = SqueezeNet(weights="imagenet_dsd", config=config)
     kernel, _ = model.get_layer("conv10").get_weights()
     np.testing.assert_array_equal(kernel, arrays["conv10/kernel"])
-    # The padding is as asked for.
+    # The padding is that of `config`.
     assert layer_names(model, layers.ZeroPadding2D) == []
     features = SqueezeNet(
         weights="imagenet_dsd", config=config, include_top=False, classes=10

@@ -28,7 +28,7 @@ imagenet_utils_test = pytest.importorskip(
     exc_type=ImportError,
 )
 
-# What "imagenet" loads here, in place of the original caffemodels.
+# The files that "imagenet" loads here instead of the original caffemodels.
 FILES = {
     "1.0": "compressed_SqueezeNet.net",
     "1.1": "squeezenet_v1.1_caffe_fp32trunk_fp16conv10.npz",
@@ -54,7 +54,7 @@ def load_upstream(model_list):
 
 
 def with_file_of(source, folder):
-    """Returns the source with its file of `FILES` in the folder, if any."""
+    """Return the source with its file of `FILES` in the folder, if any."""
     if source.name != "imagenet" or source.variant not in FILES:
         return source
     path = folder / FILES[source.variant]

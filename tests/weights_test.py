@@ -49,7 +49,7 @@ def unwrapped(text):
 
 @pytest.fixture
 def metadata():
-    """Returns a function that gives a card's metadata as the Hub reads it."""
+    """Return a function that gives a card's metadata as the Hub reads it."""
     hub = pytest.importorskip("huggingface_hub")
     return lambda name: hub.ModelCard.load(WEIGHTS / f"{name}.md").data
 

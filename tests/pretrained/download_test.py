@@ -28,8 +28,8 @@ from keras_squeezenet.pretrained.readers import archive
 NAME = "squeezenet.weights.h5"
 CONTENT = bytes(range(256)) * 1000
 HALF = len(CONTENT) // 2
-# What `printf 'old' | sha256sum` and `printf 'old' | git hash-object --stdin`
-# print.
+# The output of `printf 'old' | sha256sum` and of
+# `printf 'old' | git hash-object --stdin`.
 OLD_SHA256 = "cba06b5736faf67e54b07b561eae94395e774c517a7d910a54369e1263ccfbd4"
 OLD_GIT = "489ce0f857e7634a0eb9f328265a3e91fad49f61"
 # A process that fetches `CONTENT`.
@@ -72,7 +72,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Answers each request as the next of `answers` does, the last for ever."""
+    """Answer each request as the next of `answers` does, the last for ever."""
 
     daemon_threads = True
     block_on_close = False
@@ -107,7 +107,7 @@ def cut(handler):
 
 
 def hang_up(handler):
-    """Closes the connection without an answer."""
+    """Close the connection without an answer."""
 
 
 def wait_before_the_first_byte(handler):
@@ -224,7 +224,7 @@ def put(folder, content, name=NAME):
     (folder / name).write_bytes(content)
 
 
-# What is in the cache.
+# The cache.
 
 
 def test_file_lands_in_the_models_of_keras(server, cache):
@@ -314,7 +314,7 @@ def test_first_digits_of_a_digest_are_enough(server, cache):
     assert not download.is_available(file)
 
 
-# What is shown.
+# Progress.
 
 
 @pytest.mark.parametrize(
@@ -461,7 +461,7 @@ def test_answer_of_too_many_bytes_is_stopped(
     assert len(server.requests) == 1
 
 
-# No server.
+# Without a server.
 
 
 def test_refused_connection_is_told_at_once(cache):
@@ -488,7 +488,7 @@ def test_host_that_nobody_knows_is_told_at_once(cache, monkeypatch):
         download.fetch(file)
     message = str(raised.value)
     assert f"https://weights.invalid/{NAME} cannot be downloaded" in message
-    # For people: nothing of the libraries between.
+    # Without the names of the libraries.
     assert "HTTPSConnection" not in message
     assert message.count(NAME) == 1
     assert "Name or service not known" in message
@@ -524,7 +524,7 @@ def test_full_disk_is_told_as_it_is(server, cache, monkeypatch):
     assert len(server.requests) == 1
 
 
-# Interrupted, killed, and at once.
+# Interrupts and concurrency.
 
 
 @pytest.mark.usefixtures("default_handler")
@@ -572,7 +572,7 @@ def test_processes_do_not_disturb_each_other(server, cache):
         stderr=subprocess.DEVNULL,
     ) as process:
         assert server.halfway.wait(60)
-        # What it has is under no name that is ever read.
+        # The partial file has a name that is never read.
         assert NAME not in names(cache)
         assert not download.is_available(file)
         download.fetch(file)

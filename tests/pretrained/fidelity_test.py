@@ -41,7 +41,7 @@ def count_hits(model, images):
 # The bounds are one photograph below what every tenth one gives. All 1,000 give
 # 63.5% top-1 and 83.8% top-5 with Deep Compression's v1.0, 62.5% and 84.3% with
 # the authors' v1.1, 62.2% and 83.9% with the ONNX model zoo's v1.1. These are
-# no ImageNet accuracies: the photographs are probably training images.
+# not ImageNet accuracies: the photographs are probably training images.
 @pytest.mark.parametrize(
     "builder, file, normalization, top_1, top_5",
     [

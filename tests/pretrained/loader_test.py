@@ -95,7 +95,7 @@ def mirror(tmp_path, monkeypatch):
 
 
 def publish(monkeypatch, path, **fields):
-    """Makes a file the one of the public source of v1.1; returns its name."""
+    """Publish a file as that of v1.1 in the registry; return its name."""
     file = registry.File.published(
         f"https://example.org/{path.name}",
         registry.Digest("git", "0" * 40).of(path.read_bytes()),
@@ -249,7 +249,7 @@ def test_weights_of_another_shape_are_refused(
 
 
 def write_net(path):
-    """Writes Deep Compression's file of a v1.0 whose weights are all zero."""
+    """Write Deep Compression's file of a v1.0 whose weights are all zero."""
     content = bytes(4 * 26)
     for convolution in architecture.convolutions(VARIANTS["1.0"]):
         content += bytes(4 * 256 + 4 * convolution.filters)
@@ -390,7 +390,7 @@ def test_weights_without_a_first_layer_are_not_folded():
     weights = random_weights()
     del weights["conv1"]
     assert pretrained.fold(weights, "torch") is weights
-    # A kernel alone is left for `assign` to refuse.
+    # A kernel alone is refused when it is assigned.
     weights["conv1"] = (np.zeros((3, 3, 3, 64)),)
     assert pretrained.fold(weights, "torch") is weights
 
@@ -414,7 +414,7 @@ def test_folded_network_classifies_the_same_image_alike(tmp_path, randomize):
     )
 
 
-# Public sources, by name and by path.
+# Weights of the registry, by name and by path.
 
 
 def test_public_source_is_loaded_by_name(mirror, shared_data):
@@ -435,7 +435,7 @@ def test_path_of_a_public_file_is_taken_as_its_source(shared_data, tmp_path):
     shutil.copy(released, renamed)
     model = SqueezeNet1_1(include_top=False, weights=renamed)
     assert_same(weights_of(model), pretrained.fold(weights, "squeezenet"))
-    # HDF5 does not mind what follows.
+    # HDF5 ignores trailing bytes.
     other = tmp_path / "other.h5"
     other.write_bytes(released.read_bytes() + b"\0")
     model = SqueezeNet1_1(include_top=False, weights=other)
@@ -494,7 +494,7 @@ def test_public_file_brings_its_normalization_and_its_padding(
     )
     found = pretrained.open_weights(path)
     assert (found.normalization, found.classes) == ("tf", 1000)
-    # The padding is that of v1.1 or the trained one, the rest as asked for.
+    # The padding is that of v1.1 or the trained one, the rest that of `config`.
     assert found.config(config) == dataclasses.replace(
         config, conv10_padding=padding or 1
     )
@@ -523,7 +523,7 @@ def test_source_that_a_network_has_not_is_refused():
         SqueezeNet1_1(weights="imagenet_dsd")
 
 
-# Which network weights are of.
+# The network that weights fit.
 
 
 @pytest.mark.parametrize("classes", [2, 1000, None])

@@ -49,7 +49,7 @@ def test_folded_weights_give_the_same_outputs(name, side):
     folded = normalizations.fold(kernel, bias, normalizations.get(name))
     expected = convolve(by_hand(name, rgb), kernel, bias)
     ours = by_hand("caffe", rgb)
-    # No more than what rounding the folded weights to float32 does.
+    # The tolerance is the effect of rounding the weights to float32.
     rounding = EPSILON * convolve(abs(ours), *map(np.abs, folded))
     found = convolve(ours, *folded)
     assert expected.std() > 1

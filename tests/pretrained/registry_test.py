@@ -139,7 +139,7 @@ def test_git_agrees(tmp_path):
 
 
 def test_digest_has_as_many_digits_as_are_known():
-    # What `printf 'hello\n' | sha256sum` prints.
+    # The output of `printf 'hello\n' | sha256sum`.
     whole = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"
     known = registry.Digest("sha256", whole[:8])
     assert known.of(b"hello\n") == known

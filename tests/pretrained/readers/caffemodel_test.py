@@ -110,7 +110,7 @@ def assert_is_the_layer(found):
 
 
 def encode_v1_0(name_of, encode_layer=layer):
-    """Encodes v1.0; returns the file, and the weights in OIHW by layer."""
+    """Encode v1.0; return the file, and the weights in OIHW by layer."""
     rng = np.random.default_rng(0)
     content, weights = block(1, b"SqueezeNet"), {}
     for convolution in V1_0:

@@ -14,7 +14,7 @@ LENGTH_WITHOUT_CODES = 26 * 4 + 26 * 256 * 4 + 3_976 * 4
 
 
 def encode(coded):
-    """Encodes a `.net` of v1.0 from `{layer name: [(gap, code), ...]}`."""
+    """Encode a `.net` of v1.0 from `{layer name: [(gap, code), ...]}`."""
     counts = [len(coded.get(layer.name, ())) for layer in V1_0]
     content = np.array(counts, "<u4").tobytes()
     for number, layer in enumerate(V1_0, start=1):
@@ -60,7 +60,7 @@ def test_released_layers_have_the_densities_of_table_1(released):
 
 def test_released_layers_share_at_most_256_values(released):
     for layer, (kernel, _) in released.items():
-        # Zero is one more, that of the weights which are not coded.
+        # Weights that are not coded add the value zero.
         assert len(np.unique(kernel)) <= 257, layer
 
 
@@ -80,7 +80,7 @@ def test_gaps_and_codes_place_the_weights():
     kernel, _ = arrays["fire2_expand3x3"]
     assert kernel.shape == (3, 3, 16, 64)
     assert kernel.dtype == "float32"
-    # Positions 0, 3 and 23 of 9 weights an input channel.
+    # Positions 0, 3 and 23, with 9 weights for each input channel.
     assert kernel[0, 0, 0, 0] == FLOATS[1]
     assert kernel[1, 0, 0, 0] == FLOATS[5]
     assert kernel[1, 2, 2, 0] == FLOATS[7]

@@ -20,7 +20,7 @@ from keras_squeezenet.pretrained.readers import torch_pickle
 
 KERNEL = np.arange(6, dtype="<f4").reshape(1, 1, 3, 2)
 BIAS = np.arange(2, dtype="<f4")
-# Of what Python and NumPy allocate, for files of at most 50 kB.
+# Bytes that Python and NumPy may allocate for files of at most 50 kB.
 PEAK = 8 * 2**20
 
 
@@ -144,7 +144,7 @@ every_file = pytest.mark.parametrize("name", FILES)
 
 
 def outcome(suffix, content, folder):
-    """Reads a file; returns the arrays, or `None` where it was refused."""
+    """Read a file; return the arrays, or `None` where it was refused."""
     path = folder / f"damaged{suffix}"
     path.write_bytes(content)
     tracemalloc.start()
@@ -199,7 +199,7 @@ def test_damaged_file_is_read_or_refused(name, tmp_path):
     suffix, content = FILES[name]
     outcomes = []
 
-    # The deadline, in milliseconds, is for what would go on for ever.
+    # The deadline, in milliseconds, catches endless loops.
     @hypothesis.settings(
         max_examples=300, deadline=5000, derandomize=True, database=None
     )
@@ -230,5 +230,5 @@ def test_truncated_file_is_refused_wherever_it_ends(name, tmp_path):
     for length in range(0, len(content), step):
         arrays = outcome(suffix, content[:length], tmp_path)
         # A protocol buffer may end between two fields, and HDF5 files have
-        # bytes at their end that mean nothing.
+        # bytes without a meaning at their end.
         assert arrays is None or name in ("caffemodel", "keras_3", "legacy_h5")

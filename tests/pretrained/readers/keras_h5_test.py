@@ -54,7 +54,7 @@ def encode(fill):
 
 
 def add_layer(file, kernel=KERNEL, name="conv1", group="layers/conv2d"):
-    """Adds a layer as Keras 3 does; returns the group of its weights."""
+    """Add a layer as Keras 3 does; return the group of its weights."""
     variables = file.create_group(f"{group}/vars")
     variables.attrs["name"] = name
     if kernel is not None:
@@ -64,7 +64,7 @@ def add_layer(file, kernel=KERNEL, name="conv1", group="layers/conv2d"):
 
 
 def add_legacy_layer(file, kernel=KERNEL):
-    """Adds a layer as Keras 2 does; returns the group of its weights."""
+    """Add a layer as Keras 2 does; return the group of its weights."""
     file.attrs["layer_names"] = [b"conv1"]
     group = file.create_group("conv1")
     group.attrs["weight_names"] = [b"conv1/kernel:0", b"conv1/bias:0"]
@@ -346,7 +346,7 @@ def test_archive_without_weights_is_refused(names, found):
         keras_h5.read_archive(file.getvalue())
 
 
-# What HDF5's own library 1.14.6 loops over, crashes on, or takes gigabytes for.
+# Files on which HDF5 1.14.6 loops, crashes, or allocates gigabytes.
 def heap_object_of_no_length(content):
     start = content.index(b"GCOL") + 16
     return content[:start] + bytes(32) + content[start + 32 :]

@@ -32,7 +32,7 @@ def encode_members(members, method=zipfile.ZIP_STORED):
 
 
 def encode_header(header, data, version=1):
-    """Encodes one layer, whose kernel has this header."""
+    """Encode one layer, whose kernel has this header."""
     header = header.encode().ljust(117) + b"\n"
     kernel = b"\x93NUMPY" + bytes([version, 0])
     kernel += struct.pack("<H" if version == 1 else "<I", len(header))

@@ -120,7 +120,7 @@ def content_of(format, program, storages=None):
 
 def assert_refused(content, tmp_path, reason="", peak=None):
     """Refused, and if there is a peak, before it takes that much memory."""
-    # Not only for what torchvision's network needs and the file has not.
+    # Also for keys that torchvision's network does not need.
     with pytest.raises(Exception) as raised:  # noqa: B017
         torch_pickle.read(content)
     assert reason in str(raised.value)
@@ -161,7 +161,7 @@ def torch():
 
 @pytest.fixture(params=FORMATS)
 def save(request, torch, tmp_path):
-    """Returns a function that has PyTorch write a file, and reads that."""
+    """Return a function that has PyTorch write a file, and reads that."""
 
     def save(saved):
         path = tmp_path / "saved.pth"
@@ -513,7 +513,7 @@ MALFORMED_TENSORS = {
         tuple_of(text("1")),
         tuple_of(integer(1)),
     ),
-    # Python would repeat it, were it multiplied with a number.
+    # Python would repeat it if it were multiplied by a number.
     "a list as stride": (
         storage(),
         integer(0),

@@ -15,7 +15,7 @@ from keras_squeezenet.pretrained import readers
 from keras_squeezenet.pretrained import registry
 
 BUILDERS = {"1.0": SqueezeNet1_0, "1.1": SqueezeNet1_1}
-# torchvision's v1.0 has no zeros around conv10, the authors' has.
+# Unlike the authors' v1.0, torchvision's has no zeros around conv10.
 UNPADDED = dataclasses.replace(architecture.VARIANTS["1.0"], conv10_padding=0)
 CONFIGS = {"1.0": UNPADDED, "1.1": architecture.VARIANTS["1.1"]}
 MEAN = np.array([0.485, 0.456, 0.406])
@@ -131,7 +131,7 @@ def assert_same_outputs(torch, model, module, rgb):
 
 
 def publish(monkeypatch, path, variant, name):
-    """Makes a file the one of a public source."""
+    """Make a file the one of a public source."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     published = tuple(
         dataclasses.replace(
