@@ -448,11 +448,11 @@ def test_error_without_a_text_is_named_by_its_kind(run, stub, photos):
 @pytest.mark.parametrize(
     "weights,text",
     [
-        ("imagnet", "the name of a public source .*Received: imagnet"),
-        ("missing.keras", "an existing file.*Received: missing.keras"),
+        ("imagnet", "the name of pretrained weights .*Received: imagnet"),
+        ("missing.keras", "the path of a file.*Received: missing.keras"),
         ("a.jpg", "The weights file must end with one of.*a.jpg"),
         ("a.npz", "a.npz cannot be read as a NumPy archive"),
-        ("sub", "an existing file or SavedModel folder.*Received: sub"),
+        ("sub", "a SavedModel folder.*Received: sub"),
     ],
 )
 def test_bad_weights_are_an_error(weights, text, run, photos):
