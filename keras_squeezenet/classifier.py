@@ -162,10 +162,11 @@ def load(
         function, shape = loaded.predict_on_batch, loaded.input_shape
     side = _side(name, shape, image_size)
     count = _count_outputs(name, function, side)
+    classes: tuple[tuple[str | None, str], ...] = ()
     if class_names:
         classes = tuple((None, label) for label in class_names)
-    else:
-        classes = () if loaded is model else _known_classes(name)
+    elif loaded is not model:
+        classes = _known_classes(name)
     if not classes and count == len(imagenet.imagenet_classes()):
         classes = imagenet.imagenet_classes()
     if classes and len(classes) != count:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 from keras_squeezenet.compression import stages
 from keras_squeezenet.utils import recipe_fields
@@ -127,7 +128,7 @@ class Recipe:
             steps = min(steps, self.max_train_steps)
         return steps
 
-    def replace(self, **changes) -> "Recipe":
+    def replace(self, **changes: Any) -> "Recipe":
         """Return a copy with other values."""
         return dataclasses.replace(self, **changes)
 

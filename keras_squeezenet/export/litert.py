@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,7 +19,7 @@ _KERNEL_NAME = re.compile(
 )
 
 
-def convert_float32(model) -> bytes:
+def convert_float32(model: Any) -> bytes:
     """Convert a model to float32.
 
     Args:
@@ -35,7 +36,7 @@ def convert_float32(model) -> bytes:
     return _converter(model).convert()
 
 
-def convert_float16(model) -> bytes:
+def convert_float16(model: Any) -> bytes:
     """Convert a model with its weights rounded to float16.
 
     Equal weights stay equal and zeros stay zero. The computation, inputs and
@@ -56,7 +57,9 @@ def convert_float16(model) -> bytes:
     return converter.convert()
 
 
-def convert_post_training_int8(model, calibration: list[np.ndarray]) -> bytes:
+def convert_post_training_int8(
+    model: Any, calibration: list[np.ndarray]
+) -> bytes:
     """Convert a model to int8, without quantization-aware training.
 
     The scales of a kernel, one for each output channel, come from its largest
@@ -81,7 +84,7 @@ def convert_post_training_int8(model, calibration: list[np.ndarray]) -> bytes:
     )
 
 
-def convert_int16x8(model, calibration: list[np.ndarray]) -> bytes:
+def convert_int16x8(model: Any, calibration: list[np.ndarray]) -> bytes:
     """Convert a model to int16 activations and int8 kernels.
 
     The file is nearly as accurate as float32 at a fourth of the size, but
@@ -107,7 +110,7 @@ def convert_int16x8(model, calibration: list[np.ndarray]) -> bytes:
     )
 
 
-def convert_int8(quantized) -> bytes:
+def convert_int8(quantized: Any) -> bytes:
     """Convert a quantization-aware model to int8, inputs and outputs too.
 
     Args:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -57,7 +58,7 @@ def save(
         signatures.write(servable(model), path, raw_images, shorter_side)
 
 
-def save_quantized(quantized, path: str | os.PathLike) -> None:
+def save_quantized(quantized: Any, path: str | os.PathLike) -> None:
     """Write a SavedModel folder of a quantization-aware model.
 
     The folder has TensorFlow's fake quantization around the float32 kernels
@@ -72,7 +73,7 @@ def save_quantized(quantized, path: str | os.PathLike) -> None:
     signatures.write(servable(quantized), path)
 
 
-def servable(model) -> tf.Module:
+def servable(model: Any) -> tf.Module:
     """Return a module whose `serve` runs a model of Keras 2 or 3.
 
     Args:

@@ -7,6 +7,7 @@ to 23 times too small for the last layers.
 
 from collections.abc import Callable
 from collections.abc import Iterable
+from typing import Any
 
 import keras
 import numpy as np
@@ -94,7 +95,9 @@ def input_columns(layer: keras.Layer, x: tf.Tensor) -> tf.Tensor:
     )
 
 
-def linear_output(layer: keras.Layer, x, kernel=None, bias=None):
+def linear_output(
+    layer: keras.Layer, x: Any, kernel: Any = None, bias: Any = None
+) -> Any:
     """Return the output of a layer before its activation.
 
     Args:

@@ -64,7 +64,9 @@ class State:
         """The time of all epochs since the last restart."""
         return sum(epoch["seconds"] for epoch in self.history)
 
-    def add(self, epoch: dict, weights: list, is_candidate: bool = True):
+    def add(
+        self, epoch: dict, weights: list, is_candidate: bool = True
+    ) -> None:
         """Add an epoch; keep its weights if no epoch before is better."""
         best = self.best_accuracy
         self.history.append(epoch)
@@ -95,7 +97,9 @@ class Plateau:
     classes: int
     accumulation: int = 1
 
-    def holds(self, state: State, done: int, steps: int, penalty: float):
+    def holds(
+        self, state: State, done: int, steps: int, penalty: float
+    ) -> bool:
         """Return whether a fit is stuck and may be restarted.
 
         Args:
@@ -113,7 +117,7 @@ class Plateau:
         return is_guess and loss > STUCK_LOSS * math.log(self.classes)
 
 
-def reseed(model: Any, seed: int):
+def reseed(model: Any, seed: int) -> None:
     """Reset the dropout of a Keras 3 model to the first mask of a seed."""
     for layer in model.layers:
         if hasattr(layer, "seed_generator"):
@@ -343,7 +347,7 @@ def variables(model: Any) -> list[np.ndarray]:
     return _copy([*model.weights, *model.optimizer.variables])
 
 
-def restore(model: Any, arrays: list[np.ndarray]):
+def restore(model: Any, arrays: list[np.ndarray]) -> None:
     """Set what `variables` returned."""
     if not getattr(model.optimizer, "built", False):
         model.optimizer.build(model.trainable_variables)

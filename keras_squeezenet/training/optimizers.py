@@ -83,7 +83,7 @@ def make_trainee(model: keras.Model, recipe: Recipe) -> keras.Model:
     return trainee
 
 
-def compile_for(recipe: Recipe, model: keras.Model, steps: int):
+def compile_for(recipe: Recipe, model: keras.Model, steps: int) -> None:
     """Compile what `make_trainee` returned, for one-hot labels.
 
     Args:
@@ -133,7 +133,7 @@ def compile_classifier(
     steps: int,
     learning_rate: float,
     weight_decay: float | None = None,
-):
+) -> None:
     """Compile a classifier of integer labels for Adam and a cosine decay.
 
     Args:

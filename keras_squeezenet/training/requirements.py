@@ -6,7 +6,7 @@ import numpy as np
 from keras_squeezenet.utils import extras
 
 
-def require_fit(model: keras.Model, images: np.ndarray, dataset: dict):
+def require_fit(model: keras.Model, images: np.ndarray, dataset: dict) -> None:
     """Raise a `ValueError` unless a model classifies the images of a data set.
 
     Args:

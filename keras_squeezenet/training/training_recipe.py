@@ -1,6 +1,7 @@
 """Recipes of training runs, as data."""
 
 import dataclasses
+from typing import Any
 
 from keras_squeezenet.utils import recipe_fields
 
@@ -102,7 +103,7 @@ class Recipe:
             steps = min(steps, self.max_train_steps)
         return max(1, steps // self.accumulation) * self.accumulation
 
-    def replace(self, **changes) -> "Recipe":
+    def replace(self, **changes: Any) -> "Recipe":
         """Return a copy with other values."""
         return dataclasses.replace(self, **changes)
 
