@@ -1,109 +1,79 @@
-"""`keras-squeezenet compress`: the main job.
+"""Compress a network: prune, share weights, quantize, and report on it.
 
-Trains a network, unless --model names a trained one, and compresses it.
+MODEL is a trained network. Without one, a network is trained first: on 5,000
+digits unless --dataset names other images. Every stage is checked, and the
+output folder gets the Keras model, a .sqz file, SavedModels, LiteRT files and
+a report.
 """
 
+import os
 import pathlib
 
-import keras
-import rich.console
 from absl import flags
 
 from keras_squeezenet import compression
-from keras_squeezenet import models
 from keras_squeezenet import report
 from keras_squeezenet import training
+from keras_squeezenet.cli import runs
 from keras_squeezenet.cli import terminal
+from keras_squeezenet.cli.flags import command_flags
 from keras_squeezenet.cli.flags import dataset_flags
+from keras_squeezenet.cli.flags import network_flags
+from keras_squeezenet.cli.flags import output_flags
 from keras_squeezenet.cli.flags import recipe_flags
+from keras_squeezenet.cli.flags import recipe_help
 from keras_squeezenet.cli.flags import training_flags
-from keras_squeezenet.compression import compression_recipe
-from keras_squeezenet.compression import pipeline
-from keras_squeezenet.training import trainer
 from keras_squeezenet.utils import files
 
-HELP = {
-    "stages": "in their order: " + ", ".join(compression_recipe.STAGES),
-    "batch_size": "images in a training step",
-    "max_train_steps": "an upper bound to each stage's steps, for trials",
-    "seed": "of every random number",
-    "augmentation": "of the training images: crop or flip_crop",
-    "validation_share": "of the training images, held out to choose by",
-    "finetune_learning_rate": "of pruning; other stages take less",
-    "prune_epochs": "epochs of pruning",
-    "prune_schedule": ", ".join(compression_recipe.SCHEDULES),
-    "prune_rounds": "of the iterative schedule",
-    "prune_pattern": "2:4 keeps two weights of every four",
-    "densities": "share of weights to keep, by patterns of layers, the first "
-    "that matches counts: conv1:1,*_squeeze1x1:1,*:0.25",
-    "overall_density": "of all weights, instead",
-    "density_split": "how an overall density is split: "
-    + ", ".join(compression_recipe.SPLITS),
-    "densify_epochs": "epochs of training all weights again after pruning",
-    "cluster_epochs": "epochs of weight sharing",
-    "bits": "of a code for a shared value, by patterns of layers: *:4",
-    "average_bits": "of all weights; a scan chooses each layer's, instead",
-    "cluster_initialization": ", ".join(compression_recipe.INITIALIZATIONS),
-    "quantize_epochs": "epochs of quantization-aware training; 0 quantizes "
-    "after training",
-    "quantize_preserve": "of each kernel: "
-    + ", ".join(compression_recipe.PRESERVED),
-    "keep_frozen": "leave layers alone that are not trainable",
-    "max_accuracy_drop": "points of accuracy that a stage may lose; it is "
-    "relaxed and tried again if it loses more",
-    "max_retries": "how often",
-    "sensitivity_images": "validation images of a scan",
-    "litert": "the LiteRT files to write: "
-    + ", ".join(compression_recipe.LITERT_FORMS),
-}
+ARGUMENTS = "[MODEL]"
+FLAGS = command_flags.CommandFlags()
 
-FLAGS = flags.FlagValues()
-
-dataset_flags.define(FLAGS)
-recipe_flags.define(FLAGS, compression.RECIPES, HELP)
-training_flags.define_network(FLAGS)
-training_flags.define_run(FLAGS, out="squeezenet_compressed")
-_MODEL = flags.DEFINE_string(
-    "model",
-    None,
-    "a trained .keras model to compress, instead of a new one",
-    flag_values=FLAGS,
-)
-_TRAIN_EPOCHS = flags.DEFINE_integer(
-    "train_epochs", 6, "epochs of a new network", 1, flag_values=FLAGS
-)
-_LEARNING_RATE = flags.DEFINE_float(
-    "learning_rate", 1e-3, "highest, of a new network", flag_values=FLAGS
-)
-# What a killed run can be resumed from.
-RESUMABLE = (
-    pipeline.CHECKPOINT_FILE,
-    f"{pipeline.TRAINING_FOLDER}/{trainer.LAST_FILE}",
-)
+with FLAGS.group("Network and images"):
+    network_flags.define_model(FLAGS)
+    dataset_flags.define(FLAGS)
+with FLAGS.group("Output"):
+    output_flags.define_run(FLAGS, out="squeezenet_compressed")
+recipe_flags.define(FLAGS, compression.RECIPES, recipe_help.COMPRESSION)
+with FLAGS.group("A new network, without MODEL"):
+    training_flags.define_network(FLAGS)
+    flags.DEFINE_integer(
+        "train_epochs", 6, "epochs of its training", 1, flag_values=FLAGS
+    )
+    flags.DEFINE_float(
+        "learning_rate",
+        1e-3,
+        "highest learning rate of its training",
+        0.0,
+        flag_values=FLAGS,
+    )
+NEW_NETWORK = ("config", "weights", "train_epochs", "learning_rate")
 
 
-def main():
-    console = rich.console.Console(markup=False, highlight=False)
+def main(positional):
+    path = network_flags.take_model(FLAGS, positional, is_needed=False)
     recipe = recipe_flags.make(FLAGS, compression.RECIPES)
-    new = make_training_recipe(recipe)
+    require_valid(path)
+    from keras_squeezenet import models
+    from keras_squeezenet.compression import pipeline
+    from keras_squeezenet.training import trainer
+
     out = pathlib.Path(FLAGS.out)
     files.require_writable(out, FLAGS.overwrite, pipeline.IGNORED_FILES)
-    model = load_model() if _MODEL.value else None
-    progress = terminal.ConsoleProgress(console)
-    dataset = dataset_flags.load(FLAGS, recipe.seed, progress)
-    dataset = dataset.hold_out(recipe.validation_share, recipe.seed)
-    keras.utils.set_random_seed(recipe.seed)
-    untrained = None if model else training_flags.build(FLAGS, dataset)
-    terminal.print_header(console, model or untrained, dataset)
+    console = terminal.make_console()
     options = {
-        "overwrite": FLAGS.overwrite,
-        "resume": FLAGS.resume,
-        "progress": progress,
+        **FLAGS.values_of("overwrite", "resume"),
+        "progress": terminal.ConsoleProgress(console),
     }
+    model = None if path is None else models.load(path)
+    new, dataset = prepare(model, recipe, console, options["progress"])
     trained = None
-    with training_flags.resumable(out, *RESUMABLE):
-        if untrained:
-            trained = train(untrained, dataset, new, out, options)
+    resumable = (
+        pipeline.CHECKPOINT_FILE,
+        f"{pipeline.TRAINING_FOLDER}/{trainer.LAST_FILE}",
+    )
+    with runs.resumable(out, *resumable):
+        if new is not None:
+            trained = train(new, dataset, recipe, out, options)
             model = trained.model
         result = compression.compress(
             model,
@@ -116,55 +86,62 @@ def main():
         )
     for table in report.tables(result.to_json()):
         terminal.print_table(console, table)
-    terminal.print_path(console, "Written to", FLAGS.out)
+    print_written(console)
 
 
-def make_training_recipe(recipe):
-    """Returns the recipe that trains a new network."""
-    if _MODEL.value:
-        for flag in (_TRAIN_EPOCHS, _LEARNING_RATE):
-            if flag.present:
-                raise ValueError(
-                    f"--{flag.name} is for a new network, and --model is a "
-                    "trained one: give one of the two."
-                )
-        return None
-    return training.Recipe(
-        epochs=_TRAIN_EPOCHS.value,
-        batch_size=recipe.batch_size,
-        max_train_steps=recipe.max_train_steps,
-        seed=recipe.seed,
-        validation_share=recipe.validation_share,
-        learning_rate=_LEARNING_RATE.value,
-        augmentation=recipe.augmentation,
-    )
+def require_valid(path):
+    """Raise a `ValueError` for flags that have no effect."""
+    dataset_flags.require_valid(FLAGS)
+    training_flags.require_valid(FLAGS)
+    for name in NEW_NETWORK:
+        if path is not None and FLAGS[name].present:
+            raise ValueError(
+                f"--{name} is for a new network, and a trained one is given: "
+                f"leave one of the two out. Received: {path}, --{name}"
+            )
+
+
+def prepare(model, recipe, console, progress):
+    """Return a new network where there is no model, and the data set."""
+    args = (FLAGS, recipe.seed, recipe.validation_share)
+    if model is None:
+        return runs.prepare(*args, console, progress)
+    dataset = runs.load_dataset(*args, progress)
+    terminal.print_header(console, model, dataset)
+    return None, dataset
 
 
 def train(model, dataset, recipe, out, options):
-    """Trains a new network; its files are in `out` until the end."""
+    """Train a new network; its files are in `out` until all is done."""
+    from keras_squeezenet.compression import pipeline
+
     if FLAGS.overwrite and not FLAGS.resume:
         files.sweep(out, pipeline.IGNORED_FILES)
-    logs = FLAGS.tensorboard and pathlib.Path(FLAGS.tensorboard) / "dense"
+    shared = ("batch_size", "max_train_steps", "seed", "validation_share")
     return training.train(
         model,
         dataset,
-        recipe=recipe,
+        recipe=training.Recipe(
+            epochs=FLAGS.train_epochs,
+            learning_rate=FLAGS.learning_rate,
+            augmentation=recipe.augmentation,
+            **{name: getattr(recipe, name) for name in shared},
+        ),
         out=out / pipeline.TRAINING_FOLDER,
-        tensorboard=logs,
+        tensorboard=FLAGS.tensorboard and f"{FLAGS.tensorboard}/dense",
         **options,
     )
 
 
-def load_model():
-    if not _MODEL.value.endswith(".keras"):
-        raise ValueError(
-            "--model should be a .keras file; --weights takes weights alone. "
-            f"Received: --model={_MODEL.value}"
-        )
-    for flag in ("config", "weights"):
-        if FLAGS[flag].present:
-            raise ValueError(
-                f"--{flag} is for a new network, and --model is a trained "
-                "one: give one of the two."
-            )
-    return models.load(_MODEL.value)
+def print_written(console):
+    """Print where to look, and what can be done next."""
+    model = os.path.join(FLAGS.out, "model.sqz")
+    page = os.path.join(FLAGS.out, report.HTML_FILE)
+    console.print()
+    terminal.print_path(console, "Written to", FLAGS.out)
+    terminal.print_path(console, "Report:", page)
+    terminal.print_next(
+        console,
+        ["predict", "PHOTOGRAPHS", f"--model={model}"],
+        ["evaluate", model, *terminal.data_arguments(FLAGS)],
+    )

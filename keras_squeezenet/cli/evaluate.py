@@ -1,113 +1,100 @@
-"""`keras-squeezenet evaluate MODEL`: how often a network is right.
+"""Measure the accuracy of a network on labeled images.
 
-MODEL is whatever `predict --weights` takes: a .keras, .sqz or .tflite file, a
-SavedModel folder, pretrained weights by name or file. The images are those of a
-data set that it is not trained on, or those that a CSV file lists; they are
-preprocessed as `predict` does it. The classes of the two are matched by name.
+MODEL is a .keras, .sqz or .tflite file, a SavedModel folder, or pretrained
+weights by name or by file. The images are preprocessed as predict does it, and
+the classes of the network and of the images are matched by name.
 """
 
 import json
 
-import numpy as np
 from absl import flags
 
 from keras_squeezenet import evaluation
 from keras_squeezenet import report
 from keras_squeezenet.cli import terminal
+from keras_squeezenet.cli.flags import command_flags
 from keras_squeezenet.cli.flags import dataset_flags
 from keras_squeezenet.cli.flags import network_flags
 from keras_squeezenet.cli.flags import output_flags
-from keras_squeezenet.data import image_dataset
 from keras_squeezenet.utils import files
 
 ARGUMENTS = "MODEL"
-FLAGS = flags.FlagValues()
+FLAGS = command_flags.CommandFlags()
 JSON_FILE = "evaluation.json"
-PICTURE_FILE = "confusion_matrix.png"
+PLOT_FILE = "confusion_matrix.png"
 PRINTED_CLASSES = 20
 
-dataset_flags.define_source(FLAGS)
-network_flags.define(FLAGS)
-_SPLIT = flags.DEFINE_enum(
-    "split",
-    "test",
-    list(image_dataset.SPLITS),
-    "which images of the data set: those that nothing was chosen by, those to "
-    "train on, or both",
-    flag_values=FLAGS,
-)
-_CSV = flags.DEFINE_string(
-    "csv",
-    None,
-    "a file with the columns path and label, instead of a data set: images, "
-    "and the names, WordNet ids or numbers (from 0) of their classes",
-    flag_values=FLAGS,
-)
-_SEED = flags.DEFINE_integer(
-    "seed",
-    0,
-    "of the split of a folder without test images, as `compress` had it",
-    flag_values=FLAGS,
-)
-_BATCH_SIZE = flags.DEFINE_integer(
-    "batch_size", 32, "images at a time", 1, flag_values=FLAGS
-)
-output_flags.define(FLAGS, f"{JSON_FILE} and {PICTURE_FILE}")
+with FLAGS.group("Network and images"):
+    network_flags.define_model(FLAGS, network_flags.ARTIFACT)
+    dataset_flags.define(
+        FLAGS,
+        what=dataset_flags.DATASET
+        + ". The labels of a CSV file are names, WordNet ids or numbers from 0",
+        image_size=False,
+    )
+    flags.DEFINE_enum(
+        "split",
+        "test",
+        ["test", "train", "all"],
+        "part of the data set; a CSV file without the column split is "
+        "evaluated whole",
+        flag_values=FLAGS,
+    )
+    network_flags.define(FLAGS)
+    flags.DEFINE_integer(
+        "seed",
+        0,
+        "seed of the split of a folder without test images",
+        0,
+        flag_values=FLAGS,
+    )
+    flags.DEFINE_integer(
+        "batch_size", 32, "images in a batch", 1, flag_values=FLAGS
+    )
+with FLAGS.group("Output"):
+    output_flags.define(FLAGS, f"{JSON_FILE} and {PLOT_FILE}")
 
 
-def main(arguments):
-    require_valid(arguments)
-    console = output_flags.begin(FLAGS)
-    progress = terminal.ConsoleProgress(console)
-    network = network_flags.load(FLAGS, *arguments)
+def main(positional):
+    model = network_flags.take_model(FLAGS, positional)
+    dataset_flags.require_valid(FLAGS)
+    output_flags.require_valid(FLAGS)
+    network = network_flags.load(FLAGS, model)
+    console = terminal.make_console(stderr=FLAGS.json)
     if not network.classes:
         console.print(
-            f"{network.name} has no names of classes: its outputs are taken "
-            "to be those of the images, in their order",
+            f"{network.name} has no class names: its outputs are taken to be "
+            "the classes of the images, in their order",
             soft_wrap=True,
         )
     result = evaluation.evaluate(
         network,
-        _CSV.value or load_dataset(network, progress),
-        split=_SPLIT.value,
-        batch_size=_BATCH_SIZE.value,
-        skip_bad_images=FLAGS["skip_bad_images"].value,
-        progress=progress,
+        source(network),
+        progress=terminal.ConsoleProgress(console),
+        **FLAGS.values_of("split", "batch_size", "seed", "skip_bad_images"),
     )
     summary = result.to_json()
-    if FLAGS["json"].value:
+    if FLAGS.json:
         print(json.dumps(summary, indent=2))
     else:
         print_summary(console, summary)
-    if FLAGS["out"].value:
+    if FLAGS.out:
         write(result, summary)
-        terminal.print_path(console, "\nWritten to", FLAGS["out"].value)
+        terminal.print_path(console, "\nWritten to", FLAGS.out)
 
 
-def require_valid(arguments):
-    if len(arguments) != 1:
-        raise ValueError(
-            "one network is expected: a file, a SavedModel folder, or the "
-            "name of a public source. Received: "
-            f"{' '.join(arguments) or 'none'}"
-        )
-    for name in ("dataset", "data_dir", "split", "seed"):
-        if _CSV.value and FLAGS[name].present:
-            raise ValueError(
-                "one of a data set and --csv is expected. Received: "
-                f"--{name} and --csv={_CSV.value}"
-            )
-
-
-def load_dataset(network, progress):
-    return dataset_flags.load(
-        FLAGS, _SEED.value, progress, network.image_size, network.shorter_side
-    )
+def source(network):
+    """Return what `evaluation.evaluate` takes as data."""
+    if FLAGS.data_dir is None:
+        return FLAGS.dataset
+    return dataset_flags.loader(
+        FLAGS, FLAGS.seed, network.image_size, network.shorter_side
+    )()
 
 
 def print_summary(console, summary):
     for path in summary["skipped"]:
-        terminal.print_path(console, "skipped, could not be read:", path)
+        terminal.print_path(console, "skipped, cannot be read:", path)
     rows = sorted(
         (row for row in summary["classes"] if row["images"]),
         key=lambda row: (row["recall"], row["precision"] or 0),
@@ -120,10 +107,10 @@ def print_summary(console, summary):
 
 
 def total_table(summary):
-    part = summary["split"]
+    split = f", {summary['split']}" if summary["split"] else ""
     return report.Table(
-        f"Totals, {summary['dataset']}{f', {part}' if part else ''}",
-        ("images", "classes", "top-1", "top-5", "batch", "images a second"),
+        f"Totals, {summary['dataset']}{split}",
+        ("images", "classes", "top-1", "top-5", "batch", "images/s"),
         [
             (
                 f"{summary['images']:,}",
@@ -139,7 +126,7 @@ def total_table(summary):
 
 def class_table(rows):
     return report.Table(
-        "Classes, the worst first",
+        "Classes, lowest recall first",
         ("class", "images", "recall", "precision"),
         [
             (
@@ -158,20 +145,23 @@ def _percent(value):
 
 
 def write(result, summary):
+    import numpy as np
+
     from keras_squeezenet.report import plots
 
+    confusion = result.confusion
+    # Classes that occur, where these are few enough to be named.
+    places = np.flatnonzero(confusion.sum(axis=0) + confusion.sum(axis=1))
+    if len(places) > plots.MAX_NAMES:
+        places = np.arange(len(confusion))
+    plot = plots.confusion(
+        {
+            "dataset": {
+                "classes": [result.classes[place][1] for place in places]
+            },
+            "confusion": confusion[np.ix_(places, places)],
+        }
+    )
     with output_flags.new_folder(FLAGS) as folder:
         files.write_json(folder / JSON_FILE, summary)
-        confusion = result.confusion
-        # Those that occur, where these are few enough to have their names.
-        places = np.flatnonzero(confusion.sum(axis=0) + confusion.sum(axis=1))
-        if len(places) > plots.MAX_NAMES:
-            places = np.arange(len(confusion))
-        names = [result.classes[place][1] for place in places]
-        picture = plots.confusion(
-            {
-                "dataset": {"classes": names},
-                "confusion": confusion[np.ix_(places, places)],
-            }
-        )
-        output_flags.write_picture(folder / PICTURE_FILE, picture)
+        output_flags.write_plot(folder / PLOT_FILE, plot)

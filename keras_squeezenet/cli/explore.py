@@ -1,78 +1,105 @@
-"""`keras-squeezenet explore`: a sweep over SqueezeNet's design space.
+"""Sweep the design space: train a network for each point of a grid.
 
-Trains a network for each point of a grid of metaparameters (paper section 5),
-all with the same recipe, and writes each one's parameters, MiB,
-multiply-accumulates and accuracies. With --notrain nothing is trained, and no
-data set is read: the sizes are those for --image_size and --classes.
+Trains every combination of metaparameters (paper, section 5) with one recipe,
+and writes the parameters, MiB, multiply-accumulates and accuracies of each.
+With --notrain nothing is trained and no data set is read: the sizes are those
+for --image_size and --classes.
 """
 
 import json
 
-import rich.console
 from absl import flags
 
 from keras_squeezenet import report
 from keras_squeezenet import training
+from keras_squeezenet.cli import runs
 from keras_squeezenet.cli import terminal
-from keras_squeezenet.cli import train as train_command
+from keras_squeezenet.cli.flags import command_flags
 from keras_squeezenet.cli.flags import dataset_flags
 from keras_squeezenet.cli.flags import output_flags
 from keras_squeezenet.cli.flags import recipe_flags
+from keras_squeezenet.cli.flags import recipe_help
 from keras_squeezenet.cli.flags import training_flags
 from keras_squeezenet.exploration import grids
-from keras_squeezenet.exploration import sweep
-from keras_squeezenet.training import network
 from keras_squeezenet.utils import files
 from keras_squeezenet.utils import recipe_fields
+from keras_squeezenet.utils import suggestions
 
-PICTURE_FILE = "exploration.png"
+PLOT_FILE = "exploration.png"
 IMAGE_SIZE = 227
 CLASSES = 1000
 
-FLAGS = flags.FlagValues()
+FLAGS = command_flags.CommandFlags()
 
-flags.DEFINE_string(
-    "grid",
-    "paper",
-    f"{', '.join(grids.GRIDS)}: those of figure 3; or JSON, or a JSON "
-    'or YAML file: lists of values by metaparameter, \'{"SR": [0.25, 0.5], '
-    '"bypass": [null, "simple"]}\', in every combination; or a list of these',
-    flag_values=FLAGS,
-)
-flags.DEFINE_bool(
-    "train", True, "train the points; else sizes only", flag_values=FLAGS
-)
-flags.DEFINE_integer(
-    "classes",
-    None,
-    f"with --notrain (default: {CLASSES:,})",
-    flag_values=FLAGS,
-    lower_bound=1,
-)
-flags.DEFINE_integer(
-    "jobs",
-    1,
-    "points to train at once, each in a process of its own",
-    flag_values=FLAGS,
-    lower_bound=1,
-)
-dataset_flags.define(FLAGS)
-recipe_flags.define(FLAGS, training.RECIPES, train_command.HELP)
-training_flags.define_config(FLAGS, "1.0")
-training_flags.define_run(FLAGS, out="squeezenet_explored")
+with FLAGS.group("Grid"):
+    flags.DEFINE_string(
+        "grid",
+        "paper",
+        f"{', '.join(grids.GRIDS)}: those of figure 3; or JSON, or a JSON or "
+        "YAML file: lists of values by metaparameter, in every combination "
+        '(\'{"SR": [0.25, 0.5], "bypass": [null, "simple"]}\'), or a list '
+        "of these",
+        flag_values=FLAGS,
+    )
+    training_flags.define_config(FLAGS, "1.0")
+    flags.DEFINE_bool(
+        "train",
+        True,
+        "compute the sizes only, and train nothing",
+        flag_values=FLAGS,
+    )
+    flags.DEFINE_integer(
+        "classes",
+        None,
+        f"number of classes, with --notrain (default: {CLASSES:,})",
+        1,
+        flag_values=FLAGS,
+    )
+    flags.DEFINE_integer(
+        "jobs",
+        1,
+        "networks to train at once, each in a process of its own",
+        1,
+        flag_values=FLAGS,
+    )
+with FLAGS.group("Images"):
+    dataset_flags.define(FLAGS)
+with FLAGS.group("Output"):
+    output_flags.define_run(FLAGS, out="squeezenet_explored")
+recipe_flags.define(FLAGS, training.RECIPES, recipe_help.TRAINING)
 
 
 def main():
-    console = rich.console.Console(markup=False, highlight=False)
     grid = read_grid(FLAGS.grid)
+    require_valid()
+    console = terminal.make_console()
     if FLAGS.train:
         explore(console, grid)
     else:
         measure(console, grid)
 
 
+def require_valid():
+    """Raise a `ValueError` for flags that have no effect."""
+    dataset_flags.require_valid(FLAGS)
+    if FLAGS.train:
+        unused, reason = ["classes"], "is for --notrain"
+    else:
+        fields = [
+            field for group in recipe_help.TRAINING.values() for field in group
+        ]
+        unused = ["dataset", "data_dir", "skip_bad_images", "jobs", "resume"]
+        unused += ["tensorboard", "recipe", *fields]
+        reason = "is for training, and --notrain trains nothing"
+    for name in unused:
+        if FLAGS[name].present:
+            raise ValueError(
+                f"--{name} {reason}. Received: --{name}={FLAGS[name].value}"
+            )
+
+
 def read_grid(text):
-    """Returns the grid of a name, of JSON, or of a file."""
+    """Return the grid of a name, of JSON, or of a file."""
     if text in grids.GRIDS:
         return grids.GRIDS[text]
     if text.endswith(recipe_fields.SUFFIXES):
@@ -81,14 +108,17 @@ def read_grid(text):
         return json.loads(text)
     except ValueError as error:
         raise ValueError(
-            f"--grid should be one of {', '.join(grids.GRIDS)}, JSON, "
-            f"or a file in {', '.join(recipe_fields.SUFFIXES)}. Received: "
-            f"--grid={text}"
+            f"--grid must be one of {', '.join(grids.GRIDS)}, JSON, or a file "
+            f"ending in {', '.join(recipe_fields.SUFFIXES)}. Received: "
+            f"--grid={text}.{suggestions.did_you_mean(text, grids.GRIDS)}"
         ) from error
 
 
 def measure(console, grid):
-    """Writes the sizes alone."""
+    """Write the sizes alone."""
+    from keras_squeezenet.exploration import sweep
+    from keras_squeezenet.training import network
+
     image_size = FLAGS.image_size or IMAGE_SIZE
     classes = FLAGS.classes or CLASSES
     base = network.for_images(image_size, FLAGS.config)
@@ -100,44 +130,39 @@ def measure(console, grid):
 
 
 def explore(console, grid):
-    """Trains the points, and writes what they reached."""
-    if FLAGS.classes is not None:
-        raise ValueError(
-            "--classes is for --notrain: networks are trained for those of "
-            f"the data set. Received: --classes={FLAGS.classes}"
-        )
+    """Train the points, and write what they reached."""
+    from keras_squeezenet.exploration import sweep
+
     recipe = recipe_flags.make(FLAGS, training.RECIPES)
-    with training_flags.resumable(FLAGS.out, sweep.JSON_FILE):
+    with runs.resumable(FLAGS.out, sweep.JSON_FILE):
         found = sweep.explore(
             grid,
             dataset_flags.loader(FLAGS, recipe.seed, FLAGS.image_size),
             recipe,
-            FLAGS.out,
-            config=FLAGS.config,
-            jobs=FLAGS.jobs,
-            overwrite=FLAGS.overwrite,
-            resume=FLAGS.resume,
-            tensorboard=FLAGS.tensorboard,
             progress=terminal.ConsoleProgress(console),
+            **FLAGS.values_of(
+                *("out", "config", "jobs", "overwrite", "resume"),
+                "tensorboard",
+            ),
         )
-    write_picture(found)
+    write_plot(found)
     dataset = found["dataset"]
     terminal.print_table(
         console,
         table(found["points"], dataset["image_size"], dataset["classes"]),
     )
-    files = (sweep.CSV_FILE, sweep.JSON_FILE, PICTURE_FILE)
-    terminal.print_path(console, f"\nWritten: {', '.join(files)} in", FLAGS.out)
+    names = (sweep.CSV_FILE, sweep.JSON_FILE, PLOT_FILE)
+    terminal.print_path(console, f"\nWritten: {', '.join(names)} in", FLAGS.out)
     require_none_failed(found)
 
 
-def write_picture(found):
+def write_plot(found):
     from keras_squeezenet.report import plots
 
     points = found["points"]
     drawn = plots.exploration(points, grids.varied(points))
-    with files.new_file(f"{FLAGS.out}/{PICTURE_FILE}") as temporary:
-        output_flags.write_picture(temporary, drawn)
+    with files.new_file(f"{FLAGS.out}/{PLOT_FILE}") as temporary:
+        output_flags.write_plot(temporary, drawn)
 
 
 def require_none_failed(found):
@@ -151,7 +176,7 @@ def require_none_failed(found):
 
 
 def table(rows, image_size, classes):
-    """Returns the sizes of points, and what they reached if it is known."""
+    """Return the sizes of points, and their accuracies if known."""
     fields = grids.varied(rows) or grids.FIELDS[:5]
     is_trained = "test_accuracy" in rows[0]
     columns = (*fields, "parameters", "MiB", "million MACs")

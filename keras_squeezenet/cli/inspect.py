@@ -1,47 +1,44 @@
-"""`keras-squeezenet inspect PATH`: what every layer of a network looks like.
+"""Show the layers of a network: shapes, density, distinct values, bits.
 
-PATH is a weights file, a .keras model, a SavedModel folder, a .tflite file,
-the output folder of `compress`, or the name of a public source. Nothing is
-run: the weights are read and measured.
+MODEL is a weights file, a .keras, .sqz or .tflite file, a SavedModel folder,
+the output folder of compress, or pretrained weights by name. Nothing is run:
+the weights are read and measured.
 """
 
 import json
 import os
 
-import rich.console
-from absl import flags
-
-from keras_squeezenet import inspection
 from keras_squeezenet import report
 from keras_squeezenet.cli import terminal
-from keras_squeezenet.evaluation import kernel_statistics
+from keras_squeezenet.cli.flags import command_flags
+from keras_squeezenet.cli.flags import network_flags
+from keras_squeezenet.cli.flags import output_flags
 
-ARGUMENTS = "PATH"
-FLAGS = flags.FlagValues()
+ARGUMENTS = "MODEL"
+FLAGS = command_flags.CommandFlags()
 
-_JSON = flags.DEFINE_bool(
-    "json", False, "print JSON, for programs", flag_values=FLAGS
-)
+with FLAGS.group("Flags"):
+    network_flags.define_model(
+        FLAGS, "a file, a folder, or pretrained weights by name"
+    )
+    output_flags.define_json(FLAGS)
 
 
-def main(arguments):
-    if len(arguments) != 1:
-        raise ValueError(
-            "one file or folder is expected. Received: "
-            f"{' '.join(arguments) or 'none'}"
-        )
-    (path,) = arguments
-    console = rich.console.Console(markup=False, highlight=False)
+def main(positional):
+    path = network_flags.take_model(FLAGS, positional)
+    console = terminal.make_console()
     report_path = os.path.join(path, report.JSON_FILE)
     if os.path.isfile(report_path):
         print_report(console, report_path)
-    else:
-        print_layers(console, path, inspection.load_kernels(path))
+        return
+    from keras_squeezenet import inspection
+
+    print_layers(console, path, inspection.load_kernels(path))
 
 
 def print_report(console, path):
     summary = report.read(path)
-    if _JSON.value:
+    if FLAGS.json:
         print(json.dumps(summary, indent=2))
         return
     for table in report.tables(summary):
@@ -49,11 +46,13 @@ def print_report(console, path):
 
 
 def print_layers(console, path, found):
+    from keras_squeezenet.evaluation import kernel_statistics
+
     rows = [
         (name, kernel_statistics.measure(kernel))
         for name, kernel in found.items()
     ]
-    if _JSON.value:
+    if FLAGS.json:
         print(json.dumps([_row(name, one) for name, one in rows], indent=2))
         return
     terminal.print_table(

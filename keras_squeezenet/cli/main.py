@@ -1,5 +1,6 @@
-"""`keras-squeezenet COMMAND --flags`."""
+"""`keras-squeezenet COMMAND [ARGUMENT ...] [--flag=value ...]`."""
 
+import faulthandler
 import importlib
 import logging
 import os
@@ -7,115 +8,129 @@ import sys
 import traceback
 import warnings
 
-from absl import app
-from absl import flags
-from absl import logging as absl_logging
-
+import keras_squeezenet
 from keras_squeezenet.cli import interrupts
+from keras_squeezenet.cli import native_notes
+from keras_squeezenet.utils import suggestions
 
-USAGE = "usage: keras-squeezenet COMMAND [ARGUMENT ...] [--flag=value ...]"
+PROGRAM = "keras-squeezenet"
+USAGE = f"usage: {PROGRAM} COMMAND [ARGUMENT ...] [--flag=value ...]"
 COMMANDS = {
-    "compress": "train and compress a SqueezeNet, and report on it",
-    "evaluate": "measure how often a network is right on labelled images",
-    "explore": "sweep SqueezeNet's design space: sizes, and accuracies",
-    "finetune": "train a pretrained SqueezeNet on your images",
-    "inspect": "print the layer table of any file that this package writes",
+    "train": "train a SqueezeNet on your images or on a public data set",
+    "finetune": "fine-tune a pretrained SqueezeNet on your images",
+    "compress": "prune, cluster and quantize a network, and report on it",
     "pack": "write the smallest file of a trained network",
-    "predict": "name what is in photographs",
-    "sensitivity": "measure how much each layer bears being compressed",
-    "train": "train a SqueezeNet on your images, or on a public data set",
+    "predict": "classify image files",
+    "evaluate": "measure the accuracy of a network on labeled images",
+    "inspect": "show the layers of a file or of pretrained weights",
+    "sensitivity": "measure how pruning and fewer bits change each layer",
+    "explore": "sweep the design space: sizes and accuracies",
     "weights": "list, fetch, convert and verify pretrained weights",
 }
-# absl names the last two where a flag is not known.
-HELP = ("help", "--help", "-h", "--helpshort", "--helpfull")
+HELP = ("help", "--help", "-h", "-help")
+VERSION = ("--version", "version")
 NATIVE_LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
-# What bad input raises, besides errors of this package, which are of these.
+# A traceback is shown beside the message of an error.
+DEBUG = "KERAS_SQUEEZENET_DEBUG"
+# What bad input raises, besides the errors of this package, which derive
+# from these.
 USER_ERRORS = (ValueError, OSError, ImportError, RuntimeError)
 INTERRUPTED = 130
 NOTHING = "Nothing was written."
 
 
-def run(argv=None):
-    """Runs the command that the first argument names; never returns."""
-    program, *arguments = sys.argv if argv is None else argv
+def run(argv: list[str] | None = None) -> None:
+    """Run the command that the first argument names, and exit.
+
+    Args:
+        argv: the program and its arguments. Defaults to those of the process.
+    """
+    _, *arguments = sys.argv if argv is None else argv
     name, *arguments = arguments or ["help"]
     if name in HELP:
         print(usage())
         sys.exit(0)
+    if name in VERSION:
+        print(f"{PROGRAM} {keras_squeezenet.__version__}")
+        sys.exit(0)
     if name not in COMMANDS:
-        sys.exit(f"keras-squeezenet: there is no command {name!r}.\n{usage()}")
+        hint = suggestions.did_you_mean(name, COMMANDS)
+        sys.exit(f"{PROGRAM}: there is no command {name!r}.{hint}\n{usage()}")
     try:
-        quiet_libraries()
         command = importlib.import_module(f"keras_squeezenet.cli.{name}")
-        if any(argument in HELP for argument in arguments):
-            print(f"{command.__doc__}\n{command.FLAGS.module_help(command)}")
+        if any(argument in HELP[1:] for argument in arguments):
+            print(help_text(name, command))
             sys.exit(0)
-        _register_flags(command)
+        positional = _parse(f"{PROGRAM} {name}", command, arguments)
+        quiet_libraries()
         with interrupts.remembered():
-            app.run(
-                lambda positional: _call(command, positional),
-                argv=[f"keras-squeezenet {name}", *arguments],
-            )
+            _call(f"{PROGRAM} {name}", command, positional)
     except KeyboardInterrupt as stop:
-        # What a command has to say, if it has.
-        print(f"\nkeras-squeezenet {name}: stopped. {str(stop) or NOTHING}")
+        print(f"\n{PROGRAM} {name}: stopped. {str(stop) or NOTHING}")
         sys.exit(INTERRUPTED)
+    sys.exit(0)
 
 
-def usage():
+def usage() -> str:
+    """Return the list of the commands."""
     lines = [USAGE, ""]
     lines += [f"  {name:12} {what}" for name, what in COMMANDS.items()]
-    lines += ["", "keras-squeezenet COMMAND --help lists a command's flags."]
+    lines += ["", f"{PROGRAM} COMMAND --help lists the flags of a command."]
     return "\n".join(lines)
 
 
-def quiet_libraries():
-    """Keeps the libraries' notes to themselves off the terminal.
-
-    Their native code writes to the file descriptor of stderr whatever level
-    is set; Python's own messages go on to the terminal. Who sets
-    `TF_CPP_MIN_LOG_LEVEL` gets all of it.
-    """
-    if NATIVE_LOG_LEVEL in os.environ:
-        return
-    os.environ[NATIVE_LOG_LEVEL] = "3"
-    warnings.simplefilter("ignore")
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    absl_logging.set_verbosity(absl_logging.ERROR)
-    sys.stderr.flush()
-    sys.stderr = os.fdopen(
-        os.dup(2), "w", buffering=1, errors="backslashreplace"
+def help_text(name: str, command) -> str:
+    """Return the help of a command: what it does, and its flags."""
+    arguments = getattr(command, "ARGUMENTS", "")
+    line = " ".join(filter(None, [PROGRAM, name, arguments]))
+    return (
+        f"usage: {line} [--flag=value ...]\n\n"
+        f"{command.__doc__.strip()}\n{command.FLAGS.help()}"
     )
-    with open(os.devnull, "w") as devnull:
-        os.dup2(devnull.fileno(), 2)
 
 
-def _register_flags(command):
-    """Has absl parse the flags that a command keeps to itself.
+def quiet_libraries() -> None:
+    """Keep the notes of the libraries off the terminal, and show our own.
 
-    Flags of several commands have the same names. Each has `FLAGS` of its
-    own, so that one process can import them all.
+    With `TF_CPP_MIN_LOG_LEVEL` set, to any level, all of them are shown.
     """
-    flags.FLAGS.append_flag_values(command.FLAGS)
-    command.FLAGS.mark_as_parsed()
+    if NATIVE_LOG_LEVEL not in os.environ:
+        os.environ[NATIVE_LOG_LEVEL] = "3"
+        warnings.simplefilter("ignore")
+        for library in ("absl", "tensorflow"):
+            logging.getLogger(library).setLevel(logging.ERROR)
+        native_notes.drop()
+    # The message of a crash of native code has the lines of Python.
+    faulthandler.enable()
+    ours = logging.getLogger("keras_squeezenet")
+    ours.setLevel(logging.INFO)
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    ours.addHandler(handler)
 
 
-def _call(command, positional):
-    program, *arguments = positional
-    takes_arguments = hasattr(command, "ARGUMENTS")
-    if arguments and not takes_arguments:
-        sys.exit(
-            f"{program}: flags only are expected, as in --flag=value. "
-            f"Received: {' '.join(arguments)}"
-        )
+def _parse(program, command, arguments):
     try:
-        command.main(*([arguments] if takes_arguments else []))
+        positional = command.FLAGS.parse(arguments)
+        if positional and not hasattr(command, "ARGUMENTS"):
+            raise ValueError(
+                "flags are expected, as in --flag=value. Received: "
+                f"{' '.join(positional)}"
+            )
+        return positional
+    except ValueError as error:
+        sys.exit(f"{program}: {error}")
+
+
+def _call(program, command, positional):
+    try:
+        command.main(*([positional] if hasattr(command, "ARGUMENTS") else []))
         sys.stdout.flush()
     except BrokenPipeError:
-        # As `head` does when it has enough. Python would flush again.
+        # `head` has enough. Python would flush the output again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except USER_ERRORS as error:
-        if absl_logging.level_debug():
+        if os.environ.get(DEBUG):
             traceback.print_exc()
         sys.exit(f"{program}: {error}")

@@ -1,8 +1,8 @@
-"""`keras-squeezenet predict IMAGE...`: what is in photographs.
+"""Classify image files.
 
 IMAGE is a file, a folder (with its sub-folders), or a pattern such as
-'photos/*.jpg'. What cannot be read is named and skipped, and the command then
-ends with status 1.
+'photos/*.jpg'. A file that cannot be read is named and skipped, and the command
+then ends with status 1.
 """
 
 import glob
@@ -12,49 +12,38 @@ import os
 import pathlib
 import sys
 
-import keras
-import rich.console
 from absl import flags
 
 from keras_squeezenet import imagenet
 from keras_squeezenet.cli import terminal
+from keras_squeezenet.cli.flags import command_flags
 from keras_squeezenet.cli.flags import network_flags
-from keras_squeezenet.data import image_folder
+from keras_squeezenet.cli.flags import output_flags
 
 ARGUMENTS = "IMAGE..."
-FLAGS = flags.FlagValues()
+FLAGS = command_flags.CommandFlags()
 
-_WEIGHTS = flags.DEFINE_string(
-    "weights",
-    "imagenet",
-    "a public source (see `keras-squeezenet weights list`), or the path of a "
-    "weights file, a .keras model, a .sqz or .tflite file or a SavedModel "
-    "folder",
-    flag_values=FLAGS,
-)
-network_flags.define(FLAGS)
-_TOP = flags.DEFINE_integer(
-    "top", 5, "how many classes to name", 1, flag_values=FLAGS
-)
-_JSON = flags.DEFINE_bool(
-    "json", False, "print JSON, for programs", flag_values=FLAGS
-)
-_BATCH_SIZE = flags.DEFINE_integer(
-    "batch_size", 32, "images at a time", 1, flag_values=FLAGS
-)
+with FLAGS.group("Network"):
+    network_flags.define_model(FLAGS, network_flags.ARTIFACT, "imagenet")
+    network_flags.define(FLAGS)
+    flags.DEFINE_integer(
+        "batch_size", 32, "images in a batch", 1, flag_values=FLAGS
+    )
+with FLAGS.group("Output"):
+    flags.DEFINE_integer(
+        "top", 5, "number of classes to print", 1, flag_values=FLAGS
+    )
+    output_flags.define_json(FLAGS)
 
 
 def main(arguments):
-    if _JSON.value:
-        # Of downloads, so that nothing else is on the standard output.
-        keras.config.disable_interactive_logging()
-    console = rich.console.Console(markup=False, highlight=False)
     paths = find_images(arguments)
-    network = network_flags.load(FLAGS, _WEIGHTS.value)
-    # A file that is no image is no reason to lose the others' results.
+    network = network_flags.load(FLAGS, FLAGS.model)
+    console = terminal.make_console()
+    # A file that is not an image must not lose the results of the others.
     unreadable = {}
     results = predict(network, paths, unreadable)
-    if _JSON.value:
+    if FLAGS.json:
         print(json.dumps(list(results), indent=2))
     else:
         for result in results:
@@ -70,15 +59,15 @@ def main(arguments):
 
 
 def find_images(arguments):
-    """Returns the paths of the files that the arguments name, in order.
+    """Return the paths of the files that the arguments name, in order.
 
     Raises:
         ValueError: if there are no arguments, or one of them names nothing.
     """
     if not arguments:
         raise ValueError(
-            "the path of an image, a folder or a pattern is expected. "
-            "Received: none"
+            "an image must be given: a file, a folder, or a pattern such as "
+            "'photos/*.jpg'. Received: none"
         )
     return list(
         dict.fromkeys(itertools.chain.from_iterable(map(_files_of, arguments)))
@@ -86,6 +75,8 @@ def find_images(arguments):
 
 
 def _files_of(argument):
+    from keras_squeezenet.data import image_folder
+
     if os.path.isdir(argument):
         found = image_folder.image_files(pathlib.Path(argument))
     elif glob.has_magic(argument) and not os.path.exists(argument):
@@ -95,24 +86,24 @@ def _files_of(argument):
         return [argument]
     if not found:
         raise ValueError(
-            "a folder or a pattern should have images in it "
+            "a folder or a pattern must contain images "
             f"({', '.join(image_folder.IMAGE_SUFFIXES)}). Received: "
-            f"{terminal.printable(argument)}, which has none"
+            f"{terminal.printable(argument)}, which contains none"
         )
     return found
 
 
 def predict(network, paths, unreadable):
-    """Yields a dict of each image, batch by batch.
+    """Yield the result for each image, batch by batch.
 
     Args:
         network: `classifier.Classifier`.
         paths: list of paths of images.
         unreadable: dict that receives `{path: reason}`.
     """
-    for start in range(0, len(paths), _BATCH_SIZE.value):
+    for start in range(0, len(paths), FLAGS.batch_size):
         squares = {}
-        for path in paths[start : start + _BATCH_SIZE.value]:
+        for path in paths[start : start + FLAGS.batch_size]:
             try:
                 squares[path] = network.read(path)
             # Pillow has many exceptions for what is wrong with a file.
@@ -125,13 +116,13 @@ def predict(network, paths, unreadable):
 
 
 def _reason(error):
-    # An `OSError` of the system would name the file once more.
+    # An `OSError` of the system names the file once more.
     return getattr(error, "strerror", None) or str(error) or repr(error)
 
 
 def _result(network, path, row):
     predictions = []
-    for rank, index in enumerate(imagenet.best(row, _TOP.value), start=1):
+    for rank, index in enumerate(imagenet.best(row, FLAGS.top), start=1):
         class_id, name = network.class_of(index)
         predictions.append(
             {

@@ -1,9 +1,8 @@
-"""`keras-squeezenet sensitivity MODEL`: which layers bear compression.
+"""Measure how pruning and weight sharing change each layer, without training.
 
-Prunes each kernel of a .keras model by itself to several densities, shares
-its weights in several numbers of bits, and measures the accuracy: on training
-images of the data set, those that `compress` would hold out to choose by.
-Nothing is trained, and MODEL stays as it is.
+MODEL is a trained SqueezeNet. One layer at a time is pruned to several
+densities, or shares its weights in several numbers of bits, and the accuracy is
+measured on the validation images that compress would use. MODEL is not changed.
 """
 
 import json
@@ -13,88 +12,94 @@ from absl import flags
 from keras_squeezenet import compression
 from keras_squeezenet import report
 from keras_squeezenet.cli import terminal
+from keras_squeezenet.cli.flags import command_flags
 from keras_squeezenet.cli.flags import dataset_flags
+from keras_squeezenet.cli.flags import network_flags
 from keras_squeezenet.cli.flags import output_flags
 from keras_squeezenet.compression import compression_recipe
-from keras_squeezenet.compression import sensitivity
 from keras_squeezenet.utils import files
 
 ARGUMENTS = "MODEL"
-FLAGS = flags.FlagValues()
+FLAGS = command_flags.CommandFlags()
 JSON_FILE = "sensitivity.json"
-PICTURE_FILE = "sensitivity.png"
+PLOT_FILE = "sensitivity.png"
 
-dataset_flags.define(FLAGS)
-_IMAGES = flags.DEFINE_integer(
-    "images", 256, "how many to measure on", flag_values=FLAGS, lower_bound=1
-)
-_SEED = flags.DEFINE_integer(
-    "seed", 0, "of the choice of the images", flag_values=FLAGS
-)
-_DENSITIES = flags.DEFINE_list(
-    "densities",
-    list(map(str, sensitivity.DENSITIES)),
-    "shares of weights to keep",
-    flag_values=FLAGS,
-)
-_BITS = flags.DEFINE_list(
-    "bits",
-    list(map(str, sensitivity.BITS)),
-    "a kernel shares 2**bits values",
-    flag_values=FLAGS,
-)
-output_flags.define(FLAGS, f"{JSON_FILE} and {PICTURE_FILE}")
+with FLAGS.group("Network and images"):
+    network_flags.define_model(FLAGS)
+    dataset_flags.define(FLAGS, image_size=False)
+    flags.DEFINE_integer(
+        "images", 256, "number of images to measure on", 1, flag_values=FLAGS
+    )
+    flags.DEFINE_integer(
+        "seed", 0, "seed of the choice of the images", flag_values=FLAGS
+    )
+with FLAGS.group("Measurements"):
+    flags.DEFINE_list(
+        "densities",
+        list(map(str, compression_recipe.SCAN_DENSITIES)),
+        "shares of the weights to keep",
+        flag_values=FLAGS,
+    )
+    flags.DEFINE_list(
+        "bits",
+        list(map(str, compression_recipe.SCAN_BITS)),
+        "bits of the code of a shared weight",
+        flag_values=FLAGS,
+    )
+with FLAGS.group("Output"):
+    output_flags.define(FLAGS, f"{JSON_FILE} and {PLOT_FILE}")
 
 
-def main(arguments):
-    if len(arguments) != 1 or not arguments[0].endswith(".keras"):
-        raise ValueError(
-            "one .keras model is expected. Received: "
-            f"{' '.join(arguments) or 'none'}"
-        )
-    densities = _numbers(_DENSITIES, float, compression_recipe.SHARE)
-    bits = _numbers(_BITS, int, compression_recipe.CODE_BITS)
-    console = output_flags.begin(FLAGS)
+def main(positional):
+    path = network_flags.take_model(FLAGS, positional)
+    densities = _numbers("densities", float, compression_recipe.SHARE)
+    bits = _numbers("bits", int, compression_recipe.CODE_BITS)
+    dataset_flags.require_valid(FLAGS)
+    output_flags.require_valid(FLAGS)
+    from keras_squeezenet import models
+
+    model = models.load(path)
+    console = terminal.make_console(stderr=FLAGS.json)
     progress = terminal.ConsoleProgress(console)
-    dataset = dataset_flags.load(FLAGS, _SEED.value, progress)
-    scan = compression.scan_sensitivity(
-        arguments[0],
-        dataset,
+    found = compression.scan_sensitivity(
+        model,
+        dataset_flags.load(FLAGS, FLAGS.seed, progress, model.input_shape[1]),
         densities=densities,
         bits=bits,
-        images=_IMAGES.value,
-        seed=_SEED.value,
+        images=FLAGS.images,
+        seed=FLAGS.seed,
         progress=progress,
     ).to_json()
-    if FLAGS["json"].value:
-        print(json.dumps(scan, indent=2))
+    if FLAGS.json:
+        print(json.dumps(found, indent=2))
     else:
-        for table in tables(scan):
+        for table in tables(found):
             terminal.print_table(console, table)
-    if FLAGS["out"].value:
-        write(scan)
-        terminal.print_path(console, "\nWritten to", FLAGS["out"].value)
+    if FLAGS.out:
+        write(found)
+        terminal.print_path(console, "\nWritten to", FLAGS.out)
 
 
-def _numbers(flag, number, rule):
+def _numbers(name, number, rule):
     expected, is_valid = rule
+    texts = FLAGS[name].value
     try:
-        values = [number(text) for text in flag.value]
+        values = [number(text) for text in texts]
     except ValueError:
         values = []
     if not values or not all(map(is_valid, values)):
         raise ValueError(
-            f"--{flag.name} should be a list of numbers, each {expected}. "
-            f"Received: --{flag.name}={','.join(flag.value)}"
+            f"--{name} must be a list of numbers, each {expected}. "
+            f"Received: --{name}={','.join(texts)}"
         )
     return values
 
 
 def tables(scan):
-    """Returns a table of the densities and one of the bits, by layer."""
+    """Return a table of the densities and one of the bits, by layer."""
     base = (
-        f"{scan['accuracy']:.2%} on {scan['images']:,} images with the weights "
-        "as they are"
+        f"{scan['accuracy']:.2%} on {scan['images']:,} images without "
+        "compression"
     )
     return [
         _table(scan, f"Accuracy by density, {base}", "densities", "density"),
@@ -126,6 +131,4 @@ def write(scan):
 
     with output_flags.new_folder(FLAGS) as folder:
         files.write_json(folder / JSON_FILE, scan)
-        output_flags.write_picture(
-            folder / PICTURE_FILE, plots.sensitivity(scan)
-        )
+        output_flags.write_plot(folder / PLOT_FILE, plots.sensitivity(scan))

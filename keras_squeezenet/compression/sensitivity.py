@@ -22,8 +22,8 @@ from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.training import requirements
 from keras_squeezenet.utils.progress import Progress
 
-DENSITIES = (0.75, 0.5, 0.33, 0.2, 0.1, 0.05)
-BITS = (8, 6, 5, 4, 3, 2)
+DENSITIES = compression_recipe.SCAN_DENSITIES
+BITS = compression_recipe.SCAN_BITS
 BATCH_SIZE = 64
 
 

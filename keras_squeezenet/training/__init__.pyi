@@ -4,9 +4,9 @@ from .epochs import NonFiniteLossError as NonFiniteLossError
 from .network import build as build
 from .trainer import TrainingResult as TrainingResult
 from .trainer import train as train
+from .training_recipe import PHASES as PHASES
 from .training_recipe import RECIPES as RECIPES
+from .training_recipe import Phase as Phase
 from .training_recipe import Recipe as Recipe
-from .transfer import PHASES as PHASES
 from .transfer import FineTuningResult as FineTuningResult
-from .transfer import Phase as Phase
 from .transfer import finetune as finetune

@@ -165,3 +165,35 @@ RECIPES = {
         augmentation="flip_crop",
     ),
 }
+
+TOP_MODULES = ("fire6", "fire7", "fire8", "fire9")
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """What a phase of fine-tuning trains besides the head, and how.
+
+    Args:
+        name: str, of its folder and in the report.
+        modules: tuple of the names of the Fire modules that are trained, or
+            `None` for the whole network.
+        recipe: `Recipe`.
+    """
+
+    name: str
+    modules: tuple[str, ...] | None
+    recipe: Recipe
+
+
+PHASES = (
+    Phase(
+        "top",
+        TOP_MODULES,
+        Recipe(epochs=4, learning_rate=3e-4, augmentation="flip_crop"),
+    ),
+    Phase(
+        "all",
+        None,
+        Recipe(epochs=8, learning_rate=2e-4, augmentation="flip_crop"),
+    ),
+)

@@ -19,6 +19,8 @@ from keras_squeezenet.training import network
 from keras_squeezenet.training import optimizers
 from keras_squeezenet.training import requirements
 from keras_squeezenet.training import trainer
+from keras_squeezenet.training.training_recipe import PHASES
+from keras_squeezenet.training.training_recipe import Phase
 from keras_squeezenet.training.training_recipe import Recipe
 from keras_squeezenet.utils import files
 from keras_squeezenet.utils.progress import Progress
@@ -33,37 +35,6 @@ HEAD_LEARNING_RATE = 3e-3
 HEAD_WEIGHT_DECAY = 0.1
 # A lower bound, so that features that hardly vary are not scaled up.
 MIN_DEVIATION = 1e-3
-TOP_MODULES = ("fire6", "fire7", "fire8", "fire9")
-
-
-@dataclasses.dataclass(frozen=True)
-class Phase:
-    """What a phase of fine-tuning trains besides the head, and how.
-
-    Args:
-        name: str, of its folder and in the report.
-        modules: tuple of the names of the Fire modules that are trained, or
-            `None` for the whole network.
-        recipe: `Recipe`.
-    """
-
-    name: str
-    modules: tuple[str, ...] | None
-    recipe: Recipe
-
-
-PHASES = (
-    Phase(
-        "top",
-        TOP_MODULES,
-        Recipe(epochs=4, learning_rate=3e-4, augmentation="flip_crop"),
-    ),
-    Phase(
-        "all",
-        None,
-        Recipe(epochs=8, learning_rate=2e-4, augmentation="flip_crop"),
-    ),
-)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -1,1 +1,1 @@
-"""The flags that several commands share."""
+"""The flags of the commands; several of them share most."""

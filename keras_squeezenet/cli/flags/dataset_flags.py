@@ -1,56 +1,65 @@
-"""The flags of every command that takes a data set."""
+"""The flags that say which images are used."""
 
 import functools
 
 from absl import flags
 
 from keras_squeezenet import data
+from keras_squeezenet.data import catalog
 
-# What is defined here is a flag of the command that calls `define`.
-flags.disclaim_key_flags()
-
-
-def define(flag_values):
-    """Defines the flags that `load` reads."""
-    define_source(flag_values)
-    flags.DEFINE_integer(
-        "image_size",
-        None,
-        "side of the images; by default the data set's, or 224",
-        flag_values=flag_values,
-    )
+DATASET = (
+    "labeled images: 'mnist5k' (digits that need no download), a folder with "
+    "a sub-folder for each class, a CSV file with the columns path and label "
+    "(and perhaps split), or the name of a data set of TensorFlow Datasets"
+)
 
 
-def define_source(flag_values):
-    """Defines them but the size of the images, which a network may have."""
-    flags.DEFINE_string(
-        "dataset",
-        "mnist5k",
-        "'mnist5k' (embedded, no download), 'folder', or the name of any "
-        "image classification data set of TensorFlow Datasets",
-        flag_values=flag_values,
-    )
+def define(flag_values, default="mnist5k", what=DATASET, image_size=True):
+    """Define the flags that `load` reads.
+
+    Args:
+        flag_values: `CommandFlags` of the command.
+        default: str, the data set where none is named, or `None`.
+        what: str, the help of `--dataset`.
+        image_size: bool, whether there is `--image_size`; a trained network
+            has a size of its own.
+    """
+    flags.DEFINE_string("dataset", default, what, flag_values=flag_values)
+    if image_size:
+        flags.DEFINE_integer(
+            "image_size",
+            None,
+            "side of the square images in pixels (default: that of the data "
+            "set, or 224)",
+            1,
+            flag_values=flag_values,
+        )
     flags.DEFINE_string(
         "data_dir",
         None,
-        "the folder of images, with a sub-folder for each class, or a CSV file "
-        "with the columns path, label and perhaps split; or the folder of "
-        "TensorFlow Datasets",
+        "where TensorFlow Datasets keeps its data sets",
         flag_values=flag_values,
     )
     flags.DEFINE_bool(
         "skip_bad_images",
         False,
-        "go on without the images that cannot be read",
+        "leave out the image files that cannot be read",
         flag_values=flag_values,
     )
 
 
+def require_valid(flag_values):
+    """Raise a `ValueError` for a combination of flags without a meaning."""
+    name, data_dir = (flag_values[n].value for n in ("dataset", "data_dir"))
+    if data_dir is not None:
+        catalog.require_tfds_name(name, data_dir)
+
+
 def load(flag_values, seed, progress, image_size=None, shorter_side=None):
-    """Returns the `data.ImageDataset` that the flags ask for.
+    """Return the `data.ImageDataset` that the flags name.
 
     Args:
-        flag_values: of the command.
+        flag_values: `CommandFlags` of the command.
         seed: int, as `data.load` takes it.
         progress: `progress.Progress`.
         image_size: int, where there is no flag for it. Defaults to `None`.
@@ -62,7 +71,7 @@ def load(flag_values, seed, progress, image_size=None, shorter_side=None):
 
 
 def loader(flag_values, seed, image_size=None, shorter_side=None):
-    """Returns a function that loads it, which other processes can call too."""
+    """Return a function that loads it, which other processes can call too."""
     return functools.partial(
         data.load,
         flag_values["dataset"].value,

@@ -1,66 +1,109 @@
-"""The flags of every command that asks a network in any of its forms."""
+"""The flags that say which trained network is used."""
 
 import pathlib
 
 from absl import flags
 
 from keras_squeezenet import architecture
-from keras_squeezenet import classifier
 
-# What is defined here is a flag of the command that calls `define`.
-flags.disclaim_key_flags()
+MODEL = (
+    "a trained network: a .keras or .sqz file, or pretrained weights by name "
+    "(see `keras-squeezenet weights list`) or by file"
+)
+ARTIFACT = (
+    "a trained network: a .keras, .sqz or .tflite file, a SavedModel folder, "
+    "or pretrained weights by name (see `keras-squeezenet weights list`) or by "
+    "file"
+)
 
 
-def define(flag_values):
-    """Defines the flags that `load` reads."""
+def define_model(flag_values, what=MODEL, default=None):
+    """Define `--model`, which may also be the positional argument."""
+    flags.DEFINE_string("model", default, what, flag_values=flag_values)
+
+
+def take_model(flag_values, positional, is_needed=True):
+    """Return the model that the flag or the positional argument names.
+
+    Args:
+        flag_values: `CommandFlags` of the command.
+        positional: list of str, the arguments without a flag.
+        is_needed: bool, whether there must be one.
+
+    Raises:
+        ValueError: if there are several models, or none where one is needed.
+    """
+    flag = flag_values["model"].value
+    models = [*positional, *([] if flag is None else [flag])]
+    if len(models) > 1 or (is_needed and not models):
+        raise ValueError(
+            "one model must be given, as MODEL or --model=MODEL. Received: "
+            f"{', '.join(models) or 'none'}"
+        )
+    return models[0] if models else None
+
+
+def define_variant(flag_values):
+    """Define `--config` of a trained network."""
     flags.DEFINE_enum(
         "config",
         None,
         list(architecture.VARIANTS),
-        "the network, for weights; by default the one that they fit",
+        "the architecture of pretrained weights (default: the one that they "
+        "fit)",
         flag_values=flag_values,
     )
+
+
+def define(flag_values):
+    """Define the flags beside the model that `load` reads."""
+    define_variant(flag_values)
     flags.DEFINE_integer(
         "image_size",
         None,
-        "side of the images, where the network takes any",
+        "side of the square images in pixels, where the network takes any "
+        "(default: the size that it was trained for)",
         1,
         flag_values=flag_values,
     )
     flags.DEFINE_string(
         "labels",
         None,
-        "a text file with the name of a class in each line; by default those "
-        "in the report.json beside the network, or ImageNet's",
+        "a text file with the name of a class on each line (default: the names "
+        "saved with the network, or those of ImageNet)",
         flag_values=flag_values,
     )
 
 
-def load(flag_values, path):
-    """Returns the `classifier.Classifier` that the flags ask for."""
+def load(flag_values, model):
+    """Return the `classifier.Classifier` of a model and the flags."""
+    labels = read_labels(flag_values["labels"].value)
+    from keras_squeezenet import classifier
+
     return classifier.load(
-        path,
+        model,
         flag_values["config"].value,
         flag_values["image_size"].value,
-        _read_labels(flag_values["labels"].value),
+        labels,
     )
 
 
-def _read_labels(path):
+def read_labels(path):
+    """Return the names in the file of `--labels`, or `None` without one."""
     if path is None:
         return None
     try:
-        # With or without the mark that Windows begins such files with.
+        # Windows may begin such files with a byte order mark.
         text = pathlib.Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"--labels should be a text file in UTF-8. Received: "
+            f"--labels must be a text file in UTF-8. Received: "
             f"--labels={path}: {error}"
         ) from error
     names = [line.strip() for line in text.splitlines() if line.strip()]
     if not names:
         raise ValueError(
-            "--labels should be a file with the name of a class in each line. "
+            "--labels must be a file with the name of a class on each line. "
             f"Received: --labels={path}, which has none"
         )
     return names

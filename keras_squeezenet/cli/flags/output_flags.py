@@ -1,59 +1,83 @@
-"""The flags of every command that measures, and writes what it found."""
+"""The flags that say where results are written, and how they are printed."""
 
-import keras
-import rich.console
 from absl import flags
 
 from keras_squeezenet.utils import files
 
 DOTS_PER_INCH = 150
 
-# What is defined here is a flag of the command that calls `define`.
-flags.disclaim_key_flags()
+
+def define_run(flag_values, out):
+    """Define the flags of a long run that can be resumed."""
+    define_folder(flag_values, out, "output folder")
+    flags.DEFINE_bool(
+        "resume",
+        False,
+        "continue the interrupted run in --out from its last checkpoint",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_string(
+        "tensorboard",
+        None,
+        "folder for the logs of TensorBoard",
+        flag_values=flag_values,
+    )
 
 
-def define(flag_values, files, out=None):
-    """Defines the flags that the others here read.
+def define_folder(flag_values, out, what):
+    """Define `--out` and `--overwrite`."""
+    flags.DEFINE_string("out", out, what, flag_values=flag_values)
+    flags.DEFINE_bool(
+        "overwrite",
+        False,
+        "replace the files of an earlier run in --out",
+        flag_values=flag_values,
+    )
+
+
+def define_json(flag_values):
+    """Define `--json`."""
+    flags.DEFINE_bool(
+        "json", False, "print JSON instead of tables", flag_values=flag_values
+    )
+
+
+def define(flag_values, written, out=None):
+    """Define the flags of a command that measures.
 
     Args:
-        flag_values: of the command.
-        files: str, what it writes.
-        out: str, the folder for them. Defaults to `None`: nothing is written
-            unless it is asked for.
+        flag_values: `CommandFlags` of the command.
+        written: str, the names of the files.
+        out: str, the folder for them. Defaults to `None`: they are written
+            only with `--out`.
     """
-    flags.DEFINE_string(
-        "out", out, f"folder for {files}", flag_values=flag_values
-    )
-    flags.DEFINE_bool(
-        "overwrite", False, "replace these files", flag_values=flag_values
-    )
-    flags.DEFINE_bool(
-        "json", False, "print JSON, for programs", flag_values=flag_values
-    )
+    define_folder(flag_values, out, f"folder for {written}")
+    define_json(flag_values)
 
 
-def begin(flag_values):
-    """Returns a console, once it is known that the files can be written.
+def require_valid(flag_values):
+    """Raise an error unless the files can be written.
 
-    Where JSON is printed, everything else goes to the standard error.
+    Raises:
+        ValueError: for `--overwrite` without `--out`.
+        FileExistsError: if the folder is not empty.
     """
-    out, overwrite, is_json = (
-        flag_values[name].value for name in ("out", "overwrite", "json")
-    )
+    out, overwrite = (flag_values[name].value for name in ("out", "overwrite"))
     if out:
         files.require_writable(out, overwrite)
-    if is_json:
-        keras.config.disable_interactive_logging()
-    return rich.console.Console(markup=False, highlight=False, stderr=is_json)
+    elif overwrite:
+        raise ValueError(
+            "--overwrite needs --out, the folder whose files it replaces."
+        )
 
 
 def new_folder(flag_values):
-    """Returns `outputs.new_folder` of the flags."""
+    """Return `files.new_folder` of the flags."""
     return files.new_folder(
         flag_values["out"].value, flag_values["overwrite"].value
     )
 
 
-def write_picture(path, figure):
-    """Writes a matplotlib figure."""
+def write_plot(path, figure):
+    """Write a matplotlib figure."""
     figure.savefig(path, dpi=DOTS_PER_INCH)

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from absl import flags
 
 from keras_squeezenet.utils import recipe_fields
+from keras_squeezenet.utils import suggestions
 
-# What is defined here is a flag of the command that calls `define`.
-flags.disclaim_key_flags()
 _DEFINE = {
     bool: flags.DEFINE_bool,
     int: flags.DEFINE_integer,
@@ -24,44 +23,49 @@ _DEFINE = {
 _NUMBERS = {Mapping[str, float]: float, Mapping[str, int]: int}
 
 
-def define(flag_values, recipes, help_texts):
-    """Defines `--recipe` and a flag for each field of a recipe.
+def define(flag_values, recipes, groups):
+    """Define `--recipe` and a flag for each field of a recipe.
 
     Args:
-        flag_values: `flags.FlagValues`.
+        flag_values: `CommandFlags` of the command.
         recipes: dict of recipes by name; the first one is the default.
-        help_texts: dict of the fields' help.
+        groups: dict of the title of a group to a dict of its fields and their
+            help.
     """
     name, default = _default(recipes)
-    flags.DEFINE_string(
-        "recipe",
-        name,
-        f"{', '.join(recipes)}, or a JSON or YAML file; the flags of its "
-        "fields go before it",
-        flag_values=flag_values,
-    )
-    for field in dataclasses.fields(default):
-        _DEFINE[field.type](
-            field.name,
-            None,
-            f"{help_texts[field.name]} (default: "
-            f"{_text(getattr(default, field.name))})",
+    types = {field.name: field.type for field in dataclasses.fields(default)}
+    with flag_values.group("Recipe"):
+        flags.DEFINE_string(
+            "recipe",
+            name,
+            f"{', '.join(recipes)}, or a JSON or YAML file of the fields "
+            "below; a flag replaces its field",
             flag_values=flag_values,
         )
+    for title, fields in groups.items():
+        with flag_values.group(title):
+            for field, text in fields.items():
+                _DEFINE[types[field]](
+                    field,
+                    None,
+                    f"{text} (default: {_text(getattr(default, field))})",
+                    flag_values=flag_values,
+                )
 
 
 def make(flag_values, recipes):
-    """Returns the recipe that the flags ask for.
+    """Return the recipe that the flags describe.
 
     Raises:
-        ValueError: if a flag, or the recipe's file, is not as it should be.
+        ValueError: if a flag, or the file of the recipe, has a bad value.
         OSError: if there is no such file.
     """
     _, default = _default(recipes)
     changes = {
         field.name: _value(field, flag_values[field.name].value)
         for field in dataclasses.fields(default)
-        if flag_values[field.name].value is not None
+        if field.name in flag_values
+        and flag_values[field.name].value is not None
     }
     return _base(flag_values["recipe"].value, recipes).replace(**changes)
 
@@ -75,8 +79,9 @@ def _base(name, recipes):
         return recipes[name]
     if not name.endswith(recipe_fields.SUFFIXES):
         raise ValueError(
-            f"--recipe should be one of {', '.join(recipes)}, or a file in "
-            f"{', '.join(recipe_fields.SUFFIXES)}. Received: --recipe={name}"
+            f"--recipe must be one of {', '.join(recipes)}, or a file ending "
+            f"in {', '.join(recipe_fields.SUFFIXES)}. Received: "
+            f"--recipe={name}.{suggestions.did_you_mean(name, recipes)}"
         )
     return recipe_fields.load(type(_default(recipes)[1]), name)
 
@@ -89,7 +94,7 @@ def _value(field, value):
 
 
 def _rules(name, items, number):
-    """Parses `["conv1:1", "*:0.25"]`; a number alone is for all layers."""
+    """Parse `["conv1:1", "*:0.25"]`; a number alone is for all layers."""
     rules = {}
     for item in items:
         pattern, _, text = item.rpartition(":")
@@ -97,7 +102,7 @@ def _rules(name, items, number):
             rules[pattern.strip() or "*"] = number(text)
         except ValueError:
             raise ValueError(
-                f"--{name} should be patterns of layers and numbers, such as "
+                f"--{name} must be patterns of layers and numbers, such as "
                 f"conv1:1,*:{1 if number is int else 0.25}. Received: "
                 f"{','.join(items)}"
             ) from None
@@ -109,4 +114,4 @@ def _text(value):
         return ",".join(f"{key}:{number}" for key, number in value.items())
     if isinstance(value, tuple):
         return ",".join(value)
-    return "none" if value is None else str(value)
+    return {None: "none", False: "no", True: "yes"}.get(value, str(value))

@@ -1,0 +1,94 @@
+"""The help of the fields of the recipes, in groups."""
+
+from keras_squeezenet.compression import compression_recipe
+from keras_squeezenet.training import training_recipe
+
+TRAINING = {
+    "Training": {
+        "epochs": "largest number of epochs",
+        "batch_size": "images in a step",
+        "learning_rate": "highest learning rate",
+        "augmentation": "flip_crop; crop, for digits and letters; or none",
+        "patience": "epochs without a better validation accuracy after which "
+        "training stops; none for no early stop",
+        "precision": ", ".join(training_recipe.PRECISIONS),
+        "validation_share": "share of the training images that become the "
+        "validation set, which chooses the best epoch",
+        "seed": "seed of every random number",
+    },
+    "Optimizer": {
+        "optimizer": ", ".join(training_recipe.OPTIMIZERS),
+        "momentum": "momentum of sgd",
+        "schedule": "how the learning rate falls: "
+        + ", ".join(training_recipe.SCHEDULES),
+        "warmup": "share of the steps in which the learning rate rises",
+        "clip_norm": "largest norm of all gradients together; 0 for no limit",
+        "weight_decay": "weight decay of kernels and biases",
+        "accumulation": "steps whose gradients make one update of the weights",
+        "restarts": "how often training restarts, at half the learning rate, "
+        "where the loss stays at ln(classes)",
+        "average": "momentum of the moving average of the weights, which is "
+        "saved; 0 for none",
+    },
+    "Regularization": {
+        "label_smoothing": "share of a label that the other classes get",
+        "rand_augment": "strength of RandAugment, from 0 to 1",
+        "mixup": "alpha of MixUp, from 0 to 1",
+        "cutmix": "factor of CutMix, from 0 to 1",
+    },
+    "For trials": {
+        "max_train_steps": "largest number of steps",
+    },
+}
+COMPRESSION = {
+    "Stages": {
+        "stages": "in their order, of " + ", ".join(compression_recipe.STAGES),
+        "max_accuracy_drop": "points of validation accuracy that a stage may "
+        "lose; a stage that loses more is relaxed and tried again",
+        "max_retries": "how often a stage is tried again",
+        "finetune_learning_rate": "learning rate of pruning; the other stages "
+        "take a half or a fifth of it",
+        "batch_size": "images in a step",
+        "augmentation": "of the training images: crop, flip_crop or none",
+        "validation_share": "share of the training images that become the "
+        "validation set, which chooses the best epoch of a stage",
+        "keep_frozen": "leave layers with trainable=False as they are",
+        "seed": "seed of every random number",
+    },
+    "Pruning": {
+        "densities": "share of the weights to keep, by patterns of layer "
+        "names; the first pattern that matches counts: "
+        "conv1:1,*_squeeze1x1:1,*:0.25",
+        "overall_density": "share of all weights to keep, instead of densities",
+        "density_split": "how overall_density is divided among the layers: "
+        + ", ".join(compression_recipe.SPLITS),
+        "prune_epochs": "epochs of pruning",
+        "prune_schedule": "how the density falls: "
+        + ", ".join(compression_recipe.SCHEDULES),
+        "prune_rounds": "rounds of the iterative schedule",
+        "prune_pattern": "2:4 keeps two weights of every four",
+        "densify_epochs": "epochs of the stage densify, which trains all "
+        "weights again after pruning",
+    },
+    "Weight sharing": {
+        "bits": "bits of the code of a shared weight, by patterns of layer "
+        "names: conv1:6,*:4",
+        "average_bits": "average bits of all weights, divided among the layers "
+        "by a sensitivity scan, instead of bits",
+        "cluster_epochs": "epochs of weight sharing",
+        "cluster_initialization": "initial centroids: "
+        + ", ".join(compression_recipe.INITIALIZATIONS),
+    },
+    "Quantization": {
+        "quantize_epochs": "epochs of quantization-aware training; 0 quantizes "
+        "after training",
+        "quantize_preserve": "what quantization-aware training keeps of a "
+        "kernel: " + ", ".join(compression_recipe.PRESERVED),
+        "litert": "LiteRT files to write: "
+        + ", ".join(compression_recipe.LITERT_FORMS),
+    },
+    "For trials": {
+        "max_train_steps": "largest number of training steps of a stage",
+        "sensitivity_images": "validation images of a sensitivity scan",
+    },
+}

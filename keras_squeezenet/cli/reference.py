@@ -1,0 +1,35 @@
+"""The reference of the command line, as Markdown."""
+
+import importlib
+
+from keras_squeezenet.cli import main
+from keras_squeezenet.cli.flags import command_flags
+
+
+def markdown() -> str:
+    """Return a page with the help of every command and its flags."""
+    lines = ["# Command line", "", "```text", main.usage(), "```", ""]
+    for name in main.COMMANDS:
+        command = importlib.import_module(f"keras_squeezenet.cli.{name}")
+        arguments = getattr(command, "ARGUMENTS", "")
+        line = " ".join(filter(None, [main.PROGRAM, name, arguments]))
+        lines += [f"## {name}", "", f"`{line}`", ""]
+        lines += [command.__doc__.strip(), ""]
+        for title, group in command.FLAGS.grouped():
+            lines += [f"### {name}: {title.lower()}", ""]
+            lines += ["| flag | |", "|---|---|"]
+            for flag in group:
+                usage, text = (
+                    cell.replace("|", "\\|")
+                    for cell in (
+                        command_flags.usage(flag),
+                        command_flags.explanation(flag),
+                    )
+                )
+                lines.append(f"| `{usage}` | {text} |")
+            lines.append("")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(markdown())

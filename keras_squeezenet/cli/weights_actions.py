@@ -1,0 +1,243 @@
+"""What `keras-squeezenet weights` does: list, fetch, convert, verify."""
+
+import json
+import math
+import os
+import sys
+
+import numpy as np
+
+from keras_squeezenet import architecture
+from keras_squeezenet import codec
+from keras_squeezenet import imagenet
+from keras_squeezenet import pretrained
+from keras_squeezenet import report
+from keras_squeezenet import squeezenet
+from keras_squeezenet.cli import terminal
+from keras_squeezenet.cli.weights import FLAGS
+from keras_squeezenet.codec import sqz
+from keras_squeezenet.pretrained import download
+from keras_squeezenet.pretrained import readers
+from keras_squeezenet.pretrained import registry
+from keras_squeezenet.utils import files
+
+CONVERTED_SUFFIXES = (".weights.h5", ".keras", sqz.SUFFIX)
+
+
+def list_(console, arguments):
+    _require_count("list", arguments, least=0, most=0)
+    rows = [_row(entry) for entry in registry.ENTRIES]
+    if FLAGS.json:
+        print(json.dumps(rows, indent=2))
+        return
+    table = report.Table(
+        "Pretrained weights",
+        ("weights=", "config=", "top-1/5", "bytes", "here", "license"),
+        [
+            (
+                row["name"],
+                row["config"],
+                f"{row['top_1']:.1f}/{row['top_5']:.1f}",
+                f"{row['bytes']:,}" if row["bytes"] else "?",
+                "yes" if row["cached"] else "no",
+                row["license"],
+            )
+            for row in rows
+        ],
+    )
+    terminal.print_table(console, table)
+    _print(
+        console,
+        "\nTop-1/5: accuracies in percent as their publishers report them, on "
+        "ImageNet or on the data set of the name. Here: with the package, or "
+        f"in {download.cache_folder()}.",
+    )
+
+
+def _row(entry):
+    return {
+        "name": entry.name,
+        "config": entry.variant,
+        "title": entry.title,
+        "url": entry.file.url,
+        "digest": str(entry.file.digest),
+        "bytes": entry.file.size,
+        "no_top_url": entry.no_top.url if entry.no_top else None,
+        "top_1": entry.top_1,
+        "top_5": entry.top_5,
+        "reported_by": entry.reported_by,
+        "normalization": entry.normalization,
+        "license": entry.license,
+        "citation": entry.citation,
+        "read_by_tests": entry.file.verified,
+        "cached": download.is_available(entry.file),
+    }
+
+
+def fetch(console, arguments):
+    _require_count("fetch", arguments, least=1)
+    for entry in _entries(arguments):
+        path = download.fetch(entry.file)
+        _print(console, f"{entry.name}, {entry.variant}: {path}")
+
+
+def _entries(names):
+    if names == ["all"]:
+        return [
+            entry
+            for entry in registry.ENTRIES
+            if FLAGS.config in (None, entry.variant)
+        ]
+    return [registry.find(name, FLAGS.config) for name in names]
+
+
+def convert(console, arguments):
+    _require_count("convert", arguments, least=2, most=2)
+    path, out = arguments
+    _require_target(out)
+    loaded = pretrained.open_weights(
+        path, FLAGS.config, normalization=FLAGS.normalization
+    )
+    variant = FLAGS.config or loaded.variant
+    classes = loaded.classes
+    config = loaded.config(variant)
+    model = squeezenet.SqueezeNet(
+        weights=None,
+        config=config,
+        include_top=classes is not None,
+        classes=classes or 1000,
+        input_shape=classes and (loaded.image_size, loaded.image_size, 3),
+    )
+    loaded.assign_to(model)
+    _write(model, out)
+    _print(
+        console,
+        f"{path}: {_describe(variant, classes)}, input "
+        f"{loaded.normalization!r}\nWritten to {out}",
+    )
+    if config != architecture.get_config(variant):
+        _print(
+            console,
+            "The network was trained with conv10_padding="
+            f"{config.conv10_padding}: a .keras and a .sqz file keep "
+            "that, weights alone do not.",
+        )
+
+
+def _require_target(out):
+    if not out.endswith(CONVERTED_SUFFIXES):
+        raise ValueError(
+            "the converted file must end with one of "
+            f"{', '.join(CONVERTED_SUFFIXES)}. Received: {out}"
+        )
+    if os.path.exists(out) and not FLAGS.overwrite:
+        raise FileExistsError(
+            f"{out} exists, and was left as it is. Name another file, or pass "
+            "--overwrite."
+        )
+    folder = os.path.dirname(out)
+    if folder and not os.path.isdir(folder):
+        raise FileNotFoundError(
+            f"there is no folder {folder} for {out}: make it first."
+        )
+
+
+def _write(model, out):
+    """Write a model or its weights, and read them again to be sure."""
+    with files.new_file(out) as temporary:
+        if out.endswith(".keras"):
+            model.save(temporary)
+        elif out.endswith(sqz.SUFFIX):
+            classes = model.output_shape[-1]
+            known = classes == len(imagenet.imagenet_classes())
+            codec.save(model, temporary, codec.IMAGENET if known else None)
+        else:
+            model.save_weights(temporary)
+        _require_same(model, readers.read(temporary), out)
+
+
+def _require_same(model, arrays, path):
+    for layer in model.layers:
+        expected, received = layer.get_weights(), arrays.get(layer.name, ())
+        if len(expected) != len(received) or not all(
+            map(np.array_equal, expected, received)
+        ):
+            raise RuntimeError(
+                f"{path} must hold the exact weights of {layer.name!r}, and "
+                "does not."
+            )
+
+
+def verify(console, arguments):
+    _require_count("verify", arguments, least=1)
+    failed = False
+    for argument in arguments:
+        _print(console, argument)
+        try:
+            for what, result in _verified(argument):
+                _print(console, f"  {what:13} {result}")
+        except (ValueError, OSError) as error:
+            failed = True
+            _print(console, f"  {'FAILED':13} {error}")
+    if failed:
+        sys.exit(1)
+
+
+def _verified(argument):
+    """Yield `(name, result)` of each check; raise where one fails."""
+    loaded = pretrained.open_weights(argument, FLAGS.config)
+    yield "size", f"{len(loaded.content):,} bytes"
+    if loaded.entry:
+        yield "digest", f"that of {loaded.entry.name!r}, {loaded.entry.variant}"
+    else:
+        _require_no_published_name(argument, loaded.content)
+        yield "digest", "not that of any pretrained weights"
+    arrays = loaded.stored
+    variant, classes = pretrained.infer_network(arrays)
+    yield "architecture", _describe(variant, classes)
+    kernels = [kernel for kernel, _ in arrays.values()]
+    if not all(
+        np.isfinite(array).all() for pair in arrays.values() for array in pair
+    ):
+        raise ValueError("the weights must be finite. Some are not.")
+    nonzero = sum(np.count_nonzero(kernel) for kernel in kernels)
+    size = sum(kernel.size for kernel in kernels)
+    yield "kernels", f"finite, {nonzero:,} of {size:,} weights are not zero"
+
+
+def _require_no_published_name(path, content):
+    for entry in registry.ENTRIES:
+        for file in entry.files:
+            if file.name == os.path.basename(path):
+                raise ValueError(
+                    f"a file of this name must have the digest {file.digest}. "
+                    f"Received: {file.digest.of(content)}"
+                )
+
+
+def _describe(variant, classes):
+    config = architecture.VARIANTS[variant]
+    parameters = architecture.count_parameters(
+        config, classes=classes, include_top=classes is not None
+    )
+    top = f"{classes:,} classes" if classes else "without the classifier"
+    return f"{variant}, {top}, {parameters:,} parameters"
+
+
+def _print(console, text):
+    # A path must not be broken at the end of a line.
+    console.print(terminal.printable(text), soft_wrap=True)
+
+
+def _number(least, most):
+    if most == 0:
+        return "no arguments"
+    return f"{least} arguments" if least == most else "one argument or more"
+
+
+def _require_count(action, arguments, least, most=math.inf):
+    if not least <= len(arguments) <= most:
+        raise ValueError(
+            f"{action} takes {_number(least, most)}; --help shows them. "
+            f"Received: {' '.join(arguments) or 'no argument'}"
+        )
