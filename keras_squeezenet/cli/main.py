@@ -7,10 +7,12 @@ import os
 import sys
 import traceback
 import warnings
+from typing import Any
 
 import keras_squeezenet
 from keras_squeezenet.cli import interrupts
 from keras_squeezenet.cli import native_notes
+from keras_squeezenet.utils import extras
 from keras_squeezenet.utils import suggestions
 
 PROGRAM = "keras-squeezenet"
@@ -79,7 +81,7 @@ def usage() -> str:
     return "\n".join(lines)
 
 
-def help_text(name: str, command) -> str:
+def help_text(name: str, command: Any) -> str:
     """Return the help of a command: what it does, and its flags."""
     arguments = getattr(command, "ARGUMENTS", "")
     line = " ".join(filter(None, [PROGRAM, name, arguments]))
@@ -124,7 +126,10 @@ def _parse(program, command, arguments):
 
 def _call(program, command, positional):
     try:
-        command.main(*([positional] if hasattr(command, "ARGUMENTS") else []))
+        with extras.named():
+            command.main(
+                *([positional] if hasattr(command, "ARGUMENTS") else [])
+            )
         sys.stdout.flush()
     except BrokenPipeError:
         # `head` has enough. Python would flush the output again.

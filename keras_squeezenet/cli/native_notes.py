@@ -50,6 +50,7 @@ def drop() -> None:
         # Ctrl-C is for the command alone.
         start_new_session=True,
     )
+    assert reader.stdin
     os.dup2(reader.stdin.fileno(), 2)
     reader.stdin.close()
     atexit.register(_end, reader, terminal)

@@ -14,7 +14,7 @@ def markdown() -> str:
         arguments = getattr(command, "ARGUMENTS", "")
         line = " ".join(filter(None, [main.PROGRAM, name, arguments]))
         lines += [f"## {name}", "", f"`{line}`", ""]
-        lines += [command.__doc__.strip(), ""]
+        lines += [(command.__doc__ or "").strip(), ""]
         for title, group in command.FLAGS.grouped():
             lines += [f"### {name}: {title.lower()}", ""]
             lines += ["| flag | |", "|---|---|"]
