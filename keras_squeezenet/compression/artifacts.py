@@ -149,18 +149,18 @@ def write(
         "int16x8": lambda: litert.convert_int16x8(copy, calibration),
     }
     int8_kernels = {}
-    for form in recipe.litert:
-        with progress.task(f"convert to {form}", None):
-            content = converters[form]()
-        name = LITERT_FILE.format(form)
+    for kind in recipe.litert:
+        with progress.task(f"convert to {kind}", None):
+            content = converters[kind]()
+        name = LITERT_FILE.format(kind)
         (folder / name).write_bytes(content)
         writer.add(
             name,
             litert.LiteRTModel(content),
-            "quantized model" if form == "int8" else "model",
-            TOLERANCE if form == "float32" else None,
+            "quantized model" if kind == "int8" else "model",
+            TOLERANCE if kind == "float32" else None,
         )
-        if form == "int8":
+        if kind == "int8":
             int8_kernels = _require_int8(content, model)
     return Written(writer.rows, writer.evaluations, int8_kernels)
 

@@ -18,7 +18,7 @@ SCAN_DENSITIES = (0.75, 0.5, 0.33, 0.2, 0.1, 0.05)
 SCAN_BITS = (8, 6, 5, 4, 3, 2)
 INITIALIZATIONS = ("kmeans++", "linear", "density", "random")
 PRESERVED = ("both", "sparsity", "clusters", "none")
-LITERT_FORMS = ("float32", "float16", "int8", "int16x8")
+LITERT_TYPES = ("float32", "float16", "int8", "int16x8")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,7 +175,7 @@ _RULES = {
     "max_accuracy_drop": recipe_fields.optional(recipe_fields.at_least(0)),
     "max_retries": recipe_fields.integer(0),
     "sensitivity_images": recipe_fields.integer(1),
-    "litert": recipe_fields.some_of(LITERT_FORMS),
+    "litert": recipe_fields.some_of(LITERT_TYPES),
 }
 
 

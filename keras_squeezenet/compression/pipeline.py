@@ -203,8 +203,8 @@ def compress(
     run.measure_dense(trained)
     lost = run.run_stages()
     with files.new_folder(out, overwrite, IGNORED_FILES) as folder:
-        summary, pictures = run.export(folder, lost)
-        report.write(summary, folder, pictures)
+        summary, images = run.export(folder, lost)
+        report.write(summary, folder, images)
     files.sweep(run.checkpoint.parent, IGNORED_FILES)
     if lost:
         raise lost

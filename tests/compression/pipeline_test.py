@@ -164,6 +164,7 @@ def test_report_counts_what_is_in_the_files(compressed):
     assert {layer["bits"] for layer in report["layers"]} <= {2, 3}
 
 
+@pytest.mark.slow
 def test_scan_of_the_layers_sets_their_densities_and_bits(
     make_model, dataset, tmp_path
 ):

@@ -18,7 +18,7 @@ from keras_squeezenet.utils import checkpoints
 
 RECIPE = compression.Recipe(
     prune_epochs=2,
-    cluster_epochs=2,
+    cluster_epochs=1,
     quantize_epochs=2,
     batch_size=16,
     bits={"*": 3},
@@ -47,7 +47,7 @@ def whole(make_model, dataset, tmp_path_factory):
 
 @pytest.mark.slow
 # In the first epoch of pruning, and in that of quantization.
-@pytest.mark.parametrize("saves", [2, 8])
+@pytest.mark.parametrize("saves", [2, 7])
 def test_killed_run_ends_as_one_that_was_not(
     saves, whole, make_model, dataset, tmp_path, monkeypatch
 ):

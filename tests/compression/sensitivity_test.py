@@ -2,14 +2,24 @@ import contextlib
 
 import numpy as np
 import pytest
+import quarters
 import tensorflow as tf
 
+from keras_squeezenet import compression
 from keras_squeezenet.compression import sensitivity
 from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.utils.progress import Progress
 
 DENSITIES = (0.5, 0.1)
 BITS = (8, 2)
+
+
+@pytest.fixture(autouse=True)
+def untraced():
+    """A scan would trace each of its 26 networks, which takes most of it."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="module")
@@ -79,18 +89,47 @@ def test_scan_measures_what_a_changed_network_puts_out(
         assert np.mean(mild) < np.mean(severe)
 
 
-def test_weights_are_the_same_afterwards(make_model, images, labels):
+def test_progress_counts_every_change_and_weights_stay(
+    make_model, images, labels
+):
+    model = make_model()
+    before = model.get_weights()
+    calls = []
+    progress = Listener(lambda **metrics: calls.append(metrics))
+    scan(model, images, labels, progress=progress)
+    assert progress.steps == len(calls) == 26 * 4
+    for one, other in zip(before, model.get_weights()):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_weights_stay_when_a_scan_is_stopped(make_model, images, labels):
     model = make_model()
     before = model.get_weights()
 
     def stop(**metrics):
         raise KeyboardInterrupt
 
-    scan(model, images, labels)
-    for one, other in zip(before, model.get_weights()):
-        np.testing.assert_array_equal(one, other)
     with pytest.raises(KeyboardInterrupt):
         scan(model, images, labels, progress=Listener(stop))
+    for one, other in zip(before, model.get_weights()):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("form", ["arrays", "batches", "dataset"])
+def test_any_data_is_scanned_and_the_model_stays(form, make_model, dataset):
+    model = make_model()
+    before = model.get_weights()
+    data = {
+        "arrays": quarters.make_images(40, 0),
+        "batches": dataset.test_batches(8),
+        "dataset": dataset,
+    }[form]
+    found = compression.scan_sensitivity(
+        model, data, densities=[0.5], bits=[], images=4
+    )
+    assert found.images == 4
+    assert len(found.layers) == 26
+    assert found.to_json()["layers"] == found.layers
     for one, other in zip(before, model.get_weights()):
         np.testing.assert_array_equal(one, other)
 
@@ -114,13 +153,6 @@ def test_shared_kernel_has_as_many_values_as_its_bits_allow():
     shared = sensitivity.share(half, 3)
     assert len(np.unique(shared)) == 8
     np.testing.assert_array_equal(shared == 0, half == 0)
-
-
-def test_progress_counts_every_change(make_model, images, labels):
-    calls = []
-    progress = Listener(lambda **metrics: calls.append(metrics))
-    scan(make_model(), images, labels, progress=progress)
-    assert progress.steps == len(calls) == 26 * 4
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from keras_squeezenet import training
 from keras_squeezenet.training import transfer
 
 PHASES = tuple(
-    dataclasses.replace(phase, recipe=phase.recipe.replace(epochs=2))
+    dataclasses.replace(phase, recipe=phase.recipe.replace(epochs=1))
     for phase in training.PHASES
 )
 

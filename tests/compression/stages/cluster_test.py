@@ -24,7 +24,17 @@ def run(model, bits, fit, steps, **options):
     stage.finish(trainee)
 
 
-@pytest.mark.parametrize("initialization", tfmot.INITIALIZATIONS)
+@pytest.mark.parametrize(
+    "initialization",
+    [
+        "kmeans++",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in tfmot.INITIALIZATIONS
+            if name != "kmeans++"
+        ),
+    ],
+)
 def test_every_kernel_gets_a_codebook_and_keeps_its_zeros(
     initialization, make_model, fit
 ):
