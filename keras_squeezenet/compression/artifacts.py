@@ -112,36 +112,10 @@ def write(
     writer.reference("model", copy.predict_on_batch)
     if quantized is not None:
         writer.reference("quantized model", quantized.predict_on_batch)
-
-    copy.save(folder / MODEL_FILE)
-    loaded = keras.models.load_model(folder / MODEL_FILE)
-    writer.add(MODEL_FILE, loaded.predict_on_batch, "model", TOLERANCE)
-    codec.save(
-        copy,
-        folder / SQZ_FILE,
-        labels=dataset["classes"],
-        provenance={
-            "trained_on": dataset["name"],
-            "recipe": dataclasses.asdict(recipe),
-        },
-    )
-    loaded = codec.load(folder / SQZ_FILE)
-    writer.add(SQZ_FILE, loaded.predict_on_batch, "model", TOLERANCE)
-    with progress.task("export SavedModel", None):
-        saved_model.save(copy, folder / SAVED_MODEL_FOLDER)
-        content = (folder / SQZ_FILE).read_bytes()
-        packed_saved_model.save(content, folder / PACKED_FOLDER)
-    for name in (SAVED_MODEL_FOLDER, PACKED_FOLDER):
-        loaded = saved_model.load(folder / name)
-        writer.add(name, loaded, "model", TOLERANCE)
+    _write_models(writer, copy, recipe, dataset)
     if "quantize" in recipe.stages:
         saved_model.save_quantized(quantized, folder / QUANTIZED_FOLDER)
-        writer.add(
-            QUANTIZED_FOLDER,
-            saved_model.load(folder / QUANTIZED_FOLDER),
-            "quantized model",
-            TOLERANCE,
-        )
+        writer.add_saved_model(QUANTIZED_FOLDER, "quantized model")
     converters = {
         "float32": lambda: litert.convert_float32(copy),
         "float16": lambda: litert.convert_float16(copy),
@@ -165,6 +139,31 @@ def write(
     return Written(writer.rows, writer.evaluations, int8_kernels)
 
 
+def _write_models(writer, model, recipe, dataset):
+    """Write the Keras model, the .sqz file and the SavedModels."""
+    folder = writer.folder
+    model.save(folder / MODEL_FILE)
+    loaded = keras.models.load_model(folder / MODEL_FILE)
+    writer.add(MODEL_FILE, loaded.predict_on_batch)
+    codec.save(
+        model,
+        folder / SQZ_FILE,
+        labels=dataset["classes"],
+        provenance={
+            "trained_on": dataset["name"],
+            "recipe": dataclasses.asdict(recipe),
+        },
+    )
+    loaded = codec.load(folder / SQZ_FILE)
+    writer.add(SQZ_FILE, loaded.predict_on_batch)
+    with writer.progress.task("export SavedModel", None):
+        saved_model.save(model, folder / SAVED_MODEL_FOLDER)
+        content = (folder / SQZ_FILE).read_bytes()
+        packed_saved_model.save(content, folder / PACKED_FOLDER)
+    writer.add_saved_model(SAVED_MODEL_FOLDER)
+    writer.add_saved_model(PACKED_FOLDER)
+
+
 class _Writer:
     """Measures files as they are written."""
 
@@ -179,7 +178,10 @@ class _Writer:
     def reference(self, name, predict):
         self.sources[name] = metrics.evaluate(predict, self.test.batches(0))
 
-    def add(self, name, predict, source, tolerance):
+    def add_saved_model(self, name, source="model"):
+        self.add(name, saved_model.load(self.folder / name), source)
+
+    def add(self, name, predict, source="model", tolerance=TOLERANCE):
         with self.progress.task(f"test {name}", self.test.steps) as advance:
             found = metrics.evaluate(predict, self.test.batches(0), advance)
         expected = self.sources[source].probabilities
