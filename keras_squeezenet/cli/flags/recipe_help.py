@@ -85,7 +85,7 @@ COMPRESSION = {
         "quantize_preserve": "what quantization-aware training keeps of a "
         "kernel: " + ", ".join(compression_recipe.PRESERVED),
         "litert": "LiteRT files to write: "
-        + ", ".join(compression_recipe.LITERT_FORMS),
+        + ", ".join(compression_recipe.LITERT_TYPES),
     },
     "For trials": {
         "max_train_steps": "largest number of training steps of a stage",
