@@ -274,7 +274,7 @@ def test_signature_of_two_inputs_is_refused(tmp_path):
 
 def test_signature_of_two_outputs_is_refused(tmp_path):
     save_function(tmp_path, lambda a: {"x": a, "y": a}, a=(1,))
-    with pytest.raises(ValueError, match="one output .*: a and x, y"):
+    with pytest.raises(ValueError, match="one output. Received: a and x, y"):
         saved_model.load_signature(tmp_path)
 
 
