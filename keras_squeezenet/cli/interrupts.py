@@ -1,10 +1,11 @@
-"""Ctrl-C at a moment that the libraries can bear.
+"""Ctrl-C stops a command where the libraries allow it.
 
-An exception out of a signal handler comes anywhere. In the midst of a trace of
-TensorFlow it is caught by a handler of any exception, ends as an error of
-TensorFlow's own books ("Concurrent access?"), or crashes native code. So a
-Ctrl-C within a library waits for the next `check`, and a second one for
-nothing. From a finalizer Python lets no exception out; there too `check` helps.
+A signal handler can raise an exception at any point. While TensorFlow traces a
+function, that exception may be swallowed, may leave TensorFlow in a state in
+which every later trace fails ("Concurrent access?"), or may crash native code.
+A first Ctrl-C within a library therefore waits for the next `check`; a second
+one stops at once. Python also swallows exceptions in finalizers, and there
+`check` raises the exception again.
 """
 
 import contextlib
@@ -30,9 +31,9 @@ _received = False
 
 @contextlib.contextmanager
 def remembered():
-    """Has a Ctrl-C raise `KeyboardInterrupt`, now or at a `check`.
+    """Raise `KeyboardInterrupt` on Ctrl-C, at once or at the next `check`.
 
-    Where Ctrl-C is ignored, as behind `nohup`, it stays so.
+    A process that ignores Ctrl-C, such as one started by `nohup`, still does.
     """
     global _received
     before = signal.getsignal(signal.SIGINT)
@@ -57,7 +58,7 @@ def remembered():
 
 
 def check():
-    """Raises `KeyboardInterrupt` if there was a Ctrl-C."""
+    """Raise `KeyboardInterrupt` if Ctrl-C was pressed."""
     if _received:
         raise KeyboardInterrupt
 
@@ -66,7 +67,7 @@ def _receive(number, frame):
     global _received
     is_first, _received = not _received, True
     if is_first and _is_in_library(frame):
-        # Not `print`, which must not begin while it prints.
+        # `print` cannot be used: it may be interrupted in the middle.
         with contextlib.suppress(Exception):
             os.write(sys.stderr.fileno(), WAIT)
         return
