@@ -1,4 +1,4 @@
-"""How accurate a network is on labeled images, over all and by class."""
+"""Accuracy of a network on labeled images, overall and by class."""
 
 import dataclasses
 import functools
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class EvaluationResult:
-    """What was measured on a network and labeled images.
+    """The measurements of a network on labeled images.
 
     Attributes:
         model: str, the name or path of the network.
@@ -39,7 +39,7 @@ class EvaluationResult:
         skipped: list of the paths of the images that could not be read.
         classes: list of `(id, name)` in the order of the outputs; the id is a
             WordNet id for ImageNet, otherwise `None`.
-        outputs: `metrics.Evaluation`, the probabilities and the labels of the
+        outputs: `metrics.Evaluation`: `probabilities` and `labels` of the
             images; labels are indices of `classes`.
         batch_size: int.
         images_per_second: float.
@@ -71,7 +71,7 @@ class EvaluationResult:
 
     @property
     def confusion(self) -> np.ndarray:
-        """The confusion matrix: a row for each true class."""
+        """The confusion matrix, with a row for each true class."""
         return metrics.confusion_matrix(
             self.outputs.labels, self.outputs.predicted, len(self.classes)
         )
@@ -79,7 +79,7 @@ class EvaluationResult:
     def to_json(self) -> dict:
         """Return everything but the outputs as JSON-compatible values.
 
-        Of the confusion matrix it has the cells that are not zero.
+        The confusion matrix is the list of its nonzero cells.
         """
         confusion = self.confusion
         return {
@@ -136,8 +136,8 @@ class EvaluationResult:
 class _Examples:
     """Labeled images in batches of NumPy arrays.
 
-    Without `class_names` labels are indices of the network's outputs. With
-    `are_indices` these names may be such indices too.
+    Without `class_names`, labels are indices of the network's outputs. With
+    `are_indices`, the names may be such indices too.
     """
 
     batches: Callable[[], Iterable]
@@ -164,27 +164,26 @@ def evaluate(
     skip_bad_images: bool = False,
     progress: Progress | None = None,
 ) -> EvaluationResult:
-    """Measure how accurate a network is on labeled images.
+    """Measure the accuracy of a network on labeled images.
 
     Classes are matched by name if both the network and the data have names.
 
     Args:
-        model: `keras.Model`; whatever `classifier.load` takes: the path of a
-            `.keras`, `.sqz`, `.tflite` or weights file or of a SavedModel
-            folder, or the name of pretrained weights; or a
-            `classifier.Classifier`.
-        data: `(images, labels)` arrays, images as `preprocess_input` returns
-            them and integer labels, indices of the outputs; a
+        model: a `keras.Model`; the path of a `.keras`, `.sqz`, `.tflite` or
+            weights file or of a SavedModel folder; the name of pretrained
+            weights; or a `classifier.Classifier`.
+        data: `(images, labels)` arrays, where `preprocess_input` returned the
+            images and the labels are indices of the outputs; a
             `tf.data.Dataset` of batches of them; a `data.ImageDataset`; the
             path of a CSV file with the columns `path` and `label`, all of
             whose images are used, and whose labels are names, WordNet ids or
-            indices of the outputs; or whatever else `data.load` takes.
+            indices of the outputs; or anything else that `data.load` takes.
         split: str, the part of an `ImageDataset`: `"test"`, `"train"`, or
             `"all"`. Defaults to `"test"`.
-        batch_size: int, except for batches. Defaults to `32`.
+        batch_size: int, ignored for batches. Defaults to `32`.
         top: int, the k of the top-k accuracy. Defaults to `5`.
         class_names: names of the network's classes. Defaults to those saved
-            with it; without any, those of the data in their order.
+            with it, otherwise to those of the data in their order.
         seed: int, as `data.load` takes it. Defaults to `0`.
         skip_bad_images: as `data.load` takes it. Defaults to `False`.
         progress: `utils.progress.Progress`. Defaults to a silent one.
@@ -211,7 +210,7 @@ def evaluate(
             data, network, split, batch_size, seed, skip_bad_images
         )
     images, _ = next(iter(examples.batches()))
-    # Its result tells the number of classes, and it is not timed.
+    # An untimed first batch: it prepares the runtime and counts the classes.
     outputs = examples.predict(network, images).shape[1]
     network = _named(network, examples, outputs)
     indices = _output_indices(network, examples)
@@ -295,10 +294,7 @@ def _examples(data, network, split, batch_size, seed, skip_bad_images):
 
 
 def _named(network, examples, outputs):
-    """Return the network with names of its classes.
-
-    Without names of its own they are those of the images, or indices.
-    """
+    """Return the network with class names: its own, the data's, or indices."""
     if network.classes:
         return network
     names = examples.class_names
@@ -308,11 +304,11 @@ def _named(network, examples, outputs):
         raise ValueError(
             f"{network.name} must have one output for each of the "
             f"{len(names)} classes of {examples.name!r}. Received: a network "
-            f"with {outputs} outputs"
+            f"with {outputs} outputs; pass its `class_names`"
         )
     logger.info(
-        "%s has no class names: its outputs are taken to be the classes of "
-        "the data, in their order",
+        "%s has no class names: its outputs are assumed to be the classes "
+        "of the data, in their order",
         network.name,
     )
     classes = tuple((None, name) for name in names)
@@ -320,7 +316,7 @@ def _named(network, examples, outputs):
 
 
 def _output_indices(network, examples):
-    """Return an array of the output for each class of the images."""
+    """Return the index of the output for each class of the data."""
     ids, names = zip(*network.classes)
     if examples.class_names is None:
         return np.arange(len(names))
@@ -334,6 +330,6 @@ def _require_finite(network, probabilities):
     bad = int(np.sum(~np.isfinite(probabilities).all(axis=1)))
     if bad:
         raise ValueError(
-            f"the outputs of {network.name} must be finite. Received: outputs "
-            f"that are not for {bad:,} of {len(probabilities):,} images"
+            f"the outputs of {network.name} must be finite. Received: NaN or "
+            f"infinity for {bad:,} of {len(probabilities):,} images"
         )

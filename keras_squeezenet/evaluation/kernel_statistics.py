@@ -9,26 +9,19 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class KernelStatistics:
-    """The density and the distinct values of one kernel.
-
-    Attributes:
-        shape: tuple of int.
-        density: float, the share of weights that are not zero.
-        distinct: int, the number of distinct values, zero included.
-        distinct_per_channel: int, the largest such number within one output
-            channel.
-        bits: int, the length of a fixed-length code for one weight.
-    """
+    """The density and the distinct values of one kernel, zero included."""
 
     shape: tuple[int, ...]
+    # The share of weights that are not zero.
     density: float
     distinct: int
+    # The largest number of distinct values in one output channel.
     distinct_per_channel: int
+    # The length of a fixed-length code for one weight.
     bits: int
 
     @property
     def weights(self) -> int:
-        """The number of weights, zeros included."""
         return math.prod(self.shape)
 
 
@@ -48,6 +41,6 @@ def measure(kernel: np.ndarray) -> KernelStatistics:
 
 
 def overall_density(kernels: Mapping[str, np.ndarray]) -> float:
-    """Return the density over all the kernels of `{layer name: kernel}`."""
+    """Return the density of all kernels together."""
     total = sum(kernel.size for kernel in kernels.values())
     return sum(map(np.count_nonzero, kernels.values())) / total

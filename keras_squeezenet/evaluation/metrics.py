@@ -13,31 +13,16 @@ EPSILON = 1e-12
 
 
 class Comparison(NamedTuple):
-    """The differences between the outputs of two networks.
+    """The differences between the outputs of two networks."""
 
-    Attributes:
-        agreement: float, the share of images with the same most probable
-            class.
-        max_difference: float, the largest difference of two probabilities.
-    """
-
+    # The share of images with the same most probable class.
     agreement: float
+    # The largest difference of two probabilities; NaN if an output is.
     max_difference: float
 
 
 def compare(expected: np.ndarray, received: np.ndarray) -> Comparison:
-    """Compare two arrays of probabilities of the same images.
-
-    Args:
-        expected: array of shape `(images, classes)`.
-        received: array of the same shape.
-
-    Returns:
-        A `Comparison`. The difference is NaN if an output is.
-
-    Raises:
-        ValueError: if the shapes differ, or there is no image.
-    """
+    """Compare two arrays of probabilities, of shape `(images, classes)`."""
     expected = np.asarray(expected, "float64")
     received = np.asarray(received, "float64")
     if expected.shape != received.shape or expected.ndim != 2:
@@ -47,7 +32,7 @@ def compare(expected: np.ndarray, received: np.ndarray) -> Comparison:
         )
     if not expected.size:
         raise ValueError(
-            "outputs to compare must be those of at least one image. "
+            "outputs to compare must have at least one image. "
             f"Received: shape {expected.shape}"
         )
     return Comparison(
@@ -57,11 +42,9 @@ def compare(expected: np.ndarray, received: np.ndarray) -> Comparison:
 
 
 def divergence(expected: np.ndarray, received: np.ndarray) -> float:
-    """Return the mean Kullback-Leibler divergence of outputs, in nats.
+    """Return the mean Kullback-Leibler divergence, in nats, of `received`.
 
-    Args:
-        expected: array of probabilities of shape `(images, classes)`.
-        received: array of probabilities of the same images and shape.
+    Both are probabilities of shape `(images, classes)`.
     """
     expected, received = (
         np.maximum(np.asarray(outputs, "float64"), EPSILON)
@@ -73,14 +56,11 @@ def divergence(expected: np.ndarray, received: np.ndarray) -> float:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The outputs of a network for labeled images.
+    """The outputs of a network for labeled images."""
 
-    Attributes:
-        probabilities: array of shape `(images, classes)`.
-        labels: integer array of shape `(images,)`.
-    """
-
+    # Of shape `(images, classes)`.
     probabilities: np.ndarray
+    # Integers of shape `(images,)`.
     labels: np.ndarray
 
     @property
@@ -94,7 +74,7 @@ class Evaluation:
         return float(np.mean(self.predicted == self.labels))
 
     def top(self, count: int) -> float:
-        """Return the top-k accuracy for `count` classes."""
+        """Return the top-k accuracy, where k is `count`."""
         return float(np.mean(hits(self.probabilities, self.labels, count)))
 
 
@@ -103,20 +83,7 @@ def evaluate(
     batches: Iterable[tuple[np.ndarray, np.ndarray]],
     advance: Callable[..., None] = lambda **metrics: None,
 ) -> Evaluation:
-    """Run a network over labeled images, once.
-
-    Args:
-        predict: function from a batch of images to probabilities, both NumPy.
-        batches: iterable of `(images, labels)`, at least one.
-        advance: function called after each batch with the `accuracy` so far.
-            Defaults to one that does nothing.
-
-    Returns:
-        An `Evaluation`, the images in the order of the batches.
-
-    Raises:
-        ValueError: if there is no batch.
-    """
+    """Run a network over batches of `(images, labels)`, in their order."""
     probabilities, labels = [], []
     correct = total = 0
     for images, expected in batches:
@@ -129,7 +96,7 @@ def evaluate(
     if not total:
         raise ValueError(
             "the data must have at least one image to evaluate a network on. "
-            "Received: none"
+            "Received: none; check the path or the split"
         )
     return Evaluation(np.concatenate(probabilities), np.concatenate(labels))
 
@@ -137,18 +104,9 @@ def evaluate(
 def hits(
     probabilities: np.ndarray, labels: Sequence[int] | np.ndarray, count: int
 ) -> np.ndarray:
-    """Return whether the label of each image is among the most probable.
+    """Return whether each label is among the `count` most probable classes.
 
-    Among equal probabilities, the class that comes first is taken for the
-    more probable one.
-
-    Args:
-        probabilities: array of shape `(images, classes)`.
-        labels: integer array of shape `(images,)`.
-        count: int, the k of the top-k accuracy.
-
-    Returns:
-        A bool array of shape `(images,)`.
+    Of two classes with equal probabilities, the first ranks higher.
     """
     best = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
     return np.any(best == np.asarray(labels)[:, np.newaxis], axis=1)
@@ -159,31 +117,16 @@ def confusion_matrix(
     predicted: Sequence[int] | np.ndarray,
     classes: int,
 ) -> np.ndarray:
-    """Count the predictions of each class for each true class.
-
-    Args:
-        labels: integer array of shape `(images,)`, in `[0, classes)`.
-        predicted: integer array of the same shape and range.
-        classes: int, the number of classes.
-
-    Returns:
-        An int64 array of shape `(classes, classes)`: a row for each true
-        class, a column for each predicted one.
-    """
+    """Count images by true class (rows) and predicted class (columns)."""
     matrix = np.zeros((classes, classes), "int64")
     np.add.at(matrix, (np.asarray(labels), np.asarray(predicted)), 1)
     return matrix
 
 
 def recalls(confusion: np.ndarray) -> np.ndarray:
-    """Return the recall of each class.
+    """Return the recall of each class, NaN for classes without images.
 
-    Args:
-        confusion: array that `confusion_matrix` returned; its transpose gives
-            the precisions.
-
-    Returns:
-        A float64 array of shape `(classes,)`, NaN for classes without images.
+    The transpose of a confusion matrix gives the precisions.
     """
     totals = confusion.sum(axis=1)
     found = np.full(len(totals), np.nan)

@@ -9,10 +9,8 @@ import numpy as np
 class Timed:
     """A function of batches that measures how long its calls take.
 
-    Args:
-        function: function of a batch of images.
-        batch_size: int; other batches are not counted, since a network may
-            have to prepare itself for a batch of another size.
+    Batches of another size than `batch_size` are not counted: a runtime may
+    need time to prepare for a new size.
     """
 
     def __init__(
@@ -34,5 +32,5 @@ class Timed:
 
     @property
     def images_per_second(self) -> float:
-        """The throughput of the calls that are counted, at least one."""
+        """The throughput of the counted calls, at least one."""
         return self.images / self.seconds

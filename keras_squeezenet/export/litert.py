@@ -1,4 +1,9 @@
-"""LiteRT files: convert models, run files, read their kernels."""
+"""Convert models to LiteRT files, run the files, and read their kernels.
+
+The converters take a `keras.Model` on the TensorFlow backend or a
+`tf_keras.Model`, with one input and one output. They return the content of a
+`.tflite` file that takes batches of any size.
+"""
 
 import contextlib
 import re
@@ -13,7 +18,7 @@ from keras_squeezenet.export import saved_model
 from keras_squeezenet.utils import backend
 
 # The converter names a kernel after the operations that use it. TF-MOT's
-# wrappers begin with "quant_", and Keras numbers the later calls of a layer.
+# wrappers begin with "quant_", and Keras numbers repeated calls of a layer.
 _KERNEL_NAME = re.compile(
     r"(?:^|/)(?:quant_)?([^/;]+?)(?:_\d+)?/(?:Conv2D|MatMul|convolution)"
 )
@@ -21,14 +26,6 @@ _KERNEL_NAME = re.compile(
 
 def convert_float32(model: Any) -> bytes:
     """Convert a model to float32.
-
-    Args:
-        model: `keras.Model` on the TensorFlow backend or `tf_keras.Model`,
-            with one input and one output.
-
-    Returns:
-        bytes, the content of a `.tflite` file. Like the files of the other
-        functions here it takes batches of any size.
 
     Raises:
         RuntimeError: if a `keras.Model` is on another backend.
@@ -39,14 +36,8 @@ def convert_float32(model: Any) -> bytes:
 def convert_float16(model: Any) -> bytes:
     """Convert a model with its weights rounded to float16.
 
-    Equal weights stay equal and zeros stay zero. The computation, inputs and
-    outputs are float32.
-
-    Args:
-        model: as `convert_float32` takes it.
-
-    Returns:
-        bytes, the content of a `.tflite` file of half the size.
+    The file is half as large. Equal weights stay equal and zeros stay zero;
+    the computation, inputs and outputs are float32.
 
     Raises:
         RuntimeError: if a `keras.Model` is on another backend.
@@ -62,18 +53,15 @@ def convert_post_training_int8(
 ) -> bytes:
     """Convert a model to int8, without quantization-aware training.
 
-    The scales of a kernel, one for each output channel, come from its largest
-    weights, those of the activations from their ranges on the calibration
-    images. Inputs and outputs are int8. Equal weights of a channel stay equal
-    and zeros stay zero.
+    Kernels have one scale per output channel, from its largest weight, so
+    equal weights of a channel stay equal and zeros stay zero. The scales of
+    the activations come from their ranges on the calibration images. Inputs
+    and outputs are int8.
 
     Args:
-        model: as `convert_float32` takes it.
-        calibration: list of batches of preprocessed images, float32 arrays.
-            A hundred images or more are usual.
-
-    Returns:
-        bytes, the content of a `.tflite` file without any float tensor.
+        model: as in all converters.
+        calibration: list of float32 batches of preprocessed images, usually at
+            least 100 images together.
 
     Raises:
         RuntimeError: if a `keras.Model` is on another backend.
@@ -87,19 +75,10 @@ def convert_post_training_int8(
 def convert_int16x8(model: Any, calibration: list[np.ndarray]) -> bytes:
     """Convert a model to int16 activations and int8 kernels.
 
-    The file is nearly as accurate as float32 at a fourth of the size, but
-    slow: its CPU kernels are not optimized. Inputs and outputs are int16.
-
-    Args:
-        model: as `convert_float32` takes it.
-        calibration: as `convert_post_training_int8` takes it.
-
-    Returns:
-        bytes, the content of a `.tflite` file without any float tensor.
-
-    Raises:
-        RuntimeError: if a `keras.Model` is on another backend.
-        ValueError: if `calibration` has no image.
+    The file is nearly as accurate as float32 at a quarter of the size, but
+    slow, because LiteRT does not optimize int16 on CPUs. Inputs and outputs
+    are int16. Arguments and exceptions are those of
+    `convert_post_training_int8`.
     """
     operations = tf.lite.OpsSet
     return _convert_calibrated(
@@ -115,12 +94,9 @@ def convert_int8(quantized: Any) -> bytes:
 
     Args:
         quantized: `tf_keras.Model` with TF-MOT's quantization wrappers.
-
-    Returns:
-        bytes, the content of a `.tflite` file without any float tensor.
     """
     converter = _converter(quantized)
-    # Without it the weights in the file are float32.
+    # Otherwise the weights in the file are float32.
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = tf.int8
     converter.inference_output_type = tf.int8
@@ -145,7 +121,7 @@ def _convert_calibrated(model, calibration, operations, dtype):
 
 
 def _converter(model):
-    """Return a converter; that of Keras prints, and renames the input."""
+    # `from_keras_model` prints, and renames the input.
     if isinstance(model, keras.Model):
         backend.require_tensorflow("A LiteRT file")
     module = saved_model.servable(model)
@@ -158,8 +134,8 @@ class LiteRTModel:
     """A LiteRT image classifier.
 
     Args:
-        content: bytes of a `.tflite` file with one input and one output, of
-            any type that this module writes.
+        content: bytes of a `.tflite` file with one input and one output:
+            float32, int8 or int16.
         num_threads: int, the number of CPU threads. Defaults to `2`.
     """
 
@@ -188,7 +164,7 @@ class LiteRTModel:
         )
 
     def float_tensors(self) -> list[str]:
-        """Return the names of the tensors that are not integers."""
+        """Return the names of the float tensors."""
         return [
             tensor["name"]
             for tensor in self.interpreter.get_tensor_details()
@@ -196,7 +172,7 @@ class LiteRTModel:
         ]
 
     def kernels(self, layers: list[str]) -> dict[str, np.ndarray]:
-        """Return the int8 kernels of a file that `convert_int8` converted.
+        """Return the int8 kernels of layers in a file of `convert_int8`.
 
         Args:
             layers: names of Keras layers.
@@ -250,15 +226,11 @@ def _dequantize(codes, tensor):
 def read_kernels(content: bytes) -> dict[str, np.ndarray]:
     """Return the kernels of a LiteRT file by layer, as they are stored.
 
-    Args:
-        content: bytes of a `.tflite` file.
-
-    Returns:
-        A dict of float32, float16 or int8 arrays, output channels last as in
-        Keras, of the constants that the converter named after a convolution
-        or a dense layer.
+    They are float32, float16 or int8 arrays with the output channels last, as
+    in Keras. Layers are found by the names that the converter gives to the
+    constants of convolutions and dense layers.
     """
-    # Before `allocate_tensors` only the constants have values.
+    # Before `allocate_tensors`, only constants have values.
     interpreter = Interpreter(model_content=content)
     kernels = {}
     for tensor in interpreter.get_tensor_details():

@@ -1,9 +1,8 @@
 """SavedModel folders with entropy-coded weights.
 
-They have standard TensorFlow operations only. When the model is loaded, an
-initializer decodes one constant, as `codec.rans` does, into one variable that
-the serving function reads. Neither this package nor Keras is needed to load
-the folder.
+They use standard TensorFlow operations only, so loading a folder needs neither
+this package nor Keras: an initializer decodes one constant, as `codec.rans`
+does, into one variable that the serving function reads.
 """
 
 import hashlib
@@ -26,7 +25,7 @@ from keras_squeezenet.data import image_ops
 from keras_squeezenet.export import signatures
 from keras_squeezenet.utils import backend
 
-# A step of the decoder decodes a symbol of each lane; a lane takes 2 bytes.
+# Each step decodes one symbol of every lane. A lane costs 2 bytes in the file.
 LANES = 512
 
 
@@ -38,19 +37,17 @@ def save(
 ) -> None:
     """Write a .sqz file as a SavedModel folder.
 
-    Its signature `serving_default` takes `images` as `preprocess_input`
-    returns them, a float32 batch of any size, and returns `probabilities`.
+    Its signature `serving_default` maps `images`, a float32 batch of
+    preprocessed images, to `probabilities`.
 
     Args:
         content: bytes of a .sqz file of a model.
         path: path of the folder to write, which must not exist.
-        raw_images: bool, whether to add a second signature, as
-            `saved_model.save` does. Defaults to `False`.
+        raw_images: as `saved_model.save` takes it. Defaults to `False`.
         shorter_side: int, the length that the shorter side of raw images is
-            resized to, in pixels. Defaults to that of
-            `classifier.Classifier`: 256 for images of 227 pixels if the labels
-            of the file are ImageNet's, otherwise the side of the network's
-            images.
+            resized to, in pixels. Defaults to 256 for images of 227 pixels if
+            the file has ImageNet's labels, otherwise to the side of the
+            network's images.
 
     Raises:
         RuntimeError: on a backend other than TensorFlow.
@@ -61,8 +58,8 @@ def save(
     header, arrays = sqz.load(content)
     description = header["network"]
     module = tf.Module()
-    # The loader of TensorFlow 1 finds the variable by its name, which must be
-    # unique in a session.
+    # TensorFlow 1 finds the variable by its name, which must be unique in a
+    # session.
     digest = hashlib.sha256(content).hexdigest()
     module.weights = _Weights(f"sqz_{digest[:16]}", arrays)
     shape = description["layers"][0]["shape"]
@@ -90,12 +87,7 @@ def _shorter_side(header):
 
 
 class _Weights(tf.saved_model.experimental.TrackableResource):
-    """One variable with all weights, initialized by decoding a constant.
-
-    Args:
-        name: str, the name of the variable.
-        arrays: dict of names to encodings, as `sqz.load` returns it.
-    """
+    """One variable with all weights, initialized by decoding a constant."""
 
     def __init__(self, name, arrays):
         super().__init__()
@@ -156,16 +148,12 @@ class _Weights(tf.saved_model.experimental.TrackableResource):
 
 
 class _Stream:
-    """Coded arrays as a constant, and their decoder in TensorFlow.
-
-    Args:
-        arrays: list of `CodebookArray` and `UniformArray`.
-    """
+    """Codebook and uniform arrays as a constant, with their decoder."""
 
     def __init__(self, arrays):
         codes = [np.ravel(array.codes).astype("int64") for array in arrays]
         self.sizes = [len(code) for code in codes]
-        # From rounded counts, as in a .sqz file: they deflate better.
+        # The rounded counts of a .sqz file deflate better than exact ones.
         coded = [
             frequency_tables.write(bit_io.Writer(), code) for code in codes
         ]
@@ -180,7 +168,7 @@ class _Stream:
             np.repeat(np.arange(len(codes)), self.sizes),
             LANES,
         )
-        # Padding of the last step: a symbol that does not change the state.
+        # The last step is padded with a symbol that keeps the state.
         tables.append(np.array([rans.TOTAL]))
         self.frequencies = np.concatenate(tables)
         self.values = np.concatenate(
@@ -199,7 +187,7 @@ class _Stream:
         self.steps = np.array([*map(_step, arrays), 0], "float32")
 
     def decode(self):
-        """Return the numbers of all arrays, concatenated."""
+        """Return the values of all arrays, concatenated."""
         total = sum(self.sizes)
         rounds = -(-total // LANES)
         member = _which(np.cumsum([0, *self.sizes]), rounds * LANES)
@@ -207,14 +195,14 @@ class _Stream:
         values = _inflated(self.values, tf.float32)
         codes = symbols + tf.gather(tf.constant(self.offsets, tf.int32), member)
         steps = tf.gather(tf.constant(self.steps), member)
-        # The step is 0 for a codebook, the value of a symbol otherwise.
+        # Codebooks have a step size of 0; uniform arrays have values of 0.
         numbers = tf.cast(codes, tf.float32) * steps + tf.gather(
             values, symbols
         )
         return numbers[:total]
 
     def _decode_symbols(self, member, rounds):
-        """Do what `codec.rans.decode` does."""
+        """Decode the symbols as `codec.rans.decode` does."""
         frequencies = tf.cast(_inflated(self.frequencies, tf.uint16), tf.int64)
         starts = tf.cumsum(frequencies, exclusive=True)
         symbol_at = _which(starts, len(self.steps) * rans.TOTAL)
@@ -226,7 +214,7 @@ class _Stream:
             tf.reshape(words[: 2 * LANES], (LANES, 2)), tf.uint32
         )
         states = tf.cast(states, tf.int64)
-        # The last step may read this many words after the end.
+        # The last step may read up to `LANES` words past the end.
         words = tf.pad(tf.cast(words, tf.int64), [[0, LANES]])
 
         def step(index, states, taken, found):
@@ -274,10 +262,7 @@ def _which(starts, count):
 
 
 def _inflated(numbers, dtype):
-    """Return a tensor of numbers that are stored deflated in the graph.
-
-    The first bytes of all numbers come first, then the second bytes, and so on.
-    """
+    """Return a tensor that is stored deflated, byte plane by byte plane."""
     numbers = np.asarray(numbers, dtype.as_numpy_dtype)
     planes = numbers.view("u1").reshape(-1, dtype.size).T
     content = tf.constant(zlib.compress(planes.tobytes(), 9))
@@ -289,7 +274,7 @@ def _inflated(numbers, dtype):
 
 
 def _run(description, weights, images):
-    """Run the network, with fewer operations than Keras layers create."""
+    """Run the network with fewer operations than Keras layers create."""
 
     def call(layer, *received):
         received = graph.only(received)
@@ -318,7 +303,7 @@ def _without_weights(layer, received):
 
 
 def _strip(path):
-    """Remove from a SavedModel what TensorFlow infers when it loads it."""
+    """Remove what TensorFlow infers when it loads a SavedModel."""
     from tensorflow.core.protobuf import saved_model_pb2
 
     saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())

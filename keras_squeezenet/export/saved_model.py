@@ -23,32 +23,28 @@ def save(
 ) -> None:
     """Write a SavedModel folder with an endpoint named `serve`.
 
-    `Model.export` of Keras 3.15 writes every weight twice; this does not.
+    Unlike `Model.export` of Keras 3.15, it writes every weight only once.
 
     Args:
         model: `keras.Model` on the TensorFlow backend, with one input and
             one output. The batch may have any size.
         path: path of the folder to write, which must not exist.
-        packed: bool, whether to entropy-code the weights, without loss, as
-            `packed_saved_model.save` does. The folder of a pruned model with
-            shared weights is much smaller then, and TensorFlow alone decodes
-            it when it is loaded. Defaults to `False`.
+        packed: bool, whether to entropy-code the weights without loss. The
+            folder of a pruned and clustered model is then much smaller, and
+            TensorFlow alone decodes it at loading. Defaults to `False`.
         raw_images: bool, whether to add a second signature, `raw_images`,
-            whose `images` are unprocessed photographs: uint8 RGB of shape
-            `(batch, height, width, 3)`, of any height and width. They are
-            resized, cropped to the center and preprocessed as
-            `data.image_ops.square` and `preprocess_input` do it. Defaults to
-            `False`.
+            which takes a batch of photographs, uint8 RGB of shape
+            `(batch, height, width, 3)`, and resizes, crops and preprocesses
+            them. Defaults to `False`.
         shorter_side: int, the length that the shorter side of raw images is
             resized to, in pixels. Defaults to the side of the network's
-            images, as in `data`; the networks for ImageNet are tested with
-            256 for 227.
+            images. For ImageNet, 256 is usual with images of 227.
 
     Raises:
         RuntimeError: on a backend other than TensorFlow.
-        ValueError: with `packed`, if the model is not as `graph.describe`
-            takes it; with `raw_images`, if the network does not take square
-            images of one size.
+        ValueError: with `packed`, if the model is not flat and Functional;
+            with `raw_images`, if the network does not take square images of
+            one size, or they are larger than `shorter_side`.
     """
     backend.require_tensorflow()
     if packed:
@@ -61,9 +57,9 @@ def save(
 def save_quantized(quantized: Any, path: str | os.PathLike) -> None:
     """Write a SavedModel folder of a quantization-aware model.
 
-    The folder has TensorFlow's fake quantization around the float32 kernels
-    and activations, so it computes what the int8 file was trained to compute,
-    and needs neither TF-MOT nor this package.
+    The folder computes what the int8 file computes, with TensorFlow's fake
+    quantization of float32 kernels and activations. Neither TF-MOT nor this
+    package is needed to run it.
 
     Args:
         quantized: `tf_keras.Model` with TF-MOT's quantization wrappers, with
@@ -74,21 +70,16 @@ def save_quantized(quantized: Any, path: str | os.PathLike) -> None:
 
 
 def servable(model: Any) -> tf.Module:
-    """Return a module whose `serve` runs a model of Keras 2 or 3.
+    """Return a module whose `serve` runs a `keras.Model` or `tf_keras.Model`.
 
-    Args:
-        model: `keras.Model` on the TensorFlow backend or `tf_keras.Model`,
-            with one input and one output.
-
-    Returns:
-        A `tf.Module`. Its `serve` is a `tf.function` of `images`, a float32
-        batch of any size; its variables are those that the outputs depend on.
+    `serve` is a `tf.function` of `images`, a float32 batch of any size.
     """
-    signature = tf.TensorSpec(model.input_shape, tf.float32, name="images")
     module = tf.Module()
     module.serve = tf.function(
         lambda images: model(images, training=False),
-        input_signature=[signature],
+        input_signature=[
+            tf.TensorSpec(model.input_shape, tf.float32, name="images")
+        ],
     )
     # The function alone does not keep its variables alive.
     module.weights = module.serve.get_concrete_function().variables
@@ -96,11 +87,7 @@ def servable(model: Any) -> tf.Module:
 
 
 def load(path: str | os.PathLike) -> Callable[[np.ndarray], np.ndarray]:
-    """Load a SavedModel that this package wrote.
-
-    Returns:
-        A function from a batch of images to outputs, both NumPy.
-    """
+    """Load a SavedModel that this package wrote, as a function of a batch."""
     loaded = tf.saved_model.load(str(path))
 
     def predict(images):
@@ -118,21 +105,22 @@ def load_signature(
     """Load any SavedModel with one input and one output.
 
     Args:
-        path: path of the folder; it must have a signature `serving_default`.
+        path: path of a folder with a signature `serving_default`.
 
     Returns:
-        `(function, shape)`: from a batch of images to outputs, both NumPy,
-        and the shape of the input, with `None` for any size.
+        `(function, shape)`: a function from a batch of images to outputs, and
+        the shape of its input, with `None` for any size.
 
     Raises:
-        ValueError: if it has no such signature. TensorFlow raises other
-            exceptions for a damaged folder.
+        ValueError: if the folder has no such signature. TensorFlow raises
+            other exceptions if it is damaged.
     """
     loaded = tf.saved_model.load(str(path))
     if signatures.SERVING not in loaded.signatures:
         raise ValueError(
             f"a SavedModel must have a signature {signatures.SERVING!r}. "
-            f"Received: {', '.join(loaded.signatures) or 'none'}"
+            f"Received: {', '.join(loaded.signatures) or 'none'}; export it "
+            "again with one"
         )
     signature = loaded.signatures[signatures.SERVING]
     inputs = signature.structured_input_signature[1]
@@ -158,8 +146,7 @@ def load_signature(
 def read_kernels(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """Return the kernels of a SavedModel by layer.
 
-    Layers are found by the names that Keras gives to their variables, such as
-    `conv1/kernel`.
+    Layers are found by the names of their variables, such as `conv1/kernel`.
     """
     loaded = tf.saved_model.load(str(path))
     kernels = {}

@@ -1,4 +1,4 @@
-"""The signatures of every SavedModel that this package writes."""
+"""Signatures of the SavedModels that this package writes."""
 
 import os
 
@@ -20,19 +20,10 @@ def write(
     """Write a SavedModel folder with the signature `serving_default`.
 
     Args:
-        module: `tf.Module`. Its `serve` is a `tf.function` of `images`, with
-            an input signature.
-        path: path of the folder to write, which must not exist.
-        raw_images: bool, whether to add a second signature, `raw_images`,
-            which takes unprocessed photographs. Defaults to `False`.
-        shorter_side: int, the length that the shorter side of raw images is
-            resized to, in pixels. Defaults to the side of the images that
-            `serve` takes.
-        options: `tf.saved_model.SaveOptions`. Defaults to TensorFlow's own.
-
-    Raises:
-        ValueError: with `raw_images`, if `serve` does not take square images
-            of one size, or they are larger than `shorter_side`.
+        module: its `serve` is a `tf.function` of `images`, with an input
+            signature.
+        path, raw_images, shorter_side: as `saved_model.save` takes them.
+        options: as `tf.saved_model.save` takes them.
     """
     signatures = {SERVING: module.serve}
     if raw_images:

@@ -1,4 +1,4 @@
-"""The images that packing measures a network on."""
+"""Calibration images from any kind of data."""
 
 import itertools
 import os
@@ -28,20 +28,10 @@ Data: TypeAlias = (
 def load_images(
     data: Data, network: classifier.Classifier, count: int, seed: int = 0
 ) -> np.ndarray:
-    """Return preprocessed images from any kind of data.
+    """Return at most `count` preprocessed images, float32, without labels.
 
-    Labels are ignored. The images are evenly spaced in the data; from a
-    `tf.data.Dataset` that does not know its size they are the first ones.
-
-    Args:
-        data: as `packing.pack` takes it.
-        network: `classifier.Classifier`, which says what images the network
-            expects.
-        count: int, the largest number of images to return.
-        seed: int, as `data.load` takes it.
-
-    Returns:
-        A float32 array of shape `(images, height, width, 3)`.
+    The images are evenly spaced in the data, except for a `tf.data.Dataset`
+    of unknown size: its first images are used.
     """
     if isinstance(data, str | os.PathLike):
         if os.path.isdir(data):
@@ -72,8 +62,8 @@ def _read_folder(folder, network, count):
     paths = list(image_folder.image_files(pathlib.Path(folder)))
     if not paths:
         raise ValueError(
-            "the data must be a folder with photographs in it. Received: "
-            f"{os.fspath(folder)}, which has none"
+            "the folder must have photographs, in subfolders or not. "
+            f"Received: {os.fspath(folder)}, which has none"
         )
     return [network.read(paths[index]) for index in spread(len(paths), count)]
 

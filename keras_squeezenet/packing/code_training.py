@@ -1,7 +1,7 @@
 """Code training: quantized weights trained with the rate in the loss.
 
-The codes are trained through the straight-through estimator. The loss is the
-divergence from the outputs of the uncompressed network (distillation, without
+Gradients pass the rounding by the straight-through estimator. The loss is the
+divergence from the outputs of the uncompressed network (distillation without
 labels) plus lambda times the length of the codes in bits.
 
 References:
@@ -25,24 +25,15 @@ from keras_squeezenet.data import augmentations
 from keras_squeezenet.packing import rate_distortion
 
 BATCH_SIZE = 32
-# How far gradient noise alone moves a weight, in codes: too little to change
-# its code.
+# How far gradient noise alone moves a weight, in step sizes: too little to
+# change its code.
 DRIFT = 0.2
 WARMUP_SHARE = 0.1
 MAX_CODE = rate_distortion.MAX_CODES // 2
 
 
 def batches(images: np.ndarray, steps: int, seed: int) -> Iterator[tf.Tensor]:
-    """Yield a batch for each step, randomly cropped and flipped.
-
-    Args:
-        images: float32 array of shape `(images, height, width, 3)`.
-        steps: int.
-        seed: int.
-
-    Yields:
-        Tensors of shape `(BATCH_SIZE, height, width, 3)`.
-    """
+    """Yield `steps` batches of `BATCH_SIZE` randomly augmented images."""
     dataset = (
         tf.data.Dataset.from_tensor_slices(images)
         .shuffle(len(images), seed)
@@ -59,12 +50,11 @@ class CodeTrainer:
     """Trains the codes of quantized weights.
 
     Args:
-        teacher: `keras.Model` from images to probabilities. It is not changed.
-        student: another `keras.Model` with the same layers. Its weights are
-            not used.
-        arrays: `{name: encodings.UniformArray}`, the weights to start from, in
-            the order of the models' weights.
-        steps: int, the number of training steps in total.
+        teacher: model from images to probabilities, which is not changed.
+        student: another model with the same layers, whose weights are ignored.
+        arrays: `{name: encodings.UniformArray}`, the initial weights in the
+            order of the models' weights.
+        steps: int, the total number of training steps.
     """
 
     def __init__(
@@ -101,14 +91,7 @@ class CodeTrainer:
         lambda_: float,
         advance: Callable[..., None] = lambda **metrics: None,
     ) -> None:
-        """Train one step for each batch.
-
-        Args:
-            batches: iterable of batches of preprocessed images.
-            lambda_: float, the divergence that one bit may save, in nats.
-            advance: function called after each step with the divergence as
-                `kl`. Defaults to one that does nothing.
-        """
+        """Train one step per batch of preprocessed images."""
         lengths = [
             tf.constant(
                 rate_distortion.code_lengths(array.codes, MAX_CODE), tf.float32

@@ -1,8 +1,8 @@
 """Fisher information of the weights, estimated from unlabeled images.
 
-The labels are drawn from the network's own output. Gradients are summed over
-the positions of an image before they are squared: estimates by position are up
-to 23 times too small for the last layers.
+Labels are drawn from the network's own outputs. Gradients are summed over the
+positions of an image before they are squared: squaring them at each position
+gives estimates up to 23 times too small for the last layers.
 """
 
 from collections.abc import Callable
@@ -18,10 +18,10 @@ from keras_squeezenet.packing import rate_distortion
 
 # Labels drawn for each image.
 DRAWS = 2
-# Weight of the second moment of the inputs, which few images estimate well,
-# relative to the Fisher information, which they estimate roughly.
+# Weight of the second moment of the inputs relative to the Fisher information:
+# a few images suffice for the former, and give the latter only roughly.
 MOMENT_WEIGHT = 0.5
-# Weight of the Fisher information of each output; the rest is uniform.
+# Weight of the estimate for each output; the rest is uniform over the outputs.
 OUTPUT_WEIGHT = 0.7
 
 
@@ -33,19 +33,14 @@ def measure(
 ) -> dict[str, rate_distortion.Hessian]:
     """Estimate the Fisher information of each layer that has a kernel.
 
-    Args:
-        model: `keras.Model`, as `graph.describe` takes it, from images to
-            probabilities.
-        batches: iterable of batches of preprocessed images, about 10 in each:
-            an image takes some 50 MB.
-        seed: int, the seed of the labels that are drawn. Defaults to `0`.
-        advance: function called after each batch. Defaults to one that does
-            nothing.
+    The last of these layers gets uniform weights for its outputs, because
+    classes that do not occur in the images matter too.
 
-    Returns:
-        `{layer name: rate_distortion.Hessian}`. For the last layer with a
-        kernel it is the same for all outputs, since classes that are not among
-        the images matter too.
+    Args:
+        model: `keras.Model` from images to probabilities.
+        batches: batches of about 10 preprocessed images; an image takes 50 MB.
+        seed: int, the seed of the sampled labels.
+        advance: function called after each batch.
     """
     description = graph.describe(model)
     step = tf.function(
@@ -71,15 +66,9 @@ def measure(
 
 
 def input_columns(layer: keras.Layer, x: tf.Tensor) -> tf.Tensor:
-    """Return the vectors that a layer's kernel is multiplied with (im2col).
+    """Return the patches that a kernel is multiplied with (im2col).
 
-    Args:
-        layer: `Conv2D` or `Dense`.
-        x: its input.
-
-    Returns:
-        A tensor of shape `(batch, positions, inputs)`, the inputs in the order
-        of the kernel.
+    Their shape is `(batch, positions, inputs)`, in the order of the kernel.
     """
     if isinstance(layer, keras.layers.Dense):
         return x[:, tf.newaxis]
@@ -98,13 +87,9 @@ def input_columns(layer: keras.Layer, x: tf.Tensor) -> tf.Tensor:
 def linear_output(
     layer: keras.Layer, x: Any, kernel: Any = None, bias: Any = None
 ) -> Any:
-    """Return the output of a layer before its activation.
+    """Return the output of a `Conv2D` or `Dense` layer before activation.
 
-    Args:
-        layer: `Conv2D` or `Dense`.
-        x: its input.
-        kernel: used instead of the layer's own kernel. Defaults to `None`.
-        bias: used instead of the layer's own bias. Defaults to `None`.
+    A `kernel` or `bias` replaces the layer's own.
     """
     kernel = layer.kernel if kernel is None else kernel
     bias = layer.bias if bias is None else bias
@@ -118,10 +103,10 @@ def linear_output(
 
 
 def _sums(model, description, images, seed):
-    """Return three sums over images for each layer with a kernel.
+    """Return three sums over the images for each layer with a kernel.
 
-    They are the Fisher information of its inputs, the second moment of its
-    inputs, and the Fisher information of its outputs.
+    They are the Fisher information by input, the second moment of the inputs,
+    and the Fisher information by output.
     """
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(images)
@@ -156,8 +141,7 @@ def _sums(model, description, images, seed):
 def _run(model, description, images):
     """Return the output of a model, and `{name: (layer, input, output)}`.
 
-    The dict has the layers with a kernel, and their outputs before the
-    activation.
+    The dict has the layers with a kernel; its outputs precede the activation.
     """
     taps = {}
 

@@ -1,9 +1,9 @@
 """Post-training rate-distortion quantization of a trained model.
 
-It needs neither training nor labels: the Fisher information, estimated from a
-few hundred images, is the Hessian of the distortion, and each code minimizes
-distortion + lambda * bits. A search over lambda finds the smallest file within
-a bound on the divergence, or the most accurate one within a bound on the size.
+It needs neither training nor labels. The Fisher information, estimated from a
+few hundred images, gives the distortion, and each code minimizes distortion +
+lambda * bits. A search over lambda finds the smallest file within a bound on
+the divergence, or the most accurate one within a bound on the size.
 """
 
 import dataclasses
@@ -41,7 +41,7 @@ IMAGES = 500
 # Every fifth image is a validation image.
 VALIDATION_EVERY = 5
 MIN_IMAGES = 2 * VALIDATION_EVERY
-# More images hardly change what is measured on them.
+# More images hardly change the measurements.
 MAX_VALIDATION, MAX_CALIBRATION, MAX_RECONSTRUCTION = 500, 500, 64
 BATCH_SIZE = 10
 # In nats of Kullback-Leibler divergence for each bit.
@@ -49,7 +49,7 @@ FIRST_LAMBDA = 1e-7
 MIN_LAMBDA, MAX_LAMBDA = 1e-13, 1e-2
 LAMBDA_FACTOR = 4
 BISECTIONS = 6
-# More points of the curve, around the chosen lambda.
+# Additional points of the curve, around the chosen lambda.
 CURVE_POWERS = (-2, -1, 1, 2)
 # How many times code training is measured.
 CODE_TRAINING_POINTS = 10
@@ -65,14 +65,14 @@ class Point:
     """A point of the rate-distortion curve.
 
     Attributes:
-        lambda_: float, the divergence that one bit may save, in nats.
+        lambda_: float, the cost of one bit, in nats.
         bytes: int, the size of the .sqz file.
         kl: float, the mean Kullback-Leibler divergence of the outputs on the
             validation images, in nats.
-        agreement: float, the share of the validation images with the same
-            most probable class as before.
-        estimated_kl: float, the distortion by the Fisher information, in
-            nats; `None` after code training.
+        agreement: float, the share of the validation images whose most
+            probable class is unchanged.
+        estimated_kl: float, the divergence that the Fisher information
+            predicts, in nats; `None` after code training.
     """
 
     lambda_: float
@@ -89,16 +89,16 @@ class Point:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PackResult:
-    """A packed model, and what was measured on it.
+    """A packed model and its measurements.
 
     Attributes:
         content: bytes of the .sqz file.
         point: `Point` of the file.
-        curve: list of all `Point`s without code training, the smallest first.
-        code_training: list of the `Point`s during code training, beginning
-            with the one before it. Empty without code training.
+        curve: list of the `Point`s before code training, by increasing size.
+        code_training: list of the `Point`s during code training, starting
+            with the one before it; empty without code training.
         layers: list of dicts with the rate of each kernel.
-        images: int, the number of images that were used.
+        images: int, the number of images used.
         validation_images: int, how many of them the points are measured on.
         float32_bytes: int, the size of the uncompressed weights.
     """
@@ -118,11 +118,7 @@ class PackResult:
         return codec.loads(self.content)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the .sqz file.
-
-        Args:
-            path: path of the file, which is written whole or not at all.
-        """
+        """Write the .sqz file, whole or not at all."""
         with files.new_file(path) as temporary:
             pathlib.Path(temporary).write_bytes(self.content)
 
@@ -141,12 +137,7 @@ class PackResult:
 
 @dataclasses.dataclass(frozen=True)
 class Bound:
-    """A bound on either the size of the file or the divergence.
-
-    Attributes:
-        target_bytes: as `pack` takes it.
-        max_kl: as `pack` takes it.
-    """
+    """A bound on either the file size or the divergence; see `pack`."""
 
     target_bytes: int | None = None
     max_kl: float | None = None
@@ -154,8 +145,9 @@ class Bound:
     def __post_init__(self):
         if (self.target_bytes is None) == (self.max_kl is None):
             raise ValueError(
-                "one of `target_bytes` and `max_kl` must be given. Received: "
-                f"target_bytes={self.target_bytes}, max_kl={self.max_kl}"
+                "one of `target_bytes` and `max_kl` must be given, not both. "
+                f"Received: target_bytes={self.target_bytes}, "
+                f"max_kl={self.max_kl}"
             )
 
     def __str__(self):
@@ -198,34 +190,33 @@ def pack(
     """Pack a trained model into a small .sqz file.
 
     Args:
-        model: `keras.Model` from images to probabilities, flat and Functional
-            (see `graph.describe`), which is not changed; the path of a
-            `.keras` model, a `.sqz` file or a weights file; or the name of
-            pretrained weights such as `"imagenet"`.
-        data: images of the kind that the network is for, at least 10; labels
-            are not used. An array of preprocessed images, float32 of shape
-            `(images, height, width, 3)`, or a tuple of such an array and
-            labels; a `tf.data.Dataset` of batches of them; a
-            `data.ImageDataset`, whose training images are used; the path of a
-            folder of photographs, in subfolders or not; or the name of a data
-            set.
-        target_bytes: int, the largest size of the file. The file with the
-            smallest divergence within it is chosen.
+        model: a flat Functional `keras.Model` from images to probabilities,
+            which is not changed; the path of a `.keras` model, a `.sqz` file
+            or a weights file; or the name of pretrained weights such as
+            `"imagenet"`.
+        data: at least 10 images like those that the network will classify;
+            labels are ignored. An array of preprocessed images, float32 of
+            shape `(images, height, width, 3)`, alone or in a tuple with
+            labels; a `tf.data.Dataset` of batches; a `data.ImageDataset`,
+            whose training images are used; the path of a folder of
+            photographs, with or without subfolders; or the name of a data set.
+        target_bytes: int, the largest file size. Among the files within it,
+            the one with the smallest divergence is chosen.
         max_kl: float, the largest mean Kullback-Leibler divergence of the
             outputs, in nats, on the validation images (every fifth one). The
             smallest file within it is chosen. Defaults to `0.02` without
             `target_bytes`.
-        finetune: int, the number of steps of code training, batches of 32
-            images. Defaults to `0`.
+        finetune: int, the number of steps of code training, each on a batch
+            of 32 images. Defaults to `0`.
         images: int, the largest number of images to use, evenly spaced in the
             data. Defaults to `500`.
-        seed: int, the seed of the labels that are drawn from the outputs and
-            of code training. Defaults to `0`.
+        seed: int, the seed of all random numbers. Defaults to `0`.
+        config: as `models.load` takes it. Defaults to `None`.
         class_names: as `codec.save` takes `labels`. Defaults to the names
             saved with the model, or `codec.IMAGENET` for 1,000 outputs without
             names.
         provenance: as `codec.save` takes it. Defaults to the names of the
-            model and the data, as far as they have one.
+            model and the data, where they have one.
         progress: `utils.progress.Progress`. Defaults to a silent one.
 
     Returns:
@@ -277,15 +268,12 @@ def _provenance(model, data):
 
 
 class Packer:
-    """Packs one model within one bound after another.
+    """Packs a model several times, measuring the Fisher information once.
 
     Args:
-        model: `keras.Model`, as `pack` takes it. It is not changed.
+        model: `keras.Model`, which is not changed.
         images: float32 array of preprocessed images, all of which are used.
-        class_names: as `pack` takes it. Defaults to `None`.
-        provenance: as `pack` takes it. Defaults to `None`.
-        seed: as `pack` takes it. Defaults to `0`.
-        progress: as `pack` takes it. Defaults to a silent one.
+        class_names, provenance, seed, progress: as `pack` takes them.
     """
 
     def __init__(
@@ -300,7 +288,7 @@ class Packer:
         if len(images) < MIN_IMAGES:
             raise ValueError(
                 f"the data must have at least {MIN_IMAGES} images. Received: "
-                f"{len(images)} images"
+                f"{len(images)} images; add some, labels are not needed"
             )
         is_validation = (
             np.arange(len(images)) % VALIDATION_EVERY == VALIDATION_EVERY - 1
@@ -329,7 +317,7 @@ class Packer:
             )
             for name, (kernel, *_) in self.weights.items()
         }
-        # By lambda.
+        # Lambda is the key of both.
         self.points, self.contents = {}, {}
 
     def pack(self, bound: Bound, steps: int = 0) -> PackResult:
@@ -349,9 +337,10 @@ class Packer:
         curve = sorted(self.points.values(), key=lambda point: point.bytes)
         if lambda_ is None:
             raise ValueError(
-                f"no file is within {bound}: files have {curve[0].bytes:,} to "
-                f"{curve[-1].bytes:,} bytes, with divergences of "
-                f"{curve[0].kl:.3g} to {curve[-1].kl:.3g} nats"
+                f"no file is within {bound}: the files have "
+                f"{curve[0].bytes:,} to {curve[-1].bytes:,} bytes and "
+                f"divergences of {curve[0].kl:.3g} to {curve[-1].kl:.3g} nats. "
+                "Choose a bound in this range"
             )
         point, content = self.points[lambda_], self.contents[lambda_]
         trained = []
@@ -371,12 +360,9 @@ class Packer:
         )
 
     def _search(self, bound):
-        """Return the best lambda within a bound, or `None`.
-
-        It is bracketed by powers of `LAMBDA_FACTOR` and then bisected.
-        """
-        # A bound on the size admits the lambdas above the result, a bound on
-        # the divergence those below it.
+        """Return the best lambda within a bound, or `None`."""
+        # Larger lambdas make smaller files: a bound on the size admits the
+        # lambdas above the result, a bound on the divergence those below it.
         smallest = bound.max_kl is None
 
         def is_above(lambda_):
@@ -408,7 +394,7 @@ class Packer:
         return high if smallest else low
 
     def _evaluate(self, lambda_):
-        """Return the `Point` of a lambda."""
+        """Quantize the model at a lambda and return its `Point`."""
         if lambda_ in self.points:
             return self.points[lambda_]
         quantizer = _ModelQuantizer(self.quantizers, self.hessians, lambda_)
@@ -428,17 +414,17 @@ class Packer:
     def train_codes(
         self, point: Point, content: bytes, bound: Bound, steps: int
     ) -> tuple[Point, bytes, list[Point]]:
-        """Train the codes of a file and return the best file within a bound.
+        """Train the codes of a file within a bound.
 
         Args:
-            point: `Point` within the bound.
-            content: bytes of its file.
+            point: `Point` of the file.
+            content: bytes of the file.
             bound: `Bound`.
             steps: int, at least `CODE_TRAINING_POINTS`.
 
         Returns:
-            `(point, content, points)`: the best point, its file, and all
-            points.
+            `(point, content, points)`: the best point within the bound, its
+            file, and all points.
         """
         _, arrays = sqz.load(content)
         trainer = code_training.CodeTrainer(
@@ -522,9 +508,9 @@ def _quantize_bias(bias, hessian, lambda_):
     curvature = hessian.inputs[-1, -1] * hessian.outputs.mean()
     curvature = max(curvature, 1e-300)
     step = BIAS_STEP * math.sqrt(12 * lambda_ / (curvature * math.log(2)))
-    # Keeps the codes in range.
+    # A larger step keeps the codes in range.
     step = max(step, 2 * rate_distortion.min_step(bias))
-    # Where the curvature is 0 the step would be infinite.
+    # Without curvature the step would be infinite.
     step = min(step, max(4 * float(np.abs(bias).max()), 1.0))
     step = 2.0 ** math.floor(math.log2(step))
     return encodings.UniformArray(np.rint(bias / step).astype("int64"), step)
@@ -548,7 +534,7 @@ def _batches(images):
 
 
 def _layers(content):
-    """Return the rate of each kernel, and its entropy for comparison."""
+    """Return the rate and the entropy of each kernel."""
     _, arrays = sqz.load(content)
     kernels = {
         name.removesuffix("/kernel"): array

@@ -1,9 +1,9 @@
 """Rate-distortion optimized quantization of one layer's weights.
 
-The distortion of a layer is a quadratic form of the errors of its weights.
+The distortion of a layer is a quadratic form in the errors of its weights.
 Each code minimizes distortion + lambda * bits, one row of inputs after the
-other, and the rows that are not quantized yet compensate for the error, as in
-GPTQ. Zero is a code like any other, so lambda decides how much is pruned.
+other; as in GPTQ, the remaining rows compensate for the error. Zero is a code
+like any other, so lambda determines the density.
 
 References:
 - [GPTQ](https://arxiv.org/abs/2210.17323) (Frantar et al., 2022): error
@@ -22,12 +22,12 @@ from keras_squeezenet.codec import frequency_tables
 DAMPING = 0.01
 # Step sizes to try, relative to the optimal one at high rates.
 STEP_FACTORS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
-# Each pass takes the code lengths from the histogram of the one before.
+# Each pass takes the code lengths from the histogram of the previous one.
 PASSES = 2
 _BLOCK = 32
-# Counts of codes that do not occur: the shape that histograms of weights have.
+# Added to the counts of codes: it falls with the magnitude, as histograms do.
 _PRIOR, _PRIOR_DECAY = 0.5, 0.7
-# In one layer, of both signs and zero.
+# The largest number of distinct codes in a layer: both signs and zero.
 MAX_CODES = frequency_tables.MAX_SYMBOLS - 1
 
 
@@ -35,14 +35,14 @@ MAX_CODES = frequency_tables.MAX_SYMBOLS - 1
 class Hessian:
     """The Kronecker-factored Hessian of the loss in a layer's weights.
 
-    The distortion by errors `e` of shape `(inputs, outputs)` is half the sum
-    over the outputs `o` of `outputs[o] * e[:, o] @ inputs @ e[:, o]`, in nats
+    Errors `e` of shape `(inputs, outputs)` cause a distortion of half the sum
+    of `outputs[o] * e[:, o] @ inputs @ e[:, o]` over the outputs `o`, in nats
     if the Hessian is the Fisher information.
 
     Attributes:
         inputs: float64 array of shape `(inputs + 1, inputs + 1)`; the last
             input is the bias, a constant 1.
-        outputs: float64 array of shape `(outputs,)`, with the sum 1.
+        outputs: float64 array of shape `(outputs,)` that sums to 1.
     """
 
     inputs: np.ndarray
@@ -57,8 +57,8 @@ class QuantizedWeights:
         codes: int64 array of shape `(inputs, outputs)`.
         step: float, the step size, exact in float32: weights are
             `codes * step`.
-        bias_shift: float64 array of shape `(outputs,)`, to be added to the
-            biases: it compensates for the mean error of the outputs.
+        bias_shift: float64 array of shape `(outputs,)`. Added to the biases,
+            it compensates for the mean error of the outputs.
         distortion: float.
         bits: float, the entropy of the codes.
     """
@@ -71,19 +71,15 @@ class QuantizedWeights:
 
 
 class LayerQuantizer:
-    """Quantizes one layer's weights at any lambda.
+    """Quantizes weights of shape `(inputs, outputs)` at any lambda.
 
     The bias absorbs the mean of the inputs, so that only their covariance
-    counts. Rows of inputs are quantized in falling order of its diagonal.
-
-    Args:
-        weights: float array of shape `(inputs, outputs)`.
-        hessian: `Hessian`.
+    matters. Rows of inputs are quantized by decreasing variance.
     """
 
     def __init__(self, weights: np.ndarray, hessian: Hessian):
         moment = np.asarray(hessian.inputs, "float64")
-        # 0 for a layer whose inputs do not matter.
+        # It is 0 if no gradient reaches the layer.
         self.mean = moment[:-1, -1] / max(moment[-1, -1], 1e-300)
         covariance = moment[:-1, :-1] - moment[-1, -1] * np.outer(
             self.mean, self.mean
@@ -104,10 +100,7 @@ class LayerQuantizer:
     ) -> QuantizedWeights:
         """Return the codes with the lowest distortion + lambda * bits.
 
-        Args:
-            lambda_: float, the distortion that one bit may save.
-            weights: array to quantize instead, of the same shape. Defaults to
-                the layer's own.
+        Weights of the same shape may replace the layer's own.
         """
         tried = {}
         weights = self.weights if weights is None else weights
@@ -129,10 +122,8 @@ class LayerQuantizer:
         return tried[self.factor]
 
     def _high_rate_step(self, lambda_):
-        """Return the optimal step size of uniform quantization at high rates.
-
-        The distortion there is `curvature * step**2 / 24` a weight.
-        """
+        """Return the optimal uniform step size at high rates."""
+        # The distortion there is `curvature * step**2 / 24` per weight.
         return np.sqrt(12 * lambda_ / (self.curvature * np.log(2)))
 
     def _quantize(self, step, lambda_, weights):
@@ -155,10 +146,8 @@ class LayerQuantizer:
         distortion = 0.0
         for begin in range(0, len(weights), _BLOCK):
             end = min(begin + _BLOCK, len(weights))
-            block, errors = (
-                weights[begin:end],
-                np.empty_like(weights[begin:end]),
-            )
+            block = weights[begin:end]
+            errors = np.empty_like(block)
             for row in range(end - begin):
                 feedback = self.feedback[begin + row, begin + row : end]
                 scale = self.outputs / (2 * feedback[0] ** 2)
@@ -172,9 +161,9 @@ class LayerQuantizer:
 
 
 def _choose(values, scale, step, rates, largest):
-    """Return the code of each value with the lowest cost, and the distortion.
+    """Return the cheapest code of each value, and the distortion.
 
-    `rates` are the code lengths times lambda, from `-largest` up.
+    `rates` has lambda times the length of each code, from `-largest` up.
     """
     down = np.minimum(np.abs(values) // step, largest - 1)
     signs = np.where(values < 0, -1, 1)
@@ -189,17 +178,9 @@ def _choose(values, scale, step, rates, largest):
 
 
 def code_lengths(codes: np.ndarray, largest: int) -> np.ndarray:
-    """Return the ideal length in bits of each code, by their histogram.
+    """Return the ideal length in bits of each code, `-largest` to `largest`.
 
-    The histogram is smoothed, so that codes that do not occur have a length
-    too.
-
-    Args:
-        codes: array of integers from `-largest` to `largest`.
-        largest: int.
-
-    Returns:
-        A float64 array of shape `(2 * largest + 1,)`, from `-largest` up.
+    The histogram of `codes` is smoothed, so that every length is finite.
     """
     counts = np.bincount(
         codes.astype("int64").ravel() + largest, minlength=2 * largest + 1
@@ -207,7 +188,6 @@ def code_lengths(codes: np.ndarray, largest: int) -> np.ndarray:
     distance = np.abs(np.arange(-largest, largest + 1))
     counts = (counts + counts[::-1]) / 2
     counts += _PRIOR * np.exp(-_PRIOR_DECAY * distance)
-    # So that every length is finite.
     counts = np.maximum(counts, 1e-9)
     return -np.log2(counts / counts.sum())
 

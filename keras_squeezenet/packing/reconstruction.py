@@ -1,9 +1,9 @@
 """Layer-wise reconstruction: quantize a model one layer after the other.
 
-Before a layer is quantized, its weights are fitted by least squares so that it
-reproduces its original outputs from the outputs of the layers that are
-quantized already; its biases are fitted to the mean of its active outputs. So
-errors do not accumulate from layer to layer.
+Errors do not accumulate from layer to layer: before a layer is quantized, its
+weights are fitted by least squares so that it reproduces its original outputs
+from the inputs that the quantized layers give it. Its biases are then fitted to
+the mean of its active outputs.
 """
 
 from collections.abc import Callable
@@ -15,27 +15,26 @@ import tensorflow as tf
 from keras_squeezenet import graph
 from keras_squeezenet.packing import fisher
 
-# Equally spaced in each image.
+# How many positions of an image are used, equally spaced.
 POSITIONS = 200
-# Added to the mean square of each input, as a fraction; it counts for little
-# unless the images are few.
+# Added to the mean square of each input, as a fraction of their mean. It
+# matters only if the images are few.
 DAMPING = 0.1
-# Counted in addition to the active positions, so that the bias of an output
-# that is never active stays the same.
+# Added to the number of active positions, so that the bias of an output that
+# is never active does not change.
 INACTIVE = 20
 BIAS_ROUNDS = 2
 
 
 def run(model: keras.Model, images: np.ndarray, quantize: Callable) -> None:
-    """Call a quantizer for each layer with a kernel, in the order of the data.
+    """Quantize the layers with kernels, from the input to the output.
 
     Args:
-        model: `keras.Model`, as `graph.describe` takes it. It is not changed.
+        model: `keras.Model`, which is not changed.
         images: array of preprocessed images.
-        quantize: function of a layer's name, the fitted weights, of the
-            kernel's shape, and a function from a quantized kernel to the
-            fitted biases (`None` for a layer without). It returns the
-            quantized kernel and biases.
+        quantize: function of a layer's name, its fitted kernel, and a function
+            from the quantized kernel to the fitted biases (or `None`). It
+            returns the quantized kernel and biases.
     """
 
     def call(description, *received):
