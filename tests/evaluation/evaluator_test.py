@@ -8,8 +8,8 @@ from PIL import Image
 from keras_squeezenet import classifier
 from keras_squeezenet import evaluation
 
-# The class of an image is its brightest quarter; the stub finds it for all
-# images but those of the last class, which it takes for the first one.
+# The class of an image is its brightest quarter. The stub predicts it for all
+# images except those of the last class, for which it predicts the first.
 NAMES = ("a", "b", "c", "d")
 
 
@@ -75,7 +75,7 @@ def test_kinds_of_data_have_the_same_figures(result, dataset, trained_model):
             found.outputs.probabilities, result.outputs.probabilities
         )
         assert (found.dataset, found.batch_size) == (None, 10)
-    # A Keras model without names takes those of the data.
+    # A Keras model without class names gets those of the data.
     found = evaluation.evaluate(trained_model, dataset)
     expected = trained_model.predict(x, verbose=0).argmax(axis=1)
     assert found.accuracy == np.mean(expected == labels)
@@ -85,7 +85,7 @@ def test_kinds_of_data_have_the_same_figures(result, dataset, trained_model):
 
 def test_classes_are_matched_by_name(dataset):
     found = evaluation.evaluate(make_network("dcba"), dataset)
-    # The stub says d for a, c for b, b for c, and d for d.
+    # The stub predicts d for a, c for b, b for c, and d for d.
     assert found.accuracy == 0.25
     with pytest.raises(ValueError, match="Received: 'd'"):
         evaluation.evaluate(make_network("abce"), dataset)

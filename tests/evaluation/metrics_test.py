@@ -29,7 +29,7 @@ def test_difference_of_unsigned_codes_does_not_wrap():
     assert metrics.compare(low, high).max_difference == 1
 
 
-def test_nan_is_no_small_difference():
+def test_nan_is_not_a_small_difference():
     assert np.isnan(metrics.compare([[0.5]], [[np.nan]]).max_difference)
 
 
@@ -66,7 +66,7 @@ def test_one_pass_gives_accuracy_and_predictions():
     np.testing.assert_array_equal(found.probabilities, PROBABILITIES)
 
 
-def test_no_image_is_an_error():
+def test_data_without_images_is_refused():
     with pytest.raises(ValueError, match="at least one image"):
         metrics.evaluate(np.asarray, [])
 
@@ -91,7 +91,7 @@ def test_divergence_is_the_mean_of_the_images():
         (first + np.log(2)) / 2
     )
     assert metrics.divergence(expected, expected) == 0
-    # Finite, where a class has become impossible.
+    # It is finite even if a class has become impossible.
     assert 1 < metrics.divergence(received, expected) < 30
 
 
@@ -112,7 +112,7 @@ def test_labels_among_the_most_probable_are_hits():
 
 
 def test_first_of_equal_probabilities_is_the_hit():
-    # Enough that an unstable sort would mix them.
+    # There are enough classes for an unstable sort to mix them.
     probabilities = np.full((100, 100), 0.5)
     labels = np.arange(100)
     for count in (1, 5):

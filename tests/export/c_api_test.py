@@ -1,4 +1,4 @@
-"""TensorFlow's C interface, which its servers in C, Go, Java and Rust call."""
+"""Exported models in TensorFlow's C API, as Go, Java and Rust use it."""
 
 import pathlib
 import subprocess
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
     not LIBRARY.is_file(), reason=f"this test needs {LIBRARY.name}"
 )
 
-# Its arguments: the library, the names of two tensors, the number of classes.
+# Arguments: the library, the names of two tensors, the number of classes.
 PROGRAM = """
 import ctypes
 import sys
@@ -101,7 +101,7 @@ def folder(pruned, tmp_path_factory):
 
 
 def run(folder, signature, images, classes, tmp_path):
-    """Runs a signature of a folder in a process of the C library alone."""
+    """Run a signature of a folder in a process with only the C library."""
     content = (folder / "saved_model.pb").read_bytes()
     (graph,) = saved_model_pb2.SavedModel.FromString(content).meta_graphs
     (given,) = graph.signature_def[signature].inputs.values()

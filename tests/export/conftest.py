@@ -1,4 +1,4 @@
-"""Networks to export: pruned and clustered, quantized, and packed."""
+"""Networks to export: pruned and clustered, quantized, or packed."""
 
 import dataclasses
 import pathlib
@@ -49,7 +49,7 @@ def pruned():
         if layer.weights:
             shape = layer.kernel.shape
             codes = rng.choice(VALUES, shape) * rng.integers(0, 2, shape)
-            # Of no power of two, which would hide what rounding does.
+            # Powers of two would hide rounding.
             scale = 0.3 / np.sqrt(np.prod(shape[:-1]))
             layer.kernel.assign(codes * scale)
             layer.bias.assign(rng.normal(scale=0.1, size=shape[-1:]))
@@ -59,7 +59,7 @@ def pruned():
 @pytest.fixture(scope="session")
 def calibration():
     rng = np.random.default_rng(1)
-    # Each image has a color, so that the network tells them apart.
+    # Each image has its own color, so that the outputs differ.
     images = rng.normal(scale=60, size=(2, 16, 1, 1, 3))
     images = images + rng.normal(scale=20, size=(2, 16, SIDE, SIDE, 3))
     return list(images.astype("float32"))
@@ -67,7 +67,7 @@ def calibration():
 
 @pytest.fixture(scope="session")
 def quantized(pruned, calibration):
-    """The model of quantization wrappers, with the very weights of `pruned`."""
+    """The weights of `pruned` in a model with quantization wrappers."""
     return quantize.wrap(pruned, quantize.measure_ranges(pruned, calibration))
 
 
@@ -111,7 +111,7 @@ def make_content(model):
 
 @pytest.fixture(scope="session")
 def packed_models(randomize, tmp_path_factory):
-    """`{name: Packed}` of two variants and of a transfer model."""
+    """`{name: Packed}`: two variants and a transfer model."""
     shape = (64, 64, 3)
     base = SqueezeNet(
         include_top=False, weights=None, pooling="max", input_shape=shape

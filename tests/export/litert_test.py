@@ -10,7 +10,7 @@ from keras_squeezenet.export import litert
 
 SIDE = 8
 CLASSES = 4
-# `kernels` looks for layers under the names that TF-MOT's wrappers have.
+# `kernels` expects the layer names of TF-MOT's wrappers.
 KERNELS = {"conv1": (3, 3, 3, 6), "conv10": (1, 1, 6, CLASSES)}
 
 
@@ -105,7 +105,7 @@ def test_batches_may_change_their_size(kind, request):
     assert expected.shape == (5, CLASSES)
     assert len(np.unique(expected[:, 0])) > 1
     for batch in (slice(0, 1), slice(1, 4), slice(4, 5), slice(0, 5)):
-        # Kernels for one image may sum in another order.
+        # A batch of one image may be summed in another order.
         np.testing.assert_allclose(
             model(images[batch]), expected[batch], atol=1e-6
         )
@@ -131,7 +131,7 @@ def test_inputs_are_rounded_to_the_nearest_code():
     assert codes.tolist() == [-3, -3, -2, -4, 127, -128, 127, -128]
 
 
-def test_codes_become_the_numbers_that_they_stand_for():
+def test_codes_are_dequantized():
     tensor = {"dtype": np.int8, "quantization": (0.5, -3)}
     codes = np.array([-128, -3, 127], "int8")
     values = litert._dequantize(codes, tensor)
@@ -167,14 +167,14 @@ def test_kernels_have_the_layout_of_keras(int8, model):
         assert kernels[name].dtype == np.int8
         assert kernels[name].shape == shape
         expected = model.get_layer(f"quant_{name}").get_weights()[0]
-        # Each output channel has a scale: its largest weight is 127 of it.
+        # The scale of each output channel makes its largest weight 127.
         scale = abs(expected).max(axis=(0, 1, 2)) / 127
         np.testing.assert_array_equal(
             kernels[name], np.round(expected / scale).astype("int8")
         )
 
 
-def test_name_that_begins_like_another_is_another_layer(int8):
+def test_layer_name_is_matched_whole(int8):
     np.testing.assert_array_equal(
         int8.kernels(["conv1"])["conv1"], int8.kernels(KERNELS)["conv1"]
     )
@@ -205,7 +205,7 @@ DTYPES = {
 
 @pytest.fixture(scope="module")
 def contents(pruned, quantized, calibration):
-    """The files of the pruned and clustered model by their types."""
+    """The files of the pruned and clustered model by type."""
     return {
         "float32": litert.convert_float32(pruned),
         "float16": litert.convert_float16(pruned),
@@ -230,7 +230,7 @@ def test_inputs_and_outputs_have_the_type(kind, contents):
     assert bool(model.float_tensors()) == (dtype == "float32")
 
 
-# Of probabilities whose standard deviation is 0.1.
+# The tolerances, for probabilities whose standard deviation is 0.1.
 @pytest.mark.parametrize(
     "kind, tolerance",
     [
@@ -249,7 +249,7 @@ def test_every_type_gives_the_outputs_of_the_model(
     outputs = model(calibration[0])
     assert outputs.dtype == "float32"
     np.testing.assert_allclose(outputs, expected, atol=tolerance)
-    # Another size of batch, in the same interpreter.
+    # The same interpreter accepts another batch size.
     np.testing.assert_allclose(
         model(calibration[0][:3]), outputs[:3], atol=1e-6
     )
@@ -277,7 +277,7 @@ def test_zeros_stay_zero_and_shared_values_shared(kind, contents, pruned):
         before = kernel_statistics.measure(expected[name])
         after = kernel_statistics.measure(kernel)
         assert 0.3 < after.density < 0.7
-        # Two values of a channel are 127 / 8 codes apart at least.
+        # Two values of a channel differ by at least 127 / 8 codes.
         assert after.distinct_per_channel == before.distinct_per_channel
         if kernel.dtype != "int8":
             assert after.distinct == before.distinct <= 9
@@ -308,7 +308,7 @@ def test_weights_shrink_with_their_type(randomize):
     model = randomize(tf_keras.Model(inputs, outputs))
     images = [make_images(2)]
     weights = model.count_params()
-    # Beside the weights: the graph, and the scales of the output channels.
+    # The rest is the graph and the scales of the output channels.
     for content, size in (
         (litert.convert_float32(model), 4),
         (litert.convert_float16(model), 2),

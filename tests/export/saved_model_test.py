@@ -15,7 +15,7 @@ from keras_squeezenet.export import saved_model
 SMALL = SqueezeNetConfig(
     base_e=8, incr_e=8, SR=0.25, stem=Stem(8), bypass="complex"
 ).for_small_images()
-# Wide enough that the weights outweigh the names of the variables.
+# Wide enough for the weights to take more bytes than the names.
 WIDE = dataclasses.replace(SMALL, base_e=128, incr_e=32, bypass=None)
 SIDE = 20
 CLASSES = 5
@@ -64,7 +64,7 @@ def test_outputs_are_those_of_the_model(count, model, predict):
     np.testing.assert_allclose(outputs, expected, atol=1e-6)
 
 
-def test_outputs_do_not_drop_out(predict):
+def test_dropout_is_off(predict):
     images = make_images(2)
     np.testing.assert_array_equal(predict(images), predict(images))
 
@@ -146,7 +146,7 @@ def test_state_of_the_training_is_not_written(tmp_path):
     assert sorted(shapes) == sorted(expected)
 
 
-def test_weights_are_those_of_the_moment(tmp_path, randomize):
+def test_weights_are_current_when_written(tmp_path, randomize):
     model = randomize(make_model())
     saved_model.save(model, tmp_path / "saved_model")
     images = make_images(1)
@@ -173,7 +173,7 @@ def export(model, path):
 
 
 @pytest.mark.parametrize("write", [saved_model.save, export])
-def test_signature_is_loaded_whoever_wrote_it(write, model, tmp_path):
+def test_signature_of_another_writer_is_loaded(write, model, tmp_path):
     write(model, tmp_path / "saved_model")
     function, shape = saved_model.load_signature(tmp_path / "saved_model")
     assert shape == (None, SIDE, SIDE, 3)
@@ -245,7 +245,7 @@ def test_signature_of_images_of_any_size_says_so(tmp_path, randomize):
 
 
 def save_function(path, function, **specs):
-    """Writes a SavedModel of a function of tensors of these shapes."""
+    """Write a SavedModel of a function of tensors of these shapes."""
     module = tf.Module()
     module.function = tf.function(
         function,
@@ -286,7 +286,7 @@ def test_folder_without_the_signature_is_refused(tmp_path):
         saved_model.load_signature(tmp_path)
 
 
-def test_folder_that_is_no_saved_model_is_refused(tmp_path):
+def test_folder_without_a_saved_model_is_refused(tmp_path):
     with pytest.raises(OSError, match="SavedModel file does not exist"):
         saved_model.load_signature(tmp_path)
 
@@ -317,7 +317,7 @@ def test_quantized_model_rounds_its_kernels_to_8_bits(
         for node in operations
         if node.op == "FakeQuantWithMinMaxVarsPerChannel"
     ]
-    # The kernels of the dense layers have one scale each.
+    # Each kernel of a dense layer has one scale.
     assert rounded == [8] * 4
     outputs = saved_model.load(quantized_folder)(calibration[0])
     expected = pruned.predict_on_batch(calibration[0])

@@ -9,7 +9,7 @@ from keras_squeezenet.data import image_ops
 from keras_squeezenet.export import saved_model
 
 SIDE = 8
-# Of `pruned`: square, wide, tall, as it is, smaller.
+# A larger square, wide, tall, the size that `pruned` takes, smaller.
 SIZES = [(20, 20), (15, 40), (33, 9), (SIDE, SIDE), (3, 5)]
 
 
@@ -65,9 +65,7 @@ def test_signature_of_preprocessed_images_stays(folder, pruned, calibration):
 
 
 @pytest.mark.parametrize("is_packed", [False, True])
-def test_shorter_side_is_resized_to_what_is_asked_for(
-    is_packed, pruned, tmp_path
-):
+def test_shorter_side_is_resized_to_the_argument(is_packed, pruned, tmp_path):
     saved_model.save(
         pruned, tmp_path / "model", is_packed, raw_images=True, shorter_side=11
     )
@@ -79,7 +77,7 @@ def test_shorter_side_is_resized_to_what_is_asked_for(
 
 
 @pytest.mark.parametrize("is_packed", [False, True])
-def test_raw_images_are_taken_where_asked_for_only(is_packed, pruned, tmp_path):
+def test_raw_images_signature_is_optional(is_packed, pruned, tmp_path):
     saved_model.save(pruned, tmp_path / "model", is_packed)
     loaded = tf.saved_model.load(str(tmp_path / "model"))
     assert list(loaded.signatures) == ["serving_default"]

@@ -1,4 +1,4 @@
-"""SavedModel folders in processes that have TensorFlow and nothing else."""
+"""SavedModel folders in processes with nothing but TensorFlow."""
 
 import json
 import subprocess
@@ -14,8 +14,7 @@ from keras_squeezenet.data import image_ops
 from keras_squeezenet.export import packed_saved_model
 from keras_squeezenet.export import saved_model
 
-# With the loader of TensorFlow 2, and with that of TensorFlow 1, which servers
-# use.
+# Use the loader of TensorFlow 2, and that of TensorFlow 1, which servers use.
 PROGRAM = """
 import json
 import sys
@@ -96,7 +95,7 @@ def test_quantized_model_needs_tensorflow_only(outputs, quantized, calibration):
 
 @pytest.fixture(scope="module")
 def photograph_paths(photographs):
-    """One that is wide, one that is tall."""
+    """A wide photograph and a tall one."""
     sizes = {
         path: image_ops.read_image(path).shape for path in photographs[:60]
     }

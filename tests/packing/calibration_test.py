@@ -36,7 +36,7 @@ def test_images_are_evenly_spaced_in_every_kind_of_data(
         found = calibration.load_images(data, NETWORK, 16)
         assert found.dtype == "float32"
         np.testing.assert_array_equal(found, expected)
-    # The last of seven batches is smaller than the others.
+    # The last of the seven batches is smaller.
     found = calibration.load_images(batches, NETWORK, 14)
     np.testing.assert_array_equal(found, x[: 13 * 5 : 5])
     endless = batches.map(lambda images, _: images).repeat()
@@ -49,5 +49,5 @@ def test_folder_without_photographs_is_refused(tmp_path):
         calibration.load_images(tmp_path, NETWORK, 16)
 
 
-def test_more_images_than_there_are_may_be_asked_for(dataset):
+def test_count_may_exceed_the_number_of_images(dataset):
     assert len(calibration.load_images(dataset, NETWORK, 500)) == 64

@@ -28,7 +28,7 @@ def entropy(arrays):
 
 @pytest.fixture(scope="module")
 def coarse(small_model):
-    """The weights with large step sizes."""
+    """The weights quantized with large step sizes."""
     found = {}
     for layer in small_model.layers:
         for part, weights in zip(("kernel", "bias"), layer.get_weights()):
@@ -43,7 +43,7 @@ def coarse(small_model):
 def trained(small_model, images, coarse):
     """The arrays after training at two lambdas.
 
-    The trainer is traced once; its teacher is frozen, as a backbone may be.
+    One trainer is traced for both. Its teacher is frozen, like a backbone.
     """
     before = small_model.get_weights()
     student = keras.models.clone_model(small_model)
@@ -83,7 +83,7 @@ def test_larger_lambda_gives_fewer_bits(small_model, images, trained):
     assert after > before
 
 
-def test_step_sizes_and_shapes_stay(coarse, trained):
+def test_step_sizes_and_shapes_do_not_change(coarse, trained):
     assert list(trained[0.0]) == list(coarse)
     for name, array in trained[0.0].items():
         assert array.step == coarse[name].step
@@ -97,7 +97,7 @@ def test_layers_of_a_frozen_model_are_trained(coarse, trained):
             assert np.any(array.codes != coarse[name].codes), name
 
 
-def test_batches_are_as_many_as_asked_for_and_the_same_for_a_seed(test_images):
+def test_seed_determines_as_many_batches_as_steps(test_images):
     one, other, another = (
         np.stack(list(code_training.batches(test_images, 3, seed)))
         for seed in (0, 0, 1)
@@ -105,6 +105,6 @@ def test_batches_are_as_many_as_asked_for_and_the_same_for_a_seed(test_images):
     assert one.shape == (3, code_training.BATCH_SIZE, *test_images.shape[1:])
     np.testing.assert_array_equal(one, other)
     assert np.any(one != another)
-    # Moved and mirrored.
+    # The images are cropped and flipped.
     originals = {image.tobytes() for image in test_images}
     assert not all(image.tobytes() in originals for image in one[0])

@@ -1,4 +1,4 @@
-"""A network of five layers with weights, trained a little, and a packer."""
+"""A small trained network with five kernels, and its packer."""
 
 import keras
 import numpy as np
@@ -40,7 +40,7 @@ def small_model(dataset, test_images):
     )
     batches = dataset.train_batches(16)
     model.fit(batches, steps_per_epoch=30, epochs=1, verbose=0)
-    # Saturated outputs would have no Fisher information.
+    # Saturated outputs have no Fisher information.
     logits = keras.Model(model.input, model.get_layer("pool10").output)
     layer = model.get_layer("conv10")
     scale = 1.5 / logits.predict(test_images, verbose=0).std()
@@ -56,7 +56,7 @@ def images(test_images):
 
 @pytest.fixture(scope="session")
 def packer(small_model, images):
-    """One for all bounds: the Fisher information is measured once."""
+    """One packer for all bounds: the Fisher information is measured once."""
     return packing.Packer(small_model, images, class_names=list("abcd"))
 
 
@@ -72,7 +72,7 @@ def by_divergence(packer):
 
 @pytest.fixture(scope="session")
 def divergence(small_model):
-    """Return a function of a packed model, measured without the library."""
+    """Return a function that computes the divergence without the library."""
 
     def divergence(packed, images, model=small_model):
         before = model.predict_on_batch(images).astype("float64")

@@ -32,7 +32,7 @@ def test_fisher_information_is_that_of_the_softmax(linear_model):
     found = fisher.measure(linear_model, np.split(x, 20))["head"]
     p = linear_model.predict(x, verbose=0)
     ones = np.concatenate([x, np.ones((4000, 1))], axis=1)
-    # Of one image: x x' times the trace of diag(p) - p p'.
+    # For one image it is x x' times the trace of diag(p) - p p'.
     weight = 1 - np.sum(p**2, axis=1)
     information = (ones * weight[:, np.newaxis]).T @ ones / 4000
     moment = ones.T @ ones / 4000
@@ -43,7 +43,7 @@ def test_fisher_information_is_that_of_the_softmax(linear_model):
     np.testing.assert_allclose(found.outputs, 1 / 4)
 
 
-def test_every_layer_with_a_kernel_has_it(small_model):
+def test_every_layer_with_a_kernel_has_a_hessian(small_model):
     small_model.trainable = False
     try:
         found = fisher.measure(small_model, batches(2))
@@ -65,8 +65,8 @@ def test_every_layer_with_a_kernel_has_it(small_model):
         assert by_output.min() > 0
 
 
-def test_frozen_layers_have_the_same(small_model, packer, images):
-    """`packer` measured the model while it was trainable."""
+def test_frozen_layers_have_the_same_hessians(small_model, packer, images):
+    """The model was trainable when `packer` measured it."""
     is_validation = np.arange(25) % 5 == 4
     small_model.trainable = False
     try:
@@ -102,7 +102,7 @@ def test_columns_times_the_kernel_are_the_layers_output(make_model, randomize):
         )
 
 
-def test_same_seed_gives_the_same(linear_model):
+def test_seed_determines_the_estimate(linear_model):
     x = np.random.default_rng(0).normal(size=(2, 10, 3)).astype("float32")
     one, other, third = (
         fisher.measure(linear_model, x, seed)["head"].inputs

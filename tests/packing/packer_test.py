@@ -29,7 +29,7 @@ def test_divergence_is_that_of_the_file(by_size, images, divergence):
 
 def test_divergence_is_as_large_as_the_bound(by_divergence):
     assert 0 < by_divergence.point.kl <= 0.01
-    # The next lambda is beyond the bound.
+    # The next larger lambda exceeds the bound.
     following = min(
         (
             point
@@ -70,7 +70,7 @@ def test_result_is_json(by_size):
 
 
 class Metrics(progress.Progress):
-    """Records the last metrics of each task."""
+    """Progress that records the last metrics of each task."""
 
     def __init__(self):
         self.last = {}
@@ -99,7 +99,7 @@ def test_transfer_model_is_packed_from_a_file(
     kl = divergence(packed, images[4::5], model)
     assert kl == pytest.approx(packed.point.kl, abs=1e-5)
     assert len(packed.content) < model.count_params()
-    # Each lambda is reported as it is evaluated.
+    # Each lambda is reported when it is evaluated.
     reported = [
         (metrics["bytes"], metrics["kl"])
         for name, metrics in listener.last.items()
@@ -117,7 +117,7 @@ def test_transfer_model_is_packed_from_a_file(
         np.testing.assert_array_equal(one, other)
 
 
-def test_model_and_its_layers_stay_unchanged(by_size, small_model, packer):
+def test_model_and_its_layers_are_not_changed(by_size, small_model, packer):
     for name, weights in packer.weights.items():
         for one, other in zip(
             weights, small_model.get_layer(name).get_weights(), strict=True
@@ -134,12 +134,12 @@ def test_class_names_are_in_the_file(by_size, tmp_path):
     assert codec.read_labels(tmp_path / "model.sqz") == list("abcd")
 
 
-def test_bound_that_no_file_is_within_is_an_error(packer):
+def test_bound_that_no_file_meets_is_refused(packer):
     with pytest.raises(ValueError, match="no file is within target_bytes=100:"):
         packer.pack(packing.Bound(target_bytes=100))
 
 
-def test_one_bound_is_expected(small_model, images):
+def test_exactly_one_bound_must_be_given(small_model, images):
     with pytest.raises(ValueError, match="one of `target_bytes` and `max_kl`"):
         packing.pack(small_model, images, target_bytes=1000, max_kl=0.1)
     with pytest.raises(ValueError, match="one of `target_bytes` and `max_kl`"):
@@ -154,7 +154,9 @@ def test_too_few_images_are_refused(small_model, images):
 @pytest.mark.parametrize(
     "bounds", [{"target_bytes": 2_200}, {"max_kl": 0.3}], ids=str
 )
-def test_code_training_keeps_to_the_bound(bounds, packer, images, divergence):
+def test_code_training_stays_within_the_bound(
+    bounds, packer, images, divergence
+):
     bound = packing.Bound(**bounds)
     packed = packer.pack(bound, steps=20)
     before, *rest = packed.code_training

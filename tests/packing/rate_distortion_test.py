@@ -5,7 +5,7 @@ from keras_squeezenet.packing import rate_distortion
 
 
 def make_layer(inputs=40, outputs=24, samples=400, seed=0):
-    """Weights, and inputs that depend on each other and have a mean."""
+    """Weights, and correlated inputs with a nonzero mean."""
     rng = np.random.default_rng(seed)
     mixed = rng.normal(size=(inputs, inputs)) / np.sqrt(inputs)
     x = rng.normal(size=(samples, inputs)) @ (mixed + 0.3) + 0.5
@@ -18,19 +18,19 @@ def make_layer(inputs=40, outputs=24, samples=400, seed=0):
 
 
 def true_distortion(result, weights, x):
-    """Half the mean squared change of the outputs, biases corrected."""
+    """Half the mean squared change of the outputs with corrected biases."""
     errors = weights - result.codes * result.step
     changed = x @ np.concatenate([errors, -result.bias_shift[np.newaxis]])
     return 0.5 * np.mean(changed**2)
 
 
 def nearest(weights, x, bits):
-    """Rounds to the nearest multiple of the step that takes as many bits."""
+    """Round to multiples of the step size that takes as many bits."""
     for step in np.geomspace(0.01, 10, 400):
         codes = np.rint(weights / step).astype(int)
         if rate_distortion.entropy(codes) <= bits:
             changed = x[:, :-1] @ (weights - codes * step)
-            # The biases take up the mean.
+            # The biases absorb the mean.
             return 0.5 * np.mean((changed - changed.mean(axis=0)) ** 2)
     raise AssertionError
 
@@ -46,7 +46,7 @@ def test_distortion_is_less_than_half_of_that_of_rounding(lambda_):
 def test_distortion_is_the_mean_squared_change():
     weights, x, hessian = make_layer()
     result = rate_distortion.LayerQuantizer(weights, hessian).quantize(1e-4)
-    # Damping adds to it.
+    # Damping increases the estimate.
     expected = true_distortion(result, weights, x)
     assert expected < result.distortion < 1.6 * expected
 
@@ -94,7 +94,7 @@ def test_extremes_are_codes_too(lambda_):
         )
 
 
-def test_layer_that_nothing_reaches_takes_no_bits():
+def test_layer_without_inputs_takes_no_bits():
     weights, _, hessian = make_layer()
     nothing = rate_distortion.Hessian(
         np.zeros_like(hessian.inputs), hessian.outputs
@@ -105,7 +105,7 @@ def test_layer_that_nothing_reaches_takes_no_bits():
     assert np.isfinite(result.bias_shift).all()
 
 
-def test_zeros_stay_zeros_without_a_reason_to_change():
+def test_zeros_stay_zero_where_nothing_is_to_compensate():
     weights, _, hessian = make_layer()
     alone = np.diag(np.diag(hessian.inputs))
     weights[::2] = 0

@@ -14,7 +14,7 @@ def coarse(kernel, levels=6):
 
 
 def outputs_after(model, code):
-    """Return the logits of the model with the weights that `code` chose."""
+    """Return the logits of the model with the weights from `code`."""
     chosen = {}
 
     def remember(name, weights, fit_bias):
@@ -59,7 +59,7 @@ def test_reconstruction_halves_the_error(model):
     assert errors[1] < 0.5 * errors[0]
 
 
-def test_weights_without_errors_stay(model):
+def test_weights_without_errors_are_not_changed(model):
     def nothing(name, weights, fit_bias):
         kernel, bias = model.get_layer(name).get_weights()
         np.testing.assert_allclose(weights, kernel, rtol=1e-3, atol=1e-4)

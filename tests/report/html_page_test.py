@@ -60,7 +60,7 @@ def test_plots_take_their_colors_from_the_page(source):
         *html_page.COLORS.values(),
     }
     for variable in re.findall(r"var\((--\w+)\)", svgs):
-        # A light and a dark value.
+        # Each has a light and a dark value.
         assert source.count(f"{variable}: #") == 2, variable
 
 
@@ -99,7 +99,7 @@ def test_page_has_the_figures_of_the_tables(page):
 
 def test_headline_is_that_of_the_last_stage(make):
     made = make()
-    # As in dense-sparse-dense training, whose last stage is not smaller.
+    # The last stage of dense-sparse-dense training is not smaller.
     made["stages"][1] |= {"huffman_bytes": 8_500, "density": 1.0}
     assert [found[:3] for found in html_page.headline(made)] == [
         ("Accuracy", "98.77%", "97.00%"),
@@ -134,7 +134,7 @@ def test_names_cannot_break_the_page(make, images):
     assert f"Accuracy was lost: {evil}" in page.text
 
 
-def test_page_leaves_out_what_the_report_lacks(make):
+def test_page_omits_empty_sections(make):
     made = make(sensitivity=None, samples=[])
     text = Page(html_page.html(made)).text
     assert "Sensitivity" not in text and "Samples" not in text

@@ -28,7 +28,7 @@ def test_every_stage_and_file_has_its_accuracy_and_bytes(make):
         assert word in words
     raw, gzipped, huffman, *_ = drawn.axes[0].lines
     assert raw.get_xdata().tolist() == [2905128, 2905128, 12345, 23456, 812]
-    # Not of the .sqz file, which is entropy-coded.
+    # The entropy-coded .sqz file has no gzipped size.
     assert gzipped.get_xdata().tolist() == [9000, 3000, 7818, 270]
     assert huffman.get_xdata().tolist() == [8000, 2000]
 
@@ -63,14 +63,14 @@ def test_sensitivity_names_the_most_sensitive_layers_and_the_dashed_line(make):
     line = next(line for line in left.lines if line.get_label() == labels[0])
     assert line.get_xdata().tolist() == [50, 10]
     assert line.get_ydata().tolist() == pytest.approx([80, 50])
-    # The accuracy falls to the right.
+    # Density and bits decrease to the right.
     assert left.get_xlim()[0] > left.get_xlim()[1]
     assert right.get_xlim()[0] > right.get_xlim()[1]
 
 
 def test_layer_has_the_same_color_for_density_and_bits(make):
     scan = make()["sensitivity"]
-    # By the bits alone, `conv1` is more sensitive.
+    # Make `conv1` more sensitive by the bits alone.
     bits = zip(scan["layers"][0]["bits"], scan["layers"][1]["bits"])
     for conv1, fire2 in bits:
         conv1["accuracy"], fire2["accuracy"] = 0.75, 0.8
@@ -119,7 +119,7 @@ def test_confusion_of_any_number_of_classes(count):
     drawn.draw_without_rendering()
     has_names = "class 1" in texts(drawn)
     assert has_names == (count <= plots.MAX_NAMES)
-    # The colors are explained where there are no numbers.
+    # A color bar replaces the numbers.
     assert len(drawn.axes) == (1 if count == 2 else 2)
 
 
@@ -136,7 +136,7 @@ def test_confusion_of_many_classes_has_a_point_for_each_cell():
     (points,) = axes.collections
     found = dict(zip(map(tuple, points.get_offsets()), points.get_array()))
     assert len(found) == count + 1
-    # Columns are predicted, and rows go down.
+    # Columns are predicted classes, and rows start at the top.
     assert (found[9, 7], found[7, 7], found[8, 8]) == (75, 25, 100)
     assert axes.get_ylim() == (count - 0.5, -0.5)
     assert not any(text.get_text().startswith("class") for text in axes.texts)

@@ -22,7 +22,7 @@ def test_tables_have_formatted_cells(make):
             *("25.0%", "16"),
         ),
     ]
-    # Gzip says nothing about an entropy-coded file.
+    # An entropy-coded file has no gzipped size.
     assert files.rows[0][:3] == ("model.sqz", "12,345", "-")
     assert files.rows[1] == (
         *("saved_model/", "23,456", "7,818", "95.00%", "99.00%"),

@@ -22,7 +22,7 @@ def test_some_of_the_samples_are_disagreements():
     assert len(chosen) == samples.SAMPLES
     differing = [index for index in chosen if index < 50]
     assert len(differing) == samples.DISAGREEMENTS
-    # Not the first ones, which may be of one class.
+    # Not the first ones, which may all have one class.
     assert differing[-1] == 49 and chosen[-1] == 99
 
 
