@@ -105,30 +105,19 @@ class EvaluationResult:
         }
 
     def _class_rows(self, confusion):
-        columns = zip(
-            self.classes,
-            confusion.sum(axis=1).tolist(),
-            confusion.sum(axis=0).tolist(),
-            metrics.recalls(confusion).tolist(),
-            metrics.recalls(confusion.T).tolist(),
-        )
+        images, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
+        recalls, precisions = map(metrics.recalls, (confusion, confusion.T))
         return [
             {
-                "index": index,
+                "index": i,
                 "wordnet_id": class_id,
                 "label": name,
-                "images": images,
-                "predicted": predicted,
-                "recall": recall if images else None,
-                "precision": precision if predicted else None,
+                "images": int(images[i]),
+                "predicted": int(predicted[i]),
+                "recall": float(recalls[i]) if images[i] else None,
+                "precision": float(precisions[i]) if predicted[i] else None,
             }
-            for index, (
-                (class_id, name),
-                images,
-                predicted,
-                recall,
-                precision,
-            ) in enumerate(columns)
+            for i, (class_id, name) in enumerate(self.classes)
         ]
 
 

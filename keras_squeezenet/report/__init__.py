@@ -1,8 +1,7 @@
-"""The report of a compression: JSON for programs, pages for people.
+"""The report of a compression as JSON, Markdown and HTML.
 
-report.json   every measurement, described by `schema.json`
-report.md     the tables
-report.html   the tables and plots, in one self-contained file
+`report.json` has every measurement (see `schema.json`), `report.md` the tables,
+and `report.html` the tables and plots in one self-contained file.
 """
 
 import lazy_loader

@@ -8,12 +8,12 @@ import warnings
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 from typing import Any
 
 import jinja2
 import matplotlib
 import numpy as np
+from matplotlib import figure
 from PIL import Image
 
 from keras_squeezenet.report import markdown_page
@@ -21,11 +21,7 @@ from keras_squeezenet.report import plots
 from keras_squeezenet.report import report_tables
 from keras_squeezenet.report.plots import style
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-TEMPLATE = "report.html.jinja"
-# The page gives these colors their values, one for light and one for dark.
+# The page defines these colors, for its light mode and its dark mode.
 COLORS = {
     "#000000": "currentColor",
     style.INK: "currentColor",
@@ -36,9 +32,9 @@ COLORS = {
     style.PURPLE: "var(--purple)",
     style.SKY: "var(--sky)",
 }
-# Pixels. Smaller images are shown as they are, with visible pixels.
+# Images of fewer pixels a side are shown with visible pixels.
 SMALL = 64
-# The plot, its heading, its caption, and the field that it needs.
+# The function, heading, caption and required field of each plot.
 PLOTS: tuple[tuple[Callable[..., Any], str, str, str], ...] = (
     (
         plots.stages_and_files,
@@ -80,27 +76,22 @@ PLOTS: tuple[tuple[Callable[..., Any], str, str, str], ...] = (
     (
         plots.histograms,
         "Kernels before and after",
-        "Histograms of the weights; each of the two has its own scale. "
-        "Clustered weights have a few distinct values.",
+        "Histograms of the weights, each with its own scale. Clustered "
+        "weights have few distinct values.",
         "histograms",
     ),
 )
 
 
 def html(report: dict[str, Any], images: Sequence[np.ndarray] = ()) -> str:
-    """Return a report as HTML.
-
-    Args:
-        report: What `report.make` returned.
-        images: uint8 RGB arrays, one for each sample of the report.
-    """
+    """Return a report as HTML, with a uint8 RGB image for each sample."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("keras_squeezenet.report", "."),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(TEMPLATE).render(
+    return environment.get_template("report.html.jinja").render(
         report=report,
         title=markdown_page.title(report),
         summary=markdown_page.summary(report),
@@ -132,13 +123,9 @@ def headline(report: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     sizes = [("Huffman size", last["huffman_bytes"], report_tables.HUFFMAN)]
     if report["files"]:
         smallest = min(report["files"], key=lambda file: file["bytes"])
-        sizes.append(
-            (
-                f"Smallest file, {smallest['name']}",
-                smallest["bytes"],
-                "bytes of the float32 weights and of the file",
-            )
-        )
+        name = f"Smallest file, {smallest['name']}"
+        text = "bytes of the float32 weights and of the file"
+        sizes.append((name, smallest["bytes"], text))
     for name, size, text in sizes:
         yield (
             f"{name}: {first['bytes'] / size:.1f} times smaller",
@@ -158,7 +145,7 @@ def _plots(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for index, (draw, name, caption, field) in enumerate(PLOTS):
         if not report[field]:
             continue
-        # Text stays text, in the font of the page; ids do not change.
+        # Text is not drawn as paths, and ids are reproducible.
         with matplotlib.rc_context(
             {"svg.fonttype": "none", "svg.hashsalt": "report"}
         ):
@@ -172,11 +159,11 @@ def _plots(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
         }
 
 
-def _svg(drawn: "Figure", prefix: str, name: str) -> str:
-    """Return a figure as an SVG element that takes the colors of the page."""
+def _svg(drawn: figure.Figure, prefix: str, name: str) -> str:
+    """Return a figure as an SVG element in the colors of the page."""
     file = io.StringIO()
     with warnings.catch_warnings():
-        # Names of classes may be in a script that matplotlib's font lacks.
+        # Matplotlib's font may lack the script of the class names.
         warnings.filterwarnings("ignore", "Glyph")
         drawn.savefig(
             file,
@@ -196,7 +183,7 @@ def _svg(drawn: "Figure", prefix: str, name: str) -> str:
         'xmlns:xlink="http://www.w3.org/1999/xlink">'
     )
     svg = re.sub(r"<svg\b[^>]*>", start, svg, count=1)
-    # Ids are unique within the page.
+    # Make ids unique within the page.
     svg = re.sub(r'\b(id="|href="#|url\(#)', rf"\g<1>{prefix}-", svg)
     svg = re.sub(
         r"(font: [^;\"]*?px) [^;\"]*", r"\1 system-ui, sans-serif", svg
@@ -211,14 +198,14 @@ def _samples(
 ) -> Iterator[dict[str, Any]]:
     classes = report["dataset"]["classes"]
     for image, sample in zip(images, report["samples"]):
-        said = {
+        predictions = {
             model: f"{classes[sample[model]['class']]} "
             f"{report_tables.percent(sample[model]['probability'], 1)}"
             for model in ("dense", "compressed")
         }
         yield {
             "label": classes[sample["label"]],
-            "said": said,
+            "predictions": predictions,
             "differs": sample["dense"]["class"]
             != sample["compressed"]["class"],
             "is_small": len(image) < SMALL,
@@ -227,7 +214,7 @@ def _samples(
 
 
 def _data_url(image: np.ndarray) -> str:
-    # Photographs take a fifth of the bytes of a PNG.
+    # As JPEG, photographs take a fifth of the bytes.
     kind = "png" if len(image) < SMALL else "jpeg"
     file = io.BytesIO()
     Image.fromarray(image).save(file, kind, quality=88)

@@ -1,4 +1,4 @@
-"""A report as Markdown, and the sentences that the HTML page has too."""
+"""A report as Markdown, and sentences that the HTML page shares."""
 
 from collections.abc import Iterator
 from typing import Any

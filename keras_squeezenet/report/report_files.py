@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
-# The version of the schema: raise it when a field is removed or changes.
+# The version of the schema, raised when a field is removed or changes.
 VERSION = 2
 JSON_FILE = "report.json"
 MARKDOWN_FILE = "report.md"
@@ -38,10 +38,10 @@ def make(
     """Return the report of a compression as JSON-compatible values.
 
     Args:
-        model: The compressed `keras.Model`.
-        dataset: The `dataset` field of the report.
-        recipe: The `compression.Recipe` of the run, a dataclass.
-        **measured: The other fields of `schema.json`.
+        model: the compressed `keras.Model`.
+        dataset: the `dataset` field of the report.
+        recipe: the `compression.Recipe` of the run.
+        **measured: the other fields of `schema.json`.
     """
     return {
         "version": VERSION,
@@ -71,12 +71,12 @@ def write(
     """Write `report.json`, `report.md` and `report.html` into a folder.
 
     Args:
-        report: What `make` returned.
-        folder: An existing folder.
+        report: as `make` returns it.
+        folder: an existing folder.
         images: uint8 RGB arrays of shape `(height, width, 3)`, one for each
             sample of the report. Defaults to none.
     """
-    # Matplotlib and Jinja are needed only here.
+    # Only this function needs Matplotlib and Jinja.
     from keras_squeezenet.report import html_page
     from keras_squeezenet.report import markdown_page
 
@@ -92,14 +92,14 @@ def read(path: str | os.PathLike) -> dict[str, Any]:
     """Read a `report.json`.
 
     Raises:
-        ValueError: If the file is not a report of this version.
+        ValueError: if the file is not a report of this version.
     """
     with open(path, encoding="utf-8") as file:
         report = json.load(file)
     version = report.get("version") if isinstance(report, dict) else None
     if version != VERSION:
         raise ValueError(
-            f"{path} must be a report of `compress` of version {VERSION}. "
+            f"{path} must be a report by `compress` of version {VERSION}. "
             f"Received: version={version}"
             + ("; run `compress` again" if isinstance(version, int) else "")
         )

@@ -1,10 +1,11 @@
 """The tables of a report, as formatted cells."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 NOTHING = "-"
-# Gzip cannot make these smaller: their codes are entropy-coded.
+# Entropy-coded files, which gzip cannot make smaller.
 ENTROPY_CODED = ("model.sqz", "saved_model_packed/")
 DENSITY = "share of the kernel weights that are not zero"
 HUFFMAN = (
@@ -18,11 +19,10 @@ class Table:
     """A table of formatted cells.
 
     Attributes:
-        title: What is above the table.
-        columns: The names of the columns.
-        rows: One tuple of cells for each row.
-        terms: What the columns mean where that is not plain: a name, and a
-            short explanation.
+        title: the heading.
+        columns: the names of the columns.
+        rows: a tuple of cells for each row.
+        terms: short explanations of the columns that need one, by name.
     """
 
     title: str
@@ -32,52 +32,37 @@ class Table:
 
 
 def percent(share: float | None, digits: int = 2) -> str:
-    """Return a share as a percentage, or `-` for None.
+    """Return a share as a percentage, or `-` for `None`.
 
-    Accuracies and agreements have 2 digits, densities have 1.
+    Give accuracies and agreements 2 digits, densities 1.
     """
     return NOTHING if share is None else f"{share:.{digits}%}"
 
 
 def tables(report: dict[str, Any]) -> list[Table]:
-    """Return the tables of a report: its stages, layers and files.
-
-    They fit the 80 columns of a terminal.
-    """
+    """Return the tables of stages, layers and files, at most 80 wide."""
     return [stage_table(report), layer_table(report), file_table(report)]
 
 
 def tested_on(report: dict[str, Any]) -> str:
-    """Return the name of the set on which accuracies were measured."""
+    """Return the set on which the accuracies were measured."""
     return "test" if report["dataset"]["test_images"] else "validation"
 
 
 def stage_table(report: dict[str, Any]) -> Table:
-    return Table(
+    return _table(
         "Stages",
-        (
-            "stage",
-            "accuracy",
-            "density",
-            "values",
-            "seconds",
-            "bytes",
-            "gzipped",
-            "Huffman",
-        ),
-        [
-            (
-                stage["name"],
-                percent(stage["accuracy"]),
-                percent(stage["density"], 1),
-                f"{stage['distinct_values']:,}",
-                f"{stage['seconds']:.1f}",
-                f"{stage['bytes']:,}",
-                f"{stage['gzip_bytes']:,}",
-                f"{stage['huffman_bytes']:,}",
-            )
-            for stage in report["stages"]
-        ],
+        report["stages"],
+        {
+            "stage": lambda stage: stage["name"],
+            "accuracy": lambda stage: percent(stage["accuracy"]),
+            "density": lambda stage: percent(stage["density"], 1),
+            "values": lambda stage: f"{stage['distinct_values']:,}",
+            "seconds": lambda stage: f"{stage['seconds']:.1f}",
+            "bytes": lambda stage: f"{stage['bytes']:,}",
+            "gzipped": lambda stage: f"{stage['gzip_bytes']:,}",
+            "Huffman": lambda stage: f"{stage['huffman_bytes']:,}",
+        },
         {
             "accuracy": "share of the correctly classified images of the "
             f"{tested_on(report)} set",
@@ -91,31 +76,21 @@ def stage_table(report: dict[str, Any]) -> Table:
 
 
 def layer_table(report: dict[str, Any]) -> Table:
-    return Table(
+    return _table(
         "Layers",
-        (
-            "layer",
-            "weights",
-            "density",
-            "paper",
-            "values",
-            "bits",
-            "int8 density",
-            "int8 values",
-        ),
-        [
-            (
-                layer["name"],
-                f"{layer['weights']:,}",
-                percent(layer["density"], 1),
-                percent(layer["paper_density"], 1),
-                f"{layer['distinct_values']:,}",
-                str(layer["bits"]),
-                percent(layer["int8_density"], 1),
-                _optional(layer["int8_distinct_values_per_channel"], ","),
-            )
-            for layer in report["layers"]
-        ],
+        report["layers"],
+        {
+            "layer": lambda layer: layer["name"],
+            "weights": lambda layer: f"{layer['weights']:,}",
+            "density": lambda layer: percent(layer["density"], 1),
+            "paper": lambda layer: percent(layer["paper_density"], 1),
+            "values": lambda layer: f"{layer['distinct_values']:,}",
+            "bits": lambda layer: str(layer["bits"]),
+            "int8 density": lambda layer: percent(layer["int8_density"], 1),
+            "int8 values": lambda layer: _optional(
+                layer["int8_distinct_values_per_channel"]
+            ),
+        },
         {
             "density": DENSITY,
             "paper": "density in table 1 of the SqueezeNet paper",
@@ -129,30 +104,20 @@ def layer_table(report: dict[str, Any]) -> Table:
 
 
 def file_table(report: dict[str, Any]) -> Table:
-    return Table(
+    return _table(
         "Files",
-        (
-            "file",
-            "bytes",
-            "gzipped",
-            "accuracy",
-            "agreement",
-            "difference",
-        ),
-        [
-            (
-                file["name"],
-                f"{file['bytes']:,}",
-                _optional(gzip_bytes(file), ","),
-                percent(file["accuracy"]),
-                percent(file["agreement"]),
-                f"{file['max_difference']:.1e}",
-            )
-            for file in report["files"]
-        ],
+        report["files"],
         {
-            "gzipped": "- where the weights are entropy-coded: gzip gains "
-            "nothing there",
+            "file": lambda file: file["name"],
+            "bytes": lambda file: f"{file['bytes']:,}",
+            "gzipped": lambda file: _optional(gzip_bytes(file)),
+            "accuracy": lambda file: percent(file["accuracy"]),
+            "agreement": lambda file: percent(file["agreement"]),
+            "difference": lambda file: f"{file['max_difference']:.1e}",
+        },
+        {
+            "gzipped": "no value for entropy-coded weights, which gzip does not "
+            "make smaller",
             "agreement": "share of the images for which the file predicts the "
             "class that its model predicts (for int8 and saved_model_qat: the "
             "model after quantization-aware training)",
@@ -163,9 +128,19 @@ def file_table(report: dict[str, Any]) -> Table:
 
 
 def gzip_bytes(file: dict[str, Any]) -> int | None:
-    """Return the gzipped size of a file, or None if it is entropy-coded."""
+    """Return the gzipped size, or `None` for an entropy-coded file."""
     return None if file["name"] in ENTROPY_CODED else file["gzip_bytes"]
 
 
-def _optional(value: int | None, spec: str) -> str:
-    return NOTHING if value is None else format(value, spec)
+def _table(
+    title: str,
+    rows: list[dict[str, Any]],
+    columns: dict[str, Callable[[dict[str, Any]], str]],
+    terms: dict[str, str],
+) -> Table:
+    cells = [tuple(cell(row) for cell in columns.values()) for row in rows]
+    return Table(title, tuple(columns), cells, terms)
+
+
+def _optional(value: int | None) -> str:
+    return NOTHING if value is None else f"{value:,}"

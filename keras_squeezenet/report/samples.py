@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from keras_squeezenet.evaluation import metrics
 
 SAMPLES = 12
-# At most this many samples are images that the two models disagree on.
+# The largest number of samples on which the two models disagree.
 DISAGREEMENTS = 4
 BINS = 40
 
@@ -22,12 +22,7 @@ BINS = 40
 def choose_samples(
     before: "metrics.Evaluation", after: "metrics.Evaluation"
 ) -> list[int]:
-    """Return the sorted indices of the test images to show.
-
-    Args:
-        before: Predictions of the dense model.
-        after: Predictions of the compressed model for the same images.
-    """
+    """Return the sorted indices of the test images to show."""
     differs = np.flatnonzero(before.predicted != after.predicted)
     chosen = set(_spread(differs, DISAGREEMENTS))
     others = np.setdiff1d(np.arange(len(after.labels)), differs)
@@ -43,7 +38,7 @@ def _spread(indices: np.ndarray, count: int) -> list[int]:
 def sample(
     before: "metrics.Evaluation", after: "metrics.Evaluation", index: int
 ) -> dict[str, Any]:
-    """Return the label and both predictions of an image."""
+    """Return the label and the two predictions of an image."""
 
     def best(evaluation: "metrics.Evaluation") -> dict[str, Any]:
         predicted = int(evaluation.predicted[index])
@@ -62,15 +57,7 @@ def sample(
 def sample_images(
     batches: Iterable[tuple[Any, Any]], indices: Sequence[int]
 ) -> list[np.ndarray]:
-    """Return images as they were before `preprocess_input`.
-
-    Args:
-        batches: Preprocessed `(images, labels)`.
-        indices: Sorted indices of the images.
-
-    Returns:
-        uint8 RGB arrays of shape `(height, width, 3)`.
-    """
+    """Undo `preprocess_input`: return uint8 RGB images at sorted indices."""
     found, start = [], 0
     for images, _ in batches:
         for index in indices:
@@ -85,12 +72,7 @@ def sample_images(
 def histograms(
     before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]
 ) -> list[dict[str, Any]]:
-    """Return histograms of dense and compressed kernels with equal bins.
-
-    Args:
-        before: The dense kernels by the name of their layer.
-        after: The compressed kernels.
-    """
+    """Return histograms of dense and compressed kernels with equal bins."""
     rows = []
     for name, dense in before.items():
         compressed = after[name]

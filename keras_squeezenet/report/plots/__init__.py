@@ -1,7 +1,4 @@
-"""The plots of a report, as matplotlib figures.
-
-The same report gives the same plots, and pyplot's state is not used.
-"""
+"""Reproducible plots of a report, as figures without pyplot's state."""
 
 import lazy_loader
 

@@ -1,6 +1,5 @@
-"""Which classes a network confuses."""
+"""The confusion matrix of a network."""
 
-from typing import TYPE_CHECKING
 from typing import Any
 
 import numpy as np
@@ -9,28 +8,20 @@ from matplotlib import figure
 
 from keras_squeezenet.report.plots import style
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 # With more classes, the cells of the matrix have no numbers.
 MAX_NUMBERS = 20
 # With more classes, the rows and columns have no names.
 MAX_NAMES = 60
-# With more classes, cells would be too small to be seen.
+# With more classes, cells would be too small to see.
 MAX_CELLS = 200
-# From transparent, so that the page shows through where there is nothing.
+# Zero is transparent, so that empty cells show the page.
 BLUES = colors.LinearSegmentedColormap.from_list(
     "blues", [(*colors.to_rgb(style.BLUE), alpha) for alpha in (0, 1)]
 )
 
 
-def confusion(report: dict[str, Any]) -> "Figure":
-    """Plot the percentage of each true class that is predicted as each class.
-
-    Args:
-        report: The `confusion` matrix of counts, and the `classes` of the
-            `dataset`.
-    """
+def confusion(report: dict[str, Any]) -> figure.Figure:
+    """Plot the confusion matrix, in percent of each true class."""
     matrix = np.array(report["confusion"], float)
     percents = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     names = [style.short(name) for name in report["dataset"]["classes"]]
@@ -38,7 +29,7 @@ def confusion(report: dict[str, Any]) -> "Figure":
     side = min(9, max(3.6, 1.2 + 0.3 * count))
     drawn = figure.Figure((side, side), layout="constrained")
     axes = drawn.subplots()
-    # A square root makes an error of 1% visible.
+    # The square root makes an error of 1% visible.
     norm = colors.PowerNorm(0.5, 0, 100)
     if count <= MAX_CELLS:
         cells = axes.imshow(

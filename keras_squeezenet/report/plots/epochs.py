@@ -1,6 +1,5 @@
 """The epochs of a training run."""
 
-from typing import TYPE_CHECKING
 from typing import Any
 
 import numpy as np
@@ -9,11 +8,8 @@ from matplotlib import ticker
 
 from keras_squeezenet.report.plots import style
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
-
-def training(report: dict[str, Any]) -> "Figure":
+def training(report: dict[str, Any]) -> figure.Figure:
     """Plot loss and validation accuracy of every epoch of every stage."""
     drawn = figure.Figure((style.WIDTH, 3.8), layout="constrained")
     top, bottom = drawn.subplots(2, 1, sharex=True)
@@ -48,7 +44,6 @@ def training(report: dict[str, Any]) -> "Figure":
         bottom.set_xlim(0.5, start + 0.5)
         style.legend_above(drawn, top, ncols=4)
     for axes in (top, bottom):
-        style.plain(axes)
-        style.grid(axes)
+        style.plain(axes, grid="both")
     drawn.align_ylabels()
     return drawn

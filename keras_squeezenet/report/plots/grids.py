@@ -3,18 +3,14 @@
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 from typing import Any
 
 from matplotlib import figure
+from matplotlib.axes import Axes
 
 from keras_squeezenet.report.plots import style
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-# Where the value of a point is written; where two lines cross, both fit.
+# Positions of labels: at a point of two lines, both labels fit.
 SIDES = (
     {"xytext": (-4, 4), "ha": "right"},
     {"xytext": (5, -9), "ha": "left"},
@@ -23,14 +19,14 @@ SIDES = (
 
 def exploration(
     points: Sequence[dict[str, Any]], fields: Sequence[str]
-) -> "Figure":
+) -> figure.Figure:
     """Plot the accuracy of networks against their size and their cost.
 
     Args:
-        points: Dicts of `mib`, `macs`, `test_accuracy` (or None) and each
+        points: dicts of `mib`, `macs`, `test_accuracy` (or `None`) and each
             of `fields`.
-        fields: Names of the metaparameters that vary. A line joins the
-            points that differ in one of them only.
+        fields: names of the metaparameters that vary. A line joins points
+            that differ in only one of them.
     """
     drawn = figure.Figure((9, 4.6), layout="constrained")
     panels = drawn.subplots(1, 2, sharey=True)
@@ -43,7 +39,7 @@ def exploration(
         def place(point, key=key, unit=unit):
             return point[key] / unit, 100 * point["test_accuracy"]
 
-        # Some points are on no line.
+        # Some points do not belong to any line.
         axes.plot(
             *zip(*map(place, measured)), "o", color=style.GREY, markersize=4
         )
@@ -52,8 +48,7 @@ def exploration(
                 _draw_line(axes, line, field, index, place)
         axes.set_xlabel(label)
         axes.margins(0.12)
-        style.plain(axes)
-        style.grid(axes)
+        style.plain(axes, grid="both")
     panels[0].set_ylabel("test accuracy (%)")
     handles, names = panels[0].get_legend_handles_labels()
     by_name = dict(zip(names, handles))
@@ -72,7 +67,7 @@ def exploration(
 def _lines(
     points: Sequence[dict[str, Any]], field: str, fields: Sequence[str]
 ) -> Iterator[list[dict[str, Any]]]:
-    """Yield the points that differ in one field only."""
+    """Yield lists of points that differ in one field only."""
     lines = {}
     for point in points:
         others = tuple(str(point[name]) for name in fields if name != field)
@@ -83,7 +78,7 @@ def _lines(
 
 
 def _draw_line(
-    axes: "Axes",
+    axes: Axes,
     line: Sequence[dict[str, Any]],
     field: str,
     index: int,

@@ -1,7 +1,6 @@
-"""What a network loses when one layer is compressed."""
+"""Sensitivity of a network to the compression of single layers."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 from typing import Any
 
 import numpy as np
@@ -10,19 +9,16 @@ from matplotlib import ticker
 
 from keras_squeezenet.report.plots import style
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
-
-def sensitivity(scan: Mapping[str, Any], highlighted: int = 5) -> "Figure":
+def sensitivity(scan: Mapping[str, Any], highlighted: int = 5) -> figure.Figure:
     """Plot accuracy against the density and the bits of one layer at a time.
 
     Args:
-        scan: The `sensitivity` field of a report.
-        highlighted: How many of the most sensitive layers are colored, at
+        scan: the `sensitivity` field of a report.
+        highlighted: how many of the most sensitive layers are colored, at
             most 5. Defaults to `5`.
     """
-    # One order for both panels, so that a layer has one color.
+    # A layer has the same rank, and so the same color, in both panels.
     ranked = sorted(scan["layers"], key=_mean_accuracy)
     drawn = figure.Figure((style.WIDTH, 5.4), layout="constrained")
     panels = drawn.subplots(2, 1)
@@ -43,7 +39,7 @@ def sensitivity(scan: Mapping[str, Any], highlighted: int = 5) -> "Figure":
         ),
     ):
         factor = 100 if key == "density" else 1
-        # The most sensitive ones come last, on top.
+        # The most sensitive layers are drawn last, on top.
         for rank, row in reversed(list(enumerate(ranked))):
             is_colored = rank < highlighted
             axes.plot(
@@ -68,24 +64,14 @@ def sensitivity(scan: Mapping[str, Any], highlighted: int = 5) -> "Figure":
         axes.set_title(title, fontsize=9)
         axes.set_xlabel(label)
         axes.set_ylabel("accuracy (%)")
-        style.plain(axes)
-        style.grid(axes)
+        style.plain(axes, grid="both")
     handles, names = panels[0].get_legend_handles_labels()
-    drawn.legend(
-        handles[::-1],
-        names[::-1],
-        loc="outside lower center",
-        ncols=3,
-        fontsize=8,
-        frameon=False,
-        handlelength=1.5,
-        columnspacing=1.2,
-    )
+    style.legend(drawn, handles[::-1], names[::-1], 3, "outside lower center")
     return drawn
 
 
 def _mean_accuracy(row: Mapping[str, Any]) -> float:
-    """Return the mean accuracy of a layer; densities and bits weigh alike."""
+    """Return a sum of means, so that densities and bits weigh the same."""
     return sum(
         np.mean([point["accuracy"] for point in row[points]])
         for points in ("densities", "bits")

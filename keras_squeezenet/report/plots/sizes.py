@@ -2,21 +2,17 @@
 
 from collections.abc import Mapping
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 from typing import Any
 
 import numpy as np
 from matplotlib import figure
 from matplotlib import ticker
+from matplotlib.axes import Axes
 
 from keras_squeezenet.report import report_tables
 from keras_squeezenet.report.plots import style
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-# The label, color and marker of each way to count bytes.
+# The label, color and marker of each size.
 COUNTS = {
     "bytes": ("as it is", style.GREY, "o"),
     "gzip_bytes": ("gzipped", style.BLUE, "s"),
@@ -24,7 +20,7 @@ COUNTS = {
 }
 
 
-def stages_and_files(report: dict[str, Any]) -> "Figure":
+def stages_and_files(report: dict[str, Any]) -> figure.Figure:
     """Plot bytes and accuracy of every stage and file, one below the other."""
     files = [
         {**file, "gzip_bytes": report_tables.gzip_bytes(file)}
@@ -39,17 +35,16 @@ def stages_and_files(report: dict[str, Any]) -> "Figure":
     left.set_yticks(np.arange(len(rows)), [row["name"] for row in rows])
     left.invert_yaxis()
     _draw_accuracies(right, [row["accuracy"] for row in rows])
+    # Between the stages and the files.
+    boundary = len(report["stages"]) - 0.5
     for axes in (left, right):
-        # Between the stages and the files.
-        boundary = len(report["stages"]) - 0.5
         axes.axhline(boundary, color=style.INK, linewidth=0.5)
-        style.plain(axes)
-        style.grid(axes, axis="x")
+        style.plain(axes, grid="x")
     style.legend_above(drawn, left, ncols=3)
     return drawn
 
 
-def _draw_bytes(axes: "Axes", rows: Sequence[Mapping[str, Any]]) -> None:
+def _draw_bytes(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
     for key, (label, color, marker) in COUNTS.items():
         points = [
             (row[key], position)
@@ -74,7 +69,7 @@ def _draw_bytes(axes: "Axes", rows: Sequence[Mapping[str, Any]]) -> None:
     axes.set_xlabel("size (logarithmic)")
 
 
-def _draw_accuracies(axes: "Axes", accuracies: Sequence[float]) -> None:
+def _draw_accuracies(axes: Axes, accuracies: Sequence[float]) -> None:
     percents = [100 * accuracy for accuracy in accuracies]
     axes.plot(percents, range(len(percents)), "o", color=style.INK)
     for position, accuracy in enumerate(accuracies):
@@ -92,8 +87,8 @@ def _draw_accuracies(axes: "Axes", accuracies: Sequence[float]) -> None:
     axes.set_xlabel("accuracy (%)")
 
 
-def layers(report: dict[str, Any]) -> "Figure":
-    """Plot density and bits of every layer, beside table 1 of the paper."""
+def layers(report: dict[str, Any]) -> figure.Figure:
+    """Plot density and bits of every layer, with table 1 of the paper."""
     rows = report["layers"]
     positions = np.arange(len(rows))
     drawn = figure.Figure(
@@ -144,12 +139,11 @@ def layers(report: dict[str, Any]) -> "Figure":
     return drawn
 
 
-def histograms(report: dict[str, Any]) -> "Figure":
+def histograms(report: dict[str, Any]) -> figure.Figure:
     """Plot the weights of every kernel before and after.
 
-    Zeros are counted in the title: as a bar they would dwarf the others. The
-    two histograms have scales of their own, because few distinct values make
-    high bars.
+    The title has the share of zeros, whose bar would dwarf the others. Each
+    histogram has its own scale, because few distinct values make high bars.
     """
     densities = {row["name"]: row["density"] for row in report["layers"]}
     rows = report["histograms"]
@@ -193,12 +187,12 @@ def histograms(report: dict[str, Any]) -> "Figure":
     return drawn
 
 
-def pack(summary: Mapping[str, Any]) -> "Figure":
+def pack(summary: Mapping[str, Any]) -> figure.Figure:
     """Plot the rate-distortion curve of `pack`.
 
     Args:
-        summary: The `bytes`, `kl` and `agreement` of the chosen file, and
-            the `curve`, dicts of the same, smallest file first.
+        summary: `bytes`, `kl` and `agreement` of the chosen file, and the
+            `curve`, a list of dicts with the same fields.
     """
     drawn = figure.Figure((9, 3.6), layout="constrained")
     left, right = drawn.subplots(1, 2)
@@ -225,8 +219,7 @@ def pack(summary: Mapping[str, Any]) -> "Figure":
         axes.xaxis.set_major_formatter(ticker.FuncFormatter(style.in_bytes))
         axes.set_xlabel("size of the file")
         axes.set_ylabel(label)
-        style.plain(axes)
-        style.grid(axes)
+        style.plain(axes, grid="both")
     left.set_yscale("log")
     left.yaxis.set_major_formatter(ticker.FuncFormatter(style.number))
     left.yaxis.set_minor_formatter(ticker.NullFormatter())
