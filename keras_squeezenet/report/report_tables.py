@@ -116,8 +116,8 @@ def file_table(report: dict[str, Any]) -> Table:
             "difference": lambda file: f"{file['max_difference']:.1e}",
         },
         {
-            "gzipped": "no value for entropy-coded weights, which gzip does not "
-            "make smaller",
+            "gzipped": "no value for entropy-coded weights: gzip does not "
+            "make them smaller",
             "agreement": "share of the images for which the file predicts the "
             "class that its model predicts (for int8 and saved_model_qat: the "
             "model after quantization-aware training)",
