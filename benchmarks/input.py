@@ -33,7 +33,7 @@ def main(argv):
         raise app.UsageError("FOLDER must be given")
     side, batch_size = _IMAGE_SIZE.value, _BATCH_SIZE.value
     started = time.perf_counter()
-    photographs = data.load("folder", data_dir=argv[1], image_size=side)
+    photographs = data.load(argv[1], image_size=side)
     seconds = time.perf_counter() - started
     size = photographs.train_size + photographs.test_size
     rows = [("load and decode", f"{size / seconds:,.0f}")]

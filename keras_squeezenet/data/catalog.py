@@ -1,62 +1,76 @@
-"""Data sets by name."""
+"""Data sets by name or path."""
 
 import importlib
+import os
+import pathlib
+from typing import TYPE_CHECKING
 
-# Any other name is a data set of TensorFlow Datasets.
-LOADERS = {
-    "mnist5k": "keras_squeezenet.data.mnist5k",
-    "folder": "keras_squeezenet.data.image_folder",
+from keras_squeezenet.utils import extras
+
+if TYPE_CHECKING:
+    from keras_squeezenet.data import image_dataset
+
+EMBEDDED = "mnist5k"
+_LOADERS = {
+    "the embedded digits": "keras_squeezenet.data.mnist5k",
+    "a folder": "keras_squeezenet.data.image_folder",
+    "a CSV list": "keras_squeezenet.data.csv_list",
+    "TensorFlow Datasets": "keras_squeezenet.data.tfds",
 }
-DEFAULT_LOADER = "keras_squeezenet.data.tfds"
 
 
 def load(
-    name,
-    data_dir=None,
-    image_size=None,
-    skip_bad_images=False,
-    seed=0,
-    shorter_side=None,
-):
-    """Loads a data set of images and their classes.
+    name: str | os.PathLike,
+    *,
+    data_dir: str | os.PathLike | None = None,
+    image_size: int | None = None,
+    skip_bad_images: bool = False,
+    seed: int = 0,
+    shorter_side: int | None = None,
+) -> "image_dataset.ImageDataset":
+    """Load a data set of labeled images.
 
     Args:
-        name: `"mnist5k"` (5,000 digits of MNIST, which need no download),
-            `"folder"` (a folder of images, see below), or the name of an
-            image classification data set in TensorFlow Datasets, such as
-            `"cifar10"` or `"imagenet_resized/64x64"`.
-        data_dir: with `"folder"`, the folder: it has a `train` and a `test`
-            folder (or `val`, `validation`, `valid`), each with one sub-folder
-            of images a class; or these sub-folders directly, and 20% of each
-            class are the test images then; or it is a CSV file with the
-            columns `path` (relative to the file's folder), `label` and, unless
-            20% are to be the test images, `split` (`train` or `test`). With
-            TensorFlow Datasets, where the prepared data is or goes to.
-            Defaults to `None`: there is no folder by default, and TensorFlow
-            Datasets has its own.
+        name: one of:
+            - a folder: with a `train` and a `test` folder (or `val`,
+              `validation`, `valid`), each with a sub-folder of images for
+              each class; or with the sub-folders of the classes, and then 20%
+              of each class are the test set. A `pathlib.Path` or a name that
+              begins with `.`, `~` or `/` or ends with `/` is a folder; any
+              other name is one if the folder exists and has sub-folders;
+            - a CSV list: a `.csv` file with the columns `path` (relative to
+              the folder of the file), `label` and optionally `split`
+              (`train` or `test`; without it 20% are the test set);
+            - `"mnist5k"`: 5,000 digits of MNIST, which need no download;
+            - the name of an image classification data set in TensorFlow
+              Datasets, such as `"cifar10"` or `"imagenet_resized/64x64"`.
+        data_dir: the folder where TensorFlow Datasets keeps prepared data; not
+            allowed with anything else. Defaults to `None`: the default folder
+            of TensorFlow Datasets.
         image_size: int, the side of the square images in pixels: the shorter
-            side is resized to it, and the centre is cut out. Defaults to
-            `None`: the size of the data set's images where they are all
-            square and of one size by definition, else 224.
-        skip_bad_images: whether to go on without the files of a folder that
-            cannot be read. Defaults to `False`.
-        seed: int, of the split of a folder without test images. Defaults to
-            `0`.
-        shorter_side: int, what the shorter side is resized to, where it is to
-            be more than what is cut out. Defaults to `None`: `image_size`.
+            side is resized to it, and the center is cropped. Defaults to
+            `None`: the size of the images where the data set declares one
+            that is square, else 224.
+        skip_bad_images: whether to leave out image files that cannot be read.
+            Defaults to `False`.
+        seed: int, of the split where there is no test set, and of the order of
+            the training set. Defaults to `0`.
+        shorter_side: int, what the shorter side is resized to before the crop.
+            Defaults to `None`: `image_size`.
 
     Returns:
         An `ImageDataset`.
 
     Raises:
         ValueError: if there is no such data set, it is not one for image
-            classification, or images of a folder cannot be read.
+            classification, or image files cannot be read.
         RuntimeError: if the data set cannot be downloaded.
-        ImportError: if the package with the images of `"mnist5k"` is missing.
+        ImportError: if an optional package is missing, naming the extra that
+            has it.
 
     Example:
 
-    >>> dataset = data.load("folder", data_dir="flowers", image_size=227)
+    >>> dataset = data.load("flowers/", image_size=227)
     >>> model.fit(
     ...     dataset.train_batches(batch_size=32),
     ...     steps_per_epoch=dataset.train_size // 32,
@@ -67,15 +81,60 @@ def load(
         isinstance(image_size, int) and image_size > 0
     ):
         raise ValueError(
-            "`image_size` should be a positive integer, or `None` for the "
-            f"size of the data set. Received: image_size={image_size!r}"
+            "`image_size` must be a positive integer, or `None` for the size "
+            f"of the data set. Received: image_size={image_size!r}"
         )
-    loader = importlib.import_module(LOADERS.get(name, DEFAULT_LOADER))
+    if data_dir is not None:
+        require_tfds_name(name, data_dir)
+    with extras.named():
+        loader = importlib.import_module(_LOADERS[_kind(name)])
     return loader.load(
-        name=name,
+        name=os.fspath(name),
         data_dir=data_dir,
         image_size=image_size,
         skip_bad_images=skip_bad_images,
         seed=seed,
         shorter_side=shorter_side,
+    )
+
+
+def require_tfds_name(
+    name: str | os.PathLike, data_dir: str | os.PathLike
+) -> None:
+    """Raise a `ValueError` if `data_dir` has no meaning for a data set."""
+    kind = _kind(name)
+    if kind != "TensorFlow Datasets":
+        raise ValueError(
+            "`data_dir` is where TensorFlow Datasets keeps its data, and must "
+            f"not be set for {kind}. Received: {os.fspath(name)!r} with "
+            f"data_dir={os.fspath(data_dir)!r}"
+        )
+
+
+def is_csv(name: str | os.PathLike) -> bool:
+    """Return whether a name is that of a CSV list, by its suffix."""
+    return pathlib.Path(name).suffix.lower() == ".csv"
+
+
+def _kind(name):
+    """Return the key of the name's loader in `_LOADERS`."""
+    if not isinstance(name, str | os.PathLike) or not os.fspath(name):
+        raise ValueError(
+            "`name` must be a folder, a CSV file, or the name of a data set. "
+            f"Received: name={name!r}"
+        )
+    if name == EMBEDDED:
+        return "the embedded digits"
+    if is_csv(name):
+        return "a CSV list"
+    if isinstance(name, os.PathLike) or _is_folder(name):
+        return "a folder"
+    return "TensorFlow Datasets"
+
+
+def _is_folder(name):
+    if name[0] in "./~" or name[-1] == "/" or os.path.isabs(name):
+        return True
+    return os.path.isdir(name) and any(
+        entry.is_dir() for entry in os.scandir(name)
     )

@@ -6,6 +6,7 @@ import pathlib
 
 from keras_squeezenet.data import decode
 from keras_squeezenet.data import image_dataset
+from keras_squeezenet.data import image_folder
 
 COLUMNS = ("path", "label")
 SPLIT_COLUMN = "split"
@@ -29,12 +30,35 @@ class Row:
     split: str | None
 
 
-def is_table(path):
-    """Whether a path is that of a CSV file, by its suffix."""
-    return pathlib.Path(path).suffix.lower() == ".csv"
+def load(
+    name: str,
+    image_size: int | None,
+    skip_bad_images: bool,
+    seed: int,
+    shorter_side: int | None = None,
+    **unused,
+) -> image_dataset.ImageDataset:
+    """Load a CSV list of images; the arguments are those of `data.load`.
+
+    Raises:
+        OSError: if the file does not exist.
+        ValueError: if it is not such a CSV file, a class has no images, or
+            images cannot be read.
+    """
+    path = pathlib.Path(name).expanduser()
+    splits = read_splits(path)
+    return image_folder.load_files(
+        path.name,
+        splits,
+        [path] * len(splits),
+        image_size,
+        skip_bad_images,
+        seed,
+        shorter_side,
+    )
 
 
-def load(path, image_size, skip_bad_images=False, shorter_side=None):
+def load_all(path, image_size, skip_bad_images=False, shorter_side=None):
     """Loads the images of a CSV file as `LabelledImages`.
 
     Args:

@@ -1,11 +1,9 @@
 """Image files of one's own: a folder with one sub-folder a class, or a list."""
 
 import itertools
-import os
 import pathlib
 import random
 
-from keras_squeezenet.data import csv_list
 from keras_squeezenet.data import decode
 from keras_squeezenet.data import image_dataset
 
@@ -24,37 +22,65 @@ TEST_FOLDERS = ("test", "val", "validation", "valid")
 TEST_SHARE = 0.2
 
 
-def load(name, data_dir, image_size, skip_bad_images, seed, shorter_side=None):
-    """Loads a folder of images as an `ImageDataset`.
-
-    Every image is decoded once here, so that a damaged file shows before
-    training and not in the middle of it.
-
-    Args:
-        name: str, the data set's name.
-        data_dir: path of the folder: `train` and `test` (or `val`,
-            `validation`, `valid`) with one sub-folder a class in each, or
-            the sub-folders of the classes; or of a CSV file, as
-            `table.read_splits` takes it.
-        image_size: int, or `None` for 224.
-        skip_bad_images: whether to leave out what cannot be read.
-        seed: int, of the split where there is no test folder, and of the
-            order of the training images.
-        shorter_side: int, as `data.load` takes it. Defaults to `None`.
+def load(
+    name: str,
+    image_size: int | None,
+    skip_bad_images: bool,
+    seed: int,
+    shorter_side: int | None = None,
+    **unused,
+) -> image_dataset.ImageDataset:
+    """Load a folder of images; the arguments are those of `data.load`.
 
     Raises:
-        ValueError: if there is no such folder, it is not laid out like that,
-            a class lacks images, or images cannot be read.
+        ValueError: if there is no such folder, its layout is another, a class
+            has no images, or images cannot be read.
     """
-    root = _existing_source(data_dir)
+    root = pathlib.Path(name).expanduser()
+    if not root.is_dir():
+        raise ValueError(
+            f"the data must be an existing folder of images. Received: {name!r}"
+        )
+    folders = _split_folders(root)
+    splits = [_find_files(folder) for folder in folders]
+    _require_same_classes(splits, folders)
+    return load_files(
+        root.resolve().name,
+        splits,
+        folders,
+        image_size,
+        skip_bad_images,
+        seed,
+        shorter_side,
+    )
+
+
+def load_files(
+    name: str,
+    splits: list[dict[str, list[str]]],
+    sources: list[pathlib.Path],
+    image_size: int | None,
+    skip_bad_images: bool,
+    seed: int,
+    shorter_side: int | None,
+) -> image_dataset.ImageDataset:
+    """Load image files by class, the files of both splits or of all images.
+
+    Every image is decoded once here, so that a damaged file is found before
+    training and not during it.
+
+    Args:
+        name: str, the name of the data set.
+        splits: `{class name: paths}` of the training and the test set, or one
+            of all images, of which 20% become the test set.
+        sources: paths, where each of these comes from, for errors.
+        image_size, skip_bad_images, seed, shorter_side: as `data.load` takes
+            them.
+
+    Raises:
+        ValueError: if a class has no images, or images cannot be read.
+    """
     image_size = image_size or image_dataset.DEFAULT_IMAGE_SIZE
-    if csv_list.is_table(root):
-        splits = csv_list.read_splits(root)
-        folders = [root] * len(splits)
-    else:
-        folders = _split_folders(root)
-        splits = [_find_files(folder) for folder in folders]
-        _require_same_classes(splits, folders)
     paths = [
         path for files in splits for path in itertools.chain(*files.values())
     ]
@@ -62,8 +88,8 @@ def load(name, data_dir, image_size, skip_bad_images, seed, shorter_side=None):
         paths, image_size, shorter_side, skip_bad_images
     )
     splits = [_readable(files, squares) for files in splits]
-    for files, folder in zip(splits, folders):
-        _require_images(files, folder)
+    for files, source in zip(splits, sources):
+        _require_images(files, source)
     if len(splits) == 1:
         splits = _split(splits[0], seed)
     train, test = (_labelled(files) for files in splits)
@@ -78,24 +104,6 @@ def load(name, data_dir, image_size, skip_bad_images, seed, shorter_side=None):
         ),
         skipped=skipped,
     )
-
-
-def _existing_source(data_dir):
-    if data_dir is None:
-        raise ValueError(
-            "The data set 'folder' needs the folder of the images: set "
-            "`--data_dir` (data_dir=...). Received: data_dir=None"
-        )
-    root = pathlib.Path(data_dir).expanduser()
-    if csv_list.is_table(root) and root.is_file():
-        return root
-    if not root.is_dir():
-        raise ValueError(
-            "`data_dir` should be an existing folder of images, or a CSV file "
-            "of their paths and labels. Received: "
-            f"data_dir={os.fspath(data_dir)!r}"
-        )
-    return root
 
 
 def _split_folders(root):

@@ -1,14 +1,14 @@
 """The image classification data sets of TensorFlow Datasets."""
 
-import difflib
 import re
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from keras_squeezenet import data
+from keras_squeezenet.data import catalog
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import stored_examples
+from keras_squeezenet.utils import suggestions
 
 CATALOG = "https://www.tensorflow.org/datasets/catalog/overview"
 TEST_SPLITS = ("test", "validation")
@@ -70,14 +70,15 @@ def _builder(name, data_dir):
                 f"TensorFlow Datasets cannot give the data set {name!r}: "
                 f"{error}"
             ) from error
-        near = difflib.get_close_matches(name.lower(), [*data.LOADERS, *known])
-        # What TensorFlow Datasets says is a list of its hundreds of names.
+        similar = suggestions.did_you_mean(
+            name.lower(), [catalog.EMBEDDED, *known]
+        )
+        # The error of TensorFlow Datasets lists all of its names.
         raise ValueError(
-            "The data set should be one of "
-            f"{', '.join(map(repr, data.LOADERS))}, or the name of an image "
-            f"classification data set in TensorFlow Datasets, see {CATALOG}"
-            f"#image_classification. Received: {name!r}. "
-            f"Similar names: {', '.join(map(repr, near)) or 'none'}"
+            "the data must be a folder of images, a CSV file, "
+            f"{catalog.EMBEDDED!r}, or the name of an image classification "
+            f"data set in TensorFlow Datasets, see {CATALOG}"
+            f"#image_classification. Received: {name!r}.{similar}"
         ) from None
 
 

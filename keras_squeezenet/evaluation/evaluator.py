@@ -252,9 +252,9 @@ def _examples(data, network, split, batch_size, seed, skip_bad_images):
             batch_size,
             classifier.Classifier.probabilities,
         )
-    is_csv = isinstance(data, str | os.PathLike) and csv_list.is_table(data)
+    is_csv = isinstance(data, str | os.PathLike) and catalog.is_csv(data)
     if is_csv:
-        data = csv_list.load(
+        data = csv_list.load_all(
             data, network.image_size, skip_bad_images, network.shorter_side
         )
     elif isinstance(data, str | os.PathLike):

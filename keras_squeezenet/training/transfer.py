@@ -121,7 +121,7 @@ def finetune(
 
     Example:
 
-    >>> flowers = data.load("folder", data_dir="flowers")
+    >>> flowers = data.load("flowers")
     >>> model = training.finetune("imagenet", flowers, out="flowers").model
     """
     progress = progress or Progress()

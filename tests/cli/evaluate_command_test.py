@@ -95,7 +95,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def from_folder(folder):
-    return "stub", "--dataset=folder", f"--data_dir={folder}"
+    return "stub", f"--dataset={folder}"
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def test_network_may_have_more_classes(stub, folder, measured):
         for path in (folder / split / "g").iterdir():
             path.unlink()
         (folder / split / "g").rmdir()
-    found = measured("stub", "--dataset=folder", f"--data_dir={folder}")
+    found = measured("stub", f"--dataset={folder}")
     assert (found["images"], len(found["classes"])) == (9, 7)
     assert found["classes"][6]["recall"] is None
 

@@ -259,8 +259,7 @@ def test_other_commands_take_the_model(start, tmp_path, shared_data):
     for arguments in (
         (
             "train",
-            "--dataset=folder",
-            f"--data_dir={photographs}",
+            f"--dataset={photographs}",
             "--image_size=32",
             "--max_train_steps=2",
             "--rand_augment=0",

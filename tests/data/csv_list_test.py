@@ -28,7 +28,7 @@ def levels(found):
 
 def test_images_are_in_the_order_of_the_file(write):
     path = write("path,label\ndog/1.png,dog\ncat/0.png,cat\ncat/3.png,dog\n")
-    found = csv_list.load(path, 8)
+    found = csv_list.load_all(path, 8)
     assert levels(found) == [(11, "dog"), (0, "cat"), (3, "dog")]
     assert (found.name, found.size) == ("list.csv", 3)
     assert found.class_names == ("cat", "dog")
@@ -43,19 +43,21 @@ def test_other_columns_marks_quotes_and_empty_lines_are_no_matter(
         f"2,ä,{image_folder}/dog/2.png",
         encoding="utf-8-sig",
     )
-    assert levels(csv_list.load(path, 8)) == [(1, "a, b"), (12, "ä")]
+    assert levels(csv_list.load_all(path, 8)) == [(1, "a, b"), (12, "ä")]
 
 
 def test_image_may_be_there_twice(write):
     path = write("path,label\ncat/1.png,a\ncat/1.png,b\n")
-    assert levels(csv_list.load(path, 8)) == [(1, "a"), (1, "b")]
+    assert levels(csv_list.load_all(path, 8)) == [(1, "a"), (1, "b")]
 
 
 def test_images_are_cut_as_asked_for(write, image_folder):
     pixels = np.random.default_rng(0).integers(0, 256, (21, 15, 3))
     photo = image_folder / "photo.png"
     Image.fromarray(pixels.astype("uint8")).save(photo)
-    found = csv_list.load(write("path,label\nphoto.png,a"), 8, shorter_side=12)
+    found = csv_list.load_all(
+        write("path,label\nphoto.png,a"), 8, shorter_side=12
+    )
     ((image, _),) = found.examples
     expected = image_ops.square(image_ops.read_image(photo), 8, 12)
     np.testing.assert_array_equal(image, expected)
@@ -64,12 +66,12 @@ def test_images_are_cut_as_asked_for(write, image_folder):
 def test_images_that_cannot_be_read_are_named_or_skipped(write, image_folder):
     path = write("path,label\nmissing.png,a\ncat/1.png,b\n")
     with pytest.raises(ValueError, match="missing.png"):
-        csv_list.load(path, 8)
-    found = csv_list.load(path, 8, skip_bad_images=True)
+        csv_list.load_all(path, 8)
+    found = csv_list.load_all(path, 8, skip_bad_images=True)
     assert levels(found) == [(1, "b")]
     assert found.skipped == (str(image_folder / "missing.png"),)
     with pytest.raises(ValueError, match="1 images, and none can be"):
-        csv_list.load(
+        csv_list.load_all(
             write("path,label\nmissing.png,a"), 8, skip_bad_images=True
         )
 
@@ -87,14 +89,14 @@ def test_images_that_cannot_be_read_are_named_or_skipped(write, image_folder):
 )
 def test_files_of_another_kind_are_refused(text, message, write):
     with pytest.raises(ValueError, match=message):
-        csv_list.load(write(text), 8)
+        csv_list.load_all(write(text), 8)
 
 
 def test_file_that_is_no_text_is_refused(write, image_folder):
     with pytest.raises(ValueError, match="CSV file in UTF-8"):
-        csv_list.load(image_folder / "cat" / "0.png", 8)
+        csv_list.load_all(image_folder / "cat" / "0.png", 8)
     with pytest.raises(FileNotFoundError):
-        csv_list.load(image_folder / "missing.csv", 8)
+        csv_list.load_all(image_folder / "missing.csv", 8)
 
 
 CLASSES = ("cat", "dog")
@@ -104,7 +106,7 @@ def test_splits_are_a_column(write):
     lines = [f"{name}/{i}.png,{name}" for i in (0, 1, 2) for name in CLASSES]
     lines = [f"{line},{'test' if '2.' in line else 'train'}" for line in lines]
     path = write("\n".join(["path,label,split", *lines]))
-    loaded = data.load("folder", data_dir=path, image_size=8)
+    loaded = data.load(path, image_size=8)
     assert (loaded.train_size, loaded.test_size) == (4, 2)
     assert loaded.class_names == CLASSES
     found = [(int(image[0, 0, 0]), int(label)) for image, label in loaded.test]
@@ -114,7 +116,7 @@ def test_splits_are_a_column(write):
 def test_a_fifth_is_for_testing_where_there_are_no_splits(write):
     lines = [f"{name}/{i}.png,{name}" for i in range(10) for name in CLASSES]
     path = write("\n".join(["path,label", *lines]))
-    loaded = data.load("folder", data_dir=path, image_size=8)
+    loaded = data.load(path, image_size=8)
     assert (loaded.train_size, loaded.test_size) == (16, 4)
 
 
@@ -136,9 +138,9 @@ def test_a_fifth_is_for_testing_where_there_are_no_splits(write):
 def test_bad_splits_are_named(lines, message, write):
     path = write(f"path,label,split\n{lines}\n")
     with pytest.raises(ValueError, match=f"list.csv.*{message}"):
-        data.load("folder", data_dir=path, image_size=8)
+        data.load(path, image_size=8)
 
 
 def test_missing_table_is_named(tmp_path):
-    with pytest.raises(ValueError, match="or a CSV file.*/none.csv'"):
-        data.load("folder", data_dir=tmp_path / "none.csv")
+    with pytest.raises(FileNotFoundError, match="/none.csv'"):
+        data.load(tmp_path / "none.csv")

@@ -12,7 +12,7 @@ from keras_squeezenet.data import stored_examples
 
 
 def load(folder, **options):
-    return data.load("folder", data_dir=folder, image_size=8, **options)
+    return data.load(folder, image_size=8, **options)
 
 
 def levels(split):
@@ -26,7 +26,7 @@ def write_bad(path):
 
 def test_class_folders_are_the_sorted_class_names(image_folder):
     images = load(image_folder)
-    assert images.name == "folder"
+    assert images.name == image_folder.name
     assert images.image_size == 8
     assert images.class_names == ("cat", "dog")
     assert images.skipped == ()
@@ -118,7 +118,7 @@ def test_hidden_and_other_files_are_ignored(image_folder, write_images):
 
 def test_images_become_squares_of_224_by_default(image_folder, write_images):
     write_images(image_folder / "cat", ["a.png"], size=(30, 20))
-    images = data.load("folder", data_dir=str(image_folder))
+    images = data.load(f"{image_folder}/")
     assert images.image_size == 224
     assert {image.shape for image, _ in images.train} == {(224, 224, 3)}
 
@@ -199,11 +199,6 @@ def test_unreadable_images_are_skipped_when_asked_to(image_folder):
     assert sorted(found) == [(i, i // 10) for i in range(20)]
 
 
-def test_missing_data_dir_is_an_error():
-    with pytest.raises(ValueError, match="`--data_dir`.*data_dir=None"):
-        data.load("folder")
-
-
 def test_missing_folder_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="existing folder.*/none'"):
         load(tmp_path / "none")
@@ -268,7 +263,7 @@ def test_single_image_cannot_be_split(image_folder, write_images):
 
 
 def test_flowers_are_read(shared_data):
-    flowers = data.load("folder", data_dir=shared_data / "flowers12")
+    flowers = data.load(shared_data / "flowers12")
     assert (flowers.train_size, flowers.test_size) == (720, 240)
     assert len(flowers.class_names) == 12
     assert flowers.class_names[0] == "bluebell"
@@ -285,9 +280,7 @@ def test_more_of_an_image_may_be_cut_off(image_folder, limit, monkeypatch):
     pixels = np.random.default_rng(0).integers(0, 256, (21, 15, 3))
     path = image_folder / "cat" / "0.png"
     Image.fromarray(pixels.astype("uint8")).save(path)
-    found = data.load(
-        "folder", data_dir=image_folder, image_size=8, shorter_side=12
-    ).part("all")
+    found = data.load(image_folder, image_size=8, shorter_side=12).part("all")
     expected = image_ops.square(image_ops.read_image(path), 8, 12).numpy()
     assert any(
         np.array_equal(image, expected)

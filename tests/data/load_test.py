@@ -1,14 +1,87 @@
 import os
+import pathlib
 import subprocess
 import sys
+import types
 
 import pytest
 
 from keras_squeezenet import data
+from keras_squeezenet.data import catalog
+
+
+@pytest.fixture
+def kind(monkeypatch):
+    """Return a function from a name to the module that loads it."""
+
+    def kind(name, **options):
+        found = []
+        monkeypatch.setattr(
+            catalog.importlib,
+            "import_module",
+            lambda module: (
+                found.append(module)
+                or types.SimpleNamespace(load=lambda **arguments: None)
+            ),
+        )
+        data.load(name, **options)
+        return found[0].rpartition(".")[2]
+
+    return kind
+
+
+@pytest.mark.parametrize(
+    "name,expected",
+    [
+        ("mnist5k", "mnist5k"),
+        ("photos.csv", "csv_list"),
+        (pathlib.Path("photos.CSV"), "csv_list"),
+        (pathlib.Path("mnist5k"), "image_folder"),
+        ("missing/", "image_folder"),
+        ("./cifar10", "image_folder"),
+        ("~/photos", "image_folder"),
+        ("/photos", "image_folder"),
+        ("flowers", "image_folder"),
+        ("imagenet_resized/64x64", "image_folder"),
+        ("cifar10", "tfds"),
+        ("cifar100", "tfds"),
+        ("imagenet_resized/32x32", "tfds"),
+    ],
+)
+def test_name_is_that_of_a_folder_a_list_or_a_data_set(
+    name, expected, kind, tmp_path, monkeypatch
+):
+    for folder in ("flowers/rose", "imagenet_resized/64x64/cat", "cifar10"):
+        (tmp_path / folder).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert kind(name) == expected
+
+
+@pytest.mark.parametrize(
+    "name,expected",
+    [
+        ("mnist5k", "the embedded digits"),
+        ("photos.csv", "a CSV list"),
+        ("photos/", "a folder"),
+    ],
+)
+def test_data_dir_is_for_tensorflow_datasets(name, expected, kind):
+    with pytest.raises(
+        ValueError,
+        match=f"set for {expected}. Received: '{name}' with data_dir='there'",
+    ):
+        data.load(name, data_dir="there")
+    assert kind("cifar10", data_dir="there") == "tfds"
+
+
+@pytest.mark.parametrize("name", [None, "", 5])
+def test_other_names_are_refused(name):
+    with pytest.raises(ValueError, match=f"Received: name={name!r}"):
+        data.load(name)
 
 
 @pytest.mark.parametrize("image_size", [0, -1, 32.0, "32"])
-def test_image_size_should_be_a_positive_integer(image_size):
+def test_image_size_must_be_a_positive_integer(image_size):
     with pytest.raises(
         ValueError,
         match=f"positive integer, or `None`.*image_size={image_size!r}",

@@ -54,9 +54,7 @@ def test_head_is_fitted_to_the_features_of_the_frozen_trunk(finetune, dataset):
 
 @pytest.mark.slow
 def test_head_of_photographs_of_flowers(shared_data, tmp_path):
-    flowers = data.load(
-        "folder", data_dir=shared_data / "flowers12", image_size=224
-    )
+    flowers = data.load(shared_data / "flowers12", image_size=224)
     path = "squeezenet_v1.1_caffe_fp32trunk_fp16conv10.npz"
     model = training.build(
         224, len(flowers.class_names), weights=shared_data / "weights" / path
@@ -69,9 +67,7 @@ def test_head_of_photographs_of_flowers(shared_data, tmp_path):
 def test_features_and_a_dense_layer_are_trained_as_with_any_application(
     shared_data,
 ):
-    flowers = data.load(
-        "folder", data_dir=shared_data / "flowers12", image_size=96
-    )
+    flowers = data.load(shared_data / "flowers12", image_size=96)
     path = "squeezenet_v1.1_caffe_fp32trunk_fp16conv10.npz"
     features = SqueezeNet(
         include_top=False,
