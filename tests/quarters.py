@@ -29,14 +29,13 @@ def make_dataset():
     """A data set of such images."""
 
     def split(count, seed):
-        return tf.data.Dataset.from_tensor_slices(make_images(count, seed))
+        return data.Examples(
+            tf.data.Dataset.from_tensor_slices(make_images(count, seed))
+        )
 
     return data.ImageDataset(
         name="quarters",
-        image_size=SIDE,
         class_names=("a", "b", "c", "d"),
         train=split(64, 0),
         test=split(32, 1),
-        train_size=64,
-        test_size=32,
     )

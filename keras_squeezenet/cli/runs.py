@@ -30,7 +30,7 @@ def resumable(out, *patterns):
 def load_dataset(flag_values, seed, validation_share, progress):
     """Return the data set of the flags, with a validation set."""
     dataset = dataset_flags.load(flag_values, seed, progress)
-    return dataset.hold_out(validation_share, seed)
+    return dataset.split_validation(validation_share, seed)
 
 
 def prepare(flag_values, seed, validation_share, console, progress):

@@ -1,7 +1,8 @@
-"""Images that a CSV file lists with their classes."""
+"""CSV files that list images and their labels."""
 
 import csv
 import dataclasses
+import os
 import pathlib
 
 from keras_squeezenet.data import decode
@@ -15,13 +16,13 @@ SPLITS = ("train", "test")
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A line of the file.
+    """A row of the file.
 
     Args:
-        line: int, its number, from 1.
-        path: str, where the image is.
+        line: int, the number of its line, from 1.
+        path: str, the path of the image.
         label: str, the name of its class.
-        split: str, or `None` where there is no such column.
+        split: str, or `None` without such a column.
     """
 
     line: int
@@ -58,25 +59,33 @@ def load(
     )
 
 
-def load_all(path, image_size, skip_bad_images=False, shorter_side=None):
-    """Loads the images of a CSV file as `LabelledImages`.
+def load_all(
+    path: str | os.PathLike,
+    image_size: int,
+    skip_bad_images: bool = False,
+    shorter_side: int | None = None,
+) -> image_dataset.ImageDataset:
+    """Load a CSV list to evaluate a network on, in the order of the file.
+
+    Without a column `split` all images are the test set. Unlike in `load`,
+    there may be one class only, and an image may be listed twice.
 
     Args:
         path: path of a CSV file, as `read` takes it.
         image_size: int, the side of the square images in pixels.
-        skip_bad_images: as `data.load` takes it. Defaults to `False`.
-        shorter_side: as `data.load` takes it. Defaults to `None`.
+        skip_bad_images, shorter_side: as `data.load` takes them.
 
     Returns:
-        `LabelledImages` in the order of the file. Its classes are the labels
-        that there are, sorted.
+        An `ImageDataset`; its `train` is `None` without a column `split`. Its
+        classes are the sorted labels of the file.
 
     Raises:
-        OSError: if there is no such file.
-        ValueError: if it is no such CSV file, or images cannot be read.
+        OSError: if the file does not exist.
+        ValueError: if it is not such a CSV file, or images cannot be read.
     """
     path = pathlib.Path(path).expanduser()
     rows = read(path)
+    _require_splits(path, rows)
     paths = list(dict.fromkeys(row.path for row in rows))
     squares, skipped = decode.read(
         paths, image_size, shorter_side, skip_bad_images
@@ -84,51 +93,67 @@ def load_all(path, image_size, skip_bad_images=False, shorter_side=None):
     rows = [row for row in rows if row.path in squares]
     if not rows:
         raise ValueError(
-            f"{path} should list at least one image that can be read. "
-            f"Received: {len(paths)} images, and none can be"
+            f"{path} must list at least one image that can be read. "
+            f"Received: {len(paths)} images, none of which can be"
         )
     names = sorted({row.label for row in rows})
-    labels = {name: index for index, name in enumerate(names)}
-    labelled = [(row.path, labels[row.label]) for row in rows]
-    return image_dataset.LabelledImages(
-        name=path.name,
-        class_names=tuple(names),
-        examples=decode.as_stored(
-            labelled, squares, image_size, shorter_side
-        ).examples(),
-        size=len(labelled),
+    labels = {name: label for label, name in enumerate(names)}
+
+    def examples(split):
+        labeled = [
+            (row.path, labels[row.label]) for row in rows if row.split == split
+        ]
+        if not labeled:
+            raise ValueError(
+                f"{path} must list images of each split. Received: none of "
+                f"{split!r}"
+            )
+        return decode.examples(labeled, squares, image_size, shorter_side)
+
+    has_splits = rows[0].split is not None
+
+    return image_dataset.ImageDataset(
+        path.name,
+        tuple(names),
+        train=examples("train") if has_splits else None,
+        test=examples("test" if has_splits else None),
         skipped=skipped,
     )
 
 
-def read_splits(path):
-    """Reads the images to train on and to test on from a CSV file.
-
-    Args:
-        path: path of a CSV file, as `read` takes it, perhaps with the column
-            `split`, which has `train` or `test` in each line.
-
-    Returns:
-        A list of `{class name: paths}` of the training and the test images,
-        or of one such dict where there is no column `split`. Every dict has
-        all the classes, in the order of their names.
-
-    Raises:
-        OSError: if there is no such file.
-        ValueError: if it is no such CSV file, naming the line.
-    """
-    rows = read(path)
-    lines = {}
+def _require_splits(path, rows):
     for row in rows:
         if row.split not in (None, *SPLITS):
             raise ValueError(
-                f"the split of every line of {path} should be "
+                f"the split of every row of {path} must be "
                 f"{' or '.join(SPLITS)}. Received: line {row.line}, which has "
                 f"{row.split!r}"
             )
+
+
+def read_splits(path: pathlib.Path) -> list[dict[str, list[str]]]:
+    """Read the images of the training and the test set by class.
+
+    Args:
+        path: path of a CSV file, as `read` takes it. A column `split` has
+            `train` or `test` in each row.
+
+    Returns:
+        A list of `{class name: paths}` of the training and the test set, or
+        of one such dict without a column `split`. Every dict has all classes,
+        in the order of their names.
+
+    Raises:
+        OSError: if the file does not exist.
+        ValueError: if it is not such a CSV file, naming the line.
+    """
+    rows = read(path)
+    _require_splits(path, rows)
+    lines = {}
+    for row in rows:
         if row.path in lines:
             raise ValueError(
-                f"{path} should list every image once. Received: line "
+                f"{path} must list every image once. Received: line "
                 f"{row.line}, whose image is in line {lines[row.path]} too"
             )
         lines[row.path] = row.line
@@ -146,40 +171,39 @@ def read_splits(path):
     ]
 
 
-def read(path):
-    """Returns the `Row` of each line of a CSV file.
+def read(path: pathlib.Path) -> list[Row]:
+    """Read the rows of a CSV file.
 
     Args:
         path: path of a CSV file in UTF-8 whose first line names the columns,
-            `path` and `label` among them. The paths of images are relative to
+            including `path` and `label`. The paths of images are relative to
             the folder of the file; a label is any text.
 
     Raises:
-        OSError: if there is no such file.
-        ValueError: if it is no such CSV file.
+        OSError: if the file does not exist.
+        ValueError: if it is not such a CSV file.
     """
-    path = pathlib.Path(path)
     try:
-        # With or without the mark that spreadsheets begin such files with.
+        # Spreadsheets write a byte order mark.
         with open(path, encoding="utf-8-sig", newline="") as file:
             lines = csv.DictReader(file, skipinitialspace=True, strict=True)
             rows = [(lines.line_num, line) for line in lines]
             columns = lines.fieldnames or ()
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(
-            f"{path} should be a CSV file in UTF-8. Received: {error}"
+            f"{path} must be a CSV file in UTF-8. Received: {error}"
         ) from error
     if not set(COLUMNS) <= set(columns):
         raise ValueError(
-            f"{path} should name the columns {' and '.join(COLUMNS)} in its "
+            f"{path} must name the columns {' and '.join(COLUMNS)} in its "
             f"first line. Received: {', '.join(columns) or 'an empty file'}"
         )
     if not rows:
-        raise ValueError(f"{path} should list images. It has none.")
+        raise ValueError(f"{path} must list images. Received: no rows")
     for number, line in rows:
         if not all(line[name] for name in COLUMNS):
             raise ValueError(
-                f"every line of {path} should have a path and a label. "
+                f"every row of {path} must have a path and a label. "
                 f"Received: line {number}, which lacks one"
             )
     return [

@@ -1,4 +1,4 @@
-"""Image files and their labels, as examples of `tf.data`."""
+"""Image files, decoded once and kept or decoded in every pass."""
 
 import os
 from concurrent import futures
@@ -7,38 +7,43 @@ import numpy as np
 import tensorflow as tf
 
 from keras_squeezenet.data import image_ops
-from keras_squeezenet.data import stored_examples
+from keras_squeezenet.data import lazy_examples
 
 NAMED_FILES = 5
 
 
-def read(paths, image_size, shorter_side, skip_bad_images):
-    """Decodes every file once, several at a time.
+def read(
+    paths: list[str],
+    image_size: int,
+    shorter_side: int | None,
+    skip_bad_images: bool,
+) -> tuple[dict, tuple[str, ...]]:
+    """Decode every file once, several at a time.
 
     Args:
         paths: list of str.
         image_size: int, the side of the squares.
-        shorter_side: int or `None`, as `images.square` takes it.
-        skip_bad_images: whether to go on without what cannot be read.
+        shorter_side: int or `None`, as `image_ops.square` takes it.
+        skip_bad_images: whether to leave out files that cannot be read.
 
     Returns:
-        `{path: square}` of what can be read, with `None` for each square if
-        they do not all fit in memory, and a tuple of the other paths.
+        `{path: square}` of the files that can be read, each square `None` if
+        they do not all fit in memory; and a tuple of the other paths.
 
     Raises:
-        ValueError: if there are others, and `skip_bad_images` is not set.
+        ValueError: if a file cannot be read and `skip_bad_images` is not set.
     """
-    keep = stored_examples.fits_in_memory(len(paths), image_size)
+    keep = lazy_examples.fits_in_memory(len(paths), image_size)
 
     def read_one(path):
         try:
             image = image_ops.read_image(path)
-        # Pillow has many exceptions for what is wrong with a file.
+        # Pillow raises many kinds of exceptions for damaged files.
         except Exception:
             return False, None
         if not keep:
             return True, None
-        # As within `tf.data`, whose images never go to an accelerator.
+        # As within `tf.data`: the images stay off the accelerator.
         with tf.device("CPU:0"):
             return True, image_ops.square(image, image_size, shorter_side)
 
@@ -54,36 +59,42 @@ def read(paths, image_size, shorter_side, skip_bad_images):
 def _unreadable(paths):
     more = len(paths) - NAMED_FILES
     return ValueError(
-        f"The images should be readable. Received: {len(paths)} that "
-        f"cannot be read: {', '.join(map(repr, paths[:NAMED_FILES]))}"
+        f"the images must be readable. Received: {len(paths)} that cannot "
+        f"be read: {', '.join(map(repr, paths[:NAMED_FILES]))}"
         f"{f' and {more} more' if more > 0 else ''}. Repair or remove them, "
-        "or go on without them: `--skip_bad_images` (skip_bad_images=True)"
+        "or leave them out with --skip_bad_images (skip_bad_images=True)"
     )
 
 
-def as_stored(labelled, squares, image_size, shorter_side):
-    """Returns the `stored.Stored` of images and their labels.
+def examples(
+    labeled: list[tuple[str, int]],
+    squares: dict,
+    image_size: int,
+    shorter_side: int | None,
+) -> lazy_examples.Examples:
+    """Return the `Examples` of image files and their labels.
 
     Args:
-        labelled: list of `(path, label)`, at least one.
-        squares: what `read` returned of the paths.
+        labeled: list of `(path, label)`, at least one.
+        squares: the squares that `read` returned for the paths.
         image_size, shorter_side: as `read` took them.
     """
-    paths, labels = zip(*labelled)
+    paths, labels = zip(*labeled)
     labels = np.array(labels, "int64")
     if squares[paths[0]] is not None:
         with tf.device("CPU:0"):
             stacked = tf.stack([squares[path] for path in paths])
-            examples = tf.data.Dataset.from_tensor_slices((stacked, labels))
-        return stored_examples.decoded(examples, len(paths), image_size)
+            return lazy_examples.Examples(
+                tf.data.Dataset.from_tensor_slices((stacked, labels))
+            )
     names = [os.fsencode(path) for path in paths]
-    square = stored_examples.square_maker(image_size, shorter_side)
-    return stored_examples.Stored(
-        elements=tf.data.Dataset.from_tensor_slices((names, labels)),
-        size=len(paths),
-        element_bytes=max(map(len, names)),
+    return lazy_examples.Examples(
+        tf.data.Dataset.from_tensor_slices((names, labels)),
+        lambda path: image_ops.rgb_square(
+            _decode(path), image_size, shorter_side
+        ),
         image_size=image_size,
-        decode=lambda path: square(_decode(path)),
+        element_bytes=max(map(len, names)),
     )
 
 

@@ -1,4 +1,4 @@
-"""A data set of images and their classes, and the batches of it."""
+"""A data set of labeled images, and its batches."""
 
 import dataclasses
 
@@ -7,44 +7,44 @@ import tensorflow as tf
 
 from keras_squeezenet.data import augmentations
 from keras_squeezenet.data import image_ops
-from keras_squeezenet.data import stored_examples
+from keras_squeezenet.data import lazy_examples
 
 DEFAULT_IMAGE_SIZE = 224
+# What can be evaluated.
 SPLITS = ("test", "train", "all")
 
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """The part of every batch that one of several workers gets.
+    """The part of every batch that one of several workers takes.
 
     Args:
         index: int, the number of the worker, from 0. Defaults to `0`.
-        count: int, how many workers there are. Defaults to `1`.
-        devices: int, how many devices a worker has its part for. Defaults to
-            `1`.
+        count: int, the number of workers. Defaults to `1`.
+        devices: int, the number of devices of a worker. Defaults to `1`.
     """
 
     index: int = 0
     count: int = 1
     devices: int = 1
 
-    def part(self, batch_size):
-        """Returns how many images of a batch the worker gets.
+    def part(self, batch_size: int) -> int:
+        """Return how many images of a batch the worker takes.
 
         Raises:
-            ValueError: if there are not as many for each device.
+            ValueError: if the devices cannot share the batch equally.
         """
         devices = self.count * self.devices
         if batch_size % devices:
             raise ValueError(
-                f"the batch size should be a multiple of {devices}: "
+                f"the batch size must be a multiple of {devices}: "
                 f"{self.count} workers, with {self.devices} devices each. "
                 f"Received: a batch of {batch_size} images"
             )
         return batch_size // self.count
 
-    def take(self, examples):
-        """Returns the worker's part of a `tf.data.Dataset` of examples."""
+    def take(self, examples: tf.data.Dataset) -> tf.data.Dataset:
+        """Return the worker's part of a `tf.data.Dataset` of examples."""
         return examples.shard(self.count, self.index)
 
 
@@ -52,159 +52,163 @@ ALL = Shard()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class LabelledImages:
-    """Images of one size and their classes, to measure on.
-
-    Args:
-        name: str.
-        class_names: tuple of str, in the order of the labels.
-        examples: `tf.data.Dataset` as `ImageDataset` has them.
-        size: int, the number of images.
-        skipped: tuple of str, as `ImageDataset` has it. Defaults to `()`.
-    """
-
-    name: str
-    class_names: tuple[str, ...]
-    examples: tf.data.Dataset
-    size: int
-    skipped: tuple[str, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
 class ImageDataset:
-    """Images of one size and their classes, in a train and a test split.
+    """Labeled images of one size, split into a training and a test set.
 
     Args:
         name: str.
-        image_size: int, the side of the square images, in pixels.
         class_names: tuple of str, in the order of the labels.
-        train: `tf.data.Dataset` of single images, uint8 RGB of shape
-            `(image_size, image_size, 3)`, and their int64 labels.
-        test: the same of the test images.
-        train_size: int, the number of images in `train`.
-        test_size: int, the number of images in `test`.
+        train: `Examples`, the training set; `None` if there is a test set
+            alone.
+        test: `Examples`, the test set.
+        validation: `Examples`, the validation set. Defaults to `None`: there
+            is none.
         skipped: tuple of str, the paths of the files that could not be read
             and were left out. Defaults to `()`.
-        validation: the same as `train`, of images that `hold_out` took from
-            them. Defaults to `None`.
-        validation_size: int. Defaults to `0`.
-        stored_train: `stored.Stored`, the images of `train` where these do not
-            stay in memory. Defaults to `None`: they do.
 
     Raises:
         ValueError: if there are fewer than two classes, or a split is empty.
+
+    Example:
+
+    >>> digits = data.ImageDataset("digits", ("0", "1"), train=train, test=test)
     """
 
     name: str
-    image_size: int
     class_names: tuple[str, ...]
-    train: tf.data.Dataset
-    test: tf.data.Dataset
-    train_size: int
-    test_size: int
+    train: lazy_examples.Examples | None
+    test: lazy_examples.Examples
+    validation: lazy_examples.Examples | None = None
     skipped: tuple[str, ...] = ()
-    validation: tf.data.Dataset | None = None
-    validation_size: int = 0
-    stored_train: stored_examples.Stored | None = None
 
     def __post_init__(self):
+        if self.train is None:
+            return
         if len(self.class_names) < 2:
             raise ValueError(
-                "a data set should have at least two classes. Received: "
+                "a data set must have at least two classes. Received: "
                 f"{self.name!r} with the classes {list(self.class_names)}"
             )
         if not (self.train_size and self.test_size):
             raise ValueError(
-                "a data set should have images to train on and to test on. "
+                "the training set and the test set must have images. "
                 f"Received: {self.name!r} with {self.train_size} and "
                 f"{self.test_size} images"
             )
 
-    def part(self, split):
-        """Returns a split as `LabelledImages`.
+    @property
+    def image_size(self) -> int:
+        """The side of the square images in pixels."""
+        return self.test.image_size
+
+    @property
+    def train_size(self) -> int:
+        """The number of images in the training set."""
+        return self.train.size if self.train else 0
+
+    @property
+    def validation_size(self) -> int:
+        """The number of images in the validation set."""
+        return self.validation.size if self.validation else 0
+
+    @property
+    def test_size(self) -> int:
+        """The number of images in the test set."""
+        return self.test.size
+
+    def split(self, name: str) -> lazy_examples.Examples:
+        """Return the examples of a split.
 
         Args:
-            split: `"test"`, `"train"`, or `"all"` for both, those to train on
-                first.
+            name: `"test"`, `"train"`, `"validation"`, or `"all"` for the
+                training set and then the test set.
+
+        Raises:
+            ValueError: if there is no such split.
         """
-        examples, size = {
-            "test": (self.test, self.test_size),
-            "train": (self.train, self.train_size),
-            "all": (
-                self.train.concatenate(self.test),
-                self.train_size + self.test_size,
-            ),
-        }[split]
-        return LabelledImages(
-            self.name, self.class_names, examples, size, self.skipped
-        )
+        if name == "all":
+            if self.train is None:
+                return self.test
+            return lazy_examples.Examples(
+                self.train.decoded.concatenate(self.test.decoded),
+                size=self.train_size + self.test_size,
+                image_size=self.image_size,
+            )
+        examples = {
+            "train": self.train,
+            "validation": self.validation,
+            "test": self.test,
+        }.get(name)
+        if examples is None:
+            raise ValueError(
+                f"{self.name!r} must have the split {name!r}, which it has "
+                f"not. Received: split={name!r}"
+            )
+        return examples
 
-    def train_batches(self, batch_size, seed=0):
-        """Returns endless batches of preprocessed training images.
+    def train_batches(self, batch_size: int, seed: int = 0) -> tf.data.Dataset:
+        """Return endless batches of the training set.
 
-        The images are shuffled anew in each epoch: every `train_size` images
-        in a row hold each image once, across the bounds of batches. Only
-        where the images do not fit in memory are they shuffled within a
-        window, see `stored.Stored.shuffled`.
+        The images are shuffled in each epoch: every `train_size` images in a
+        row contain each image once, across the bounds of batches. Images that
+        do not fit in memory are shuffled as `Examples.shuffled` says.
 
         Args:
-            batch_size: int, the images in each batch; there are never more
-                than `train_size`.
+            batch_size: int, the images in each batch, at most `train_size`.
             seed: int, of the order. Defaults to `0`.
 
         Returns:
-            A `tf.data.Dataset` of images as `preprocess_input` makes them,
+            A `tf.data.Dataset` of images as `preprocess_input` returns them,
             float32 of shape `(batch, image_size, image_size, 3)`, and of
             int64 labels of shape `(batch,)`.
         """
-        source = self._source()
         batches = (
-            source.shuffled(seed)
+            self.train.shuffled(seed)
             .repeat()
-            .map(source.example, num_parallel_calls=tf.data.AUTOTUNE)
+            .map(self.train.decode_element, num_parallel_calls=tf.data.AUTOTUNE)
             .batch(min(batch_size, self.train_size), drop_remainder=True)
         )
         return _preprocessed(batches)
 
     def epoch_batches(
         self,
-        batch_size,
-        seed=0,
-        epoch=0,
-        augmentation=None,
-        rand_augment=0.0,
-        shard=ALL,
-    ):
-        """Returns the batches of one epoch, in an order of its own.
+        batch_size: int,
+        seed: int = 0,
+        epoch: int = 0,
+        augmentation: str | None = None,
+        rand_augment: float = 0.0,
+        shard: Shard = ALL,
+    ) -> tf.data.Dataset:
+        """Return the shuffled batches of one epoch of the training set.
 
-        What is in them depends on the arguments alone.
+        They depend on the arguments alone.
 
         Args:
-            batch_size: int, the images in each batch; what is left over is
-                left out.
+            batch_size: int, the images in each batch; a smaller last batch
+                is dropped.
             seed: int, of the order and of the augmentation. Defaults to `0`.
             epoch: int. Defaults to `0`.
-            augmentation: a key of `augmentation.AUGMENTATIONS`, or `None`.
+            augmentation: a key of `augmentations.AUGMENTATIONS`, or `None`.
                 Defaults to `None`.
             rand_augment: float between 0 and 1, the strength of
-                `augmentation.make_rand_augment` behind it; 0 for none.
-                Defaults to `0.0`.
-            shard: `Shard`, the part of each batch to return; images that do
-                not stay in memory are decoded for it alone. What is in the
-                batches, and their crops and flips, does not depend on it;
-                `rand_augment` is drawn for each part. Defaults to all of it.
+                `augmentations.make_rand_augment`, which is applied after
+                `augmentation`; 0 for none. Defaults to `0.0`.
+            shard: `Shard`, the part of each batch to return. The images of
+                the batches, their crops and their flips do not depend on it;
+                `rand_augment` is drawn for each part. Defaults to whole
+                batches.
 
         Returns:
             A `tf.data.Dataset` like that of `train_batches`, but finite.
 
         Raises:
-            ValueError: if the batches cannot be divided so.
+            ValueError: if the workers cannot share a batch equally.
         """
-        source, order = self._source(), mix_seed(seed, epoch)
-        elements = source.shuffled(order).enumerate()
+        order = mix_seed(seed, epoch)
+        elements = self.train.shuffled(order).enumerate()
 
         def example(index, element):
-            image, label = source.example(*element)
+            image, label = self.train.decode_element(*element)
             if augmentation is not None:
                 augment = augmentations.AUGMENTATIONS[augmentation]
                 image = augment(image, tf.stack([order, index]))
@@ -213,7 +217,7 @@ class ImageDataset:
         examples = shard.take(elements).map(
             example, num_parallel_calls=tf.data.AUTOTUNE
         )
-        # Of the images left over, a part may be as large as that of a batch.
+        # A part of the last, smaller batch may be as large as other parts.
         batches = examples.batch(
             shard.part(batch_size), drop_remainder=True
         ).take(self.train_size // batch_size)
@@ -228,82 +232,48 @@ class ImageDataset:
             )
         return _preprocessed(batches)
 
-    def hold_out(self, share, seed=0):
-        """Returns the data set with some training images as `validation`.
+    def split_validation(self, share: float, seed: int = 0) -> "ImageDataset":
+        """Return the data set with some of its training set as `validation`.
 
         Args:
-            share: float between 0 and 1.
+            share: float between 0 and 1, of the training set.
             seed: int, of the choice. Defaults to `0`.
 
         Raises:
-            ValueError: if no image would be left to train on.
+            ValueError: if the training set would be empty.
         """
-        held = max(1, round(share * self.train_size))
-        chosen = np.random.default_rng(seed).permutation(self.train_size)[:held]
-        is_held = np.isin(np.arange(self.train_size), chosen)
-        source = self._source()
+        size = max(1, round(share * self.train_size))
+        chosen = np.random.default_rng(seed).permutation(self.train_size)[:size]
+        mask = np.isin(np.arange(self.train_size), chosen)
         return dataclasses.replace(
             self,
-            **_training(source.chosen(~is_held)),
-            validation=source.chosen(is_held).examples(),
-            validation_size=held,
+            train=self.train.select(~mask),
+            validation=self.train.select(mask),
         )
 
-    def ordered_train_batches(self, batch_size):
-        """Does for the images to train on what `test_batches` does."""
-        return _preprocessed(self.train.batch(batch_size))
+    def ordered_train_batches(self, batch_size: int) -> tf.data.Dataset:
+        """Return what `test_batches` returns, of the training set."""
+        return _preprocessed(self.train.decoded.batch(batch_size))
 
-    def validation_batches(self, batch_size):
-        """Does for the images held out what `test_batches` does."""
-        return _preprocessed(self.validation.batch(batch_size))
+    def validation_batches(self, batch_size: int) -> tf.data.Dataset:
+        """Return what `test_batches` returns, of the validation set."""
+        return _preprocessed(self.validation.decoded.batch(batch_size))
 
-    def test_batches(self, batch_size):
-        """Returns one pass of the preprocessed test images, in their order.
+    def test_batches(self, batch_size: int) -> tf.data.Dataset:
+        """Return the batches of one pass over the test set, in its order.
 
         Args:
-            batch_size: int, the images in each batch but the last one, which
-                may have fewer.
+            batch_size: int, the images in each batch; the last one may have
+                fewer.
 
         Returns:
             A `tf.data.Dataset` like that of `train_batches`, but finite.
         """
-        return _preprocessed(self.test.batch(batch_size))
-
-    def _source(self):
-        return self.stored_train or stored_examples.decoded(
-            self.train, self.train_size, self.image_size
-        )
+        return _preprocessed(self.test.decoded.batch(batch_size))
 
 
-def of_stored(name, class_names, train, test, skipped=()):
-    """Returns the `ImageDataset` of images as they are stored.
-
-    Args:
-        name, class_names, skipped: as `ImageDataset` takes them.
-        train, test: `stored.Stored`.
-    """
-    return ImageDataset(
-        name=name,
-        image_size=train.image_size,
-        class_names=tuple(class_names),
-        **_training(train),
-        test=test.examples(),
-        test_size=test.size,
-        skipped=skipped,
-    )
-
-
-def _training(train):
-    """What an `ImageDataset` has of the images to train on."""
-    return {
-        "train": train.examples(),
-        "train_size": train.size,
-        "stored_train": None if train.is_kept else train,
-    }
-
-
-def mix_seed(seed, epoch):
-    """A seed for an epoch, which is not another seed's for another epoch."""
+def mix_seed(seed: int, epoch: int) -> int:
+    """Return the seed of an epoch, unlike those of other seeds and epochs."""
     return seed * 10_007 + epoch
 
 

@@ -1,4 +1,4 @@
-"""Image files of one's own: a folder with one sub-folder a class, or a list."""
+"""Folders of images with a sub-folder for each class."""
 
 import itertools
 import pathlib
@@ -92,14 +92,14 @@ def load_files(
         _require_images(files, source)
     if len(splits) == 1:
         splits = _split(splits[0], seed)
-    train, test = (_labelled(files) for files in splits)
+    train, test = (_labeled(files) for files in splits)
     # Mixed, so that the first ones are of more than one class.
     random.Random(seed).shuffle(train)
-    return image_dataset.of_stored(
+    return image_dataset.ImageDataset(
         name,
-        splits[0],
+        tuple(splits[0]),
         *(
-            decode.as_stored(split, squares, image_size, shorter_side)
+            decode.examples(split, squares, image_size, shorter_side)
             for split in (train, test)
         ),
         skipped=skipped,
@@ -107,7 +107,7 @@ def load_files(
 
 
 def _split_folders(root):
-    """Returns the folders of the train and the test split, or of both."""
+    """Return the folders of the training and the test set, or one of both."""
     train = root / TRAIN_FOLDER
     for name in TEST_FOLDERS:
         if train.is_dir() and (root / name).is_dir():
@@ -116,7 +116,7 @@ def _split_folders(root):
 
 
 def _find_files(folder):
-    """Returns `{class name: sorted paths}` of a folder's sub-folders."""
+    """Return `{class name: sorted paths}` of the sub-folders of a folder."""
     files = {
         child.name: image_files(child)
         for child in sorted(folder.iterdir())
@@ -124,22 +124,22 @@ def _find_files(folder):
     }
     if not files:
         raise ValueError(
-            "A folder of images should have one sub-folder of images for each "
+            "a folder of images must have a sub-folder of images for each "
             f"class. Received: {str(folder)!r}, which has no sub-folder"
         )
     if len(files) < 2:
         raise ValueError(
-            "A folder of images should have sub-folders of at least two "
+            "a folder of images must have sub-folders of at least two "
             f"classes. Received: {str(folder)!r}, which has only {list(files)}"
         )
     _require_images(files, folder)
     return files
 
 
-def image_files(folder):
-    """Returns the sorted paths of a folder's images, sub-folders' included.
+def image_files(folder: pathlib.Path) -> list[str]:
+    """Return the sorted paths of the images in a folder and its sub-folders.
 
-    What begins with a dot is left out.
+    Files and folders whose names begin with a dot are left out.
 
     Args:
         folder: `pathlib.Path`.
@@ -162,7 +162,7 @@ def _require_images(files, folder):
     empty = [name for name, paths in files.items() if not paths]
     if empty:
         raise ValueError(
-            "Every class should have at least one readable image "
+            "every class must have at least one readable image "
             f"({', '.join(IMAGE_SUFFIXES)}). Received: {str(folder)!r}, which "
             f"has none for {empty}"
         )
@@ -173,7 +173,7 @@ def _require_same_classes(splits, folders):
         missing = sorted(set().union(*splits) - set(files))
         if missing:
             raise ValueError(
-                "The train and the test folder should have the same classes. "
+                "the train and the test folder must have the same classes. "
                 f"Received: {str(folder)!r}, which lacks {missing}"
             )
 
@@ -186,15 +186,14 @@ def _readable(files, squares):
 
 
 def _split(files, seed):
-    """Splits each class by itself, so that it does not depend on others."""
+    """Split each class by itself, so that it does not depend on others."""
     train, test = {}, {}
     for name, paths in files.items():
         if len(paths) < 2:
             raise ValueError(
-                "A class should have at least two readable images, one to "
-                "train on and one to test on, where there is no test folder "
-                f"({', '.join(TEST_FOLDERS)}). Received: one image for the "
-                f"class {name!r}, {paths[0]!r}"
+                "without a test set every class must have at least two "
+                "readable images, one to train on and one to test on. "
+                f"Received: one image of the class {name!r}, {paths[0]!r}"
             )
         size = max(1, round(len(paths) * TEST_SHARE))
         chosen = set(random.Random(seed).sample(paths, size))
@@ -203,7 +202,7 @@ def _split(files, seed):
     return train, test
 
 
-def _labelled(files):
+def _labeled(files):
     return [
         (path, label)
         for label, paths in enumerate(files.values())

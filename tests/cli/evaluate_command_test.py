@@ -402,10 +402,13 @@ def embedded(digits, monkeypatch):
     """Has the command find some of the digits, read once."""
     some = dataclasses.replace(
         digits,
-        test=digits.test.shuffle(1000, seed=0, reshuffle_each_iteration=False)
-        .take(DIGITS)
-        .cache(),
-        test_size=DIGITS,
+        test=data.Examples(
+            digits.test.decoded.shuffle(
+                1000, seed=0, reshuffle_each_iteration=False
+            )
+            .take(DIGITS)
+            .cache()
+        ),
     )
 
     def load(name, data_dir, image_size, **options):
@@ -418,7 +421,9 @@ def embedded(digits, monkeypatch):
 
 @pytest.mark.slow
 def test_every_form_has_the_figures_of_the_arrays(forms, embedded, measured):
-    images, classes = map(np.stack, zip(*embedded.test.as_numpy_iterator()))
+    images, classes = map(
+        np.stack, zip(*embedded.test.decoded.as_numpy_iterator())
+    )
     model = keras.models.load_model(forms / "model.keras")
     outputs = model.predict(
         keras.applications.vgg16.preprocess_input(images.astype("float32")),

@@ -40,12 +40,9 @@ def dataset(monkeypatch):
     examples = tf.data.Dataset.from_tensor_slices((images, np.arange(120) % 3))
     found = data.ImageDataset(
         name="noise",
-        image_size=SIDE,
         class_names=CLASSES,
-        train=examples,
-        test=examples.take(3),
-        train_size=120,
-        test_size=3,
+        train=data.Examples(examples),
+        test=data.Examples(examples.take(3)),
     )
     monkeypatch.setattr(data, "load", lambda name, **options: found)
     return found

@@ -33,7 +33,7 @@ RECIPE = compression.Recipe(
 
 def run(model, dataset, recipe, out, **options):
     return compression.compress(
-        model, dataset.hold_out(0.25), recipe=recipe, out=out, **options
+        model, dataset.split_validation(0.25), recipe=recipe, out=out, **options
     )
 
 

@@ -33,7 +33,7 @@ class Killed(BaseException):
 def run(make_model, dataset, out, **options):
     keras.utils.set_random_seed(0)
     model = make_model()
-    held_out = dataset.hold_out(0.25)
+    held_out = dataset.split_validation(0.25)
     result = compression.compress(
         model, held_out, recipe=RECIPE, out=out, **options
     )

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_squeezenet.data import stored_examples
+from keras_squeezenet.data import lazy_examples
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def image_folder(tmp_path, write_images):
 
 @pytest.fixture
 def counted_levels():
-    """Returns a function to `Stored` images, and the levels decoded so far.
+    """Return a function to lazily decoded images and the levels decoded so far.
 
     Each image is of 2x2 pixels, of one grey that is its element.
     """
@@ -57,6 +57,9 @@ def counted_levels():
     def counted(size, start=0):
         levels = tf.data.Dataset.range(start, start + size)
         elements = levels.map(lambda level: (level, level % 2))
-        return stored_examples.Stored(elements, size, 8, side, image), decoded
+        found = lazy_examples.Examples(
+            elements, image, image_size=side, element_bytes=8
+        )
+        return found, decoded
 
     return counted

@@ -22,7 +22,7 @@ def write(image_folder):
 def levels(found):
     return [
         (int(image[0, 0, 0]), found.class_names[label])
-        for image, label in found.examples
+        for image, label in found.test
     ]
 
 
@@ -30,7 +30,7 @@ def test_images_are_in_the_order_of_the_file(write):
     path = write("path,label\ndog/1.png,dog\ncat/0.png,cat\ncat/3.png,dog\n")
     found = csv_list.load_all(path, 8)
     assert levels(found) == [(11, "dog"), (0, "cat"), (3, "dog")]
-    assert (found.name, found.size) == ("list.csv", 3)
+    assert (found.name, found.test_size) == ("list.csv", 3)
     assert found.class_names == ("cat", "dog")
     assert found.skipped == ()
 
@@ -51,6 +51,23 @@ def test_image_may_be_there_twice(write):
     assert levels(csv_list.load_all(path, 8)) == [(1, "a"), (1, "b")]
 
 
+def test_all_images_are_the_test_set_without_splits(write):
+    found = csv_list.load_all(write("path,label\ncat/1.png,cat\n"), 8)
+    assert found.train is None
+    assert found.split("test") is found.split("all")
+    found = csv_list.load_all(
+        write(
+            "path,label,split\ncat/1.png,cat,test\ndog/1.png,dog,train\n"
+            "dog/0.png,dog,test\n"
+        ),
+        8,
+    )
+    assert levels(found) == [(1, "cat"), (10, "dog")]
+    assert [int(image[0, 0, 0]) for image, _ in found.train] == [11]
+    with pytest.raises(ValueError, match="Received: none of 'test'"):
+        csv_list.load_all(write("path,label,split\ncat/1.png,cat,train\n"), 8)
+
+
 def test_images_are_cut_as_asked_for(write, image_folder):
     pixels = np.random.default_rng(0).integers(0, 256, (21, 15, 3))
     photo = image_folder / "photo.png"
@@ -58,7 +75,7 @@ def test_images_are_cut_as_asked_for(write, image_folder):
     found = csv_list.load_all(
         write("path,label\nphoto.png,a"), 8, shorter_side=12
     )
-    ((image, _),) = found.examples
+    ((image, _),) = found.test
     expected = image_ops.square(image_ops.read_image(photo), 8, 12)
     np.testing.assert_array_equal(image, expected)
 
@@ -70,7 +87,7 @@ def test_images_that_cannot_be_read_are_named_or_skipped(write, image_folder):
     found = csv_list.load_all(path, 8, skip_bad_images=True)
     assert levels(found) == [(1, "b")]
     assert found.skipped == (str(image_folder / "missing.png"),)
-    with pytest.raises(ValueError, match="1 images, and none can be"):
+    with pytest.raises(ValueError, match="1 images, none of which can be"):
         csv_list.load_all(
             write("path,label\nmissing.png,a"), 8, skip_bad_images=True
         )
@@ -81,7 +98,7 @@ def test_images_that_cannot_be_read_are_named_or_skipped(write, image_folder):
     [
         ("", "columns path and label.*Received: an empty file"),
         ("file,class\na.png,b", "Received: file, class"),
-        ("path,label\n", "should list images. It has none"),
+        ("path,label\n", "must list images. Received: no rows"),
         ("path,label\na.png,b\na.png\n", "Received: line 3, which lacks"),
         ("path,label\n,b\n", "Received: line 2, which lacks"),
         ('path,label\n"a.png,b', "CSV file in UTF-8"),

@@ -8,39 +8,38 @@ import tensorflow as tf
 import keras_squeezenet
 from keras_squeezenet.data import ImageDataset
 from keras_squeezenet.data import image_dataset
-from keras_squeezenet.data import image_ops
-from keras_squeezenet.data import stored_examples
+from keras_squeezenet.data import lazy_examples
+from keras_squeezenet.imagenet import IMAGENET_MEAN
 
 SIDE = 2
 
 
-def levels_dataset(levels):
-    """Images of one grey each, labelled with it modulo 2."""
+def levels_examples(levels):
+    """Return images of one grey each, labeled with it modulo 2."""
     levels = np.array(levels, "uint8")
     pixels = np.broadcast_to(
         levels[:, None, None, None], (len(levels), SIDE, SIDE, 3)
     )
-    return tf.data.Dataset.from_tensor_slices(
-        (pixels, (levels % 2).astype("int64"))
+    return lazy_examples.Examples(
+        tf.data.Dataset.from_tensor_slices(
+            (pixels, (levels % 2).astype("int64"))
+        )
     )
 
 
 def make_dataset(train_size=10, test_size=5, **changes):
     arguments = {
         "name": "levels",
-        "image_size": SIDE,
         "class_names": ("even", "odd"),
-        "train": levels_dataset(range(train_size)),
-        "test": levels_dataset(range(100, 100 + test_size)),
-        "train_size": train_size,
-        "test_size": test_size,
+        "train": levels_examples(range(train_size)),
+        "test": levels_examples(range(100, 100 + test_size)),
     }
     return ImageDataset(**{**arguments, **changes})
 
 
 def levels_of(batches, count=None):
     """The grey levels of each batch, in order."""
-    blue_mean = image_ops.MEAN[0]
+    blue_mean = IMAGENET_MEAN[2]
     return [
         np.round(image[:, 0, 0, 0].numpy() + blue_mean).astype(int).tolist()
         for image, _ in itertools.islice(batches, count)
@@ -56,7 +55,7 @@ def test_train_batches_are_preprocessed():
     image, label = next(iter(levels.train_batches(4)))
     assert image.shape == (4, SIDE, SIDE, 3) and image.dtype == tf.float32
     assert label.shape == (4,) and label.dtype == tf.int64
-    numbers = np.round(image[:, 0, 0, 0].numpy() + image_ops.MEAN[0])
+    numbers = np.round(image[:, 0, 0, 0].numpy() + IMAGENET_MEAN[2])
     raw = np.tile(numbers[:, None, None, None], (1, SIDE, SIDE, 3))
     expected = keras_squeezenet.preprocess_input(raw, "channels_last")
     np.testing.assert_allclose(image, expected, atol=1e-5)
@@ -122,7 +121,7 @@ def test_augmentation_of_an_epoch_depends_on_seed_and_epoch_alone():
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (6, 16, 16, 3)).astype("uint8")
     examples = tf.data.Dataset.from_tensor_slices((pixels, np.zeros(6, int)))
-    noise = make_dataset(train=examples, train_size=6, image_size=16)
+    noise = make_dataset(train=lazy_examples.Examples(examples))
 
     def epoch(number, augmentation="flip_crop", seed=0):
         ((found, _),) = noise.epoch_batches(6, seed, number, augmentation)
@@ -142,7 +141,7 @@ def test_parts_of_workers_make_the_batches_of_one(count, augmentation):
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (15, 16, 16, 3)).astype("uint8")
     examples = tf.data.Dataset.from_tensor_slices((pixels, np.arange(15)))
-    noise = make_dataset(train=examples, train_size=15, image_size=16)
+    noise = make_dataset(train=lazy_examples.Examples(examples))
 
     def epoch(**shard):
         return list(noise.epoch_batches(4, 5, 1, augmentation, **shard))
@@ -161,23 +160,23 @@ def test_parts_of_workers_make_the_batches_of_one(count, augmentation):
 
 
 @pytest.fixture
-def stored_levels(counted_levels, monkeypatch):
+def lazy_levels(counted_levels, monkeypatch):
     """Returns a function to images that are not kept, and those decoded."""
 
     def make(size):
-        monkeypatch.setattr(stored_examples, "CACHE_LIMIT", 8 * size)
+        monkeypatch.setattr(lazy_examples, "CACHE_LIMIT", 8 * size)
         train, decoded = counted_levels(size)
         test, _ = counted_levels(5, start=100)
         classes = ("even", "odd")
-        return image_dataset.of_stored("levels", classes, train, test), decoded
+        return ImageDataset("levels", classes, train, test), decoded
 
     return make
 
 
 def test_a_worker_decodes_its_part_alone_where_images_are_not_kept(
-    stored_levels,
+    lazy_levels,
 ):
-    levels, decoded = stored_levels(20)
+    levels, decoded = lazy_levels(20)
     whole = levels_of(levels.epoch_batches(4, seed=3, epoch=1))
     assert sorted(flat(whole)) == list(range(20))
     for index in range(2):
@@ -188,43 +187,43 @@ def test_a_worker_decodes_its_part_alone_where_images_are_not_kept(
         assert sorted(decoded) == sorted(flat(part))
 
 
-def test_images_that_are_not_kept_are_held_out_undecoded(stored_levels):
-    levels, decoded = stored_levels(20)
-    held = levels.hold_out(0.25, seed=3)
+def test_validation_set_is_selected_undecoded(lazy_levels):
+    levels, decoded = lazy_levels(20)
+    held = levels.split_validation(0.25, seed=3)
     assert not decoded
     train = flat(levels_of(held.epoch_batches(5)))
     assert sorted(decoded) == sorted(train)
     validation = flat(levels_of(held.validation_batches(4)))
     assert sorted(train + validation) == list(range(20))
-    kept = make_dataset(train_size=20).hold_out(0.25, seed=3)
+    kept = make_dataset(train_size=20).split_validation(0.25, seed=3)
     assert flat(levels_of(kept.validation_batches(4))) == validation
 
 
-def test_images_that_are_not_kept_are_mixed_undecoded(stored_levels):
-    levels, _ = stored_levels(100)
+def test_images_that_are_not_kept_are_mixed_undecoded(lazy_levels):
+    levels, _ = lazy_levels(100)
     seen = flat(levels_of(levels.train_batches(20), 5))
     assert sorted(seen) == list(range(100))
     # Some level of the second half is among the first few.
     assert max(seen[:10]) >= 50
 
 
-def test_images_held_out_are_the_same_and_none_to_train_on():
+def test_validation_set_is_the_same_again_and_apart_from_the_training_set():
     levels = make_dataset(train_size=20)
-    held = levels.hold_out(0.25, seed=3)
+    held = levels.split_validation(0.25, seed=3)
     assert (held.train_size, held.validation_size) == (15, 5)
     train = flat(levels_of(held.epoch_batches(5)))
     validation = flat(levels_of(held.validation_batches(4)))
     assert validation == sorted(validation)
     assert sorted(train + validation) == list(range(20))
-    again = levels.hold_out(0.25, seed=3).validation_batches(4)
+    again = levels.split_validation(0.25, seed=3).validation_batches(4)
     assert flat(levels_of(again)) == validation
-    other = levels.hold_out(0.25, seed=4).validation_batches(4)
+    other = levels.split_validation(0.25, seed=4).validation_batches(4)
     assert flat(levels_of(other)) != validation
     assert levels_of(held.test_batches(9)) == levels_of(levels.test_batches(9))
 
 
-def test_model_fit_knows_how_many_images_are_held_out(recwarn):
-    held = make_dataset(train_size=20).hold_out(0.25)
+def test_model_fit_knows_the_size_of_the_validation_set(recwarn):
+    held = make_dataset(train_size=20).split_validation(0.25)
     assert held.validation_batches(2).cardinality() == 3
     model = keras.Sequential(
         [keras.layers.Flatten(), keras.layers.Dense(2, activation="softmax")]
@@ -240,10 +239,12 @@ def test_model_fit_knows_how_many_images_are_held_out(recwarn):
     assert not any("ran out of data" in str(one.message) for one in recwarn)
 
 
-def test_one_image_at_least_is_held_out_and_one_left():
-    assert make_dataset(train_size=10).hold_out(0.01).validation_size == 1
+def test_validation_and_training_set_have_at_least_one_image():
+    assert (
+        make_dataset(train_size=10).split_validation(0.01).validation_size == 1
+    )
     with pytest.raises(ValueError, match="with 0 and 5 images"):
-        make_dataset(train_size=1).hold_out(0.5)
+        make_dataset(train_size=1).split_validation(0.5)
 
 
 def test_test_batches_hold_each_image_once_in_order():
@@ -255,7 +256,7 @@ def test_test_batches_hold_each_image_once_in_order():
 
 def test_images_beyond_the_limit_are_shuffled_within_a_window(monkeypatch):
     window = 5
-    monkeypatch.setattr(stored_examples, "CACHE_LIMIT", window * 3 * SIDE**2)
+    monkeypatch.setattr(lazy_examples, "CACHE_LIMIT", window * 3 * SIDE**2)
     batches = make_dataset(train_size=100).train_batches(20)
     seen = flat(levels_of(batches, 5))
     assert sorted(seen) == list(range(100))
@@ -279,27 +280,26 @@ def test_empty_split_is_an_error(sizes):
 
 
 @pytest.mark.parametrize(
-    "split,labels", [("test", [9]), ("train", [0, 1]), ("all", [0, 1, 9])]
+    "name,levels",
+    [("test", [100]), ("train", [0, 1]), ("all", [0, 1, 100])],
 )
-def test_part_is_a_split_or_both(split, labels):
-    def examples(labels):
-        images = np.zeros((len(labels), SIDE, SIDE, 3), "uint8")
-        return tf.data.Dataset.from_tensor_slices((images, labels))
+def test_examples_are_those_of_a_split_or_all(name, levels):
+    examples = make_dataset(train_size=2, test_size=1).split(name)
+    assert [int(image[0, 0, 0]) for image, _ in examples] == levels
+    assert (examples.size, examples.image_size) == (len(levels), SIDE)
 
-    images = image_dataset.ImageDataset(
-        name="noise",
-        image_size=SIDE,
-        class_names=("a", "b"),
-        train=examples([0, 1]),
-        test=examples([9]),
-        train_size=2,
-        test_size=1,
-        skipped=("c.png",),
-    ).part(split)
-    found = [int(label) for _, label in images.examples]
-    assert (found, images.size) == (labels, len(labels))
-    assert (images.name, images.class_names) == ("noise", ("a", "b"))
-    assert images.skipped == ("c.png",)
+
+def test_missing_split_is_an_error():
+    with pytest.raises(ValueError, match="split='validation'"):
+        make_dataset().split("validation")
+
+
+def test_data_set_may_have_a_test_set_only():
+    levels = make_dataset(train=None, class_names=("even",))
+    assert (levels.train_size, levels.validation_size) == (0, 0)
+    assert levels.split("all") is levels.split("test")
+    with pytest.raises(ValueError, match="has not"):
+        levels.split("train")
 
 
 def test_rand_augment_of_an_epoch_is_the_same_again():

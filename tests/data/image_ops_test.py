@@ -393,3 +393,10 @@ def test_preprocess_equals_the_preprocess_input_of_the_networks(dtype):
     preprocessed = image_ops.preprocess(image)
     assert preprocessed.dtype == tf.float32
     np.testing.assert_array_equal(preprocessed, expected)
+
+
+def test_squares_are_rgb_of_one_size():
+    grey = tf.fill((6, 9, 1), tf.constant(9, tf.uint8))
+    np.testing.assert_array_equal(
+        image_ops.rgb_square(grey, 4), np.full((4, 4, 3), 9)
+    )

@@ -14,7 +14,7 @@ def digits():
 
 
 def arrays(split):
-    images, labels = zip(*split.as_numpy_iterator())
+    images, labels = zip(*split.decoded.as_numpy_iterator())
     return np.stack(images), np.stack(labels)
 
 

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -37,7 +39,7 @@ def test_batch_is_never_larger_than_the_images_are():
     assert len(numbers(split.batches(0))) == 10
 
 
-def test_images_to_measure_on_keep_their_order_and_are_all_there():
+def test_evaluation_split_has_all_images_in_order():
     split = splits.evaluation_split((IMAGES, LABELS), 4, "test")
     assert (split.steps, split.size) == (3, 10)
     assert numbers(split.batches(0)) == list(range(10))
@@ -54,6 +56,18 @@ def test_batches_are_taken_as_they_are(make):
     assert numbers(split.batches(5)) == list(range(10))
 
 
+def test_test_set_of_an_image_data_set_is_evaluated(dataset):
+    split = splits.evaluation_split(dataset, 20, "test")
+    assert (split.steps, split.size) == (2, 32)
+    assert [len(labels) for _, labels in split.batches(0)] == [20, 12]
+
+
+def test_test_set_is_not_trained_on(dataset):
+    images = dataclasses.replace(dataset, train=None)
+    with pytest.raises(ValueError, match="'quarters', which has a test set"):
+        splits.training_split(images, 20)
+
+
 def test_image_data_set_gives_its_epochs(dataset):
     split = splits.training_split(dataset, batch_size=20, seed=1)
     assert (split.steps, split.size) == (3, 64)
@@ -68,18 +82,18 @@ def test_image_data_set_gives_its_epochs(dataset):
         ((IMAGES, LABELS[:5]), r"Received: \(10, 4, 4, 3\) and \(5,\)"),
         ((IMAGES, np.eye(3)[LABELS]), r"\(10, 3\) of float64"),
         ((IMAGES[0], LABELS), "images, height, width, 3"),
-        ((IMAGES[:0], LABELS[:0]), "should have images. Received: none"),
-        (IMAGES, "or images and labels, two arrays. Received: ndarray"),
-        (None, "Received: NoneType"),
+        ((IMAGES[:0], LABELS[:0]), "must have images. Received: none"),
+        (IMAGES, "arrays, a `tf.data.Dataset`.*Received: validation=array"),
+        (None, "Received: validation=None"),
         (
             tf.data.Dataset.from_tensor_slices((IMAGES, LABELS)),
-            "`validation` should be batches of images",
+            "`validation` must be batches of images",
         ),
         (
             tf.data.Dataset.from_tensor_slices((IMAGES, LABELS))
             .batch(4)
             .take(0),
-            "`validation` should have images",
+            "`validation` must have images",
         ),
     ],
 )

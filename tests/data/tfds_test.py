@@ -4,7 +4,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from keras_squeezenet import data
-from keras_squeezenet.data import stored_examples
+from keras_squeezenet.data import lazy_examples
 
 CLASSES = tfds.features.ClassLabel(names=["dark", "light"])
 
@@ -132,7 +132,7 @@ def test_images_take_the_size_asked_for(tmp_path):
 
 def test_images_beyond_the_limit_are_the_same(tmp_path, monkeypatch):
     kept = data.load("tiny_color", data_dir=tmp_path)
-    monkeypatch.setattr(stored_examples, "CACHE_LIMIT", 0)
+    monkeypatch.setattr(lazy_examples, "CACHE_LIMIT", 0)
     streamed = data.load("tiny_color", data_dir=tmp_path)
     for _ in range(2):
         assert levels(streamed.train) == levels(kept.train)
@@ -193,7 +193,7 @@ def test_unknown_name_is_an_error_with_a_similar_one(name, suggested):
 
 @pytest.mark.parametrize("name", ["cifar10/none", "cifar10:9.9.9"])
 def test_unknown_configuration_or_version_is_an_error(name, tmp_path):
-    with pytest.raises(ValueError, match=f"cannot give the data set '{name}'"):
+    with pytest.raises(ValueError, match=f"cannot load the data set '{name}'"):
         data.load(name, data_dir=tmp_path)
 
 
@@ -227,7 +227,7 @@ def test_failed_download_says_what_to_do(tmp_path):
     assert "download and prepare 'tiny_offline/1.0.0'" in text
     assert str(tmp_path) in text
     assert "ConnectionError: no route to example.org" in text
-    assert "`--data_dir`" in text
+    assert "--data_dir" in text
     assert isinstance(error.value.__cause__, ConnectionError)
 
 

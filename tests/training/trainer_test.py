@@ -93,7 +93,7 @@ def test_run_writes_its_files_and_the_model_of_its_best_epoch(
     assert [float(row["validation_accuracy"]) for row in rows] == accuracies
     assert json.loads((out / report_module.JSON_FILE).read_text()) == report
     loaded = keras.models.load_model(out / trainer.MODEL_FILE)
-    held_out = dataset.hold_out(0.1)
+    held_out = dataset.split_validation(0.1)
     for batches, accuracy in (
         (held_out.validation_batches(16), report["validation_accuracy"]),
         (dataset.test_batches(16), report["test_accuracy"]),

@@ -1,0 +1,112 @@
+"""Labeled images that are decoded as late as possible.
+
+Images that fit in memory are decoded once, in the first pass. All others are
+decoded in every pass, after the examples were shuffled, selected and sharded,
+so that each worker decodes only its own images and the shuffle buffer holds
+encoded images or paths.
+"""
+
+from collections.abc import Callable
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+# The largest size of the images of one split in memory, in bytes.
+CACHE_LIMIT = 2**30
+
+
+class Examples:
+    """The labeled images of one split, in a fixed order.
+
+    Args:
+        elements: `tf.data.Dataset` of `(image, label)`: uint8 RGB images of
+            shape `(image_size, image_size, 3)`, or what `decode` takes, and
+            int64 labels.
+        decode: function from what `elements` has for an image to the image.
+            Defaults to `None`: the images are decoded.
+        size: int, the number of examples. Defaults to `None`: the cardinality
+            of `elements`.
+        image_size: int, the side of the square images in pixels; needed with
+            `decode`. Defaults to `None`: that of `elements`.
+        element_bytes: int, the size of an encoded image; needed with `decode`.
+            Defaults to `None`: that of a decoded image.
+
+    Example:
+
+    >>> train = data.Examples(
+    ...     tf.data.Dataset.from_tensor_slices((images, labels))
+    ... )
+    """
+
+    def __init__(
+        self,
+        elements: tf.data.Dataset,
+        decode: Callable | None = None,
+        *,
+        size: int | None = None,
+        image_size: int | None = None,
+        element_bytes: int | None = None,
+    ):
+        self.elements = elements
+        self.decode = decode
+        self.size = int(elements.cardinality()) if size is None else size
+        self.image_size = image_size or elements.element_spec[0].shape[0]
+        self.element_bytes = element_bytes or image_bytes(self.image_size)
+        if decode is not None and fits_in_memory(self.size, self.image_size):
+            self.elements = self.decoded.cache()
+            self.decode = None
+            self.element_bytes = image_bytes(self.image_size)
+
+    @property
+    def decoded(self) -> tf.data.Dataset:
+        """`tf.data.Dataset` of the decoded images and their labels."""
+        if self.decode is None:
+            return self.elements
+        return self.elements.map(
+            self.decode_element, num_parallel_calls=tf.data.AUTOTUNE
+        )
+
+    def __iter__(self) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+        return iter(self.decoded)
+
+    def decode_element(self, image, label):
+        """Return the decoded image and the label of one of `elements`."""
+        return (image if self.decode is None else self.decode(image)), label
+
+    def shuffled(self, seed: int) -> tf.data.Dataset:
+        """Return `elements`, in another order in each pass.
+
+        Elements that do not fit in memory (`CACHE_LIMIT`) are shuffled with a
+        buffer of that size.
+        """
+        window = max(1, CACHE_LIMIT // self.element_bytes)
+        return self.elements.shuffle(min(self.size, window), seed=seed)
+
+    def select(self, mask: np.ndarray) -> "Examples":
+        """Return the examples where a Boolean array is true, in their order."""
+        selected, size = tf.constant(mask), int(mask.sum())
+        elements = (
+            self.elements.enumerate()
+            .filter(lambda index, element: selected[index])
+            .map(lambda index, element: element)
+            # Without a known number `Model.fit` warns that data ran out.
+            .apply(tf.data.experimental.assert_cardinality(size))
+        )
+        return Examples(
+            elements,
+            self.decode,
+            size=size,
+            image_size=self.image_size,
+            element_bytes=self.element_bytes,
+        )
+
+
+def fits_in_memory(size: int, image_size: int) -> bool:
+    """Return whether so many decoded images are within `CACHE_LIMIT`."""
+    return size * image_bytes(image_size) <= CACHE_LIMIT
+
+
+def image_bytes(image_size: int) -> int:
+    """Return the size of a decoded image in bytes."""
+    return 3 * image_size**2
