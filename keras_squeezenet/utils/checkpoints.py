@@ -1,21 +1,23 @@
-"""Where long work is, in one file, for a run that was killed to go on."""
+"""Single-file checkpoints of resumable runs."""
 
 import json
+import pathlib
 import zipfile
+from typing import Any
 
 import numpy as np
 
 from keras_squeezenet.utils import files
 
 
-def save(path, state, run):
-    """Writes a state; a kill at any moment leaves the one before it.
+def save(path: pathlib.Path, state: Any, run: dict) -> None:
+    """Write a state; after a kill at any moment the previous one is left.
 
     Args:
         path: path of the file.
-        state: dataclass of what JSON has, and of lists of arrays in the
-            fields that its `ARRAYS` names.
-        run: what identifies the run, as JSON has it.
+        state: dataclass of JSON values, and of lists of arrays in the fields
+            that its `ARRAYS` names.
+        run: dict of JSON values that identifies the run.
     """
     values = vars(state).copy()
     arrays = {
@@ -30,17 +32,17 @@ def save(path, state, run):
             np.savez(file, json=np.frombuffer(text.encode(), "uint8"), **arrays)
 
 
-def load(path, run, kind):
-    """Reads a state that `save` wrote.
+def load(path: pathlib.Path, run: dict, kind: type) -> Any:
+    """Read a state that `save` wrote.
 
     Args:
         path: path of the file.
-        run: what identifies the run, as `save` got it.
+        run: identifies the run, as in `save`.
         kind: the class of the state.
 
     Raises:
-        FileNotFoundError: if there is none.
-        ValueError: if it is of another run, or damaged.
+        FileNotFoundError: if the file does not exist.
+        ValueError: if it is the checkpoint of another run, or damaged.
     """
     try:
         with np.load(path) as file:
@@ -50,7 +52,7 @@ def load(path, run, kind):
                 group, _, index = name.partition("/")
                 if index:
                     getattr(state, group).append((int(index), file[name]))
-    # Of a zip archive, of JSON, and of what they hold.
+    # Of the zip archive, of JSON, and of their content.
     except (
         zipfile.BadZipFile,
         EOFError,
@@ -71,7 +73,7 @@ def _require_same(found, expected, path):
     for key in expected:
         if found.get(key) != expected[key]:
             raise ValueError(
-                "a run is resumed with the arguments that it was begun with. "
-                f"Of the one in {path.parent}, {key} was {found.get(key)}. "
+                "a run must be resumed with the arguments that it was "
+                f"started with. In {path.parent} {key} was {found.get(key)}. "
                 f"Received: {expected[key]}"
             )

@@ -1,4 +1,4 @@
-"""Output files and folders that are written whole or not at all."""
+"""Output files and folders, written whole or not at all."""
 
 import contextlib
 import csv
@@ -11,25 +11,31 @@ import signal
 import tempfile
 import threading
 import uuid
+from collections.abc import Iterable
+from collections.abc import Iterator
+from typing import Any
 
 
-def require_writable(folder, overwrite=False, ignored=()):
-    """Raises unless `new_folder` may write to `folder`.
+def require_writable(
+    folder: str | os.PathLike,
+    overwrite: bool = False,
+    ignored: Iterable[str] = (),
+) -> None:
+    """Raise unless `new_folder` may write to `folder`.
 
     Args:
         folder: path of the folder.
-        overwrite: whether something may be in it. Defaults to `False`.
-        ignored: patterns of names that may be in it all the same. Defaults
-            to none.
+        overwrite: whether the folder may have files. Defaults to `False`.
+        ignored: patterns of names that it may have anyway. Defaults to none.
 
     Raises:
-        FileExistsError: if something is in it and `overwrite` is not set.
+        FileExistsError: if it has files and `overwrite` is not set.
         NotADirectoryError: if it is a file.
     """
     folder = pathlib.Path(folder)
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(
-            f"the output should be a folder. Received: {folder}, a file"
+            f"the output must be a folder. Received: {folder}, a file"
         )
     names = os.listdir(folder) if folder.is_dir() else []
     if not overwrite and any(not _matches(name, ignored) for name in names):
@@ -40,19 +46,25 @@ def require_writable(folder, overwrite=False, ignored=()):
         )
 
 
-def require_resumable(folder, file, overwrite=False, resume=False, ignored=()):
-    """Raises unless long work may begin in `folder`, or go on there.
+def require_resumable(
+    folder: str | os.PathLike,
+    file: str,
+    overwrite: bool = False,
+    resume: bool = False,
+    ignored: Iterable[str] = (),
+) -> None:
+    """Raise unless a run may start in `folder` or be resumed there.
 
     Args:
         folder: path of the folder.
-        file: name of the file in it that such work goes on from.
-        overwrite: whether to begin anew. Defaults to `False`.
-        resume: whether to go on, if there is such a file. Defaults to
-            `False`.
+        file: name of the checkpoint in it.
+        overwrite: whether to start again. Defaults to `False`.
+        resume: whether to resume from the checkpoint, if there is one.
+            Defaults to `False`.
         ignored: as `require_writable` takes it.
 
     Raises:
-        FileExistsError: if something is in it.
+        FileExistsError: if it has files.
         NotADirectoryError: if it is a file.
     """
     is_begun = (pathlib.Path(folder) / file).exists()
@@ -60,14 +72,14 @@ def require_resumable(folder, file, overwrite=False, resume=False, ignored=()):
         return
     if is_begun and not overwrite:
         raise FileExistsError(
-            f"{folder} has a run of this kind: pass --resume (resume=True) to "
-            "go on with it, or --overwrite to begin anew."
+            f"{folder} has a checkpoint: pass --resume (resume=True) to "
+            "continue its run, or --overwrite to start again."
         )
     require_writable(folder, overwrite, ignored)
 
 
-def sweep(folder, patterns):
-    """Removes the files and folders in a folder that match a pattern.
+def sweep(folder: str | os.PathLike, patterns: Iterable[str]) -> None:
+    """Remove the files and folders in a folder that match a pattern.
 
     Args:
         folder: path; it need not exist.
@@ -85,20 +97,20 @@ def _matches(name, patterns):
 
 
 @contextlib.contextmanager
-def new_file(path):
-    """Yields a temporary path, whose file goes to `path` at the end.
+def new_file(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Yield a temporary path, whose file is moved to `path` at the end.
 
-    If an error or Ctrl-C ends the block, `path` is as it was. Several
-    processes may write the same one at once: the last one's stays.
+    If an error or Ctrl-C ends the block, `path` is unchanged. Several
+    processes may write it at the same time: the last one wins.
 
     Args:
         path: path of the file to write.
 
     Yields:
-        `pathlib.Path` of the same suffixes, in the same folder.
+        `pathlib.Path` with the same suffixes, in the same folder.
 
     Raises:
-        FileNotFoundError: if the block has written nothing to it.
+        FileNotFoundError: if the block has not written the file.
     """
     path = pathlib.Path(path).absolute()
     temporary = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
@@ -112,25 +124,25 @@ def new_file(path):
         temporary.unlink(missing_ok=True)
 
 
-def write_json(path, value):
-    """Writes a value as JSON, to a file that is new or replaced whole.
+def write_json(path: str | os.PathLike, value: Any) -> None:
+    """Write a JSON file, whole or not at all.
 
     Args:
         path: path of the file.
-        value: what `json` takes.
+        value: a JSON-compatible value.
     """
     with new_file(path) as temporary:
         text = json.dumps(value, indent=2)
         temporary.write_text(f"{text}\n", encoding="utf-8")
 
 
-def write_csv(path, rows):
-    """Does the same with rows as CSV, their names in the first line.
+def write_csv(path: str | os.PathLike, rows: list[dict]) -> None:
+    """Write a CSV file with a header, whole or not at all.
 
     Args:
         path: path of the file.
-        rows: list of dicts of the same keys, at least one; lists and dicts in
-            them are written as JSON.
+        rows: list of at least one dict, all with the same keys; lists and
+            dicts in them are written as JSON.
     """
     with (
         new_file(path) as temporary,
@@ -150,29 +162,32 @@ def write_csv(path, rows):
 
 
 @contextlib.contextmanager
-def new_folder(folder, overwrite=False, ignored=()):
-    """Yields a temporary folder, whose content goes to `folder` at the end.
+def new_folder(
+    folder: str | os.PathLike,
+    overwrite: bool = False,
+    ignored: Iterable[str] = (),
+) -> Iterator[pathlib.Path]:
+    """Yield a temporary folder, whose content is moved to `folder` at the end.
 
-    If an error or Ctrl-C ends the block, or the move at its end, `folder` is
-    as it was. Files in it that have no new version stay.
+    If an error or Ctrl-C ends the block or the move, `folder` is unchanged.
+    Files in it that have no new version stay.
 
     Args:
         folder: path of the folder to write.
         overwrite: whether new files may replace older ones of the same name.
             Defaults to `False`.
-        ignored: patterns of names that may be in it all the same. Defaults
-            to none.
+        ignored: patterns of names that it may have anyway. Defaults to none.
 
     Yields:
         `pathlib.Path`, an empty folder.
 
     Raises:
-        FileExistsError: if something is in it and `overwrite` is not set.
+        FileExistsError: if it has files and `overwrite` is not set.
     """
     folder = pathlib.Path(folder).absolute()
     require_writable(folder, overwrite, ignored)
     made = _make_folders(folder)
-    # Within the folder, which may be another disk than its parent.
+    # Inside the folder, which may be on another disk than its parent.
     temporary = pathlib.Path(tempfile.mkdtemp(prefix=".new.", dir=folder))
     try:
         staged = temporary / "new"
@@ -187,14 +202,14 @@ def new_folder(folder, overwrite=False, ignored=()):
 
 
 def _make_folders(folder):
-    """Makes a folder and its parents; returns the new ones, deepest first."""
+    """Make a folder and its parents; return the new ones, deepest first."""
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     return made
 
 
 def _replace(folder, staged, replaced):
-    """Moves what is staged to a folder: all of it, or nothing."""
+    """Move the staged files to a folder, all of them or none."""
     replaced.mkdir()
     names = sorted(path.name for path in staged.iterdir())
     for name in names:
@@ -215,15 +230,15 @@ def _replace(folder, staged, replaced):
 
 
 @contextlib.contextmanager
-def uninterrupted():
-    """Has a Ctrl-C wait for the end of the block, which should be short."""
+def uninterrupted() -> Iterator[None]:
+    """Delay a Ctrl-C until the end of the block, which should be short."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     received = []
     before = signal.getsignal(signal.SIGINT)
     if not callable(before):
-        # Ctrl-C is ignored, or not Python's affair.
+        # Ctrl-C is ignored, or not handled by Python.
         yield
         return
     signal.signal(signal.SIGINT, lambda *arguments: received.append(arguments))
@@ -235,8 +250,8 @@ def uninterrupted():
             before(*received[-1])
 
 
-def content(path):
-    """Returns the bytes of a file, or of all the files in a folder."""
+def content(path: str | os.PathLike) -> bytes:
+    """Return the bytes of a file, or of all the files in a folder."""
     return b"".join(file.read_bytes() for file in _files(path))
 
 

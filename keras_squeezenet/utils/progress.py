@@ -1,21 +1,25 @@
-"""How long work reports that it goes on; silent unless somebody listens."""
+"""Progress of long work, silent by default."""
 
 import contextlib
+from collections.abc import Callable
+from collections.abc import Iterator
 
 
 class Progress:
-    """A listener that does nothing; a command line shows bars instead."""
+    """Reports nothing; a subclass may show bars."""
 
     @contextlib.contextmanager
-    def task(self, name, steps):
-        """Yields a function to call after each of `steps` steps.
+    def task(
+        self, name: str, steps: int | None
+    ) -> Iterator[Callable[..., None]]:
+        """Yield a function to call after each of `steps` steps.
 
         Args:
-            name: str, what is being done.
-            steps: int, or `None` where the number is not known.
+            name: str, the name of the work.
+            steps: int, or `None` if the number is not known.
 
         Yields:
-            A function of the metrics that matter, `advance(loss=0.1)`.
+            A function of the metrics to show, such as `advance(loss=0.1)`.
         """
         del name, steps
         yield lambda **metrics: None

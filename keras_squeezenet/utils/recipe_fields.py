@@ -1,70 +1,108 @@
-"""Recipes: dataclasses whose fields are checked, and files of them.
+"""Recipes: dataclasses with validated fields, also read from files.
 
-A rule is what a field should be, in words, and a function that says whether a
-value is that.
+A rule is a pair: what a value must be, in words, and a function that returns
+whether a value is valid.
 """
 
 import dataclasses
 import json
+import numbers
+import os
 import pathlib
+import typing
+from collections.abc import Callable
+from collections.abc import Collection
+from typing import Any
+
+from keras_squeezenet.utils import suggestions
+
+Rule = tuple[str, Callable[[Any], bool]]
 
 SUFFIXES = (".json", ".yaml", ".yml")
-POSITIVE = "greater than 0", lambda value: value > 0
+POSITIVE: Rule = "greater than 0", lambda value: value > 0
+_TYPES = {
+    bool: ("true or false", bool),
+    int: ("an integer", int),
+    float: ("a number", numbers.Real),
+    str: ("a string", str),
+}
 
 
-def require_valid(recipe, rules):
-    """Checks the fields of a frozen dataclass; makes lists in it tuples.
+def require_valid(recipe: Any, rules: dict[str, Rule]) -> None:
+    """Check the fields of a frozen dataclass; make lists in it tuples.
 
     Args:
-        recipe: the dataclass's instance.
-        rules: dict of names of fields to their rules.
+        recipe: an instance of the dataclass.
+        rules: dict of the names of fields to their rules.
 
     Raises:
-        ValueError: naming the first field whose value is out of range.
+        ValueError: naming the first field with a wrong type or value.
     """
-    for field in dataclasses.fields(recipe):
-        value = getattr(recipe, field.name)
-        # As a file has them.
+    for field, annotation in typing.get_type_hints(type(recipe)).items():
+        value = getattr(recipe, field)
+        # Files have lists.
         if isinstance(value, list):
-            object.__setattr__(recipe, field.name, tuple(value))
+            object.__setattr__(recipe, field, tuple(value))
+        if expected := _wrong_type(annotation, value):
+            raise _error(field, expected, value)
     for field, (expected, is_valid) in rules.items():
         value = getattr(recipe, field)
         if not _holds(is_valid, value):
-            raise ValueError(
-                f"`{field}` should be {expected}. Received: {field}={value}"
-            )
+            raise _error(field, expected, value)
 
 
-def load(kind, path):
-    """Reads a recipe from a JSON or YAML file of some of its fields.
+def _wrong_type(annotation, value):
+    """Return what the value must be, or `None` if it has the right type."""
+    arguments = typing.get_args(annotation)
+    is_optional = arguments[1:] == (type(None),)
+    kind = arguments[0] if is_optional else annotation
+    if kind not in _TYPES or (is_optional and value is None):
+        return None
+    expected, accepted = _TYPES[kind]
+    # In Python `True` is an integer.
+    is_bool = isinstance(value, bool)
+    if isinstance(value, accepted) and is_bool == (kind is bool):
+        return None
+    return f"{expected}, or `None`" if is_optional else expected
+
+
+def _error(field, expected, value):
+    return ValueError(
+        f"`{field}` must be {expected}. Received: {field}={value!r}"
+    )
+
+
+def load(kind: type, path: str | os.PathLike) -> Any:
+    """Read a recipe from a JSON or YAML file of some of its fields.
 
     Args:
         kind: the class of the recipe.
         path: path of the file.
 
     Raises:
-        OSError: if there is no such file.
-        ValueError: if it is neither, or has a field that is none, or a value
-            out of range.
+        OSError: if the file does not exist.
+        ValueError: if it is not such a file, or has an unknown field or an
+            invalid value.
     """
     path = pathlib.Path(path)
     if path.suffix not in SUFFIXES:
         raise ValueError(
-            f"a recipe should be a file in {', '.join(SUFFIXES)}. "
+            f"a recipe must be a file in {', '.join(SUFFIXES)}. "
             f"Received: {path}"
         )
     values = parse(path)
     if not isinstance(values, dict):
         raise ValueError(
-            f"{path} should hold fields of a recipe and their values. "
+            f"{path} must contain fields of a recipe and their values. "
             f"Received: {type(values).__name__}"
         )
     fields = [field.name for field in dataclasses.fields(kind)]
     unknown = sorted(map(str, set(values) - set(fields)))
     if unknown:
         raise ValueError(
-            f"{path} should have fields of a recipe only: "
-            f"{', '.join(fields)}. Received: {', '.join(unknown)}"
+            f"{path} must only have fields of a recipe: {', '.join(fields)}. "
+            f"Received: {', '.join(unknown)}."
+            f"{suggestions.did_you_mean(unknown[0], fields)}"
         )
     try:
         return kind(**values)
@@ -72,12 +110,12 @@ def load(kind, path):
         raise ValueError(f"{path}: {error}") from error
 
 
-def parse(path):
-    """Returns what a JSON or YAML file holds.
+def parse(path: str | os.PathLike) -> Any:
+    """Return the content of a JSON or YAML file.
 
     Raises:
-        OSError: if there is no such file.
-        ValueError: if it is neither.
+        OSError: if the file does not exist.
+        ValueError: if it is not such a file.
     """
     path = pathlib.Path(path)
     text = path.read_text(encoding="utf-8")
@@ -87,7 +125,7 @@ def parse(path):
         import yaml
 
         return yaml.safe_load(text)
-    # Of either library.
+    # Each library has its own exceptions.
     except Exception as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
 
@@ -95,23 +133,26 @@ def parse(path):
 def _holds(is_valid, value):
     try:
         return bool(is_valid(value))
-    # A value of a wrong type, as a file may have it.
+    # A file may have values of another type.
     except (TypeError, AttributeError):
         return False
 
 
-def at_least(limit):
+def at_least(limit: float) -> Rule:
+    """Return the rule of numbers with a lower bound."""
     return f"at least {limit}", lambda value: value >= limit
 
 
-def integer(limit):
+def integer(limit: int) -> Rule:
+    """Return the rule of integers with a lower bound."""
     return (
         f"an integer, at least {limit}",
         lambda value: isinstance(value, int) and value >= limit,
     )
 
 
-def optional(rule):
+def optional(rule: Rule) -> Rule:
+    """Return the rule that allows `None` too."""
     expected, is_valid = rule
     return (
         f"{expected}, or `None`",
@@ -119,14 +160,16 @@ def optional(rule):
     )
 
 
-def one_of(choices):
+def one_of(choices: Collection) -> Rule:
+    """Return the rule of one out of several values."""
     return (
         f"one of {', '.join(map(repr, choices))}",
         lambda value: value in choices,
     )
 
 
-def some_of(choices):
+def some_of(choices: Collection) -> Rule:
+    """Return the rule of a sequence of different values."""
     return (
         f"some of {', '.join(map(repr, choices))}, each once",
         lambda values: (
@@ -135,7 +178,8 @@ def some_of(choices):
     )
 
 
-def by_layer(rule):
+def by_layer(rule: Rule) -> Rule:
+    """Return the rule of a dict of patterns of layers to values."""
     expected, is_valid = rule
     return (
         f"a dict of patterns of layers, each with {expected}",

@@ -37,12 +37,13 @@ from keras_squeezenet.utils import recipe_fields
         ("quantize_preserve", "all", "one of 'both', 'sparsity'"),
         ("max_accuracy_drop", -0.5, "at least 0"),
         ("validation_share", 0.6, "at most 0.5"),
+        ("keep_frozen", "yes", "true or false"),
         ("litert", ("int4",), "some of 'float32'"),
     ],
 )
 def test_value_out_of_range_is_named(field, value, expected):
     with pytest.raises(
-        ValueError, match=f"`{field}` should be .*{expected}.*{field}="
+        ValueError, match=f"`{field}` must be .*{expected}.*{field}="
     ):
         Recipe(**{field: value})
 
@@ -86,9 +87,13 @@ def test_every_field_comes_back_from_a_file(tmp_path):
         ("a.json", "{", "a.json cannot be read: Expecting"),
         ("a.yaml", "bits: [", "a.yaml cannot be read: while parsing"),
         ("a.yaml", "- bits", "fields of a recipe.*Received: list"),
-        ("a.json", '{"bit": 4}', "Received: bit"),
-        ("a.json", '{"bits": 4}', "a.json: `bits` should be a dict"),
-        ("a.json", '{"batch_size": "x"}', "a.json: `batch_size` should be"),
+        ("a.json", '{"bit": 4}', "Received: bit. Did you mean 'bits'"),
+        ("a.json", '{"bits": 4}', "a.json: `bits` must be a dict"),
+        (
+            "a.json",
+            '{"batch_size": "x"}',
+            "a.json: `batch_size` must be an integer",
+        ),
         ("a.txt", "", r"a file in .json, .yaml, .yml. Received: .*a.txt"),
     ],
 )

@@ -13,6 +13,9 @@ from keras_squeezenet.utils import recipe_fields
     [
         ("epochs", 0, "an integer, at least 1"),
         ("epochs", 1.5, "an integer"),
+        ("epochs", True, "an integer"),
+        ("max_train_steps", "x", "an integer, or `None`"),
+        ("schedule", 3, "a string"),
         ("batch_size", 0, "at least 1"),
         ("accumulation", 0, "at least 1"),
         ("max_train_steps", 0, "at least 1, or `None`"),
@@ -20,7 +23,7 @@ from keras_squeezenet.utils import recipe_fields
         ("optimizer", "adam", "one of 'adamw', 'sgd'"),
         ("momentum", 1, "from 0 to below 1"),
         ("learning_rate", 0, "greater than 0"),
-        ("learning_rate", "fast", "greater than 0"),
+        ("learning_rate", "fast", "a number"),
         ("schedule", "step", "one of 'constant', 'linear', 'cosine'"),
         ("warmup", 1, "from 0 to below 1"),
         ("clip_norm", -1, "at least 0"),
@@ -37,7 +40,7 @@ from keras_squeezenet.utils import recipe_fields
 )
 def test_value_out_of_range_is_named(field, value, expected):
     with pytest.raises(
-        ValueError, match=f"`{field}` should be .*{expected}.*{field}="
+        ValueError, match=f"`{field}` must be .*{expected}.*{field}="
     ):
         Recipe(**{field: value})
 
@@ -76,5 +79,7 @@ def test_every_field_comes_back_from_a_file(tmp_path):
 def test_field_of_another_recipe_is_refused(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("prune_epochs: 3")
-    with pytest.raises(ValueError, match="Received: prune_epochs"):
+    with pytest.raises(
+        ValueError, match="Received: prune_epochs. Did you mean 'epochs'"
+    ):
         recipe_fields.load(Recipe, path)

@@ -149,7 +149,7 @@ def test_overwrite_replaces_a_file_by_a_folder_and_back(old, new, tmp_path):
 def test_file_where_a_folder_should_be_is_refused(overwrite, tmp_path):
     write(tmp_path, {"out": "a file"})
     with pytest.raises(
-        NotADirectoryError, match="should be a folder. Received: .*out, a file"
+        NotADirectoryError, match="must be a folder. Received: .*out, a file"
     ):
         with files.new_folder(tmp_path / "out", overwrite):
             pytest.fail("the block should not be entered")
