@@ -1,4 +1,3 @@
-from .catalog import LOADERS as LOADERS
 from .catalog import load as load
 from .image_dataset import ImageDataset as ImageDataset
 from .lazy_examples import Examples as Examples

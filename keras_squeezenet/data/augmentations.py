@@ -1,30 +1,31 @@
-"""Random changes of training images that leave their class as it is.
+"""Random augmentation of training images.
 
-TensorFlow operations, since they run within `tf.data`, and stateless: the
-same seed gives the same picture, whatever ran before.
+These are TensorFlow operations, since they run within `tf.data`, and are
+stateless: the result depends on the image and the seed alone.
 """
 
 import functools
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
-# What an image is moved by at most, as a part of its side.
+# The largest shift, as a share of the side of the image.
 SHIFT = 1 / 8
 
 
-def augment(image, seed, flip=True):
-    """Moves an image by up to an eighth of its sides, and mirrors every second.
+def augment(image: tf.Tensor, seed: tf.Tensor, flip: bool = True) -> tf.Tensor:
+    """Shift an image by up to an eighth of its sides and flip half of them.
 
-    What a move uncovers at the border is filled with the image's reflection.
+    The border is filled with the reflected image.
 
     Args:
         image: uint8 tensor or array of shape `(height, width, channels)`,
-            which should be known.
+            which must be static.
         seed: two integers, as the stateless operations of TensorFlow take
-            them, such as the number of the epoch and that of the image.
-        flip: bool, whether left and right may change places: not for digits
-            or letters. The moves are the same either way. Defaults to `True`.
+            them, such as the numbers of the epoch and the image.
+        flip: bool, whether to flip images horizontally, which does not suit
+            digits or letters. Shifts do not depend on it. Defaults to `True`.
 
     Returns:
         A tensor of the same shape and dtype.
@@ -43,41 +44,47 @@ def augment(image, seed, flip=True):
 
 
 class Seeds(keras.random.SeedGenerator):
-    """Has Keras's layers draw from a seed that they are given, not a state.
+    """Seeds that follow from a given one, for the layers of Keras.
 
-    A state would make a batch depend on those before it.
+    With the state of a usual generator a batch would depend on those before
+    it.
     """
 
-    def begin(self, seed):
-        """Sets the seed, a tensor of two integers, that all others follow."""
+    def begin(self, seed: tf.Tensor) -> "Seeds":
+        """Set the seed, a tensor of two integers, that all others follow."""
         self.seed = seed
         self.drawn = 0
+        return self
 
     def next(self, ordered=True):
         self.drawn += 1
         return tf.random.experimental.stateless_fold_in(self.seed, self.drawn)
 
 
-# Keras's layers take seconds to trace, once.
+class _RandAugment(keras.layers.RandAugment):
+    def __init__(self, strength):
+        super().__init__(factor=(0, strength), dtype="float32")
+        self.generator = Seeds()
+
+
+# The layers take seconds to trace, once.
 @functools.cache
-def make_rand_augment(strength):
-    """Returns `keras.layers.RandAugment` as a function of images and a seed.
+def make_rand_augment(strength: float) -> Callable:
+    """Return `keras.layers.RandAugment` as a function of images and a seed.
 
     Reference:
     - [RandAugment](https://arxiv.org/abs/1909.13719) (Cubuk et al., 2019)
 
-    Two operations are chosen for a batch, and how much of them for each of
-    its images.
+    Two operations are drawn for each batch, and their strength for each image.
 
     Args:
-        strength: float between 0 and 1, of the operations.
+        strength: float between 0 and 1, the largest strength of an operation.
 
     Returns:
         A function of a tensor of RGB images from 0 to 255, of shape `(batch,
         height, width, 3)`, and of two integers, to such a float32 tensor.
     """
-    layer = keras.layers.RandAugment(factor=(0, strength), dtype="float32")
-    layer.generator = Seeds()
+    layer = _RandAugment(strength)
 
     @tf.function
     def rand_augment(images, seed):
@@ -88,8 +95,8 @@ def make_rand_augment(strength):
 
 
 @functools.cache
-def make_mixing(mixup=0.0, cutmix=0.0):
-    """Returns `keras.layers.MixUp` and `CutMix` as a function.
+def make_mixing(mixup: float = 0.0, cutmix: float = 0.0) -> Callable:
+    """Return `keras.layers.MixUp` and `CutMix` as a function.
 
     Reference:
     - [mixup](https://arxiv.org/abs/1710.09412) (Zhang et al., 2018)
@@ -99,12 +106,11 @@ def make_mixing(mixup=0.0, cutmix=0.0):
         mixup: float between 0 and 1, the `alpha` of `MixUp`; 0 for none.
             Defaults to `0.0`.
         cutmix: float between 0 and 1, the `factor` of `CutMix`; 0 for none.
-            Where both are asked for, each batch gets one of them. Defaults to
-            `0.0`.
+            With both, one of them is drawn for each batch. Defaults to `0.0`.
 
     Returns:
         A function of images of shape `(batch, height, width, channels)`, of
-        their labels as shares of shape `(batch, classes)`, and of two
+        their labels as probabilities of shape `(batch, classes)`, and of two
         integers, to images and labels.
     """
     layers = []
@@ -112,13 +118,14 @@ def make_mixing(mixup=0.0, cutmix=0.0):
         layers.append(keras.layers.MixUp(mixup, dtype="float32"))
     if cutmix:
         layers.append(keras.layers.CutMix(cutmix, dtype="float32"))
-    for layer in layers:
-        layer.generator = Seeds()
+    seeds = Seeds()
 
     def apply(layer, images, labels, seed):
-        layer.generator.begin(seed)
-        mixed = layer({"images": images, "labels": labels})
-        return mixed["images"], mixed["labels"]
+        drawn = layer.get_random_transformation(images, seed=seeds.begin(seed))
+        return (
+            layer.transform_images(images, drawn),
+            layer.transform_labels(labels, drawn),
+        )
 
     @tf.function
     def mix(images, labels, seed):

@@ -79,8 +79,8 @@ def examples(
         squares: the squares that `read` returned for the paths.
         image_size, shorter_side: as `read` took them.
     """
-    paths, labels = zip(*labeled)
-    labels = np.array(labels, "int64")
+    paths = [path for path, _ in labeled]
+    labels = np.array([label for _, label in labeled], "int64")
     if squares[paths[0]] is not None:
         with tf.device("CPU:0"):
             stacked = tf.stack([squares[path] for path in paths])

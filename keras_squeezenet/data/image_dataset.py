@@ -141,8 +141,8 @@ class ImageDataset:
         }.get(name)
         if examples is None:
             raise ValueError(
-                f"{self.name!r} must have the split {name!r}, which it has "
-                f"not. Received: split={name!r}"
+                f"`split` must be one that {self.name!r} has. Received: "
+                f"split={name!r}"
             )
         return examples
 
@@ -162,10 +162,11 @@ class ImageDataset:
             float32 of shape `(batch, image_size, image_size, 3)`, and of
             int64 labels of shape `(batch,)`.
         """
+        train = self.split("train")
         batches = (
-            self.train.shuffled(seed)
+            train.shuffled(seed)
             .repeat()
-            .map(self.train.decode_element, num_parallel_calls=tf.data.AUTOTUNE)
+            .map(train.decode_element, num_parallel_calls=tf.data.AUTOTUNE)
             .batch(min(batch_size, self.train_size), drop_remainder=True)
         )
         return _preprocessed(batches)
@@ -204,11 +205,11 @@ class ImageDataset:
         Raises:
             ValueError: if the workers cannot share a batch equally.
         """
-        order = mix_seed(seed, epoch)
-        elements = self.train.shuffled(order).enumerate()
+        train, order = self.split("train"), mix_seed(seed, epoch)
+        elements = train.shuffled(order).enumerate()
 
         def example(index, element):
-            image, label = self.train.decode_element(*element)
+            image, label = train.decode_element(*element)
             if augmentation is not None:
                 augment = augmentations.AUGMENTATIONS[augmentation]
                 image = augment(image, tf.stack([order, index]))
@@ -245,19 +246,18 @@ class ImageDataset:
         size = max(1, round(share * self.train_size))
         chosen = np.random.default_rng(seed).permutation(self.train_size)[:size]
         mask = np.isin(np.arange(self.train_size), chosen)
+        train = self.split("train")
         return dataclasses.replace(
-            self,
-            train=self.train.select(~mask),
-            validation=self.train.select(mask),
+            self, train=train.select(~mask), validation=train.select(mask)
         )
 
     def ordered_train_batches(self, batch_size: int) -> tf.data.Dataset:
         """Return what `test_batches` returns, of the training set."""
-        return _preprocessed(self.train.decoded.batch(batch_size))
+        return _preprocessed(self.split("train").decoded.batch(batch_size))
 
     def validation_batches(self, batch_size: int) -> tf.data.Dataset:
         """Return what `test_batches` returns, of the validation set."""
-        return _preprocessed(self.validation.decoded.batch(batch_size))
+        return _preprocessed(self.split("validation").decoded.batch(batch_size))
 
     def test_batches(self, batch_size: int) -> tf.data.Dataset:
         """Return the batches of one pass over the test set, in its order.

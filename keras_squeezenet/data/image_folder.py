@@ -92,17 +92,15 @@ def load_files(
         _require_images(files, source)
     if len(splits) == 1:
         splits = _split(splits[0], seed)
-    train, test = (_labeled(files) for files in splits)
+    labeled = [_labeled(files) for files in splits]
     # Mixed, so that the first ones are of more than one class.
-    random.Random(seed).shuffle(train)
+    random.Random(seed).shuffle(labeled[0])
+    train, test = (
+        decode.examples(split, squares, image_size, shorter_side)
+        for split in labeled
+    )
     return image_dataset.ImageDataset(
-        name,
-        tuple(splits[0]),
-        *(
-            decode.examples(split, squares, image_size, shorter_side)
-            for split in (train, test)
-        ),
-        skipped=skipped,
+        name, tuple(splits[0]), train=train, test=test, skipped=skipped
     )
 
 

@@ -1,41 +1,43 @@
-"""Images: from files to RGB, to squares of one size, to a network's input.
+"""Image operations: from files to RGB, to squares, to the network input.
 
-All but `read_image` are TensorFlow operations, since they run within
-`tf.data` whatever the Keras backend is.
+All except `read_image` are TensorFlow operations, since they run within
+`tf.data` on every Keras backend.
 """
+
+import os
 
 import numpy as np
 import tensorflow as tf
 
 from keras_squeezenet import imagenet
 
-# The authors' crop of 227 pixels is from images whose shorter side is 256.
+# The authors crop 227 pixels from images whose shorter side is 256.
 IMAGENET_SCALE = 256 / 227
 
 
-def read_image(path):
-    """Reads an image file as uint8 RGB, upright.
+def read_image(path: str | bytes | os.PathLike) -> np.ndarray:
+    """Read an image file as uint8 RGB.
 
-    The EXIF orientation is applied, transparent pixels are laid over white,
-    and 16 bits are scaled to 8.
+    The EXIF orientation is applied, transparent pixels are composited over
+    white, and 16 bits are scaled to 8.
 
     Args:
-        path: path of the file, in any format that Pillow reads. Of an
-            animation the first image is taken.
+        path: path of the file, in any format that Pillow reads; the first
+            image of an animation is read.
 
     Returns:
         A uint8 NumPy array of shape `(height, width, 3)`.
 
     Raises:
-        OSError: if it is not an image, or a damaged one. Pillow raises other
-            exceptions too for some damages.
+        OSError: if it is not an image, or damaged. For some damaged files
+            Pillow raises other exceptions.
     """
     from PIL import Image
     from PIL import ImageOps
 
     with Image.open(path) as image:
         image = ImageOps.exif_transpose(image)
-        # "I;16" and its kin. Pillow has "I" for the 16 bits of some formats.
+        # Pillow has "I;16" and, for some formats, "I" for 16 bits.
         if image.mode.startswith("I"):
             values = np.clip(np.asarray(image).astype("int64"), 0, 65535)
             image = Image.fromarray(((values + 128) // 257).astype("uint8"))
@@ -46,12 +48,12 @@ def read_image(path):
         return np.array(image.convert("RGB"))
 
 
-def to_rgb(image):
-    """Converts images of 1, 3 or 4 channels to uint8 RGB.
+def to_rgb(image: tf.Tensor) -> tf.Tensor:
+    """Convert images of 1, 3 or 4 channels to uint8 RGB.
 
     Args:
-        image: uint8 or uint16 tensor of shape `(..., channels)`: grey, RGB,
-            or RGB and alpha, which is laid over white.
+        image: uint8 or uint16 tensor of shape `(..., channels)`: gray, RGB,
+            or RGB and alpha, which is composited over white.
 
     Returns:
         A uint8 tensor of shape `(..., 3)`.
@@ -76,13 +78,15 @@ def rgb_square(
     return square(to_rgb(image), side, shorter_side)
 
 
-def square(image, side, shorter_side=None):
-    """Resizes the shorter side of an image and cuts out the centre.
+def square(
+    image: tf.Tensor | np.ndarray, side: int, shorter_side: int | None = None
+) -> tf.Tensor:
+    """Resize the shorter side of an image and crop the center.
 
     Args:
         image: uint8 tensor or array of shape `(height, width, channels)`.
-        side: int, of the result, in pixels.
-        shorter_side: int, what the shorter side is resized to; not below
+        side: int, the side of the result in pixels.
+        shorter_side: int, what the shorter side is resized to; at least
             `side`. Defaults to `side`.
 
     Returns:
@@ -95,8 +99,8 @@ def square(image, side, shorter_side=None):
     return squares(image[tf.newaxis], side, shorter_side)[0]
 
 
-def squares(images, side, shorter_side):
-    """Does what `square` does, to a batch of images of one size.
+def squares(images: tf.Tensor, side: int, shorter_side: int) -> tf.Tensor:
+    """Return what `square` returns, for a batch of images of one size.
 
     Args:
         images: uint8 tensor of shape `(batch, height, width, channels)`.
@@ -108,8 +112,8 @@ def squares(images, side, shorter_side):
     shape = tf.shape(images)[1:3]
     scale = shorter_side / tf.reduce_min(shape)
     sides = tf.cast(tf.round(tf.cast(shape, scale.dtype) * scale), tf.int32)
-    # `tf.image.resize` and a slice, but of what is cut off nothing is made: of
-    # an image of 1x3000 that would be 2 GB.
+    # As `tf.image.resize` and a slice, but without the pixels that the slice
+    # drops, which would be 2 GB for an image of 1x3000.
     cut = tf.raw_ops.ScaleAndTranslate(
         images=images,
         size=(side, side),
@@ -122,14 +126,14 @@ def squares(images, side, shorter_side):
     return tf.saturate_cast(tf.round(cut), tf.uint8)
 
 
-def preprocess(image):
-    """Does in TensorFlow what `keras_squeezenet.preprocess_input` does.
+def preprocess(image: tf.Tensor) -> tf.Tensor:
+    """Return what `preprocess_input` returns, in TensorFlow.
 
     Args:
         image: tensor of RGB values from 0 to 255, of shape `(..., 3)`.
 
     Returns:
-        A float32 tensor of the same shape: BGR, less the mean over ImageNet.
+        A float32 tensor of the same shape: BGR minus the mean of ImageNet.
     """
     bgr = tf.reverse(image, axis=[-1])
     return tf.cast(bgr, tf.float32) - tf.constant(imagenet.IMAGENET_MEAN[::-1])

@@ -3,13 +3,14 @@
 import dataclasses
 from collections.abc import Callable
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
 from keras_squeezenet.data import image_dataset
 
-Data = (
+Data: TypeAlias = (
     tuple[np.ndarray, np.ndarray] | tf.data.Dataset | image_dataset.ImageDataset
 )
 
@@ -52,7 +53,7 @@ def describe(
         skipped = list(images.skipped)
     return {
         "name": name,
-        "classes": list(class_names or map(str, range(classes))),
+        "classes": list(class_names or map(str, range(classes or 0))),
         "skipped_images": skipped,
     }
 
@@ -115,19 +116,15 @@ def training_split(
             or the workers cannot share a batch equally.
     """
     if isinstance(images, image_dataset.ImageDataset):
-        if images.train is None:
-            raise ValueError(
-                "the data must have a training set. Received: "
-                f"{images.name!r}, which has a test set only"
-            )
-        batch_size = min(batch_size, images.train_size)
+        size = images.split("train").size
+        batch_size = min(batch_size, size)
         shard.part(batch_size)
         return Split(
             lambda epoch: images.epoch_batches(
                 batch_size, seed, epoch, augmentation, rand_augment, shard
             ),
-            images.train_size // batch_size,
-            images.train_size,
+            size // batch_size,
+            size,
         )
     if augmentation is not None or rand_augment:
         raise ValueError(

@@ -298,7 +298,7 @@ def test_data_set_may_have_a_test_set_only():
     levels = make_dataset(train=None, class_names=("even",))
     assert (levels.train_size, levels.validation_size) == (0, 0)
     assert levels.split("all") is levels.split("test")
-    with pytest.raises(ValueError, match="has not"):
+    with pytest.raises(ValueError, match="split='train'"):
         levels.split("train")
 
 

@@ -64,7 +64,7 @@ def test_test_set_of_an_image_data_set_is_evaluated(dataset):
 
 def test_test_set_is_not_trained_on(dataset):
     images = dataclasses.replace(dataset, train=None)
-    with pytest.raises(ValueError, match="'quarters', which has a test set"):
+    with pytest.raises(ValueError, match="'quarters' has. Received: split='tr"):
         splits.training_split(images, 20)
 
 
