@@ -93,7 +93,7 @@ def load_files(
     if len(splits) == 1:
         splits = _split(splits[0], seed)
     labeled = [_labeled(files) for files in splits]
-    # Mixed, so that the first ones are of more than one class.
+    # So that the first images are not all of one class.
     random.Random(seed).shuffle(labeled[0])
     train, test = (
         decode.examples(split, squares, image_size, shorter_side)

@@ -16,16 +16,18 @@ def kind(monkeypatch):
 
     def kind(name, **options):
         found = []
+
+        def import_module(module):
+            found.append(module.rpartition(".")[2])
+            return types.SimpleNamespace(load=lambda **arguments: None)
+
         monkeypatch.setattr(
-            catalog.importlib,
-            "import_module",
-            lambda module: (
-                found.append(module)
-                or types.SimpleNamespace(load=lambda **arguments: None)
-            ),
+            catalog,
+            "importlib",
+            types.SimpleNamespace(import_module=import_module),
         )
-        data.load(name, **options)
-        return found[0].rpartition(".")[2]
+        catalog.load(name, **options)
+        return found[0]
 
     return kind
 
