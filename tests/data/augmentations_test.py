@@ -18,7 +18,7 @@ def image():
 
 
 def find(image, augmented):
-    """Returns `(down, right, is_flipped)` of the move, which must be one."""
+    """Return `(down, right, is_flipped)` of the move, which must be one."""
     padded = np.pad(image, ((SHIFT,) * 2, (SHIFT,) * 2, (0, 0)), "reflect")
     found = [
         (down - SHIFT, right - SHIFT, is_flipped)

@@ -10,7 +10,7 @@ from keras_squeezenet.data import lazy_examples
 
 @pytest.fixture
 def write_images():
-    """Returns a function that writes PNG files of one grey each.
+    """Return a function that writes PNG files of one grey each.
 
     Each image's level is its number, in the order of the calls: it tells
     which image a pixel came from.

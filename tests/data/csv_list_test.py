@@ -9,7 +9,7 @@ from keras_squeezenet.data import image_ops
 
 @pytest.fixture
 def write(image_folder):
-    """Returns a function that writes a CSV file beside the images."""
+    """Return a function that writes a CSV file beside the images."""
 
     def write(text, **options):
         path = image_folder / "list.csv"

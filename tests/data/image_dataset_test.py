@@ -69,7 +69,7 @@ def test_train_batches_hold_each_image_once_an_epoch():
     assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
 
 
-def test_train_batches_are_shuffled_anew_in_each_epoch():
+def test_train_batches_are_shuffled_in_each_epoch():
     seen = flat(levels_of(make_dataset(train_size=20).train_batches(10), 6))
     epochs = [seen[:20], seen[20:40], seen[40:]]
     assert list(range(20)) not in epochs
@@ -112,7 +112,7 @@ def test_an_epoch_holds_each_image_once_in_an_order_of_its_own():
         assert one != other
 
 
-def test_an_epoch_leaves_out_what_fills_no_batch():
+def test_smaller_last_batch_is_dropped():
     batches = levels_of(make_dataset(train_size=10).epoch_batches(4))
     assert [len(batch) for batch in batches] == [4, 4]
 
@@ -161,7 +161,7 @@ def test_parts_of_workers_make_the_batches_of_one(count, augmentation):
 
 @pytest.fixture
 def lazy_levels(counted_levels, monkeypatch):
-    """Returns a function to images that are not kept, and those decoded."""
+    """Return a function to images that do not fit in memory, and those decoded."""
 
     def make(size):
         monkeypatch.setattr(lazy_examples, "CACHE_LIMIT", 8 * size)
@@ -173,7 +173,7 @@ def lazy_levels(counted_levels, monkeypatch):
     return make
 
 
-def test_a_worker_decodes_its_part_alone_where_images_are_not_kept(
+def test_worker_decodes_only_its_part_of_images_that_do_not_fit_in_memory(
     lazy_levels,
 ):
     levels, decoded = lazy_levels(20)
@@ -199,7 +199,7 @@ def test_validation_set_is_selected_undecoded(lazy_levels):
     assert flat(levels_of(kept.validation_batches(4))) == validation
 
 
-def test_images_that_are_not_kept_are_mixed_undecoded(lazy_levels):
+def test_images_that_do_not_fit_in_memory_are_shuffled_undecoded(lazy_levels):
     levels, _ = lazy_levels(100)
     seen = flat(levels_of(levels.train_batches(20), 5))
     assert sorted(seen) == list(range(100))

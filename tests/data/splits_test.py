@@ -18,7 +18,7 @@ def numbers(batches):
     ]
 
 
-def test_arrays_are_shuffled_anew_in_every_epoch_and_the_same_again():
+def test_arrays_are_shuffled_in_every_epoch_and_the_same_again():
     split = splits.training_split((IMAGES, LABELS), batch_size=5, seed=3)
     assert (split.steps, split.size) == (2, 10)
     tf.random.set_seed(0)
@@ -27,7 +27,7 @@ def test_arrays_are_shuffled_anew_in_every_epoch_and_the_same_again():
     assert orders[0] == orders[2] != orders[1]
 
 
-def test_what_is_left_over_of_an_epoch_is_left_out():
+def test_smaller_last_batch_is_dropped():
     split = splits.training_split((IMAGES, LABELS), batch_size=4)
     assert split.steps == 2
     assert len(numbers(split.batches(0))) == 8
@@ -97,7 +97,7 @@ def test_image_data_set_gives_its_epochs(dataset):
         ),
     ],
 )
-def test_other_things_are_refused(images, expected):
+def test_other_data_are_refused(images, expected):
     with pytest.raises(ValueError, match=expected):
         splits.evaluation_split(images, 4, "validation")
 

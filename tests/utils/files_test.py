@@ -22,7 +22,7 @@ def write(folder, files):
 
 
 def read(folder):
-    """Returns `{path in the folder: text}`; `None` is a folder."""
+    """Return `{path in the folder: text}`; `None` is a folder."""
     return {
         path.relative_to(folder).as_posix(): (
             path.read_text() if path.is_file() else None
