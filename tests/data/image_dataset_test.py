@@ -161,7 +161,7 @@ def test_parts_of_workers_make_the_batches_of_one(count, augmentation):
 
 @pytest.fixture
 def lazy_levels(counted_levels, monkeypatch):
-    """Return a function to images that do not fit in memory, and those decoded."""
+    """Return a function to images beyond the limit, and the decoded ones."""
 
     def make(size):
         monkeypatch.setattr(lazy_examples, "CACHE_LIMIT", 8 * size)
