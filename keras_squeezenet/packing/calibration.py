@@ -38,11 +38,12 @@ def load_images(
             return _preprocess(_read_folder(data, network, count))
         data = catalog.load(data, image_size=network.image_size, seed=seed)
     if isinstance(data, image_dataset.ImageDataset):
-        chosen = set(spread(data.train_size, count).tolist())
+        train = data.split("train")
+        chosen = set(spread(train.size, count).tolist())
         return _preprocess(
             [
                 image.numpy()
-                for index, (image, _) in enumerate(data.train)
+                for index, (image, _) in enumerate(train)
                 if index in chosen
             ]
         )

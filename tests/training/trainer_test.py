@@ -315,16 +315,10 @@ import pathlib, sys
 sys.path[:0] = [sys.argv[1]]
 import quarters
 import keras
-import tensorflow as tf
-from keras_squeezenet import data, training
+from keras_squeezenet import training
 from trainer_test import RECIPE
 
-def split(count, seed):
-    return tf.data.Dataset.from_tensor_slices(quarters.make_images(count, seed))
-
-dataset = data.ImageDataset(
-    "quarters", 16, ("a", "b", "c", "d"), split(64, 0), split(32, 1), 64, 32
-)
+dataset = quarters.make_dataset()
 keras.utils.set_random_seed(0)
 model = training.build(16, 4, quarters.TINY)
 training.train(
