@@ -61,8 +61,10 @@ class Seeds(keras.random.SeedGenerator):
         return tf.random.experimental.stateless_fold_in(self.seed, self.drawn)
 
 
-class _RandAugment(keras.layers.RandAugment):
-    def __init__(self, strength):
+class SeededRandAugment(keras.layers.RandAugment):
+    """`RandAugment` that draws from `Seeds`."""
+
+    def __init__(self, strength: float):
         super().__init__(factor=(0, strength), dtype="float32")
         self.generator = Seeds()
 
@@ -84,7 +86,7 @@ def make_rand_augment(strength: float) -> Callable:
         A function of a tensor of RGB images from 0 to 255, of shape `(batch,
         height, width, 3)`, and of two integers, to such a float32 tensor.
     """
-    layer = _RandAugment(strength)
+    layer = SeededRandAugment(strength)
 
     @tf.function
     def rand_augment(images, seed):

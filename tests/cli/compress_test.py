@@ -458,7 +458,7 @@ def test_missing_model_is_refused(run, compressed):
 def test_density_out_of_range_is_refused_at_once(density, run, load, tmp_path):
     with pytest.raises(
         ValueError,
-        match=r"`overall_density` should be a share of weights to keep.* "
+        match=r"`overall_density` must be a share of weights to keep.* "
         rf"Received: overall_density={float(density)}",
     ):
         run(f"--overall_density={density}")
@@ -481,7 +481,7 @@ def test_density_out_of_range_is_refused_at_once(density, run, load, tmp_path):
 )
 def test_recipe_out_of_range_is_refused_at_once(flag, run, load, tmp_path):
     name = flag.strip("-").partition("=")[0]
-    with pytest.raises(ValueError, match=f"`{name}` should be .*{name}="):
+    with pytest.raises(ValueError, match=f"`{name}` must be .*{name}="):
         run(flag)
     assert_nothing_was_loaded(load, tmp_path / "out")
 
@@ -506,7 +506,7 @@ def test_output_folder_with_content_is_allowed_with_overwrite(
 
 def test_unknown_data_set_is_an_error_with_similar_names(run, tmp_path):
     with pytest.raises(
-        ValueError, match="Received: 'mnist_5k'. Similar names: .*'mnist5k'"
+        ValueError, match="Received: 'mnist_5k'. Did you mean 'mnist5k'"
     ):
         run("--dataset=mnist_5k")
     assert not (tmp_path / "out").exists()

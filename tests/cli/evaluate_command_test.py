@@ -202,7 +202,7 @@ def test_network_without_names_has_an_output_for_each_class(
         write_image(folder / split / "h" / "0.png", 0)
     with pytest.raises(
         ValueError,
-        match="each of the 8 classes of 'folder'.*network with 7 outputs",
+        match="each of the 8 classes of 'images'.*network with 7 outputs",
     ):
         run(*from_folder)
 

@@ -152,7 +152,7 @@ def test_ctrl_c_says_how_to_go_on(run, trained, monkeypatch):
         ("--grid=all", "--grid should be one of SR, .*Received: --grid=all"),
         ("--grid={SR: 1}", "Received: --grid={SR: 1}"),
         ("--classes=10", "--classes is for --notrain"),
-        ("--mixup=2", "`mixup` should be"),
+        ("--mixup=2", "`mixup` must be"),
     ],
 )
 def test_bad_flag_is_refused_at_once(flag, message, run, trained, out):

@@ -108,7 +108,7 @@ def test_recipe_by_name_and_from_a_file(run, trained, tmp_path):
 @pytest.mark.parametrize("flag", ["--epochs=0", "--mixup=2", "--recipe=tiny"])
 def test_bad_flag_is_refused_at_once(flag, run, trained, tmp_path):
     name = flag.strip("-").partition("=")[0]
-    with pytest.raises(ValueError, match=f"{name}.* should be .*{name}="):
+    with pytest.raises(ValueError, match=f"{name}.* must be .*{name}="):
         run(flag)
     assert not trained
     assert not (tmp_path / "out").exists()

@@ -210,7 +210,7 @@ def test_folder_without_classes_is_an_error(tmp_path, write_images):
     write_images(tmp_path, ["a.png"])
     with pytest.raises(
         ValueError,
-        match=f"one sub-folder.*'{re.escape(str(tmp_path))}', which has no",
+        match=f"a sub-folder.*'{re.escape(str(tmp_path))}', which has no",
     ):
         load(tmp_path)
 

@@ -49,8 +49,9 @@ def test_elements_are_shuffled_as_the_seed_says(counted_levels):
     assert levels_of(levels.shuffled(1)) != levels_of(levels.shuffled(2))
 
 
-def test_selected_elements_keep_their_order(counted_levels):
+def test_selected_examples_keep_their_order(counted_levels, monkeypatch):
+    monkeypatch.setattr(lazy_examples, "CACHE_LIMIT", 0)
     levels, decoded = counted_levels(5)
     selected = levels.select(np.array([True, False, True, False, True]))
     assert selected.size == selected.elements.cardinality() == 3
-    assert levels_of(selected) == decoded == [0, 2, 4]
+    assert levels_of(selected) == sorted(decoded) == [0, 2, 4]

@@ -114,7 +114,7 @@ def test_prepared_splits_are_read(tmp_path):
     assert (tiny.train_size, tiny.test_size) == (6, 2)
     assert sorted(levels(tiny.train)) == [(i, i % 2) for i in range(6)]
     assert sorted(levels(tiny.test)) == [(0, 0), (1, 1)]
-    assert tiny.train.element_spec[0].shape == (6, 6, 3)
+    assert tiny.train.decoded.element_spec[0].shape == (6, 6, 3)
 
 
 def test_prepared_data_is_not_prepared_again(tmp_path, monkeypatch):

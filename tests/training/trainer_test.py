@@ -148,7 +148,7 @@ def test_arrays_and_batches_are_trained_on(train, dataset, tmp_path):
 
 def test_arrays_need_images_to_choose_by(train):
     images = np.zeros((4, 16, 16, 3), "float32"), np.arange(4)
-    with pytest.raises(ValueError, match="`validation` should be"):
+    with pytest.raises(ValueError, match="`validation` must be"):
         train(RECIPE.replace(augmentation=None), images=images)
 
 

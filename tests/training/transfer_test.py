@@ -253,7 +253,7 @@ def test_model_of_other_classes_is_refused_before_anything_is_trained(
 
 def test_arrays_need_validation_images(make_model, tmp_path):
     images = quarters.make_images(32, 0)
-    with pytest.raises(ValueError, match="`validation` should be"):
+    with pytest.raises(ValueError, match="`validation` must be"):
         training.finetune(
             make_model(conv10_activation=None), images, out=tmp_path / "out"
         )
