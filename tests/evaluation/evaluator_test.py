@@ -91,14 +91,18 @@ def test_classes_are_matched_by_name(dataset):
         evaluation.evaluate(make_network("abce"), dataset)
 
 
-def test_all_images_of_a_csv_file_are_used(tmp_path):
+def test_all_images_of_a_csv_file_without_splits_are_used(tmp_path):
     images, labels = quarters.make_images(8, 0)
-    lines = ["path,label,split"]
+    lines = ["path,label"]
     for number, (image, label) in enumerate(zip(images, labels)):
         Image.fromarray(image).save(tmp_path / f"{number}.png")
-        lines.append(f"{number}.png,{label},train")
+        lines.append(f"{number}.png,{label}")
     path = tmp_path / "list.csv"
     path.write_text("\n".join(lines))
     found = evaluation.evaluate(make_network(), path)
     assert (found.accuracy, found.split) == (0.75, None)
     assert len(found.outputs.labels) == 8
+    lines = [f"{line},train" for line in lines[1:-1]] + [f"{lines[-1]},test"]
+    path.write_text("\n".join(["path,label,split", *lines]))
+    found = evaluation.evaluate(make_network(), path)
+    assert (len(found.outputs.labels), found.split) == (1, "test")
