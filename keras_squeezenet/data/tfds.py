@@ -23,7 +23,7 @@ def load(
     data_dir: str | os.PathLike | None,
     image_size: int | None,
     shorter_side: int | None = None,
-    **unused,
+    **unused: object,
 ) -> image_dataset.ImageDataset:
     """Load a data set of TensorFlow Datasets; arguments are as of `data.load`.
 
