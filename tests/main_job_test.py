@@ -17,7 +17,7 @@ EPOCHS = [
 @pytest.mark.slow
 def test_command_compresses_real_digits(tmp_path):
     out = tmp_path / "out"
-    # Where it is set, the libraries are as loud as they like.
+    # Where it is set, the notes of the libraries are shown.
     environment = dict(os.environ)
     environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
     finished = subprocess.run(
@@ -44,11 +44,13 @@ def test_command_compresses_real_digits(tmp_path):
     for layer in report["layers"]:
         assert layer["name"] in finished.stdout
         assert layer["int8_distinct_values_per_channel"] <= 16
+    assert f"Report: {out / 'report.html'}" in finished.stdout
+    assert f"keras-squeezenet evaluate {out / 'model.sqz'}" in finished.stdout
     assert_latency_is_measured(out, environment)
 
 
 def assert_latency_is_measured(out, environment):
-    """The benchmark of the README runs on what the command wrote."""
+    """Run the benchmark of the documentation on what the command wrote."""
     finished = subprocess.run(
         [sys.executable, BENCHMARK, str(out), "--runs=3"],
         capture_output=True,
@@ -56,5 +58,5 @@ def assert_latency_is_measured(out, environment):
         env=environment,
     )
     assert finished.returncode == 0, finished.stderr
-    for form in ("SavedModel ", "SavedModel, packed", "LiteRT int8"):
-        assert form in finished.stdout
+    for name in ("SavedModel ", "SavedModel, packed", "LiteRT int8"):
+        assert name in finished.stdout

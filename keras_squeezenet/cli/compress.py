@@ -106,7 +106,8 @@ def prepare(model, recipe, console, progress):
     args = (FLAGS, recipe.seed, recipe.validation_share)
     if model is None:
         return runs.prepare(*args, console, progress)
-    dataset = runs.load_dataset(*args, progress)
+    image_size = FLAGS.image_size or model.input_shape[1]
+    dataset = runs.load_dataset(*args, progress, image_size)
     terminal.print_header(console, model, dataset)
     return None, dataset
 

@@ -59,14 +59,8 @@ def main(positional):
     model = network_flags.take_model(FLAGS, positional)
     dataset_flags.require_valid(FLAGS)
     output_flags.require_valid(FLAGS)
+    console = output_flags.make_console(FLAGS)
     network = network_flags.load(FLAGS, model)
-    console = terminal.make_console(stderr=FLAGS.json)
-    if not network.classes:
-        console.print(
-            f"{network.name} has no class names: its outputs are taken to be "
-            "the classes of the images, in their order",
-            soft_wrap=True,
-        )
     result = evaluation.evaluate(
         network,
         source(network),

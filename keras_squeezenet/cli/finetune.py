@@ -16,6 +16,7 @@ from keras_squeezenet.cli import terminal
 from keras_squeezenet.cli.flags import command_flags
 from keras_squeezenet.cli.flags import dataset_flags
 from keras_squeezenet.cli.flags import output_flags
+from keras_squeezenet.cli.flags import recipe_help
 from keras_squeezenet.cli.flags import training_flags
 from keras_squeezenet.training import training_recipe
 
@@ -46,7 +47,7 @@ with FLAGS.group("Training"):
     flags.DEFINE_integer(
         "batch_size",
         _DEFAULT.batch_size,
-        "images in a step",
+        "images in a batch",
         1,
         flag_values=FLAGS,
     )
@@ -59,7 +60,7 @@ with FLAGS.group("Training"):
     flags.DEFINE_enum(
         "augmentation",
         _DEFAULT.augmentation,
-        ["flip_crop", "crop", "none"],
+        recipe_help.AUGMENTATIONS,
         "augmentation of the training images; crop is for digits and letters",
         flag_values=FLAGS,
     )

@@ -26,7 +26,7 @@ with FLAGS.group("Flags"):
 
 def main(positional):
     path = network_flags.take_model(FLAGS, positional)
-    console = terminal.make_console()
+    console = output_flags.make_console(FLAGS)
     report_path = os.path.join(path, report.JSON_FILE)
     if os.path.isfile(report_path):
         print_report(console, report_path)

@@ -86,8 +86,9 @@ with FLAGS.group("Output"):
 
 def main(positional):
     model = network_flags.take_model(FLAGS, positional)
+    network_flags.require_config_used(FLAGS, model)
     require_valid()
-    console = terminal.make_console(stderr=FLAGS.json)
+    console = output_flags.make_console(FLAGS)
     packed = packing.pack(
         model,
         source(model),

@@ -38,8 +38,8 @@ with FLAGS.group("Output"):
 
 def main(arguments):
     paths = find_images(arguments)
+    console = output_flags.make_console(FLAGS)
     network = network_flags.load(FLAGS, FLAGS.model)
-    console = terminal.make_console()
     # A file that is not an image must not lose the results of the others.
     unreadable = {}
     results = predict(network, paths, unreadable)
@@ -69,6 +69,12 @@ def find_images(arguments):
             "an image must be given: a file, a folder, or a pattern such as "
             "'photos/*.jpg'. Received: none"
         )
+    for argument in arguments:
+        if argument.endswith(network_flags.COMPLETE_SUFFIXES):
+            raise ValueError(
+                "an image must be given, and the model with --model. "
+                f"Received: {terminal.printable(argument)}"
+            )
     return list(
         dict.fromkeys(itertools.chain.from_iterable(map(_files_of, arguments)))
     )

@@ -27,9 +27,11 @@ def resumable(out, *patterns):
         ) from stop
 
 
-def load_dataset(flag_values, seed, validation_share, progress):
+def load_dataset(
+    flag_values, seed, validation_share, progress, image_size=None
+):
     """Return the data set of the flags, with a validation set."""
-    dataset = dataset_flags.load(flag_values, seed, progress)
+    dataset = dataset_flags.load(flag_values, seed, progress, image_size)
     return dataset.split_validation(validation_share, seed)
 
 

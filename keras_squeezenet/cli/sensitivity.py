@@ -58,8 +58,8 @@ def main(positional):
     output_flags.require_valid(FLAGS)
     from keras_squeezenet import models
 
+    console = output_flags.make_console(FLAGS)
     model = models.load(path)
-    console = terminal.make_console(stderr=FLAGS.json)
     progress = terminal.ConsoleProgress(console)
     found = compression.scan_sensitivity(
         model,

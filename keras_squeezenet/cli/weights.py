@@ -1,5 +1,7 @@
 """List, fetch, convert and verify pretrained weights.
 
+ACTION is one of:
+
 list                   show the pretrained weights that there are
 fetch NAME...          download ahead; `all` for all of them
 convert NAME|FILE OUT  convert to a .weights.h5, .keras or .sqz file, for input
@@ -16,7 +18,7 @@ from keras_squeezenet.cli.flags import output_flags
 from keras_squeezenet.pretrained import registry
 from keras_squeezenet.utils import suggestions
 
-ARGUMENTS = "list|fetch|convert|verify [NAME|FILE ...]"
+ARGUMENTS = "ACTION [NAME|FILE ...]"
 ACTIONS = ("list", "fetch", "convert", "verify")
 # The flags that each action reads.
 USED = {

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from keras_squeezenet.cli import inspect
-from keras_squeezenet.cli import main
 from keras_squeezenet.pretrained import download
 
 NET = "imagenet_deep_compression"
@@ -35,11 +34,8 @@ def weights(tmp_path):
     return path
 
 
-def test_command_is_listed():
-    assert "inspect" in main.COMMANDS
-
-
 def test_layers_are_measured(run, weights):
+    assert run(f"--model={weights}") == run(weights)
     lines = run(weights).splitlines()
     rows = [line.split() for line in lines if line.startswith("conv")]
     assert rows == [
@@ -78,6 +74,7 @@ def test_folder_of_compress_is_shown_by_its_report(run, tmp_path):
     stage |= {"distinct_values": 4096, "bytes": 2_905_128}
     stage |= {"gzip_bytes": 2_691_234, "huffman_bytes": 2_712_345}
     summary = {"version": 2, "stages": [stage], "layers": [], "files": []}
+    summary |= {"dataset": {"test_images": 1000}}
     (tmp_path / "report.json").write_text(json.dumps(summary))
     lines = run(tmp_path).splitlines()
     titles = [line.strip() for line in lines if line[:1].isupper()]
@@ -92,16 +89,16 @@ def test_folder_of_compress_is_shown_by_its_report(run, tmp_path):
 
 @pytest.mark.parametrize("arguments", [[], ["a", "b"]])
 def test_one_path_is_expected(run, arguments):
-    with pytest.raises(ValueError, match="one file or folder is expected"):
+    with pytest.raises(ValueError, match="one model must be given"):
         run(*arguments)
 
 
 @pytest.mark.parametrize(
     "content, message",
     [
-        ("{}", "of version 2. Received: version None$"),
-        ("[]", "of version 2. Received: version None$"),
-        ('{"version": 1}', "Received: version 1; run `compress` again$"),
+        ("{}", "of version 2. Received: version=None$"),
+        ("[]", "of version 2. Received: version=None$"),
+        ('{"version": 1}', "Received: version=1; run `compress` again$"),
         ("x", "Expecting value"),
     ],
 )

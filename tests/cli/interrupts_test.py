@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("default_handler")
 
 
 def press_ctrl_c_unheard():
-    """Does what TensorFlow does while it traces: catches everything."""
+    """Do what TensorFlow does while it traces: catch everything."""
     with contextlib.suppress(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)
         pytest.fail("no KeyboardInterrupt was raised")
@@ -35,11 +35,11 @@ def test_ctrl_c_that_was_swallowed_ends_the_next_step():
             advance(loss=1.0)
             press_ctrl_c_unheard()
             advance(loss=1.0)
-            pytest.fail("the second step should not have ended")
+            pytest.fail("the second step must not end")
 
 
 class Finalized:
-    """Runs code where Python lets no exception out, as JAX's callback is."""
+    """Run code where Python lets no exception out, as in JAX's callback."""
 
     def __init__(self, code):
         self.code = code
@@ -95,7 +95,7 @@ def test_ctrl_c_within_a_library_waits_for_a_check(call_back, capfd):
         pytest.fail("the Ctrl-C was lost")
 
 
-def test_second_ctrl_c_within_a_library_waits_for_nothing():
+def test_second_ctrl_c_within_a_library_stops_at_once():
     with interrupts.remembered(), pytest.raises(KeyboardInterrupt):
         keras.tree.map_structure(press_ctrl_c, [1])
         keras.tree.map_structure(press_ctrl_c, [1])
@@ -103,7 +103,7 @@ def test_second_ctrl_c_within_a_library_waits_for_nothing():
 
 
 @pytest.mark.parametrize("steps", [1, None])
-def test_ctrl_c_ends_a_task_and_begins_none(steps):
+def test_ctrl_c_ends_a_task_and_starts_none(steps):
     progress = terminal.ConsoleProgress(rich.console.Console(quiet=True))
     with interrupts.remembered():
         with pytest.raises(KeyboardInterrupt):
@@ -111,7 +111,7 @@ def test_ctrl_c_ends_a_task_and_begins_none(steps):
                 keras.tree.map_structure(press_ctrl_c, [1])
         with pytest.raises(KeyboardInterrupt):
             with progress.task("next", steps):
-                pytest.fail("another task was begun")
+                pytest.fail("another task must not start")
 
 
 def test_without_ctrl_c_nothing_happens():
@@ -156,7 +156,7 @@ trace()
 seconds = time.monotonic() - started
 delays = random.Random(1)
 stopped = 0
-for _ in range(200):
+for _ in range(60):
     try:
         with interrupts.remembered():
             signal.signal(signal.SIGALRM, signal.getsignal(signal.SIGINT))
@@ -172,9 +172,9 @@ print(stopped)
 
 
 @pytest.mark.slow
-def test_tensorflow_outlives_a_ctrl_c_at_any_moment_of_a_trace():
+def test_tensorflow_survives_a_ctrl_c_at_any_moment_of_a_trace():
     ended = subprocess.run(
         [sys.executable, "-c", TRACES], capture_output=True, text=True
     )
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout == "200\n"
+    assert ended.stdout == "60\n"

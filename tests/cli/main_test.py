@@ -1,20 +1,28 @@
 import importlib
+import logging
 import os
+import pathlib
+import signal
 import subprocess
 import sys
+import types
 
 import pytest
-
-from keras_squeezenet.cli import main
-
-# A command that costs no import of TensorFlow.
-COMMAND = """
-import os, sys, types, warnings
 from absl import flags
+
+import keras_squeezenet
 from keras_squeezenet.cli import main
+from keras_squeezenet.cli import reference
+from keras_squeezenet.cli.flags import command_flags
+
+# A command in a process of its own that costs no import of TensorFlow.
+COMMAND = """
+import ctypes, faulthandler, os, sys, types, warnings
+from keras_squeezenet.cli import main
+from keras_squeezenet.cli.flags import command_flags
 
 module = types.ModuleType("keras_squeezenet.cli.fake", "What it does.")
-module.FLAGS = flags.FlagValues()
+module.FLAGS = command_flags.CommandFlags()
 sys.modules[module.__name__] = module
 main.COMMANDS["fake"] = "pretend"
 
@@ -24,22 +32,95 @@ def command():
 module.main = command
 main.run(["keras-squeezenet", *sys.argv[1:]])
 """
-# The body of a command with positional arguments and a flag of its own.
-TAKES_ARGUMENTS = """pass
-
-module.ARGUMENTS = "FILE..."
-size = flags.DEFINE_integer(
-    "size",
-    5,
-    "how large",
-    1,
-    flag_values=module.FLAGS,
-    module_name=module.__name__,
-)
-
-def command(arguments):
-    print(arguments, size.value)
+# Prints the time that a command takes, and what it has loaded.
+MEASURE = """
+import sys, time
+from keras_squeezenet.cli import main
+try:
+    main.run(["keras-squeezenet", *sys.argv[1:]])
+finally:
+    print(time.process_time(), *sys.modules, file=sys.stderr)
 """
+HEAVY = {
+    *("keras", "matplotlib", "numpy", "pandas", "PIL", "requests", "rich"),
+    *("tensorflow", "tensorflow_model_optimization", "tf_keras", "yaml"),
+}
+# What is wrong with each command.
+REFUSED = {
+    "train": (["--epochs=x"], "--epochs must be an integer. Received: --ep"),
+    "finetune": (["--weights=imagnet"], "Did you mean 'imagenet'?"),
+    "compress": (["--recipe=smal"], "Did you mean 'small'?"),
+    "pack": (["imagenet"], "photographs must be given: --dataset=FOLDER"),
+    "predict": (["a.jpg", "--tpo=3"], "Did you mean '--top'?"),
+    "evaluate": (["a.keras", "--overwrite"], "--overwrite needs --out"),
+    "inspect": ([], "one model must be given, as MODEL or --model=MODEL"),
+    "sensitivity": (["a.keras", "--bits=9"], "each an integer from 2 to 8"),
+    "explore": (["--grid=papr"], "Did you mean 'paper'?"),
+    "weights": (["fetch", "imagnet"], "Did you mean 'imagenet'?"),
+}
+
+
+@pytest.fixture(autouse=True)
+def same_process(monkeypatch):
+    # What pytest captures has no file descriptor.
+    monkeypatch.setattr(main, "faulthandler", types.SimpleNamespace())
+    main.faulthandler.enable = lambda: None
+    logger = logging.getLogger("keras_squeezenet")
+    handlers, level = list(logger.handlers), logger.level
+    yield
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
+
+
+@pytest.fixture
+def run_main(capsys):
+    """Return a function that runs `main` in this process.
+
+    It returns the exit status, the standard output and the standard error.
+    """
+
+    def run_main(*arguments):
+        with pytest.raises(SystemExit) as stopped:
+            main.run(["keras-squeezenet", *arguments])
+        out, err = capsys.readouterr()
+        code = stopped.value.code
+        # Python prints the text of an exit.
+        return (
+            (1, out, f"{err}{code}\n")
+            if code in [str(code)]
+            else (
+                code,
+                out,
+                err,
+            )
+        )
+
+    return run_main
+
+
+@pytest.fixture
+def run_fake(run_main, monkeypatch):
+    """Return a function that runs a function as a command.
+
+    The command has the flag `--size`, and takes arguments where they have a
+    name.
+    """
+
+    def run_fake(command, *arguments, names=None):
+        module = types.ModuleType("keras_squeezenet.cli.fake", "What it does.")
+        module.FLAGS = command_flags.CommandFlags()
+        with module.FLAGS.group("Sizes"):
+            flags.DEFINE_integer(
+                "size", 5, "how large", 1, flag_values=module.FLAGS
+            )
+        if names:
+            module.ARGUMENTS = names
+        module.main = lambda *values: command(module.FLAGS, *values)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        monkeypatch.setitem(main.COMMANDS, "fake", "pretend")
+        return run_main("fake", *arguments)
+
+    return run_fake
 
 
 def run_python(*arguments, **environ):
@@ -57,20 +138,23 @@ def run_python(*arguments, **environ):
     )
 
 
-def run_fake(body, *arguments, **environ):
+def run_process(body, *arguments, **environ):
     return run_python(
         "-c", COMMAND.format(body=body), "fake", *arguments, **environ
     )
 
 
+def done(flag_values):
+    print("done")
+
+
+def show(flag_values, arguments):
+    print(arguments, flag_values.size)
+
+
 @pytest.mark.parametrize("arguments", [[], ["help"], ["--help"], ["-h"]])
-def test_usage_is_printed_where_nothing_else_is_asked_for(arguments, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main.run(["keras-squeezenet", *arguments])
-    assert stopped.value.code == 0
-    output = capsys.readouterr()
-    assert output.out == main.usage() + "\n"
-    assert output.err == ""
+def test_usage_is_printed_where_nothing_else_is_asked_for(arguments, run_main):
+    assert run_main(*arguments) == (0, main.usage() + "\n", "")
 
 
 def test_usage_lists_the_commands():
@@ -79,11 +163,17 @@ def test_usage_lists_the_commands():
         "usage: keras-squeezenet COMMAND [ARGUMENT ...] [--flag=value ...]"
     )
     listed = [line.split()[0] for line in lines if line.startswith("  ")]
-    assert listed == list(main.COMMANDS)
     assert listed == [
-        *("compress", "evaluate", "explore", "finetune", "inspect"),
-        *("pack", "predict", "sensitivity", "train", "weights"),
+        *("train", "finetune", "compress", "pack", "predict"),
+        *("evaluate", "inspect", "sensitivity", "explore", "weights"),
     ]
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize("argument", ["--version", "version"])
+def test_version_is_printed(argument, run_main):
+    version = keras_squeezenet.__version__
+    assert run_main(argument) == (0, f"keras-squeezenet {version}\n", "")
 
 
 def test_arguments_are_those_of_the_process(monkeypatch, capsys):
@@ -99,147 +189,162 @@ def test_package_is_a_command():
     assert result.stdout == main.usage() + "\n"
 
 
-@pytest.mark.parametrize("name", ["compres", "--out=x", ""])
-def test_unknown_command_is_an_error(name):
-    result = run_python("-m", "keras_squeezenet", name)
-    assert result.returncode == 1
-    assert result.stdout == ""
-    assert result.stderr == (
-        f"keras-squeezenet: there is no command {name!r}.\n{main.usage()}\n"
+@pytest.mark.parametrize(
+    "name,hint",
+    [
+        ("compres", " Did you mean 'compress'?"),
+        ("--out=x", ""),
+        ("", ""),
+    ],
+)
+def test_unknown_command_is_an_error(name, hint, run_main):
+    status, out, err = run_main(name)
+    assert (status, out) == (1, "")
+    assert err == (
+        f"keras-squeezenet: there is no command {name!r}.{hint}\n"
+        f"{main.usage()}\n"
     )
 
 
 def test_every_command_has_a_module():
-    folder = os.path.dirname(main.__file__)
+    folder = pathlib.Path(main.__file__).parent
     for name in main.COMMANDS:
-        assert os.path.isfile(os.path.join(folder, f"{name}.py"))
+        assert (folder / f"{name}.py").is_file()
 
 
-def test_commands_whose_flags_have_the_same_names_are_imported_together():
-    modules = {
-        name: importlib.import_module(f"keras_squeezenet.cli.{name}")
-        for name in main.COMMANDS
-    }
-    assert {"config", "json"} <= set(modules["predict"].FLAGS)
-    assert {"config", "json"} <= set(modules["weights"].FLAGS)
-
-
-@pytest.mark.parametrize("name", ["evaluate", "predict", "weights"])
-def test_help_of_a_command_shows_its_arguments(name):
+@pytest.mark.parametrize("name", main.COMMANDS)
+def test_help_of_a_command_is_printed(name, run_main):
+    status, out, err = run_main(name, "--help")
     command = importlib.import_module(f"keras_squeezenet.cli.{name}")
-    first = command.__doc__.splitlines()[0]
-    assert first.startswith(f"`keras-squeezenet {name} {command.ARGUMENTS}`: ")
+    assert (status, err) == (0, "")
+    arguments = getattr(command, "ARGUMENTS", "[--flag=value ...]")
+    assert out.startswith(f"usage: keras-squeezenet {name} {arguments}")
+    assert command.__doc__.strip() in out
+    lines = out.splitlines()
+    assert max(map(len, lines)) <= 80
+    for flag in command.FLAGS:
+        assert any(
+            line.startswith((f"  --{flag}", f"  --no{flag}")) for line in lines
+        ), flag
 
 
-def test_command_is_called():
-    result = run_fake("print('done')")
-    assert (result.returncode, result.stdout) == (0, "done\n")
-    assert result.stderr == ""
+@pytest.mark.parametrize("name", main.COMMANDS)
+def test_help_and_refusals_load_nothing_and_take_no_time(name):
+    arguments, message = REFUSED[name]
+    for words, status in ((["--help"], 0), (arguments, 1)):
+        result = run_python("-c", MEASURE, name, *words)
+        assert result.returncode == status, result.stderr
+        measured, *refusal = result.stderr.splitlines()
+        seconds, *modules = measured.split()
+        assert not HEAVY & {module.partition(".")[0] for module in modules}
+        assert float(seconds) < 1
+        if status:
+            assert result.stdout == ""
+            (line,) = refusal
+            assert line.startswith(f"keras-squeezenet {name}: ")
+            assert message in line
 
 
-def test_positional_arguments_are_refused():
-    result = run_fake("print('done')", "photos", "out")
-    assert result.returncode == 1
-    assert result.stdout == ""
-    assert result.stderr == (
-        "keras-squeezenet fake: flags only are expected, as in --flag=value. "
-        "Received: photos out\n"
+def test_reference_has_every_flag_of_every_command():
+    page = reference.markdown()
+    for name in main.COMMANDS:
+        command = importlib.import_module(f"keras_squeezenet.cli.{name}")
+        part = page.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+        assert command.__doc__.splitlines()[0] in part
+        for flag in command.FLAGS:
+            assert f"\n| `--{flag}" in part or f"\n| `--no{flag}" in part
+    assert main.usage() in page
+
+
+def test_command_is_called(run_fake):
+    assert run_fake(done) == (0, "done\n", "")
+
+
+def test_positional_arguments_are_refused(run_fake):
+    assert run_fake(done, "photos", "out") == (
+        1,
+        "",
+        "keras-squeezenet fake: flags are expected, as in --flag=value. "
+        "Received: photos out\n",
     )
 
 
-def test_positional_arguments_go_to_a_command_that_has_some():
-    result = run_fake(TAKES_ARGUMENTS, "photos", "a b", "--verbosity=0", "[x]")
-    assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout == "['photos', 'a b', '[x]'] 5\n"
-
-
-def test_no_positional_argument_is_none():
-    result = run_fake(TAKES_ARGUMENTS)
-    assert result.stdout == "[] 5\n"
-
-
-def test_arguments_behind_two_dashes_are_no_flags():
-    result = run_fake(TAKES_ARGUMENTS, "--size=7", "--", "--size=8", "-x")
-    assert result.stdout == "['--size=8', '-x'] 7\n"
-
-
 @pytest.mark.parametrize(
-    "arguments", [["--size=7", "a"], ["a", "--size=7"], ["a", "--size", "7"]]
-)
-def test_flags_of_a_command_may_be_anywhere(arguments):
-    result = run_fake(TAKES_ARGUMENTS, *arguments)
-    assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout == "['a'] 7\n"
-
-
-def test_flags_of_its_own_are_in_the_help_of_a_command():
-    result = run_fake(TAKES_ARGUMENTS, "a", "--help")
-    assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.startswith("What it does.\n")
-    assert "\n  --size: how large\n    (default: '5')\n" in result.stdout
-
-
-@pytest.mark.parametrize("value", ["x", "-1"])
-def test_bad_value_of_a_flag_is_refused(value):
-    result = run_fake(TAKES_ARGUMENTS, f"--size={value}")
-    assert result.returncode == 1
-    assert result.stdout == ""
-    assert f"flag --size={value}: " in result.stderr
-    assert "Traceback" not in result.stderr
-
-
-def test_unknown_flag_is_refused():
-    result = run_fake("print('done')", "--no_such_flag=1")
-    assert result.returncode == 1
-    assert result.stdout == ""
-    assert "no_such_flag" in result.stderr
-    assert "Traceback" not in result.stderr
-
-
-@pytest.mark.parametrize(
-    "flag", ["--help", "-h", "help", "--helpshort", "--helpfull"]
-)
-def test_help_of_a_command_does_not_call_it(flag):
-    result = run_fake("print('done')", "--out=x", flag)
-    assert result.returncode == 0
-    assert result.stdout.startswith("What it does.\n")
-    assert "done" not in result.stdout
-    assert result.stderr == ""
-
-
-@pytest.mark.parametrize(
-    "error",
+    "arguments,printed",
     [
-        "ValueError('no such thing')",
-        "FileNotFoundError('no such thing')",
-        "ImportError('no such thing')",
-        "RuntimeError('no such thing')",
+        ([], "[] 5"),
+        (["photos", "a b", "[x]"], "['photos', 'a b', '[x]'] 5"),
+        (["--size=7", "--", "--size=8", "-x"], "['--size=8', '-x'] 7"),
+        (["--size=7", "a"], "['a'] 7"),
+        (["a", "--size=7"], "['a'] 7"),
+        (["a", "--size", "7"], "['a'] 7"),
     ],
 )
-def test_error_of_the_user_is_one_line(error):
-    result = run_fake(f"raise {error}")
-    assert result.returncode == 1
-    assert result.stdout == ""
-    assert result.stderr == "keras-squeezenet fake: no such thing\n"
+def test_arguments_go_to_a_command_that_has_some(arguments, printed, run_fake):
+    status, out, err = run_fake(show, *arguments, names="FILE...")
+    assert (status, out, err) == (0, f"{printed}\n", "")
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h", "-help"])
+def test_help_of_a_command_does_not_call_it(flag, run_fake):
+    status, out, err = run_fake(show, "a", "--size=7", flag, names="FILE...")
+    assert (status, err) == (0, "")
+    assert out == (
+        "usage: keras-squeezenet fake FILE... [--flag=value ...]\n\n"
+        "What it does.\n\nSizes:\n  --size=N\n      how large (default: 5)\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "argument,message",
+    [
+        (
+            "--size=x",
+            "--size must be an integer of at least 1. Received: --size=x",
+        ),
+        (
+            "--size=-1",
+            "--size must be an integer of at least 1. Received: --size=-1",
+        ),
+        (
+            "--sise=1",
+            "there is no flag --sise. Did you mean '--size'? --help lists the "
+            "flags.",
+        ),
+        ("--xyz", "there is no flag --xyz. --help lists the flags."),
+    ],
+)
+def test_bad_flag_is_refused(argument, message, run_fake):
+    status, out, err = run_fake(done, argument)
+    assert (status, out) == (1, "")
+    assert err == f"keras-squeezenet fake: {message}\n"
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError, FileNotFoundError, ImportError, RuntimeError]
+)
+def test_error_of_the_user_is_one_line(error, run_fake, monkeypatch):
+    def fail(flag_values):
+        raise error("no such thing")
+
+    assert run_fake(fail) == (1, "", "keras-squeezenet fake: no such thing\n")
+    monkeypatch.setenv(main.DEBUG, "1")
+    status, _, err = run_fake(fail)
+    assert status == 1
+    assert err.startswith("Traceback")
+    assert err.endswith("keras-squeezenet fake: no such thing\n")
 
 
 def test_text_of_an_error_need_not_be_unicode():
-    result = run_fake("raise ValueError(os.fsdecode(b'no \\xff.jpg'))")
+    result = run_process("raise ValueError(os.fsdecode(b'no \\xff.jpg'))")
     assert result.returncode == 1
     assert result.stderr.startswith("keras-squeezenet fake: no ")
     assert result.stderr.endswith(".jpg\n")
     assert "Traceback" not in result.stderr
 
 
-def test_cause_of_an_error_is_shown_on_demand():
-    result = run_fake("raise ValueError('no such thing')", "--verbosity=1")
-    assert result.returncode == 1
-    assert "Traceback" in result.stderr
-    assert result.stderr.endswith("keras-squeezenet fake: no such thing\n")
-
-
 def test_error_of_this_package_shows_where_it_is():
-    result = run_fake("{}['key']")
+    result = run_process("{}['key']")
     assert result.returncode == 1
     assert "Traceback" in result.stderr
     assert "KeyError: 'key'" in result.stderr
@@ -259,109 +364,66 @@ def test_reader_that_has_enough_is_no_error():
         assert result.stdout == "1 b''\n"
 
 
-def test_ctrl_c_is_no_error():
-    result = run_fake("raise KeyboardInterrupt")
-    assert result.returncode == 130
-    assert result.stdout == (
-        "\nkeras-squeezenet fake: stopped. Nothing was written.\n"
+def test_ctrl_c_is_no_error(run_fake):
+    def stop(flag_values):
+        raise KeyboardInterrupt
+
+    assert run_fake(stop) == (
+        130,
+        "\nkeras-squeezenet fake: stopped. Nothing was written.\n",
+        "",
     )
-    assert result.stderr == ""
 
 
-def test_ctrl_c_while_a_command_is_imported_is_no_error():
-    program = (
-        "from keras_squeezenet.cli import main\n"
-        "def interrupt(name):\n"
-        "    raise KeyboardInterrupt\n"
-        "main.importlib.import_module = interrupt\n"
-        "main.run(['keras-squeezenet', 'compress'])\n"
-    )
-    result = run_python("-c", program)
-    assert "Traceback" not in result.stderr
-    assert result.returncode == 130
+def test_ctrl_c_while_a_command_is_imported_is_no_error(run_main, monkeypatch):
+    def stop(name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main.importlib, "import_module", stop)
+    status, _, err = run_main("compress")
+    assert (status, err) == (130, "")
 
 
-def test_notes_of_native_code_are_not_shown():
+def test_native_crash_is_seen():
+    for environ in ({}, {"TF_CPP_MIN_LOG_LEVEL": "1"}):
+        result = run_process("ctypes.string_at(0)", **environ)
+        assert result.returncode == -signal.SIGSEGV
+        assert "Fatal Python error: Segmentation fault" in result.stderr
+        assert "string_at" in result.stderr
+
+
+NOTE = "I0000 00:00:1732792000.1 12 cuda.cc:1] a note"
+
+
+def test_warnings_and_notes_of_libraries_are_shown_on_demand():
     body = (
-        "os.write(2, b'native'); warnings.warn('warning'); "
-        "sys.stderr.write('python')"
+        f"warnings.warn('old'); os.write(2, {NOTE.encode()!r}); "
+        f"print(os.environ[{main.NATIVE_LOG_LEVEL!r}])"
     )
-    assert run_fake(body).stderr == "python"
+    quiet = run_process(body)
+    assert (quiet.stdout, quiet.stderr) == ("3\n", "")
+    loud = run_process(body, TF_CPP_MIN_LOG_LEVEL="1")
+    assert loud.stdout == "1\n"
+    assert "UserWarning: old" in loud.stderr
+    assert NOTE in loud.stderr
 
 
-def test_notes_of_native_code_are_shown_on_demand():
-    body = "os.write(2, b'native'); warnings.warn('warning')"
-    result = run_fake(body, TF_CPP_MIN_LOG_LEVEL="0")
-    assert result.stderr.startswith("native")
-    assert "UserWarning: warning" in result.stderr
+def test_package_logs_on_standard_error(run_fake):
+    def log(flag_values):
+        logging.getLogger("keras_squeezenet.training").info("A restart.")
+        logging.getLogger("keras_squeezenet.training").debug("A detail.")
+        logging.getLogger("elsewhere").info("A note.")
+
+    assert run_fake(log) == (0, "", "A restart.\n")
 
 
-def test_quieting_sets_the_level_for_native_code():
-    body = f"print(os.environ[{main.NATIVE_LOG_LEVEL!r}])"
-    assert run_fake(body).stdout == "3\n"
-    assert run_fake(body, TF_CPP_MIN_LOG_LEVEL="1").stdout == "1\n"
-
-
-def test_quieting_leaves_everything_alone_on_demand(monkeypatch):
-    monkeypatch.setenv(main.NATIVE_LOG_LEVEL, "0")
-    stderr, file = sys.stderr, os.fstat(2).st_ino
-    main.quiet_libraries()
-    assert sys.stderr is stderr
-    assert os.fstat(2).st_ino == file
-    assert os.environ[main.NATIVE_LOG_LEVEL] == "0"
-
-
-@pytest.mark.slow
-def test_help_of_compress_lists_its_flags():
-    result = run_python("-m", "keras_squeezenet", "compress", "--help")
-    assert result.returncode == 0
-    assert result.stderr == ""
-    assert result.stdout.startswith("`keras-squeezenet compress`: ")
-    for flag in ("--dataset: ", "--out: ", "--model: ", "--[no]overwrite: "):
-        assert f"\n  {flag}" in result.stdout
-    assert "  --overall_density: of all weights, instead" in result.stdout
-    text = " ".join(result.stdout.split())
-    assert "(default: conv1:1,*_squeeze1x1:1,*:0.25)" in text
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "name,flags",
-    [
-        ("predict", ["--[no]json: ", "--top: ", "--weights: ", "--labels: "]),
-        ("weights", ["--[no]json: ", "--config: ", "--normalization: "]),
-        (
-            "evaluate",
-            [
-                *("--batch_size: ", "--config: ", "--csv: ", "--data_dir: "),
-                *("--dataset: ", "--image_size: ", "--[no]json: "),
-                *("--labels: ", "--out: ", "--[no]overwrite: ", "--seed: "),
-                *("--[no]skip_bad_images: ", "--split: "),
-            ],
-        ),
-    ],
-)
-def test_help_of_a_command_lists_its_flags(name, flags):
-    result = run_python("-m", "keras_squeezenet", name, "--help")
-    assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.startswith(f"`keras-squeezenet {name} ")
-    for flag in flags:
-        # A choice is printed as <a|b>: behind its name.
-        name = flag.removesuffix(" ")
-        assert f"\n  {name}" in result.stdout
-
-
-@pytest.mark.slow
-def test_error_of_compress_is_one_line(tmp_path):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "model.keras").write_text("an earlier run")
-    result = run_python(
-        "-m", "keras_squeezenet", "compress", f"--out={tmp_path / 'out'}"
-    )
-    assert result.returncode == 1
-    assert result.stdout == ""
-    assert result.stderr == (
-        f"keras-squeezenet compress: the output folder {tmp_path / 'out'} is "
-        "not empty, and nothing was written to it. Name another one, or pass "
-        "--overwrite to replace the files of an earlier run.\n"
-    )
+def test_output_folder_with_content_is_refused_at_once(run_main, tmp_path):
+    (tmp_path / "model.keras").write_text("an earlier run")
+    for name in ("train", "finetune", "compress"):
+        status, out, err = run_main(name, f"--out={tmp_path}")
+        assert (status, out) == (1, "")
+        assert err == (
+            f"keras-squeezenet {name}: the output folder {tmp_path} is not "
+            "empty, and nothing was written to it. Name another one, or pass "
+            "--overwrite to replace the files of an earlier run.\n"
+        )

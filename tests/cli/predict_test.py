@@ -2,26 +2,20 @@ import functools
 import http.server
 import json
 import os
-import subprocess
-import sys
 import threading
 import zlib
 
 import numpy as np
 import pytest
-from absl import flags
 from absl.testing import flagsaver
 from PIL import Image
 
-from keras_squeezenet import SqueezeNet
-from keras_squeezenet import SqueezeNetConfig
-from keras_squeezenet import Stem
 from keras_squeezenet import classifier
 from keras_squeezenet import imagenet
 from keras_squeezenet.cli import predict
 from keras_squeezenet.pretrained import download
 
-DEEP_COMPRESSION = "--weights=imagenet_deep_compression"
+DEEP_COMPRESSION = "--model=imagenet_deep_compression"
 # Photographs whose class the network is sure of, and its name.
 SURE = {
     "n01829413_hornbill.jpg": (93, "hornbill"),
@@ -90,28 +84,11 @@ def found(run, *arguments):
     """Runs the command with `--json`; returns `{file: best class}`."""
     status, out, err = run("--json", *arguments)
     assert (status, err) == (0, "")
+    assert out.startswith("["), out
     results = json.loads(out)
     best = {each["file"]: each["predictions"][0]["index"] for each in results}
     assert len(best) == len(results)
     return best
-
-
-@pytest.fixture
-def run_process():
-    """Returns a function that runs the command in a process of its own."""
-
-    def run_process(*arguments, **environ):
-        environ = {"PYTHONPATH": os.pathsep.join(sys.path), **environ}
-        return subprocess.run(
-            [sys.executable, "-m", "keras_squeezenet", "predict", *arguments],
-            capture_output=True,
-            env={
-                **{k: v for k, v in os.environ.items() if k[:3] != "TF_"},
-                **environ,
-            },
-        )
-
-    return run_process
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
@@ -292,7 +269,7 @@ def test_flags_reach_the_network(run, stub, photos):
     found(
         run,
         ".",
-        "--weights=a.npz",
+        "--model=a.npz",
         "--config=1.0",
         "--image_size=64",
         "--labels=names.txt",
@@ -300,45 +277,25 @@ def test_flags_reach_the_network(run, stub, photos):
     assert stub.arguments == ("a.npz", "1.0", 64, ["cat", "dog"])
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
-@pytest.mark.parametrize("newline", ["\n", "\r\n"])
-def test_labels_may_come_from_windows(encoding, newline, run, stub, photos):
-    with open("names.txt", "w", encoding=encoding, newline=newline) as file:
-        file.write("Bär\nHund")
-    found(run, ".", "--labels=names.txt")
-    assert stub.arguments[-1] == ["Bär", "Hund"]
-
-
-@pytest.mark.parametrize(
-    "content,text",
-    [
-        (b"", "the name of a class in each line.*names.txt, which has none"),
-        (b" \n\n", "names.txt, which has none"),
-        (b"\xff\xfe", "text file in UTF-8. Received: --labels=names.txt"),
-    ],
-)
-def test_labels_that_are_no_text_are_refused(content, text, run, stub, photos):
-    (photos / "names.txt").write_bytes(content)
-    with pytest.raises(ValueError, match=text):
-        run(".", "--labels=names.txt")
-
-
-def test_missing_labels_are_an_error(run, stub, photos):
-    with pytest.raises(FileNotFoundError, match="names.txt"):
-        run(".", "--labels=names.txt")
-
-
 @pytest.mark.parametrize(
     "flag", ["--top=0", "--batch_size=0", "--image_size=0", "--config=2.0"]
 )
 def test_flag_out_of_range_is_refused(flag, run, stub, photos):
-    with pytest.raises(flags.IllegalFlagValueError, match=flag[2:5]):
+    with pytest.raises(ValueError, match=f"must be .*Received: {flag}$"):
         run(".", flag)
 
 
 def test_no_argument_is_an_error(run, stub):
-    with pytest.raises(ValueError, match="a folder or a pattern is expected"):
+    with pytest.raises(
+        ValueError, match="an image must be given: .*Received: none"
+    ):
         run()
+    assert stub.arguments is None
+
+
+def test_model_in_place_of_an_image_is_refused(run, stub, photos):
+    with pytest.raises(ValueError, match="the model with --model. .*: a.keras"):
+        run("a.keras", "a.jpg")
     assert stub.arguments is None
 
 
@@ -346,7 +303,7 @@ def test_no_argument_is_an_error(run, stub):
 def test_argument_that_names_nothing_is_an_error(name, run, stub, photos):
     (photos / "empty").mkdir()
     with pytest.raises(
-        ValueError, match="should have images in it .*, which has none"
+        ValueError, match="must contain images .*, which contains none"
     ):
         run("a.jpg", name)
     # Before anything is downloaded.
@@ -448,9 +405,9 @@ def test_error_without_a_text_is_named_by_its_kind(run, stub, photos):
 @pytest.mark.parametrize(
     "weights,text",
     [
-        ("imagnet", "the name of pretrained weights .*Received: imagnet"),
-        ("missing.keras", "the path of a file.*Received: missing.keras"),
-        ("a.jpg", "The weights file must end with one of.*a.jpg"),
+        ("imagnet", "Received: imagnet. Did you mean 'imagenet'"),
+        ("missing.keras", "path of a file .*Received: missing.keras"),
+        ("a.jpg", "weights file must end with one of.*a.jpg"),
         ("a.npz", "a.npz cannot be read as a NumPy archive"),
         ("sub", "a SavedModel folder.*Received: sub"),
     ],
@@ -458,7 +415,7 @@ def test_error_without_a_text_is_named_by_its_kind(run, stub, photos):
 def test_bad_weights_are_an_error(weights, text, run, photos):
     (photos / "a.npz").write_text("no weights")
     with pytest.raises((ValueError, OSError), match=text):
-        run(".", f"--weights={weights}")
+        run(".", f"--model={weights}")
 
 
 def test_weights_that_cannot_be_downloaded_are_an_error(
@@ -469,39 +426,22 @@ def test_weights_that_cannot_be_downloaded_are_an_error(
         run("--json", ".")
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory, randomize):
-    """The path of a network as `compress` leaves it, with its report."""
-    folder = tmp_path_factory.mktemp("trained")
-    config = SqueezeNetConfig(base_e=8, incr_e=8, SR=0.25, stem=Stem(8))
-    model = SqueezeNet(
-        weights=None,
-        input_shape=(32, 32, 3),
-        classes=3,
-        config=config.for_small_images(),
-    )
-    randomize(model).save(folder / "model.keras")
-    report = {"dataset": {"classes": ["bird", "cat", "great_dane"]}}
-    (folder / "report.json").write_text(json.dumps(report))
-    return folder / "model.keras"
-
-
-def test_trained_network_names_its_own_classes(run, trained, photos):
-    status, out, err = run(f"--weights={trained}", "a.jpg")
+def test_trained_network_names_its_own_classes(run, model_path, photos):
+    status, out, err = run(f"--model={model_path}", "a.jpg")
     assert (status, err) == (0, "")
     lines = out.splitlines()
     assert lines[0] == "a.jpg"
     names = {line.split("%  ")[1] for line in lines[1:]}
-    assert names == {"bird", "cat", "great dane"}
-    (photos / "names.txt").write_text("Vogel\nKatze\nDogge\n")
-    _, out, _ = run(f"--weights={trained}", "a.jpg", "--labels=names.txt")
-    assert "Dogge" in out and "dane" not in out
+    assert names == {"a", "b", "c", "d"}
+    (photos / "names.txt").write_text("Vogel\nKatze\nGreat_Dane\nHai\n")
+    _, out, _ = run(f"--model={model_path}", "a.jpg", "--labels=names.txt")
+    assert "Great Dane" in out and "%  b" not in out
 
 
-def test_as_many_labels_as_outputs_are_expected(run, trained, photos):
+def test_as_many_labels_as_outputs_are_expected(run, model_path, photos):
     (photos / "names.txt").write_text("Vogel\nKatze\n")
-    with pytest.raises(ValueError, match="each of the 2 names.* 3 outputs"):
-        run(f"--weights={trained}", "a.jpg", "--labels=names.txt")
+    with pytest.raises(ValueError, match="2 .* 4 outputs"):
+        run(f"--model={model_path}", "a.jpg", "--labels=names.txt")
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])
@@ -560,31 +500,22 @@ def test_download_prints_nothing_between_the_json(
 
 @pytest.mark.slow
 def test_command_prints_json_and_nothing_else(
-    run_process, mirror, photographs, tmp_path
+    start, mirror, photographs, tmp_path
 ):
     (tmp_path / "text.jpg").write_text("no image")
     zebra = photographs[340]
-    result = run_process(
-        *("--json", "--top", "1", str(zebra), str(tmp_path), DEEP_COMPRESSION),
+    process = start(
+        *("predict", "--json", "--top", "1", str(zebra), str(tmp_path)),
+        DEEP_COMPRESSION,
         KERAS_HOME=str(tmp_path),
         KERAS_SQUEEZENET_MIRROR=mirror,
     )
-    assert result.returncode == 1
-    assert result.stderr.decode() == (
+    stdout, stderr = process.communicate()
+    assert process.returncode == 1
+    assert stderr.splitlines()[-1] == (
         "keras-squeezenet predict: skipped, cannot be read: "
         f"{tmp_path}/text.jpg: cannot identify image file "
-        f"'{tmp_path}/text.jpg'\n"
+        f"'{tmp_path}/text.jpg'"
     )
-    (zebras,) = json.loads(result.stdout)
+    (zebras,) = json.loads(stdout)
     assert zebras["predictions"][0]["label"] == "zebra"
-
-
-@pytest.mark.slow
-def test_command_prints_text(run_process, trained, tmp_path):
-    name = tmp_path / os.fsdecode(b"[red] \xff.png")
-    write_image(name, 1)
-    result = run_process(f"--weights={trained}", str(tmp_path))
-    assert (result.returncode, result.stderr) == (0, b"")
-    lines = result.stdout.decode().splitlines()
-    assert lines[0] == rf"{tmp_path}/[red] \udcff.png"
-    assert len(lines) == 4

@@ -8,6 +8,8 @@ import rich.console
 
 from keras_squeezenet import report
 from keras_squeezenet.cli import terminal
+from keras_squeezenet.cli.flags import command_flags
+from keras_squeezenet.cli.flags import dataset_flags
 
 LONGEST = {
     "name": "fire2_squeeze1x1",
@@ -48,7 +50,12 @@ FILES = [
         "max_difference": 1e-7,
     }
 ]
-REPORT = {"stages": STAGES, "layers": LAYERS, "files": FILES}
+REPORT = {
+    "dataset": {"test_images": 1000},
+    "stages": STAGES,
+    "layers": LAYERS,
+    "files": FILES,
+}
 
 
 def make_console(width=80, **options):
@@ -56,7 +63,7 @@ def make_console(width=80, **options):
 
 
 def printed(console):
-    """What a console has printed, without colours and cursor movements."""
+    """Return what a console has printed, without colors and cursor moves."""
     return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", console.file.getvalue())
 
 
@@ -66,9 +73,11 @@ def run_task(console, steps=3, name="train", count=None):
             advance(loss=1 / step, accuracy=1 - 1 / step)
 
 
-def test_metrics_have_four_digits():
-    text = terminal.format_metrics({"loss": 0.12344, "accuracy": 1})
-    assert text == "loss 0.1234 accuracy 1.0000"
+def test_shares_are_percentages_and_other_metrics_have_four_digits():
+    text = terminal.format_metrics({"loss": 0.12344, "accuracy": 0.9876})
+    assert text == "loss 0.1234 accuracy 98.76%"
+    text = terminal.format_metrics({"bytes": 12345, "agreement": 1.0})
+    assert text == "bytes 12,345 agreement 100.00%"
 
 
 def test_no_metrics_are_no_text():
@@ -79,7 +88,7 @@ def test_task_prints_one_line_where_there_is_no_terminal():
     console = make_console()
     run_task(console)
     assert re.fullmatch(
-        r"train +loss 0\.3333 accuracy 0\.6667 +\d+\.\d s\n",
+        r"train +loss 0\.3333 accuracy 66\.67% +\d+\.\d s\n",
         console.file.getvalue(),
     )
 
@@ -100,7 +109,7 @@ def test_nothing_is_printed_before_the_task_is_done():
         assert console.file.getvalue() == ""
 
 
-def test_error_in_a_task_goes_on_and_prints_nothing():
+def test_error_in_a_task_is_raised_and_prints_nothing():
     console = make_console()
     with pytest.raises(KeyboardInterrupt):
         with terminal.ConsoleProgress(console).task("train", 2) as advance:
@@ -124,7 +133,7 @@ def test_task_shows_a_bar_on_a_terminal():
     assert last.startswith("train ")
     assert "━━━" in last
     assert "3/3" in last
-    assert "loss 0.3333 accuracy 0.6667" in last
+    assert "loss 0.3333 accuracy 66.67%" in last
 
 
 def test_bar_shows_how_far_a_task_came():
@@ -132,7 +141,7 @@ def test_bar_shows_how_far_a_task_came():
     run_task(console, steps=12, count=5)
     last = printed(console).rpartition("\r")[2]
     assert "5/12" in last
-    assert "loss 0.2000 accuracy 0.8000" in last
+    assert "loss 0.2000 accuracy 80.00%" in last
 
 
 def test_task_of_unknown_length_shows_a_bar_that_is_full_in_the_end():
@@ -168,7 +177,7 @@ def test_longest_bar_is_shown_uncut(count, seconds):
     text = printed(console)
     assert name in text
     assert f"{count}/12500" in text
-    assert "loss 1.2345 accuracy 0.9876" in text
+    assert "loss 1.2345 accuracy 98.76%" in text
     assert shown_times(console)
     assert "…" not in text
     assert max(map(len, re.split("[\r\n]", text))) <= 80
@@ -222,3 +231,29 @@ def test_numbers_are_aligned_to_the_right():
 def test_every_path_is_printable(path, text):
     assert terminal.printable(path) == text
     text.encode("utf-8")
+
+
+def test_next_command_is_quoted_for_a_shell_and_on_one_line():
+    console = make_console(width=30)
+    terminal.print_next(
+        console,
+        ["predict", "PHOTOGRAPHS", "--model=my run/model.keras"],
+        ["evaluate", "it's.sqz"],
+    )
+    assert printed(console).splitlines() == [
+        "Next: keras-squeezenet predict PHOTOGRAPHS "
+        "'--model=my run/model.keras'",
+        """Next: keras-squeezenet evaluate 'it'"'"'s.sqz'""",
+    ]
+
+
+def test_flags_of_the_data_are_repeated_for_the_next_command():
+    flag_values = command_flags.CommandFlags()
+    dataset_flags.define(flag_values)
+    assert terminal.data_arguments(flag_values) == ["--dataset=mnist5k"]
+    flag_values.parse(
+        ["--dataset=cifar10", "--data_dir=my data", "--image_size=64"]
+    )
+    assert terminal.data_arguments(flag_values, "image_size") == [
+        *("--dataset=cifar10", "--data_dir=my data", "--image_size=64"),
+    ]

@@ -13,18 +13,14 @@ WIDTH = 80
 INDENT = " " * 6
 # How the value of a flag is written in the help, by its name or its type.
 METAVARS = {
-    "bits": "RULES",
     "config": "NAME|JSON",
     "data_dir": "FOLDER",
     "dataset": "NAME|FOLDER|CSV",
-    "densities": "RULES",
     "grid": "NAME|JSON|FILE",
     "labels": "FILE",
-    "litert": "LIST",
     "model": "PATH|NAME",
     "out": "FOLDER",
     "recipe": "NAME|FILE",
-    "stages": "LIST",
     "tensorboard": "FOLDER",
     "weights": "NAME|FILE",
 }

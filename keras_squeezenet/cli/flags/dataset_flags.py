@@ -29,8 +29,11 @@ def define(flag_values, default="mnist5k", what=DATASET, image_size=True):
         flags.DEFINE_integer(
             "image_size",
             None,
-            "side of the square images in pixels (default: that of the data "
-            "set, or 224)",
+            "side of the square images in pixels (default: that of the model, "
+            "where one is given; that of the data set; or 224)"
+            if "model" in flag_values
+            else "side of the square images in pixels (default: that of the "
+            "data set, or 224)",
             1,
             flag_values=flag_values,
         )

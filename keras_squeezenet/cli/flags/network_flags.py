@@ -1,5 +1,6 @@
 """The flags that say which trained network is used."""
 
+import os
 import pathlib
 
 from absl import flags
@@ -15,6 +16,8 @@ ARTIFACT = (
     "or pretrained weights by name (see `keras-squeezenet weights list`) or by "
     "file"
 )
+# Files that have the architecture as well as the weights.
+COMPLETE_SUFFIXES = (".keras", ".sqz", ".tflite")
 
 
 def define_model(flag_values, what=MODEL, default=None):
@@ -55,6 +58,17 @@ def define_variant(flag_values):
     )
 
 
+def require_config_used(flag_values, model):
+    """Raise a `ValueError` for `--config` of a model that has its own."""
+    has_its_own = model.endswith(COMPLETE_SUFFIXES) or os.path.isdir(model)
+    if flag_values["config"].value and has_its_own:
+        raise ValueError(
+            "--config is for pretrained weights, and the model has an "
+            f"architecture of its own. Received: {model}, --config="
+            f"{flag_values['config'].value}"
+        )
+
+
 def define(flag_values):
     """Define the flags beside the model that `load` reads."""
     define_variant(flag_values)
@@ -77,6 +91,7 @@ def define(flag_values):
 
 def load(flag_values, model):
     """Return the `classifier.Classifier` of a model and the flags."""
+    require_config_used(flag_values, model)
     labels = read_labels(flag_values["labels"].value)
     from keras_squeezenet import classifier
 

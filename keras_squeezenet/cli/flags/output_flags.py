@@ -2,6 +2,7 @@
 
 from absl import flags
 
+from keras_squeezenet.cli import terminal
 from keras_squeezenet.utils import files
 
 DOTS_PER_INCH = 150
@@ -53,6 +54,17 @@ def define(flag_values, written, out=None):
     """
     define_folder(flag_values, out, f"folder for {written}")
     define_json(flag_values)
+
+
+def make_console(flag_values):
+    """Return a console, on standard error if `--json` takes the output."""
+    is_json = flag_values["json"].value
+    if is_json:
+        import keras
+
+        # The progress bar of a download is on the standard output.
+        keras.config.disable_interactive_logging()
+    return terminal.make_console(stderr=is_json)
 
 
 def require_valid(flag_values):

@@ -30,7 +30,7 @@ def define(flag_values, recipes, groups):
         flag_values: `CommandFlags` of the command.
         recipes: dict of recipes by name; the first one is the default.
         groups: dict of the title of a group to a dict of its fields and their
-            help.
+            help, or their help and choices.
     """
     name, default = _default(recipes)
     types = {field.name: field.type for field in dataclasses.fields(default)}
@@ -45,9 +45,14 @@ def define(flag_values, recipes, groups):
     for title, fields in groups.items():
         with flag_values.group(title):
             for field, text in fields.items():
-                _DEFINE[types[field]](
+                text, *choices = [text] if isinstance(text, str) else text
+                define_ = (
+                    flags.DEFINE_enum if choices else _DEFINE[types[field]]
+                )
+                define_(
                     field,
                     None,
+                    *choices,
                     f"{text} (default: {_text(getattr(default, field))})",
                     flag_values=flag_values,
                 )
@@ -114,4 +119,6 @@ def _text(value):
         return ",".join(f"{key}:{number}" for key, number in value.items())
     if isinstance(value, tuple):
         return ",".join(value)
-    return {None: "none", False: "no", True: "yes"}.get(value, str(value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)

@@ -1,26 +1,36 @@
-"""The help of the fields of the recipes, in groups."""
+"""The help of the fields of the recipes, in groups; choices beside it."""
 
 from keras_squeezenet.compression import compression_recipe
 from keras_squeezenet.training import training_recipe
 
+AUGMENTATIONS = ("flip_crop", "crop", "none")
 TRAINING = {
     "Training": {
         "epochs": "largest number of epochs",
-        "batch_size": "images in a step",
+        "batch_size": "images in a batch",
         "learning_rate": "highest learning rate",
-        "augmentation": "flip_crop; crop, for digits and letters; or none",
+        "augmentation": (
+            "augmentation of the training images; crop is for digits and "
+            "letters",
+            AUGMENTATIONS,
+        ),
         "patience": "epochs without a better validation accuracy after which "
-        "training stops; none for no early stop",
-        "precision": ", ".join(training_recipe.PRECISIONS),
+        "training stops",
+        "precision": (
+            "what training computes in",
+            training_recipe.PRECISIONS,
+        ),
         "validation_share": "share of the training images that become the "
         "validation set, which chooses the best epoch",
         "seed": "seed of every random number",
     },
     "Optimizer": {
-        "optimizer": ", ".join(training_recipe.OPTIMIZERS),
+        "optimizer": ("the optimizer", training_recipe.OPTIMIZERS),
         "momentum": "momentum of sgd",
-        "schedule": "how the learning rate falls: "
-        + ", ".join(training_recipe.SCHEDULES),
+        "schedule": (
+            "how the learning rate falls",
+            training_recipe.SCHEDULES,
+        ),
         "warmup": "share of the steps in which the learning rate rises",
         "clip_norm": "largest norm of all gradients together; 0 for no limit",
         "weight_decay": "weight decay of kernels and biases",
@@ -48,8 +58,12 @@ COMPRESSION = {
         "max_retries": "how often a stage is tried again",
         "finetune_learning_rate": "learning rate of pruning; the other stages "
         "take a half or a fifth of it",
-        "batch_size": "images in a step",
-        "augmentation": "of the training images: crop, flip_crop or none",
+        "batch_size": "images in a batch",
+        "augmentation": (
+            "augmentation of the training images; crop is for digits and "
+            "letters",
+            AUGMENTATIONS,
+        ),
         "validation_share": "share of the training images that become the "
         "validation set, which chooses the best epoch of a stage",
         "keep_frozen": "leave layers with trainable=False as they are",
@@ -60,11 +74,15 @@ COMPRESSION = {
         "names; the first pattern that matches counts: "
         "conv1:1,*_squeeze1x1:1,*:0.25",
         "overall_density": "share of all weights to keep, instead of densities",
-        "density_split": "how overall_density is divided among the layers: "
-        + ", ".join(compression_recipe.SPLITS),
+        "density_split": (
+            "how overall_density is divided among the layers",
+            compression_recipe.SPLITS,
+        ),
         "prune_epochs": "epochs of pruning",
-        "prune_schedule": "how the density falls: "
-        + ", ".join(compression_recipe.SCHEDULES),
+        "prune_schedule": (
+            "how the density falls",
+            compression_recipe.SCHEDULES,
+        ),
         "prune_rounds": "rounds of the iterative schedule",
         "prune_pattern": "2:4 keeps two weights of every four",
         "densify_epochs": "epochs of the stage densify, which trains all "
@@ -76,14 +94,18 @@ COMPRESSION = {
         "average_bits": "average bits of all weights, divided among the layers "
         "by a sensitivity scan, instead of bits",
         "cluster_epochs": "epochs of weight sharing",
-        "cluster_initialization": "initial centroids: "
-        + ", ".join(compression_recipe.INITIALIZATIONS),
+        "cluster_initialization": (
+            "initial centroids of the shared weights",
+            compression_recipe.INITIALIZATIONS,
+        ),
     },
     "Quantization": {
         "quantize_epochs": "epochs of quantization-aware training; 0 quantizes "
         "after training",
-        "quantize_preserve": "what quantization-aware training keeps of a "
-        "kernel: " + ", ".join(compression_recipe.PRESERVED),
+        "quantize_preserve": (
+            "what quantization-aware training keeps of a kernel",
+            compression_recipe.PRESERVED,
+        ),
         "litert": "LiteRT files to write: "
         + ", ".join(compression_recipe.LITERT_TYPES),
     },

@@ -8,14 +8,14 @@ from keras_squeezenet import training
 from keras_squeezenet.cli import finetune
 
 PHASE = {"seconds": 1.25, "validation_accuracy": 0.975, "test_accuracy": 0.95}
-REPORT = {
-    "kept": "all",
-    "phases": [
+RESULT = types.SimpleNamespace(
+    kept="all",
+    phases=[
         {"name": "head", **PHASE},
         {"name": "top", **PHASE, "history": [{}]},
         {"name": "all", **PHASE, "history": [{}, {}]},
     ],
-}
+)
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def called(monkeypatch, dataset):
 
     def fake_finetune(model, images, **options):
         calls.update(model=model, images=images, **options)
-        return types.SimpleNamespace(to_json=lambda: REPORT)
+        return RESULT
 
     monkeypatch.setattr(data, "load", lambda name, **options: dataset)
     monkeypatch.setattr(training, "finetune", fake_finetune, raising=False)
@@ -33,18 +33,34 @@ def called(monkeypatch, dataset):
 
 
 @pytest.fixture
-def run(run_main, tmp_path):
+def run(run_command, tmp_path):
     """Returns a function that runs the command with command line flags."""
 
     def run(*arguments, out=tmp_path / "out"):
-        run_main(finetune, f"--out={out}", *arguments)
+        return run_command(finetune, f"--out={out}", *arguments)
 
     return run
 
 
-def test_defaults_are_the_librarys(run, called):
-    run("--weights=cifar10")
+def test_defaults_are_the_librarys_and_weights_those_of_the_flag(run, called):
+    _, out, _ = run("--weights=cifar10", out="there")
     assert called["phases"] == list(training.PHASES)
+    expected = training.build(32, 4, weights="cifar10")
+    for name in ("conv1", "fire9_expand3x3"):
+        np.testing.assert_array_equal(
+            called["model"].get_layer(name).get_weights()[0],
+            expected.get_layer(name).get_weights()[0],
+        )
+    lines = out.splitlines()
+    rows = [line.split() for line in lines]
+    assert ["head", "1.2", "97.50%", "95.00%"] in rows
+    assert ["all", "2", "1.2", "97.50%", "95.00%", "yes"] in rows
+    assert lines[-3:] == [
+        "Written: model.keras, report.json in there",
+        "Next: keras-squeezenet predict PHOTOGRAPHS --model=there/model.keras",
+        "Next: keras-squeezenet compress there/model.keras --dataset=mnist5k "
+        "--out=there/small",
+    ]
 
 
 def test_flags_change_every_phase(run, called):
@@ -68,29 +84,6 @@ def test_flags_change_every_phase(run, called):
         batch_size=8,
         seed=4,
         precision="mixed_bfloat16",
-    )
-
-
-def test_weights_are_those_of_the_flag(run, called):
-    run("--weights=cifar10")
-    expected = training.build(32, 4, weights="cifar10")
-    for name in ("conv1", "fire9_expand3x3"):
-        np.testing.assert_array_equal(
-            called["model"].get_layer(name).get_weights()[0],
-            expected.get_layer(name).get_weights()[0],
-        )
-
-
-def test_phases_and_what_to_run_next_are_printed(run, called, capsys):
-    run("--weights=cifar10", out="there")
-    lines = capsys.readouterr().out.splitlines()
-    rows = [line.split() for line in lines]
-    assert ["head", "1.2", "97.50%", "95.00%"] in rows
-    assert ["all", "2", "1.2", "97.50%", "95.00%", "yes"] in rows
-    assert "Written: model.keras, report.json in there" in lines
-    assert (
-        "Next: keras-squeezenet compress --model=there/model.keras "
-        "--dataset=mnist5k" in lines
     )
 
 

@@ -20,12 +20,12 @@ def out(tmp_path):
 
 
 @pytest.fixture
-def run(out, capsys, run_main):
+def run(out, run_command):
     """Returns a function that runs the command, and returns what it prints."""
 
     def run(*arguments):
-        run_main(command, f"--out={out}", *arguments)
-        return capsys.readouterr().out
+        _, printed, _ = run_command(command, f"--out={out}", *arguments)
+        return printed
 
     return run
 
@@ -135,12 +135,12 @@ def test_failed_point_is_reported_behind_the_others(
     assert any(line[:1] == ["0.5"] and line[-1] == "-" for line in printed)
 
 
-def test_ctrl_c_says_how_to_go_on(run, trained, monkeypatch):
+def test_ctrl_c_says_how_to_resume(run, trained, monkeypatch):
     def stop(*arguments, **options):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(training, "train", stop)
-    with pytest.raises(KeyboardInterrupt, match="with --resume goes on"):
+    with pytest.raises(KeyboardInterrupt, match="with --resume continues"):
         run(GRID, SMALL)
 
 
@@ -148,11 +148,13 @@ def test_ctrl_c_says_how_to_go_on(run, trained, monkeypatch):
     "flag, message",
     [
         ('--grid={"SR": [0.5, 0]}', "the point SR=0 is not a network"),
-        ('--grid={"width": [1]}', "metaparameters are .* Received: width"),
-        ("--grid=all", "--grid should be one of SR, .*Received: --grid=all"),
+        ('--grid={"width": [1]}', "metaparameters .* Received: width"),
+        ("--grid=all", "--grid must be one of SR, .*Received: --grid=all.$"),
+        ("--grid=papr", "Received: --grid=papr. Did you mean 'paper'"),
         ("--grid={SR: 1}", "Received: --grid={SR: 1}"),
         ("--classes=10", "--classes is for --notrain"),
-        ("--mixup=2", "`mixup` must be"),
+        ("--mixup=2", "`mixup` .* be"),
+        ("--data_dir=there", "data_dir"),
     ],
 )
 def test_bad_flag_is_refused_at_once(flag, message, run, trained, out):
@@ -160,6 +162,20 @@ def test_bad_flag_is_refused_at_once(flag, message, run, trained, out):
         run(flag)
     assert not trained
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        *("--dataset=cifar10", "--data_dir=there", "--jobs=2", "--resume"),
+        *("--epochs=3", "--recipe=paper", "--tensorboard=logs"),
+        "--skip_bad_images",
+    ],
+)
+def test_flag_of_training_is_refused_without_training(flag, run):
+    name, _, _ = flag.partition("=")
+    with pytest.raises(ValueError, match=f"{name.strip('-')}.*Received: "):
+        run("--notrain", flag)
 
 
 def test_earlier_exploration_is_refused_before_images_are_loaded(

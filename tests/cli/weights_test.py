@@ -4,14 +4,11 @@ import http.server
 import json
 import os
 import re
-import subprocess
-import sys
 import threading
 
 import keras
 import numpy as np
 import pytest
-from absl import flags
 
 from keras_squeezenet import SqueezeNet
 from keras_squeezenet import SqueezeNet1_0
@@ -131,13 +128,15 @@ def assert_same_outputs(model, expected):
 def test_no_action_is_an_error(run):
     with pytest.raises(
         ValueError,
-        match="one of list, fetch, convert, verify is.*Received: no argument",
+        match="one of list, fetch, convert, verify must.*Received: no argument",
     ):
         run()
 
 
 def test_unknown_action_is_an_error(run):
-    with pytest.raises(ValueError, match="list, fetch, .*Received: lits"):
+    with pytest.raises(
+        ValueError, match="list, fetch, .*Received: lits. Did you mean 'list'"
+    ):
         run("lits")
 
 
@@ -155,9 +154,25 @@ def test_unknown_action_is_an_error(run):
 def test_wrong_number_of_arguments_is_an_error(arguments, run):
     received = " ".join(arguments[1:]) or "no argument"
     with pytest.raises(
-        ValueError, match=f"weights {arguments[0]}`.*Received: {received}$"
+        ValueError, match=f"^{arguments[0]} takes .*Received: {received}$"
     ):
         run(*arguments)
+
+
+@pytest.mark.parametrize(
+    "action,flag",
+    [
+        ("list", "--config=1.0"),
+        ("fetch", "--json"),
+        ("convert", "--json"),
+        ("verify", "--overwrite"),
+        ("verify", "--normalization=tf"),
+    ],
+)
+def test_flag_of_another_action_is_refused(action, flag, run):
+    name, _, _ = flag.partition("=")
+    with pytest.raises(ValueError, match=f"^{action} does not take {name}"):
+        run(action, "imagenet", flag)
 
 
 def test_every_action_is_in_the_help():
@@ -280,7 +295,7 @@ def test_unknown_source_is_refused_before_any_download(
 
 
 def test_unknown_config_is_refused(run):
-    with pytest.raises(flags.IllegalFlagValueError, match="1.0|1.1"):
+    with pytest.raises(ValueError, match="--config must be one of 1.0, 1.1"):
         run("fetch", "imagenet", "--config=2.0")
 
 
@@ -349,7 +364,9 @@ def test_normalization_is_folded_in(run, here, files):
     ]
     np.testing.assert_allclose(outputs[0], outputs[1], atol=1e-4)
     assert abs(outputs[0] - outputs[2]).max() > 0.1
-    with pytest.raises(flags.IllegalFlagValueError, match="squeezenet|tf"):
+    with pytest.raises(
+        ValueError, match="--normalization must be .*squeezenet, tf"
+    ):
         run("convert", files / TORCH, "x.keras", "--normalization=vgg")
 
 
@@ -506,7 +523,9 @@ def test_existing_target_is_replaced_with_overwrite_only(name, run, here, npz):
 
 
 def test_folder_of_the_target_should_exist(run, here, npz):
-    with pytest.raises(FileNotFoundError, match="no folder new to write new/o"):
+    with pytest.raises(
+        FileNotFoundError, match="no folder new for new/out.keras"
+    ):
         run("convert", npz, "new/out.keras")
     assert os.listdir() == []
 
@@ -574,7 +593,7 @@ def test_file_that_does_not_hold_the_weights_is_not_kept(
 
     monkeypatch.setattr(readers, "read", damaged)
     with pytest.raises(
-        RuntimeError, match="out.weights.h5 should hold.*'fire5_expand3x3'"
+        RuntimeError, match="out.weights.h5 must hold.*'fire5_expand3x3'"
     ):
         run("convert", npz, "out.weights.h5")
     assert os.listdir() == []
@@ -758,22 +777,4 @@ def test_converted_bypass_keeps_its_outputs(run, here, npz):
     bypassed = SqueezeNetSimpleBypass(weights=str(npz), **arguments)
     assert_same_outputs(
         SqueezeNetSimpleBypass(weights="out.weights.h5", **arguments), bypassed
-    )
-
-
-@pytest.mark.slow
-def test_errors_of_the_command_are_one_line(here, files, tmp_path):
-    environ = {k: v for k, v in os.environ.items() if k[:3] != "TF_"}
-    environ["PYTHONPATH"] = os.pathsep.join(sys.path)
-    command = [sys.executable, "-m", "keras_squeezenet", "weights"]
-    result = subprocess.run(
-        [*command, "convert", files / NET, "out.h5"],
-        capture_output=True,
-        text=True,
-        env=environ,
-    )
-    assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr == (
-        "keras-squeezenet weights: the converted file should end with "
-        "one of .weights.h5, .keras, .sqz. Received: out.h5\n"
     )

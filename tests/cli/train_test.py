@@ -1,0 +1,207 @@
+import json
+import os
+import types
+
+import keras
+import pytest
+
+from keras_squeezenet import data
+from keras_squeezenet import report
+from keras_squeezenet import training
+from keras_squeezenet.cli import train
+from keras_squeezenet.data import image_dataset
+from keras_squeezenet.training import distributed
+from keras_squeezenet.training import trainer
+
+RESULT = types.SimpleNamespace(
+    history=[{}, {}, {}],
+    best_epoch=2,
+    validation_accuracy=0.975,
+    test_accuracy=0.9625,
+    seconds=12.34,
+    images_per_second=1234.5,
+)
+
+
+@pytest.fixture
+def trained(monkeypatch, dataset):
+    """What `training.train` was called with; it trains nothing."""
+    calls = {}
+
+    def fake_train(model, images, **options):
+        calls.update(model=model, images=images, **options)
+        return RESULT
+
+    monkeypatch.setattr(data, "load", lambda name, **options: dataset)
+    monkeypatch.setattr(training, "train", fake_train, raising=False)
+    return calls
+
+
+@pytest.fixture
+def run(run_command, tmp_path):
+    """Returns a function that runs the command with command line flags."""
+
+    def run(*arguments, out=tmp_path / "out"):
+        return run_command(train, f"--out={out}", *arguments)
+
+    return run
+
+
+def test_flags_are_the_recipe(run, trained):
+    run()
+    assert trained["recipe"] == training.RECIPES["default"]
+    run("--recipe=paper", "--epochs=2", "--augmentation=none")
+    assert trained["recipe"] == training.RECIPES["paper"].replace(
+        epochs=2, augmentation=None
+    )
+
+
+@pytest.mark.parametrize(
+    "flag,message",
+    [
+        ("--epochs=0", "`epochs` .* be .*epochs=0"),
+        ("--recipe=tiny", "--recipe must be one of default, .*--recipe=tiny"),
+        ("--weights=imagnet", "--weights must be .*Did you mean 'imagenet'"),
+        ("--data_dir=there", "data_dir.*Received: 'mnist5k'"),
+    ],
+)
+def test_bad_flag_is_refused_at_once(flag, message, run, trained, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        run(flag)
+    assert not trained
+    assert not (tmp_path / "out").exists()
+
+
+def test_network_is_that_of_the_flags_for_the_images(run, trained):
+    run('--config={"base_e": 16, "incr_e": 16, "pools": ["conv1"]}')
+    model = trained["model"]
+    assert model.input_shape == (None, 16, 16, 3)
+    assert model.output_shape == (None, 4)
+    assert model.get_layer("fire2_expand3x3").filters == 8
+
+
+def test_validation_images_are_split_off_and_flags_passed_on(
+    run, trained, tmp_path
+):
+    run("--validation_share=0.25", "--overwrite", "--tensorboard=logs")
+    assert trained["images"].validation_size == 16
+    assert trained["out"] == str(tmp_path / "out")
+    assert trained["overwrite"] and not trained["resume"]
+    assert trained["tensorboard"] == "logs"
+
+
+def test_result_and_what_to_run_next_are_printed(run, trained):
+    status, out, err = run(
+        *("--dataset=cifar10", "--data_dir=my pictures", "--image_size=16"),
+        out="over there",
+    )
+    lines = out.splitlines()
+    text = " ".join(" ".join(lines).split())
+    assert (status, err) == (0, "")
+    assert "on quarters: 4 classes, images of 16x16: 58 training, 6" in text
+    assert "3 2 97.50% 96.25% 12.3 1,234" in text
+    assert lines[-3:] == [
+        "Written: model.keras, history.csv, report.json, last.npz in over "
+        "there",
+        "Next: keras-squeezenet predict PHOTOGRAPHS "
+        "'--model=over there/model.keras'",
+        "Next: keras-squeezenet compress 'over there/model.keras' "
+        "--dataset=cifar10 '--data_dir=my pictures' --image_size=16 "
+        "'--out=over there/small'",
+    ]
+
+
+def test_earlier_run_is_refused_before_images_are_loaded(
+    run, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(data, "load", None)
+    (tmp_path / trainer.LAST_FILE).touch()
+    with pytest.raises(FileExistsError, match="pass --resume"):
+        run(out=tmp_path)
+
+
+def test_one_device_unless_told_otherwise(run, trained):
+    run()
+    assert type(trained["distribution"]) is distributed.Distribution
+
+
+def test_workers_are_those_of_the_flag_and_the_first_one_prints(
+    run, trained, monkeypatch
+):
+    asked = []
+    workers = distributed.Distribution()
+
+    def distribute(name):
+        asked.append(name)
+        return workers
+
+    monkeypatch.setattr(training, "distribute", distribute, raising=False)
+    for index, prints in enumerate((True, False)):
+        workers.shard = image_dataset.Shard(index, 2)
+        _, out, _ = run("--distribution=multi_worker")
+        assert trained["distribution"] is workers
+        assert bool(out) is prints
+    assert asked == ["multi_worker"] * 2
+
+
+def test_missing_cluster_is_refused_before_images_are_loaded(run, monkeypatch):
+    monkeypatch.setattr(data, "load", None)
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with pytest.raises(ValueError, match="TF_CONFIG must name two workers"):
+        run("--distribution=multi_worker")
+
+
+SMALL = (
+    "--dataset=mnist5k",
+    "--image_size=16",
+    "--recipe=paper",
+    '--config={"base_e": 16, "incr_e": 16}',
+)
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_resume(
+    start, wait_for, interrupt, tmp_path
+):
+    pytest.importorskip("mlxtend")
+    out = tmp_path / "out"
+    arguments = ("train", *SMALL, "--batch_size=500", f"--out={out}")
+    process = start(*arguments, "--epochs=1000")
+    wait_for(out / report.JSON_FILE, process)
+    stdout = interrupt(process)
+    assert stdout.splitlines()[-1] == (
+        "keras-squeezenet train: stopped. The last finished epoch is saved: "
+        "the same command with --resume continues from there."
+    )
+    assert sorted(os.listdir(out)) == sorted(trainer.FILES)
+    assert json.loads((out / report.JSON_FILE).read_text())["history"]
+    keras.models.load_model(out / trainer.MODEL_FILE)
+
+
+@pytest.mark.slow
+def test_other_commands_take_the_model(start, tmp_path, shared_data):
+    out = tmp_path / "out"
+    photographs = shared_data / "flowers12"
+    for arguments in (
+        (
+            "train",
+            f"--dataset={photographs}",
+            "--image_size=32",
+            "--max_train_steps=2",
+            "--rand_augment=0",
+            f"--out={out}",
+        ),
+        (
+            "predict",
+            f"--model={out / 'model.keras'}",
+            "--top=1",
+            "--json",
+            next((photographs / "test").rglob("*.jpg")),
+        ),
+    ):
+        process = start(*arguments)
+        stdout, stderr = process.communicate(timeout=300)
+        assert process.returncode == 0, stderr
+    (result,) = json.loads(stdout)
+    label = result["predictions"][0]["label"]
+    assert label in os.listdir(photographs / "train")
