@@ -21,7 +21,7 @@ BELOW = {
     "graph": set(),
     "imagenet": set(),
     "codec": {"graph", "utils"},
-    "data": {"utils"},
+    "data": {"imagenet", "utils"},
     "pretrained": {"architecture", "codec", "imagenet", "utils"},
     "squeezenet": {"architecture", "imagenet", "pretrained", "utils"},
     "models": {"architecture", "codec", "pretrained", "squeezenet", "utils"},
