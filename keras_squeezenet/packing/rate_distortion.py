@@ -57,15 +57,12 @@ class QuantizedWeights:
         codes: int64 array of shape `(inputs, outputs)`.
         step: float, the step size, exact in float32: weights are
             `codes * step`.
-        bias_shift: float64 array of shape `(outputs,)`. Added to the biases,
-            it compensates for the mean error of the outputs.
         distortion: float.
         bits: float, the entropy of the codes.
     """
 
     codes: np.ndarray
     step: float
-    bias_shift: np.ndarray
     distortion: float
     bits: float
 
@@ -79,11 +76,9 @@ class LayerQuantizer:
 
     def __init__(self, weights: np.ndarray, hessian: Hessian):
         moment = np.asarray(hessian.inputs, "float64")
-        # It is 0 if no gradient reaches the layer.
-        self.mean = moment[:-1, -1] / max(moment[-1, -1], 1e-300)
-        covariance = moment[:-1, :-1] - moment[-1, -1] * np.outer(
-            self.mean, self.mean
-        )
+        # The moment is 0 if no gradient reaches the layer.
+        mean = moment[:-1, -1] / max(moment[-1, -1], 1e-300)
+        covariance = moment[:-1, :-1] - moment[-1, -1] * np.outer(mean, mean)
         size = len(covariance)
         damping = DAMPING * np.trace(covariance) / size + 1e-14
         covariance[np.diag_indices(size)] += damping
@@ -136,10 +131,7 @@ class LayerQuantizer:
             codes, distortion = self._pass(ordered.copy(), step, rates, largest)
         restored = np.empty(codes.shape, "int64")
         restored[self.order] = codes
-        bias_shift = (weights - restored * step).T @ self.mean
-        return QuantizedWeights(
-            restored, step, bias_shift, distortion, entropy(codes)
-        )
+        return QuantizedWeights(restored, step, distortion, entropy(codes))
 
     def _pass(self, weights, step, rates, largest):
         codes = np.empty(weights.shape, "int64")
