@@ -30,17 +30,13 @@ def _require_one_of(name, value, allowed):
         )
 
 
-def _require_int(owner, field, minimum):
+def _require_int(owner, field, minimum=1):
     value = getattr(owner, field)
     if not isinstance(value, int) or value < minimum:
         raise ValueError(
             f"`{field}` must be an integer of at least {minimum}. "
             f"Received: {field}={value!r}"
         )
-
-
-def _require_positive_int(owner, field):
-    _require_int(owner, field, minimum=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,16 +57,16 @@ class Stem:
 
     def __post_init__(self):
         for field in ("filters", "kernel_size", "strides"):
-            _require_positive_int(self, field)
+            _require_int(self, field)
         _require_one_of("padding", self.padding, ("valid", "same"))
 
 
 @dataclasses.dataclass(frozen=True)
 class Fire:
-    """One Fire module (paper section 3.2, figure 1).
+    """One Fire module (paper section 3.2, figure 1), in numbers of filters.
 
-    `squeeze1x1`, `expand1x1` and `expand3x3` are numbers of filters. `bypass`
-    is `None`, `"simple"` (the identity) or `"complex"` (a 1x1 convolution).
+    `bypass` is `None`, `"simple"` (the identity) or `"complex"` (a 1x1
+    convolution).
     """
 
     name: str
@@ -160,7 +156,7 @@ class SqueezeNetConfig:
     def __post_init__(self):
         object.__setattr__(self, "pools", tuple(self.pools))
         for field in ("base_e", "freq"):
-            _require_positive_int(self, field)
+            _require_int(self, field)
         for field in ("incr_e", "conv10_padding"):
             _require_int(self, field, minimum=0)
         if not isinstance(self.stem, Stem):
@@ -247,11 +243,7 @@ VARIANTS = {
 
 
 def get_config(config: SqueezeNetConfig | str) -> SqueezeNetConfig:
-    """Return the `SqueezeNetConfig` of a variant's name, or `config` itself.
-
-    Raises:
-        ValueError: if it is neither.
-    """
+    """Return the `SqueezeNetConfig` of a variant's name, or `config` itself."""
     if isinstance(config, SqueezeNetConfig):
         return config
     if not isinstance(config, str) or config not in VARIANTS:
@@ -264,7 +256,7 @@ def get_config(config: SqueezeNetConfig | str) -> SqueezeNetConfig:
 
 
 def describe(config: SqueezeNetConfig) -> str:
-    """Return the `repr` of the variant's name, or that of `config` itself."""
+    """Return the quoted name of a variant, or the `repr` of `config`."""
     for name, variant in VARIANTS.items():
         if config == variant:
             return repr(name)
@@ -277,17 +269,7 @@ def convolutions(
     classes: int = 1000,
     include_top: bool = True,
 ) -> list[Convolution]:
-    """Return every convolution of a network, in the order of its layers.
-
-    Args:
-        config: `SqueezeNetConfig`.
-        channels: int, the channels of the input image. Defaults to `3`.
-        classes: int. Defaults to `1000`.
-        include_top: bool, whether to count `conv10`. Defaults to `True`.
-
-    Returns:
-        A list of `Convolution`.
-    """
+    """Return every convolution of a network, in the order of its layers."""
     found = [
         Convolution(
             "conv1", config.stem.kernel_size, channels, config.stem.filters
@@ -343,13 +325,8 @@ def count_macs(
 def feature_sides(config: SqueezeNetConfig, side: int) -> dict[str, int]:
     """Return the side of the output of every module, pooling and `conv10`.
 
-    Args:
-        config: `SqueezeNetConfig`.
-        side: int, the side of the square input image, in pixels.
-
-    Returns:
-        A dict of name to int, such as `{"conv1": 111, "pool1": 55, ...}`;
-        a side below 1 means that the image is too small.
+    `side` is that of the square input image, in pixels. A result below 1 means
+    that the image is too small.
     """
     stem = config.stem
     if stem.padding == "same":
@@ -369,18 +346,17 @@ def feature_sides(config: SqueezeNetConfig, side: int) -> dict[str, int]:
 def pooled_side(side: int) -> int:
     """Return the side after Caffe's 3x3 max pooling with stride 2.
 
-    In ceil mode it is `ceil((side - 3) / 2) + 1`, for any side from 2 up.
+    It rounds up, `ceil((side - 3) / 2) + 1`, for any side from 2 up.
     """
     return side // 2
 
 
 def pool_padding(side: int | None) -> int:
-    """Return how many zeros make "valid" pooling agree with ceil mode.
+    """Return how many zeros at the end make "valid" pooling round up.
 
-    They are added at the end. An odd side needs none, since every window fits.
-    A side that is not known yet, `None`, is padded: zeros that no window
-    reaches change nothing, and others never exceed the inputs, which are
-    results of ReLUs or their sums.
+    An odd side needs none, since every window fits. An unknown side, `None`, is
+    padded: zeros that no window reaches change nothing, and the other zeros
+    never exceed the inputs, which are not negative after a ReLU.
     """
     return 0 if side is not None and side % 2 else 1
 

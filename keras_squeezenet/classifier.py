@@ -1,4 +1,4 @@
-"""A network in any format, as one thing that classifies image files."""
+"""Classify image files with a network in any format."""
 
 import dataclasses
 import json
@@ -27,13 +27,12 @@ class Classifier:
     """A network that classifies images of one size.
 
     Args:
-        name: str, the argument that it was loaded from.
-        function: from preprocessed images, float32 of shape `(batch,
-            image_size, image_size, 3)`, to outputs of shape `(batch,
-            classes)`, both NumPy.
-        image_size: int, the side of the images in pixels.
-        classes: tuple of `(id, name)`; the id is a WordNet id for ImageNet,
-            otherwise `None`. Empty where the names are not known.
+        name: the path or name that it was loaded from.
+        function: maps preprocessed float32 images of shape `(batch, image_size,
+            image_size, 3)` to outputs of shape `(batch, classes)`.
+        image_size: the side of the images in pixels.
+        classes: the `(WordNet id, name)` of each class, without an id outside
+            of ImageNet. Empty where the names are unknown.
     """
 
     name: str
@@ -43,24 +42,17 @@ class Classifier:
 
     @property
     def shorter_side(self) -> int:
-        """The size in pixels that an image's shorter side is resized to.
+        """The size in pixels to which the shorter side of an image is resized.
 
-        The network sees the central square of the result. For the classes of
-        ImageNet this is the authors' test procedure, for others that of the
-        data sets in `data`.
+        The network sees the central square of the result. For ImageNet's
+        classes this is the authors' test procedure, otherwise that of `data`.
         """
         if self.classes == imagenet.imagenet_classes():
             return round(self.image_size * image_ops.IMAGENET_SCALE)
         return self.image_size
 
     def read(self, path: "str | os.PathLike") -> np.ndarray:
-        """Read an image file as the central square that the network sees.
-
-        Args:
-            path: path of an image in any format that Pillow reads.
-
-        Returns:
-            A uint8 array of shape `(image_size, image_size, 3)`, RGB.
+        """Read the central square of an image file, uint8 RGB.
 
         Raises:
             OSError: if it is not an image. Pillow raises other exceptions for
@@ -71,16 +63,9 @@ class Classifier:
         ).numpy()
 
     def predict(self, squares: np.ndarray) -> np.ndarray:
-        """Return the probabilities of the classes.
+        """Return the probabilities of the classes for squares that `read` read.
 
-        Outputs that are not between 0 and 1 are taken for logits.
-
-        Args:
-            squares: array of shape `(batch, image_size, image_size, 3)`, as
-                `read` returns them.
-
-        Returns:
-            A float32 array of shape `(batch, classes)`.
+        Outputs that are not between 0 and 1 are treated as logits.
         """
         return self.probabilities(
             squeezenet.preprocess_input(
@@ -89,15 +74,7 @@ class Classifier:
         )
 
     def probabilities(self, x):
-        """Return the probabilities of the classes for preprocessed images.
-
-        Args:
-            x: float32 array of shape `(batch, image_size, image_size, 3)`, as
-                `preprocess_input` returns it.
-
-        Returns:
-            A float32 array of shape `(batch, classes)`, as `predict` returns.
-        """
+        """Return the probabilities of the classes for preprocessed images."""
         outputs = np.asarray(self.function(x), "float32")
         low = outputs.min(axis=1, keepdims=True)
         high = outputs.max(axis=1, keepdims=True)
@@ -111,7 +88,7 @@ class Classifier:
         )
 
     def class_of(self, index: int) -> tuple[str | None, str]:
-        """Return the `(id, name)` of an output."""
+        """Return the `(WordNet id, name)` of an output."""
         if self.classes:
             return self.classes[index]
         return None, f"class {index}"
@@ -125,28 +102,25 @@ def load(
     *,
     loaded: keras.Model | None = None,
 ) -> Classifier:
-    """Load a classifier from a model, a file or a name.
+    """Load a classifier from a model, a file or the name of weights.
 
     Args:
         model: a `keras.Model`; the name of pretrained weights, such as
-            `"imagenet"`; or the path of a weights file, a `.keras` model, a
-            `.sqz` or `.tflite` file or a SavedModel folder. All of them take
-            what `preprocess_input` makes.
+            `"imagenet"`; or the path of a weights file, a `.keras`, `.sqz` or
+            `.tflite` file or a SavedModel folder. All take the output of
+            `preprocess_input`.
         config: `SqueezeNetConfig` or the name of a variant, for weights.
             Defaults to the variant that they fit.
-        image_size: int, where the network takes images of any size. Defaults
-            to the size that it was trained for, or `227`.
-        class_names: names of the classes. Defaults to those of the weights'
-            name, of the `.sqz` file or of the `report.json` beside the file,
+        image_size: the side in pixels, where the network takes any size.
+            Defaults to the size that it was trained for, or `227`.
+        class_names: names of the classes. Defaults to those of the named
+            weights, of the `.sqz` file or of the `report.json` beside the file,
             or to ImageNet's for 1,000 outputs.
-        loaded: the result of `models.load(model)`, where it is there already.
-
-    Returns:
-        A `Classifier`.
+        loaded: the result of `models.load(model)`, to avoid a second load.
 
     Raises:
-        OSError: if there is no such file, or it cannot be downloaded.
-        ValueError: if it is not an image classifier, or damaged.
+        OSError: if the file is missing or cannot be downloaded.
+        ValueError: if it is damaged, or not an image classifier.
     """
     if isinstance(model, keras.Model):
         name, loaded = model.name, model
@@ -178,7 +152,7 @@ def load(
 
 
 def _known_classes(name):
-    """Return the classes that the name stands for, or that a file tells."""
+    """Return the classes of named weights, or those that a file lists."""
     if name in registry.NAMES:
         return registry.find(name).labels
     if name.endswith(".sqz"):

@@ -1,8 +1,7 @@
-"""Flat Functional models as data: the layers, their arguments and inputs.
+"""Flat Functional models as data: layers, their arguments and their inputs.
 
-SqueezeNets and their transfer heads consist of few kinds of layers, which are
-listed here. From such data a model is built in Keras 3, on any backend, or in
-tf_keras.
+SqueezeNets and their transfer heads need few types of layers, listed here. The
+data builds a model in Keras 3, on any backend, or in tf_keras.
 """
 
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from typing import Any
 
 import keras
 
-# The layers that a model may have, and the arguments that define each.
+# The supported types of layers, and the arguments that define each.
 LAYERS = {
     "Activation": ("activation",),
     "Add": (),
@@ -41,18 +40,16 @@ def describe(model: keras.Model) -> dict:
 
     Args:
         model: `keras.Model`, flat and Functional, with one input, one output,
-            the `"channels_last"` data format and the layers listed in
-            `LAYERS`, each called once.
+            the `"channels_last"` data format and layers from `LAYERS`, each
+            called once.
 
     Returns:
         A dict of the model's `name` and its `layers` in the order of
-        computation, the last one's output being the model's: dicts of their
-        `type`, `name`, `inputs` (names of layers) and arguments. An
-        `InputLayer` has a `shape` without the batch.
+        computation: dicts of their `type`, `name`, `inputs` (names of layers)
+        and arguments. An `InputLayer` has a `shape` without the batch.
 
     Raises:
-        ValueError: if the model is not Functional, is nested, or has a layer
-            that is not listed.
+        ValueError: if the model has another structure.
     """
     if not isinstance(model, keras.Model) or not hasattr(model, "operations"):
         raise ValueError(
@@ -71,7 +68,7 @@ def describe(model: keras.Model) -> dict:
     configs = {each["name"]: each for each in model.get_config()["layers"]}
     return {
         "name": model.name,
-        # Keras orders them by their depth: the output is the last one's.
+        # Keras orders them by depth: the last one computes the output.
         "layers": [
             _describe_layer(layer, configs[layer.name])
             for layer in model.operations
@@ -84,21 +81,15 @@ def build(
     description: dict,
     kernels: dict[str, tuple[int, ...]] | None = None,
 ) -> Any:
-    """Build a model with new weights.
+    """Build a model with new weights from the result of `describe`.
 
     Args:
         namespace: the module `keras` or `tf_keras`.
-        description: as `describe` returns it.
-        kernels: `{layer name: shape}` that the kernels must have. It is
-            checked before any of them is made, so that a description from a
-            file takes no more memory than the weights beside it. Defaults to
-            `None`: any shapes.
-
-    Returns:
-        A `Model`.
-
-    Raises:
-        ValueError: if a kernel has another shape.
+        description: the result of `describe`.
+        kernels: the expected `{layer name: shape}` of the kernels. Each is
+            checked before it is created, so that a description from a file
+            takes no more memory than the weights in that file. Defaults to
+            `None`, no check.
     """
     first, *_ = description["layers"]
     inputs = namespace.Input(
@@ -119,16 +110,10 @@ def build(
 
 
 def run(description: dict, value: Any, call: Callable[..., Any]) -> Any:
-    """Run a value through the layers of a model.
+    """Run a value, such as a batch of images, through the layers of a model.
 
-    Args:
-        description: as `describe` returns it.
-        value: the input, such as a batch of images.
-        call: function of the dict of a layer and of its inputs, which returns
-            the layer's output.
-
-    Returns:
-        The output of the last layer.
+    `call` receives the description of a layer and the layer's inputs, and
+    returns its output.
     """
     first, *layers = description["layers"]
     last_use = {
@@ -138,7 +123,7 @@ def run(description: dict, value: Any, call: Callable[..., Any]) -> Any:
     for layer in layers:
         received = [values[name] for name in layer["inputs"]]
         values[layer["name"]] = call(layer, *received)
-        # So that no more values stay in memory than are needed.
+        # Free each value after its last use.
         for name in set(layer["inputs"]):
             if last_use[name] == layer["name"]:
                 del values[name]
@@ -147,7 +132,7 @@ def run(description: dict, value: Any, call: Callable[..., Any]) -> Any:
 
 
 def only(values: tuple) -> Any:
-    """Return the inputs of a layer as Keras wants them: one, or a list."""
+    """Return a layer's inputs as Keras expects them: one tensor, or a list."""
     return list(values) if len(values) > 1 else values[0]
 
 
@@ -210,7 +195,7 @@ def _describe_layer(layer, config):
 
 
 def _input_layers(arguments):
-    """Yield the names of the layers whose outputs are arguments of a call."""
+    """Yield the names of the layers that a call takes its inputs from."""
     if isinstance(arguments, dict):
         # A serialized `keras.KerasTensor`.
         name, _, _ = arguments["config"]["keras_history"]

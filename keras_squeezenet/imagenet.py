@@ -17,12 +17,10 @@ NAMED_CLASSES = 5
 
 @functools.cache
 def imagenet_classes() -> tuple[tuple[str, str], ...]:
-    """Return the 1,000 classes in the order of the networks' outputs.
+    """Return the `(WordNet id, name)` of the 1,000 classes, in output order.
 
-    Returns:
-        A tuple of `(WordNet id, name)`, such as `("n01440764", "tench")`.
-        Two pairs of classes share a name: crane (the bird, the machine) and
-        maillot.
+    Two pairs of classes share a name: crane (the bird, the machine) and
+    maillot.
     """
     file = importlib.resources.files("keras_squeezenet") / FILE
     lines = file.read_text(encoding="utf-8").splitlines()
@@ -31,32 +29,21 @@ def imagenet_classes() -> tuple[tuple[str, str], ...]:
 
 
 def best(probabilities: "np.ndarray", top: int) -> "np.ndarray":
-    """Return the indices of the largest values, the largest first.
-
-    Equal values keep their order.
-
-    Args:
-        probabilities: array of shape `(classes,)`.
-        top: int, how many to return at most.
-    """
+    """Return the indices of the `top` largest values; ties keep their order."""
     return (-probabilities).argsort(kind="stable")[:top]
 
 
 def match(names: Iterable[str], *keys: Sequence[str]) -> list[int]:
-    """Return the indices of classes among those of a network.
+    """Return the index of each named class among the classes of a network.
 
     Args:
         names: names of some or all of the classes, in any order.
-        *keys: sequences of names or ids of the network's classes, in the
-            order of its outputs. The first one that has all the names is
-            used.
-
-    Returns:
-        A list of int, one for each name.
+        *keys: alternative names or ids of the network's classes, in the order
+            of its outputs. The first alternative with all the names is used.
 
     Raises:
-        ValueError: if no sequence has all the names, or a name is that of
-            several classes.
+        ValueError: if no alternative has all the names, or several classes
+            share a name.
     """
     names = list(names)
     found = [list(key) for key in keys if set(names) <= set(key)]
@@ -66,14 +53,14 @@ def match(names: Iterable[str], *keys: Sequence[str]) -> list[int]:
             "the classes of the images must be classes of the network, which "
             f"are {_list(keys[0])}. Received: {_list(unknown)}"
         )
-    # In the same order, names may even repeat.
+    # Repeated names are unambiguous if the order is the network's.
     if names == found[0]:
         return list(range(len(names)))
     twice = [name for name in names if found[0].count(name) > 1]
     if twice:
         raise ValueError(
-            "the classes of the images must have names that one class of the "
-            f"network has. Received: {_list(twice)}, which several have"
+            "each name must identify one class of the network. Received: "
+            f"{_list(twice)}, which several classes share. Use ids instead."
         )
     return [found[0].index(name) for name in names]
 

@@ -1,4 +1,4 @@
-"""The kernels of any file that this package writes or reads."""
+"""Read the kernels in any file that this package supports."""
 
 import os
 import pathlib
@@ -12,15 +12,15 @@ def load_kernels(path: "str | os.PathLike") -> dict[str, np.ndarray]:
     """Read the kernels of a network, without building it.
 
     Args:
-        path: path of a weights file, a `.keras` model, a SavedModel folder or
-            a `.tflite` file, or the name of pretrained weights.
+        path: path of a weights file, a `.keras` model, a SavedModel folder or a
+            `.tflite` file, or the name of pretrained weights.
 
     Returns:
-        A dict of layer name to NumPy array, output channels last: float32, or
-        the float16 or int8 numbers of a LiteRT file that has such.
+        `{layer name: array}`, output channels last: float32, or the float16 or
+        int8 numbers that a LiteRT file stores.
 
     Raises:
-        OSError: if there is no such file, or it cannot be downloaded.
+        OSError: if the file is missing or cannot be downloaded.
         ValueError: if it is damaged, or has no kernels.
     """
     path = os.fspath(path)
@@ -36,9 +36,9 @@ def load_kernels(path: "str | os.PathLike") -> dict[str, np.ndarray]:
         }
     if not kernels:
         raise ValueError(
-            f"{path} must have layers with kernels. Received: a network with "
-            "none. Those of a packed SavedModel are in the .sqz file that it "
-            "was made of."
+            f"{path} must have layers with kernels. Received: a network "
+            "without any. For a packed SavedModel, inspect the .sqz file that "
+            "it was made from."
         )
     return kernels
 

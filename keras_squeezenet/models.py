@@ -19,13 +19,12 @@ def load(
     config: "architecture.SqueezeNetConfig | str | None" = None,
     image_size: int | None = None,
 ) -> keras.Model:
-    """Load the Keras model that a `model` argument stands for.
+    """Load the Keras model that a `model` argument names.
 
     Args:
-        model: a `keras.Model`, of which a copy is returned, so that the
-            original stays unchanged; the path of a `.keras` model, a `.sqz`
-            file or a weights file; or the name of pretrained weights, such as
-            `"imagenet"`. All files take what `preprocess_input` makes.
+        model: a `keras.Model`, which is copied; the path of a `.keras`, `.sqz`
+            or weights file; or the name of pretrained weights, such as
+            `"imagenet"`. All take the output of `preprocess_input`.
         config: `SqueezeNetConfig` or the name of a variant, for weights.
             Defaults to the variant that the weights fit.
         image_size: int, the side of the input images in pixels, for weights.
@@ -36,8 +35,8 @@ def load(
         A `keras.Model`, not compiled.
 
     Raises:
-        OSError: if there is no such file, or it cannot be downloaded.
-        ValueError: if the file is damaged or has no classifier, or `model` is
+        OSError: if the file is missing or cannot be downloaded.
+        ValueError: if the file is damaged or is not a classifier, or `model` is
             of another type.
 
     Example:
@@ -68,7 +67,7 @@ def load(
 
 
 def copy(model: keras.Model) -> keras.Model:
-    """Return a model with the same layers, names and weights, not compiled."""
+    """Return an uncompiled copy of a model, with its names and weights."""
     # `clone_model` would give the input layer another name.
     copied = type(model).from_config(model.get_config())
     copied.set_weights(model.get_weights())
@@ -76,7 +75,7 @@ def copy(model: keras.Model) -> keras.Model:
 
 
 def require_file(path: str) -> None:
-    """Raise a `FileNotFoundError` unless there is a file at a path."""
+    """Raise a `FileNotFoundError` unless `path` is a file."""
     if not os.path.isfile(path):
         raise FileNotFoundError(
             "the model must be the path of a file or of a SavedModel folder, "
@@ -103,8 +102,8 @@ def _load_weights(path, config, image_size):
     weights = pretrained.open_weights(path, config)
     if weights.classes is None:
         raise ValueError(
-            f"{path} must have the weights of a classifier. It has those of "
-            "the features only."
+            f"{path} must have the weights of a classifier. Received: weights "
+            "without `conv10`"
         )
     side = image_size or weights.image_size
     model = squeezenet.SqueezeNet(

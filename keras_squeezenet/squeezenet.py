@@ -1,9 +1,4 @@
-"""SqueezeNet models for Keras, with the conventions of `keras.applications`.
-
-Reference:
-- [SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB
-  model size](https://arxiv.org/abs/1602.07360) (Iandola et al., 2016)
-"""
+"""SqueezeNet models for Keras, with the conventions of `keras.applications`."""
 
 import os
 import warnings
@@ -33,7 +28,7 @@ def SqueezeNet(
     *,
     config: architecture.SqueezeNetConfig | str = "1.1",
 ) -> keras.Model:
-    """Instantiates a SqueezeNet, v1.1 by default.
+    """Instantiate a SqueezeNet, v1.1 by default.
 
     Reference:
     - [SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB
@@ -87,8 +82,8 @@ def SqueezeNet(
         name: the name of the model. Defaults to `"squeezenet"`.
         config: `"1.0"`, `"1.1"`, `"simple_bypass"`, `"complex_bypass"`, or a
             `SqueezeNetConfig`. With `weights="cifar10"`, `"1.1"` means the
-            network as it was trained, with a first convolution and pooling
-            for small images. Defaults to `"1.1"`.
+            trained network, whose first convolution and pooling are for small
+            images. Defaults to `"1.1"`.
 
     Returns:
         A `keras.Model` from float32 images of shape `(batch, height, width,
@@ -172,12 +167,9 @@ def SqueezeNet1_0(
     classifier_activation: str | Callable | None = "softmax",
     name: str = "squeezenet1_0",
 ) -> keras.Model:
-    """Instantiates SqueezeNet v1.0 (paper table 1): 1,248,424 parameters.
+    """Instantiate SqueezeNet v1.0 (paper table 1): 1,248,424 parameters.
 
-    Args: those of `SqueezeNet`, without `config`.
-
-    Returns:
-        A `keras.Model`.
+    The arguments are those of `SqueezeNet`, without `config`.
 
     Example:
 
@@ -197,15 +189,12 @@ def SqueezeNet1_1(
     classifier_activation: str | Callable | None = "softmax",
     name: str = "squeezenet1_1",
 ) -> keras.Model:
-    """Instantiates SqueezeNet v1.1: 1,235,496 parameters.
+    """Instantiate SqueezeNet v1.1: 1,235,496 parameters.
 
     The authors' later network has a smaller `conv1` and earlier pooling: 2.4
     times less computation than v1.0 with the same accuracy.
 
-    Args: those of `SqueezeNet`, without `config`.
-
-    Returns:
-        A `keras.Model`.
+    The arguments are those of `SqueezeNet`, without `config`.
 
     Example:
 
@@ -225,15 +214,12 @@ def SqueezeNetSimpleBypass(
     classifier_activation: str | Callable | None = "softmax",
     name: str = "squeezenet_simple_bypass",
 ) -> keras.Model:
-    """Instantiates v1.0 with simple bypass (paper section 6, figure 2).
+    """Instantiate v1.0 with simple bypass (paper section 6, figure 2).
 
-    The inputs of fire3, fire5, fire7 and fire9 are added to their outputs,
-    which takes no parameters: there are 1,248,424, as in v1.0.
+    The inputs of fire3, fire5, fire7 and fire9 are added to their outputs.
+    There are 1,248,424 parameters, as in v1.0.
 
-    Args: those of `SqueezeNet`, without `config`.
-
-    Returns:
-        A `keras.Model`.
+    The arguments are those of `SqueezeNet`, without `config`.
 
     Example:
 
@@ -253,16 +239,13 @@ def SqueezeNetComplexBypass(
     classifier_activation: str | Callable | None = "softmax",
     name: str = "squeezenet_complex_bypass",
 ) -> keras.Model:
-    """Instantiates v1.0 with complex bypass (paper section 6, figure 2).
+    """Instantiate v1.0 with complex bypass (paper section 6, figure 2).
 
-    In addition to the simple bypass, there is a 1x1 convolution around fire2,
-    fire4, fire6 and fire8: 1,589,672 parameters. There are no pretrained
-    weights, so that `weights` must be `None` or the path of a file.
+    A 1x1 convolution around fire2, fire4, fire6 and fire8 is added to the
+    simple bypass: 1,589,672 parameters. There are no pretrained weights, so
+    `weights` must be `None` or the path of a file.
 
-    Args: those of `SqueezeNet`, without `config`.
-
-    Returns:
-        A `keras.Model`.
+    The arguments are those of `SqueezeNet`, without `config`.
 
     Example:
 
@@ -286,8 +269,8 @@ def preprocess_input(x: Any, data_format: str | None = None) -> Any:
             `keras.config.image_data_format()`.
 
     Returns:
-        An array or tensor of the same shape, float32 unless `x` is of another
-        floating type.
+        An array or tensor of the same shape and floating point type, or
+        float32 for other types.
 
     Raises:
         ValueError: if `data_format` is unknown.
@@ -303,17 +286,15 @@ def preprocess_input(x: Any, data_format: str | None = None) -> Any:
 
 
 def decode_predictions(preds: Any, top: int = 5) -> list[list[tuple]]:
-    """Decodes the prediction of an ImageNet model, without a download.
+    """Decode the predictions of an ImageNet model, without a download.
 
     Args:
         preds: array of shape `(batch, 1000)`, a batch of predictions.
         top: int, how many top-guesses to return. Defaults to `5`.
 
     Returns:
-        A list of lists of top class prediction tuples `(class_name,
-        class_description, score)`, such as `("n02504458",
-        "African_elephant", 0.97)`. One list of tuples per sample in batch
-        input.
+        For each image a list of `(class_name, class_description, score)`,
+        such as `("n02504458", "African_elephant", 0.97)`.
 
     Raises:
         ValueError: if `preds` has another shape.
@@ -349,7 +330,7 @@ def _require_activation(activation):
 def _image_input(
     config, input_tensor, input_shape, include_top, named, default_side
 ):
-    """Validate the shape of the image and return it as a Keras tensor."""
+    """Validate the shape of the images and return the input tensor."""
     min_side = architecture.min_side(config)
     input_shape = _input_shape(
         input_shape, include_top, named, default_side, min_side
@@ -376,7 +357,7 @@ def _image_input(
 
 
 def _input_shape(input_shape, include_top, named, default_side, min_side):
-    """Return the shape of the image, validated as Keras's applications do."""
+    """Return the input shape, validated as in `keras.applications`."""
     axis = 0 if keras.config.image_data_format() == "channels_first" else 2
     if not input_shape:
         sides = [default_side if include_top else None] * 2
@@ -423,7 +404,7 @@ def _features(x, config):
 
 
 def _fire(x, fire):
-    """One Fire module (paper section 3.2) and its bypass."""
+    """Build one Fire module (paper section 3.2) and its bypass."""
     squeezed = _conv(x, f"{fire.name}_squeeze1x1", fire.squeeze1x1)
     expanded = layers.Concatenate(
         axis=_channel_axis(), name=f"{fire.name}_concat"
@@ -465,7 +446,7 @@ def _conv(
     activation="relu",
     kernel_initializer="lecun_uniform",
 ):
-    """A convolution, initialized like the authors' with the "xavier" filler."""
+    """Apply a convolution, initialized like Caffe's "xavier" filler."""
     return layers.Conv2D(
         filters,
         kernel_size,
@@ -478,7 +459,7 @@ def _conv(
 
 
 def _pool(x, layer, config):
-    """The pooling after `layer`, if there is one, in Caffe's ceil mode."""
+    """Apply the pooling after `layer`, if any, in Caffe's ceil mode."""
     if layer not in config.pools:
         return x
     name = architecture.pool_name(layer)

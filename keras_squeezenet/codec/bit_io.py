@@ -2,12 +2,12 @@
 
 import numpy as np
 
-# The longest prefix of an Elias gamma code; longer ones are damage.
+# The longest valid prefix of an Elias gamma code.
 MAX_LENGTH = 32
 
 
 class Writer:
-    """Writes integers as bits."""
+    """Write integers as bits."""
 
     def __init__(self):
         self._bits = []
@@ -36,25 +36,17 @@ class Writer:
 
 
 class Reader:
-    """Reads the integers that a `Writer` wrote, in the same order.
-
-    Args:
-        content: bytes.
-    """
+    """Read the integers of a `Writer`, in the same order."""
 
     def __init__(self, content: bytes):
         self._bits = np.unpackbits(np.frombuffer(content, "u1"))
         self._position = 0
 
     def read(self, length: int) -> int:
-        """Read an integer of `length` bits.
-
-        Raises:
-            ValueError: if fewer bits are left.
-        """
+        """Read an integer of `length` bits."""
         end = self._position + length
         if end > len(self._bits):
-            raise ValueError("the tables must have more bits than there are")
+            raise ValueError("the tables are cut off")
         value = 0
         for bit in self._bits[self._position : end]:
             value = 2 * value + int(bit)
@@ -62,11 +54,7 @@ class Reader:
         return value
 
     def read_gamma(self) -> int:
-        """Read an integer that `write_gamma` wrote.
-
-        Raises:
-            ValueError: if too few bits are left, or the code is too long.
-        """
+        """Read an integer that `write_gamma` wrote."""
         length = 0
         while not self.read(1):
             length += 1
@@ -85,4 +73,4 @@ class Reader:
         """Raise a `ValueError` unless only the padding is left."""
         rest = self._bits[self._position :]
         if len(rest) >= 8 or rest.any():
-            raise ValueError("the tables must have fewer bits than there are")
+            raise ValueError("the tables must end with their last symbol")

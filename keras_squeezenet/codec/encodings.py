@@ -11,11 +11,7 @@ _SIGN = np.uint32(1 << 31)
 
 @dataclasses.dataclass(frozen=True)
 class PlainArray:
-    """An array of float32 numbers.
-
-    Attributes:
-        values: float32 array.
-    """
+    """An array of float32 numbers."""
 
     values: np.ndarray
 
@@ -25,12 +21,9 @@ class PlainArray:
 
 @dataclasses.dataclass(frozen=True)
 class CodebookArray:
-    """An array whose numbers are those of a codebook.
+    """An array of codes, the indices of a codebook.
 
-    Attributes:
-        codes: int array, indices of the codebook.
-        codebook: float32 array of distinct numbers in the order of
-            `to_ordered`.
+    The codebook has distinct float32 numbers in the order of `to_ordered`.
     """
 
     codes: np.ndarray
@@ -42,11 +35,9 @@ class CodebookArray:
 
 @dataclasses.dataclass(frozen=True)
 class UniformArray:
-    """A uniformly quantized array: codes times the step size.
+    """A uniformly quantized array: signed integer codes times the step size.
 
-    Attributes:
-        codes: int array, of both signs.
-        step: float, the step size, exact in float32.
+    The step size must be exact in float32.
     """
 
     codes: np.ndarray
@@ -60,14 +51,10 @@ Array = PlainArray | CodebookArray | UniformArray
 
 
 def lossless(values: np.ndarray) -> PlainArray | CodebookArray:
-    """Encode an array without loss.
+    """Encode a float array without loss.
 
-    Args:
-        values: float array of any shape.
-
-    Returns:
-        A `CodebookArray` if few of the numbers are distinct, otherwise a
-        `PlainArray`.
+    A codebook is used if at most half of the numbers are distinct, and at most
+    `frequency_tables.MAX_SYMBOLS`.
     """
     values = np.ascontiguousarray(values, "float32")
     ordered, codes = np.unique(to_ordered(values), return_inverse=True)
@@ -77,13 +64,13 @@ def lossless(values: np.ndarray) -> PlainArray | CodebookArray:
 
 
 def to_ordered(values: np.ndarray) -> np.ndarray:
-    """Map float32 numbers to uint32 ones in the same order."""
+    """Map float32 numbers to uint32 numbers that sort in the same order."""
     bits = np.ascontiguousarray(values, "<f4").view("<u4")
     return np.where(bits & _SIGN, ~bits, bits | _SIGN)
 
 
 def from_ordered(ordered: np.ndarray) -> np.ndarray:
-    """Return the float32 numbers that `to_ordered` mapped."""
+    """Invert `to_ordered`."""
     ordered = np.asarray(ordered, "uint32")
     bits = np.where(ordered & _SIGN, ordered ^ _SIGN, ~ordered)
     return bits.astype("<u4").view("<f4").astype("float32")

@@ -1,8 +1,8 @@
 """Compact tables of symbol frequencies.
 
-A count is stored as its length in bits and the most significant bits after the
-first one, as many as save more than they cost. Encoder and decoder compute the
-same frequencies from the rounded counts.
+A count is stored as its bit length and some of the bits after the leading one:
+as many as minimize the total size. Encoder and decoder compute the same
+frequencies from the rounded counts.
 """
 
 import dataclasses
@@ -29,12 +29,10 @@ _COSTS = np.rint(
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """The alphabet of an array and the frequencies of its symbols.
+    """The value of an array's first symbol and the frequencies of all symbols.
 
-    Attributes:
-        first: int, the value of symbol 0; the others have the values after
-            it.
-        frequencies: as `rans.normalize` returns them.
+    The values of the symbols are consecutive. The frequencies are normalized by
+    `rans.normalize`.
     """
 
     first: int
@@ -42,17 +40,10 @@ class Table:
 
 
 def write(writer: bit_io.Writer, values: np.ndarray) -> Table:
-    """Write the table of an array, as precise as minimizes the total bits.
-
-    Args:
-        writer: `bit_io.Writer`.
-        values: int array of one dimension, not empty.
-
-    Returns:
-        The `Table`, as `read` returns it.
+    """Write the table of a flat array, with the precision that saves most bits.
 
     Raises:
-        ValueError: if the values are too many or too large.
+        ValueError: if there are too many values, or they are too large.
     """
     first, last = int(values.min()), int(values.max())
     if last - first >= MAX_SYMBOLS or abs(first) > MAX_VALUE:
@@ -79,14 +70,7 @@ def write(writer: bit_io.Writer, values: np.ndarray) -> Table:
 
 
 def read(reader: bit_io.Reader) -> Table:
-    """Read a `Table` that `write` wrote.
-
-    Args:
-        reader: `bit_io.Reader`.
-
-    Raises:
-        ValueError: if it is damaged.
-    """
+    """Read a table that `write` wrote."""
     first = reader.read_signed()
     count = reader.read_gamma() + 1
     mantissa = reader.read(MANTISSA_FIELD)
@@ -111,11 +95,7 @@ def read(reader: bit_io.Reader) -> Table:
 
 
 def cost(values: np.ndarray) -> int:
-    """Return the size of an array and its table in bytes, rounded up.
-
-    Args:
-        values: int array of one dimension.
-    """
+    """Return the size of a flat array and its table in bytes, rounded up."""
     if not len(values):
         return 0
     counts = np.bincount(values - values.min())
@@ -127,7 +107,7 @@ def _best_mantissa(counts):
 
 
 def _split(counts, mantissa):
-    """Yield the length of each count, the bits kept, and their number."""
+    """Yield each count's length, its bits that are stored, and their number."""
     for count in counts.tolist():
         length = count.bit_length()
         bits = min(mantissa, max(length - 1, 0))
@@ -136,7 +116,7 @@ def _split(counts, mantissa):
 
 
 def _restored(length, kept, bits):
-    """Return the middle of the counts that are stored alike."""
+    """Return the middle of the range of counts that are stored alike."""
     if not length:
         return 0
     dropped = length - 1 - bits

@@ -14,7 +14,7 @@ from keras_squeezenet.utils import files
 # The normalization of RGB images from 0 to 255 by `preprocess_input`.
 INPUT = {"channels": "BGR", "mean": [103.939, 116.779, 123.68], "scale": 1}
 KERNEL = "/kernel"
-# Stands for the names of its 1,000 classes.
+# The labels of a network for ImageNet's 1,000 classes.
 IMAGENET = "imagenet"
 
 
@@ -26,23 +26,23 @@ def dump(
 ) -> bytes:
     """Encode a model as the content of a .sqz file.
 
-    Without `arrays` it is lossless: kernels with few distinct values, as
-    weight sharing produces them, take few bits a weight, others most of their
-    32 bits.
+    Without `arrays` the encoding is lossless: kernels with few distinct values,
+    as weight sharing produces them, take few bits a weight, others most of
+    their 32 bits.
 
     Args:
         model: `keras.Model`, as `graph.describe` takes it.
         labels: list of str, the names of the classes in the order of the
             outputs, or `IMAGENET` for its 1,000 classes in the order of their
             WordNet ids. Defaults to `None`: unknown.
-        provenance: dict of JSON-compatible values, where the weights come
-            from. Defaults to `None`.
+        provenance: dict of JSON-compatible values that tell where the weights
+            come from. Defaults to `None`.
         arrays: dict of names such as `"conv1/kernel"` to encodings of
             `codec.encodings`, which replace the model's weights. Defaults to
             `None`.
 
     Raises:
-        ValueError: if the model is not as `graph.describe` takes it.
+        ValueError: if `graph.describe` does not support the model.
     """
     arrays = arrays or {}
     found = {
@@ -65,16 +65,9 @@ def save(
     labels: list[str] | str | None = None,
     provenance: dict | None = None,
 ) -> None:
-    """Write a model to a .sqz file, without loss.
+    """Write a model to a .sqz file, without loss; see `dump` for the arguments.
 
-    Args:
-        model: as `dump` takes it.
-        path: path of the file, which is written whole or not at all.
-        labels: as `dump` takes it. Defaults to `None`.
-        provenance: as `dump` takes it. Defaults to `None`.
-
-    Raises:
-        ValueError: if the model is not as `graph.describe` takes it.
+    The file is written completely or not at all.
     """
     content = dump(model, labels, provenance)
     with files.new_file(path) as temporary:
@@ -82,13 +75,10 @@ def save(
 
 
 def load(path: str | os.PathLike) -> keras.Model:
-    """Load the model of a .sqz file, on any Keras backend.
-
-    Args:
-        path: path of the file.
+    """Load the model in a .sqz file, on any Keras backend.
 
     Returns:
-        A `keras.Model` that takes images as `preprocess_input` returns them.
+        A `keras.Model` that takes the output of `preprocess_input`.
 
     Raises:
         OSError: if there is no such file.
@@ -98,17 +88,9 @@ def load(path: str | os.PathLike) -> keras.Model:
 
 
 def loads(content: bytes, name: str | os.PathLike = "it") -> keras.Model:
-    """Load a model from the content of a .sqz file.
+    """Load a model from the content of a .sqz file; see `load`.
 
-    Args:
-        content: bytes of the file.
-        name: what the file is called in errors. Defaults to `"it"`.
-
-    Returns:
-        A `keras.Model`, as `load` returns it.
-
-    Raises:
-        ValueError: if the content is damaged.
+    Errors refer to the content by `name`.
     """
     with sqz.explained(name):
         header, encoded = sqz.load(content)
@@ -124,7 +106,7 @@ def loads(content: bytes, name: str | os.PathLike = "it") -> keras.Model:
 
 
 def read_labels(path: str | os.PathLike) -> list[str] | str | None:
-    """Return the labels in a .sqz file, as `save` took them.
+    """Return the labels that a .sqz file was saved with.
 
     Raises:
         OSError: if there is no such file.
@@ -147,13 +129,13 @@ def _weights(model):
 
 
 def _assign(model, arrays):
-    """Assign all arrays, or raise a `ValueError` and assign none."""
+    """Assign all arrays, or none if one of them does not fit."""
     weights = _weights(model)
     if set(weights) != set(arrays):
         different = sorted(set(weights) ^ set(arrays))
         raise ValueError(
             "the file must have one array for each weight of the network. "
-            f"Received: {', '.join(different)} in one of them only"
+            f"Received: {', '.join(different)} without a counterpart"
         )
     for name, weight in weights.items():
         if weight.shape != arrays[name].shape:

@@ -24,16 +24,10 @@ STATE_BITS = 32
 
 
 def normalize(counts: np.ndarray) -> np.ndarray:
-    """Scale counts to frequencies that add up to `TOTAL`.
+    """Scale counts to int64 frequencies that add up to `TOTAL`.
 
-    Symbols that occur have a frequency of at least 1.
-
-    Args:
-        counts: int array of one dimension, not all zeros, with at most
-            `TOTAL` entries and a sum below 2**49.
-
-    Returns:
-        An int64 array of the same length.
+    Symbols that occur have a frequency of at least 1. There must be at most
+    `TOTAL` counts, not all zeros, with a sum below 2**49.
     """
     counts = np.asarray(counts, "int64")
     frequencies, remainders = np.divmod(counts << PRECISION, counts.sum())
@@ -58,14 +52,13 @@ def encode(
     members: np.ndarray,
     lanes: int,
 ) -> bytes:
-    """Encode symbols, each with one of several frequency tables.
+    """Encode a flat array of symbols, each with one of several tables.
 
     Args:
-        symbols: int array of one dimension.
-        tables: list of frequencies as `normalize` returns them; a symbol is
-            an index of its table, where its frequency is not 0.
-        members: int array, the index of each symbol's table.
-        lanes: int, at least 1.
+        symbols: indices of frequencies that are not 0 in their tables.
+        tables: frequencies as `normalize` returns them.
+        members: the index of each symbol's table.
+        lanes: at least 1.
     """
     frequencies = np.concatenate(tables).astype("uint64")
     starts = np.concatenate([np.cumsum(table) - table for table in tables])
@@ -97,16 +90,7 @@ def decode(
     members: np.ndarray,
     lanes: int,
 ) -> np.ndarray:
-    """Decode the symbols that `encode` encoded.
-
-    Args:
-        content: bytes.
-        tables: as `encode` took them.
-        members: as `encode` took them.
-        lanes: as `encode` took them.
-
-    Returns:
-        An int32 array of the length of `members`.
+    """Decode the int32 symbols that `encode` encoded with the same arguments.
 
     Raises:
         ValueError: if the content is damaged.
@@ -140,12 +124,12 @@ def decode(
         state += rest_at[places]
         empty = np.flatnonzero(state < LOWEST)
         if taken + len(empty) > len(words):
-            raise ValueError("the symbols must have as many words as they need")
+            raise ValueError("the content ends before its last symbol")
         refill = words[taken : taken + len(empty)]
         state[empty] = (state[empty] << np.uint32(WORD_BITS)) | refill
         states[: len(base)] = state
         taken += len(empty)
     # The encoder starts with these states.
     if taken != len(words) or np.any(states != LOWEST):
-        raise ValueError("the symbols must end where the words end")
+        raise ValueError("the content must end with its last symbol")
     return symbols

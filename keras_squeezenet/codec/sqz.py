@@ -23,7 +23,7 @@ VERSION = 1
 DIGEST_BYTES = 16
 _HEAD = struct.Struct(f"<8sB{DIGEST_BYTES}s")
 _LENGTH = struct.Struct("<I")
-# Limits on the memory that a file can request: a dozen SqueezeNets.
+# Limits on the memory that a file can take: a dozen SqueezeNets.
 MAX_BYTES = 1 << 26
 MAX_HEADER_BYTES = 1 << 20
 MAX_ARRAYS = 1024
@@ -34,16 +34,14 @@ FORMS = {
     encodings.CodebookArray: "shared",
     encodings.UniformArray: "stepped",
 }
-# Numbers are in four streams of bytes, the most significant bytes first.
+# Numbers are split into four streams of bytes, most significant bytes first.
 _PLANES = 4
 
 
 def dump(header: dict, arrays: dict[str, encodings.Array]) -> bytes:
     """Encode a header and arrays as the content of a .sqz file.
 
-    Args:
-        header: dict of JSON-compatible values. `"arrays"` is added to it.
-        arrays: dict of names to the encodings of `codec.encodings`.
+    `"arrays"` is added to the header, whose values must be JSON-compatible.
 
     Raises:
         ValueError: if the arrays are too many or too large for a file.
@@ -69,25 +67,14 @@ def dump(header: dict, arrays: dict[str, encodings.Array]) -> bytes:
 
 
 def read_header(path: str | os.PathLike) -> dict:
-    """Return the header of a .sqz file, without decoding any array.
-
-    Raises:
-        OSError: if there is no such file.
-        ValueError: naming the file, if it is not a .sqz file, damaged or
-            absurdly large.
-    """
+    """Return the header of a .sqz file, without decoding any array."""
     content = read_bytes(path)
     with explained(path):
         return _open(content)[0]
 
 
 def read_bytes(path: str | os.PathLike) -> bytes:
-    """Return the content of a .sqz file.
-
-    Raises:
-        OSError: if there is no such file.
-        ValueError: naming the file, if it is absurdly large.
-    """
+    """Return the content of a .sqz file, if its size is within the limit."""
     with explained(path), open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         _require(
@@ -100,7 +87,7 @@ def read_bytes(path: str | os.PathLike) -> bytes:
 
 @contextlib.contextmanager
 def explained(path: str | os.PathLike) -> Iterator[None]:
-    """Turn errors of damaged content into a `ValueError` that names a file."""
+    """Turn errors of damaged content into a `ValueError` with the path."""
     try:
         yield
     except (ValueError, LookupError, TypeError, AttributeError) as error:
@@ -113,13 +100,7 @@ def explained(path: str | os.PathLike) -> Iterator[None]:
 
 
 def load(content: bytes) -> tuple[dict, dict[str, encodings.Array]]:
-    """Decode the content of a .sqz file.
-
-    Args:
-        content: bytes of a file.
-
-    Returns:
-        `(header, arrays)`, as `dump` took them.
+    """Decode the header and the arrays in the content of a .sqz file.
 
     Raises:
         ValueError: if it is not a .sqz file, or damaged.
@@ -140,7 +121,7 @@ def load(content: bytes) -> tuple[dict, dict[str, encodings.Array]]:
 
 
 def _array(row, codes, deltas, numbers):
-    """Return the array of a header's row, the next one in the streams."""
+    """Return the array that a row of the header describes."""
     shape = row["shape"]
     if row["form"] == "plain":
         return encodings.PlainArray(
@@ -171,9 +152,9 @@ def _row(name, array):
 
 
 def _sizes(rows):
-    """Return the sizes of the streams that a header's rows need.
+    """Return the sizes of the streams that the rows of a header need.
 
-    They are the codes of each array that has codes, four streams for the bytes
+    These are the codes of each array that has codes, four streams for the bytes
     of all codebooks, and four for those of all other numbers.
     """
     _require(
@@ -220,7 +201,7 @@ def _is_row(row):
 
 
 class _Queue:
-    """An array that is read from its beginning."""
+    """An array that is consumed from its beginning."""
 
     def __init__(self, array):
         self._array = array
@@ -232,7 +213,7 @@ class _Queue:
 
 
 def _deltas(arrays):
-    """Return the codebooks as differences, in the order of their numbers."""
+    """Return the differences of the sorted numbers of each codebook."""
     ordered = [
         np.diff(encodings.to_ordered(array.codebook), prepend=np.uint32(0))
         for array in arrays
@@ -242,7 +223,7 @@ def _deltas(arrays):
 
 
 def _numbers(arrays):
-    """Return the bits of the uncoded numbers: values and step sizes."""
+    """Return the bits of all values without codes, and of the step sizes."""
     numbers = [
         array.values.ravel()
         if isinstance(array, encodings.PlainArray)
@@ -255,7 +236,7 @@ def _numbers(arrays):
 
 
 def _planes(values):
-    """Return the bytes of uint32 numbers, the most significant ones first."""
+    """Split uint32 numbers into bytes, the most significant ones first."""
     return list(values.astype(">u4").view("u1").reshape(-1, _PLANES).T)
 
 
@@ -265,7 +246,7 @@ def _join(planes):
 
 
 def _open(content):
-    """Check the checksum; return the header and the streams."""
+    """Verify the checksum, and return the header and the streams."""
     content = bytes(content)
     start = content[: len(MAGIC)]
     _require(
@@ -298,7 +279,7 @@ def _read_header(packed):
         inflate.eof,
         f"the header must be complete and have at most {MAX_HEADER_BYTES:,} "
         "bytes",
-        "one that is not",
+        "one that is longer or cut off",
     )
     header = json.loads(text)
     _require(

@@ -23,13 +23,10 @@ MAX_LANES_LOG2 = 14
 def encode(
     arrays: list[np.ndarray], lanes_log2: int = DEFAULT_LANES_LOG2
 ) -> bytes:
-    """Encode arrays of integers.
+    """Encode arrays of integers of any shape.
 
-    Args:
-        arrays: list of int arrays of any shape, each with values within
-            `frequency_tables.MAX_SYMBOLS` of each other.
-        lanes_log2: int, the binary logarithm of the number of lanes. More
-            lanes are faster, and take two bytes each. Defaults to `8`.
+    The values of an array must be within `frequency_tables.MAX_SYMBOLS` of each
+    other. More lanes are faster, and take two bytes each.
     """
     arrays = [np.ravel(array).astype("int64") for array in arrays]
     arrays = [array for array in arrays if len(array)]
@@ -47,9 +44,9 @@ def encode(
 
 
 def sizes(arrays: list[np.ndarray]) -> list[int]:
-    """Return the size in bytes of each array in a stream, with its table.
+    """Return the bytes of each array in a stream, with its table, rounded up.
 
-    Sizes are rounded up; what all arrays share is not included.
+    What all arrays share is not included.
     """
     return [
         frequency_tables.cost(np.ravel(array).astype("int64"))
@@ -58,14 +55,7 @@ def sizes(arrays: list[np.ndarray]) -> list[int]:
 
 
 def decode(content: bytes, sizes: list[int]) -> list[np.ndarray]:
-    """Decode the arrays that `encode` encoded.
-
-    Args:
-        content: bytes.
-        sizes: list of int, the number of elements of each array.
-
-    Returns:
-        A list of int32 arrays of one dimension.
+    """Decode flat int32 arrays with `sizes` elements.
 
     Raises:
         ValueError: if the content is damaged, or has other sizes.

@@ -1,8 +1,8 @@
-"""Files of pretrained weights: from the package, or downloaded and checked.
+"""Find, download and verify files of pretrained weights.
 
 The cache is that of `keras.utils.get_file`: `models` in `~/.keras`, or in
-`$KERAS_HOME`. A file is in it whole and with its digest, or not at all, also
-when several processes download it at once.
+`$KERAS_HOME`. Only complete, verified files are moved into it, so several
+processes can download at once.
 """
 
 import logging
@@ -44,19 +44,12 @@ def cache_folder() -> pathlib.Path:
 
 
 def is_available(file: registry.File) -> bool:
-    """Return whether a file is here, with its digest, without a download."""
+    """Return whether a verified file is present without a download."""
     return _stored(file) is not None
 
 
 def fetch(file: registry.File) -> str:
-    """Return the path of a file, downloading it if necessary.
-
-    Args:
-        file: `registry.File`.
-
-    Raises:
-        OSError, ValueError: as `read` does.
-    """
+    """Return the path of a file, downloading it if necessary; see `read`."""
     read(file)
     return str(_path(file))
 
@@ -64,20 +57,13 @@ def fetch(file: registry.File) -> str:
 def read(file: registry.File) -> bytes:
     """Return the content of a file, downloading it if necessary.
 
-    The environment variable `KERAS_SQUEEZENET_MIRROR` may name a folder that
-    has the files, or the address of one, instead of the internet.
-
-    Args:
-        file: `registry.File`.
-
-    Returns:
-        The content, whose digest is the file's.
+    The environment variable `KERAS_SQUEEZENET_MIRROR` may name a folder with
+    the files, or its address, to be used instead of the internet.
 
     Raises:
-        FileNotFoundError: if a file of the package was not installed.
+        FileNotFoundError: if a file of the package is not installed.
         DownloadError: if a file cannot be downloaded.
-        ValueError: if the download has another digest. The cache stays as it
-            was.
+        ValueError: if the download has another digest. The cache is unchanged.
     """
     content = _stored(file)
     if content is not None:
@@ -97,7 +83,7 @@ def read(file: registry.File) -> bytes:
 
 
 def _path(file):
-    """Return where a file is, or will be."""
+    """Return where a file is, or will be stored."""
     if file.url is not None:
         return cache_folder() / file.name
     paths = [folder / file.name for folder in PACKAGE_FOLDERS]
@@ -105,7 +91,7 @@ def _path(file):
 
 
 def _stored(file):
-    """Return the content of a file that needs no download, or `None`."""
+    """Return the content of a verified file on this machine, or `None`."""
     path = _path(file)
     if not path.is_file():
         return None
@@ -114,7 +100,7 @@ def _stored(file):
 
 
 def _copy(file, path):
-    """Copy a file from its origin to a path; return the origin."""
+    """Copy a file from its origin to `path`, and return the origin."""
     mirror = os.environ.get(MIRROR)
     if not mirror:
         return _download(file.url, path)
@@ -144,7 +130,7 @@ def _download(url, path):
 
 
 def _is_final(error):
-    """Return whether another attempt is useless."""
+    """Return whether another attempt would fail too."""
     if isinstance(error, requests.HTTPError):
         return error.response.status_code < 500
     return isinstance(
@@ -153,10 +139,10 @@ def _is_final(error):
 
 
 def _stream(url, out):
-    """Write the answer of an address to a file, with a progress bar."""
+    """Download an address into an open file, with a progress bar."""
     import keras
 
-    # Not compressed on the way, so that the length is the file's.
+    # Without compression, `Content-Length` is the length of the file.
     headers = {"Accept-Encoding": "identity"}
     with requests.get(
         url, stream=True, timeout=TIMEOUT, headers=headers
@@ -171,7 +157,7 @@ def _stream(url, out):
 
 
 def _length(response):
-    """Return the number of bytes to come, or `None` if it is not known."""
+    """Return the number of bytes to download, or `None` if unknown."""
     length = response.headers.get("Content-Length", "")
     # Some servers compress in spite of the header.
     if length.isdigit() and "Content-Encoding" not in response.headers:
@@ -182,14 +168,14 @@ def _length(response):
 def _failure(url, error):
     return DownloadError(
         f"{url} cannot be downloaded: {_reason(error)}. Without the internet, "
-        f"put the file into {cache_folder()}, or name a folder that has it, or "
-        f"the address of one, in the environment variable {MIRROR}. "
+        f"put the file into {cache_folder()}, or set the environment variable "
+        f"{MIRROR} to a folder that has it, or to the address of one. "
         "`weights='cifar10'` comes with the package."
     )
 
 
 def _reason(error):
-    """Return the cause of an error, without the names of classes."""
+    """Return the cause of an error, without names of classes."""
     inner = getattr(next(iter(error.args), None), "reason", None)
     if inner is None:
         return error

@@ -25,15 +25,15 @@ Arrays = dict[str, tuple[np.ndarray, ...]]
 
 @dataclasses.dataclass(frozen=True)
 class Weights:
-    """Weights of a network, and what is known of them.
+    """Weights of a network, with what is known about their origin.
 
     Args:
-        source: str, the name or path that they were opened by.
-        file_name: str, whose suffix tells the format.
-        content: bytes of the file.
+        source: the name or path that was passed to `open_weights`.
+        file_name: a name whose suffix is that of the file's format.
+        content: the content of the file.
         entry: their `registry.Entry`, or `None` for other files.
-        normalization: a key of `normalizations.NORMALIZATIONS`, the input
-            that they were trained on.
+        normalization: a key of `normalizations.NORMALIZATIONS`, the input that
+            they were trained on.
     """
 
     source: str
@@ -53,7 +53,7 @@ class Weights:
 
     @functools.cached_property
     def arrays(self) -> Arrays:
-        """`stored`, folded for the input that `preprocess_input` makes."""
+        """`stored`, folded for the output of `preprocess_input`."""
         return fold(self.stored, self.normalization)
 
     @property
@@ -64,14 +64,13 @@ class Weights:
 
     @property
     def image_size(self) -> int:
-        """The side in pixels that they were trained for, or the default."""
-        return (
-            self.entry.image_size if self.entry else architecture.DEFAULT_SIDE
-        )
+        """The side in pixels of the training images, or the default."""
+        default = architecture.DEFAULT_SIDE
+        return self.entry.image_size if self.entry else default
 
     @property
     def variant(self) -> str:
-        """The variant that the weights fit: the entry's, or the inferred one.
+        """The variant that the weights fit.
 
         Raises:
             ValueError: if they fit no variant.
@@ -86,11 +85,9 @@ class Weights:
         """Return the configuration of the network to load the weights into.
 
         Args:
-            config: `SqueezeNetConfig` or the name of a variant. Defaults to
-                the network that was trained, or to `variant`.
-
-        Returns:
-            The `config`, adapted to the network that was trained.
+            config: `SqueezeNetConfig` or the name of a variant, which is
+                adapted to the trained network. Defaults to the trained network,
+                or to `variant`.
         """
         if config is None and self.entry:
             return self.entry.config
@@ -98,7 +95,7 @@ class Weights:
         return self.entry.adapt(config) if self.entry else config
 
     def assign_to(self, model: "keras.Model") -> None:
-        """Assign `arrays` to the layers of a model, all or nothing.
+        """Assign `arrays` to the layers of a model, all of them or none.
 
         Weights with a classifier also serve a model without one.
 
@@ -106,9 +103,8 @@ class Weights:
             model: `keras.Model` with the layers of this package's builders.
 
         Raises:
-            ValueError: if the file is damaged, a layer of the model is not in
-                it, or the layer's arrays have other shapes or values that are
-                not finite.
+            ValueError: if the file is damaged, or a layer's arrays are missing,
+                of other shapes, or not finite.
         """
         found = {}
         for layer in model.layers:
@@ -147,29 +143,25 @@ def open_weights(
 ) -> Weights:
     """Open weights by the name or path that `weights=` of a builder takes.
 
-    A file of the registry is recognized by its content: its path means the
-    same as its name. The file is read once, and parsed when `Weights.stored`
-    is asked for.
+    A file of the registry is recognized by its content, under any file name.
+    The file is read once, and parsed on the first use of `Weights.stored`.
 
     Args:
         weights: one of `registry.NAMES`, or the path of a file in a format of
             `readers.FORMATS`.
         config: `SqueezeNetConfig` or the name of a variant, for a name.
-            Defaults to the variant that has such weights, v1.1 if several
-            have.
+            Defaults to the variant with such weights, v1.1 if there are
+            several.
         include_top: whether the classifier's weights are needed. Defaults to
             `True`.
-        normalization: a key of `normalizations.NORMALIZATIONS`, the input
-            that the weights were trained on. Defaults to that of the registry
-            or of the file's format.
-
-    Returns:
-        A `Weights`.
+        normalization: a key of `normalizations.NORMALIZATIONS`, the input that
+            the weights were trained on. Defaults to that of the registry or of
+            the file's format.
 
     Raises:
-        OSError: if there is no such file, or it cannot be downloaded.
-        ValueError: if there are no such weights for the network, or the
-            format is not known.
+        OSError: if the file is missing or cannot be downloaded.
+        ValueError: if there are no such weights for the network, or the format
+            is unknown.
     """
     entry: registry.Entry | None
     if weights in registry.NAMES:
@@ -191,11 +183,11 @@ def fold(arrays: Arrays, normalization: str) -> Arrays:
 
     Args:
         arrays: `{layer name: (kernel, bias)}`.
-        normalization: a key of `normalizations.NORMALIZATIONS`, the input
-            that the weights were trained on.
+        normalization: a key of `normalizations.NORMALIZATIONS`, the input that
+            the weights were trained on.
 
     Returns:
-        A dict like `arrays`, for the input that `preprocess_input` makes.
+        A dict like `arrays`, for the output of `preprocess_input`.
     """
     trained_on = normalizations.get(normalization)
     if len(arrays.get(FIRST_LAYER, ())) != 2:
@@ -206,15 +198,13 @@ def fold(arrays: Arrays, normalization: str) -> Arrays:
 
 
 def infer_network(arrays: Arrays) -> tuple[str, int | None]:
-    """Return `(variant, classes)` of the network that weights fit.
+    """Return the variant that weights fit, and its number of classes.
+
+    v1.0 and its simple bypass have the same weights: v1.0 is returned. The
+    number is `None` without the classifier.
 
     Args:
         arrays: `{layer name: (kernel, bias)}`.
-
-    Returns:
-        A key of `architecture.VARIANTS`, and the number of classes, or `None`
-        without the classifier. The simple bypass has the weights of v1.0 and
-        is taken for it.
 
     Raises:
         ValueError: if they fit no variant.
@@ -242,7 +232,7 @@ def infer_network(arrays: Arrays) -> tuple[str, int | None]:
 
 
 def _choose(entry, include_top):
-    """Return the smaller file without classifier, if the whole is not here."""
+    """Return the file to read; it may lack a classifier that is not needed."""
     if include_top or not entry.no_top or download.is_available(entry.file):
         return entry.file
     return entry.no_top

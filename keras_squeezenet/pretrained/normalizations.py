@@ -14,11 +14,8 @@ from keras_squeezenet import imagenet
 class Normalization:
     """A linear map from RGB values from 0 to 255 to a network's input.
 
-    Args:
-        order: `"RGB"` or `"BGR"`, the order of the input's channels.
-        mean: the means of R, G and B, which are subtracted.
-        std: the standard deviations of R, G and B, by which the differences
-            are divided.
+    `order` is that of the input's channels, `"RGB"` or `"BGR"`. The means of R,
+    G and B are subtracted, and the differences are divided by `std`.
     """
 
     order: str
@@ -43,11 +40,7 @@ OURS = NORMALIZATIONS["caffe"]
 
 
 def get(name: str) -> Normalization:
-    """Return the `Normalization` of that name.
-
-    Raises:
-        ValueError: if it is not a key of `NORMALIZATIONS`.
-    """
+    """Return a value of `NORMALIZATIONS`, or raise a `ValueError`."""
     if name not in NORMALIZATIONS:
         raise ValueError(
             "`normalization` must be one of "
@@ -62,20 +55,13 @@ def fold(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Adapt a first convolution to this package's `preprocess_input`.
 
-    The outputs for an image stay the same, except next to padded zeros. It is
-    computed in float64.
-
-    Args:
-        kernel: float32 array of shape `(height, width, 3, filters)`.
-        bias: float32 array of shape `(filters,)`.
-        trained_on: `Normalization` that the weights expect.
-
-    Returns:
-        `(kernel, bias)`, of the same shapes and dtypes.
+    The outputs for an image stay the same, except next to padded zeros. The
+    kernel has the shape `(height, width, 3, filters)`. Computed in float64,
+    returned in float32.
 
     Raises:
-        ValueError: if the kernel does not take 3 channels, or the bias does
-            not have one number for each filter.
+        ValueError: if the kernel does not take 3 channels, or the bias does not
+            have one number for each filter.
     """
     if trained_on == OURS:
         return kernel, bias

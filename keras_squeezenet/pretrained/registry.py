@@ -1,8 +1,7 @@
 """The registry of pretrained weights, as data; imports no framework.
 
-Weights that others published and weights that come with the package are the
-same kind of entry. Every address is pinned: by a commit, or by the digest in
-the file's name.
+Weights that others published and weights in this package have the same kind of
+entry. Every address is pinned by a commit, or by a digest in the file's name.
 """
 
 import dataclasses
@@ -32,10 +31,10 @@ class Digest:
     """The hash of a file's content.
 
     Args:
-        algorithm: `"sha256"`, or `"git"`: the id that git gives the file,
-            which is the SHA-1 of a header with its size and its content.
-        value: hexadecimal digits, or the first of them where the publisher
-            tells no more.
+        algorithm: `"sha256"`, or `"git"`: the SHA-1 that git computes of a
+            header with the file's size and of its content.
+        value: hexadecimal digits, or the first ones if the publisher does not
+            give all.
     """
 
     algorithm: str
@@ -65,11 +64,10 @@ class File:
 
     Args:
         name: the file's name, in the cache too.
-        digest: `Digest` of its content.
-        url: the address to download it from, or `None` where it comes with
-            the package.
-        size: int, in bytes, or `None` where it is not known.
-        verified: whether this project's tests have read these very bytes.
+        digest: the hash of its content.
+        url: the address to download it from, or `None` in the package.
+        size: the size in bytes, or `None` if it is unknown.
+        verified: whether this project's tests have read this very file.
     """
 
     name: str
@@ -86,7 +84,7 @@ class File:
         size: int | None = None,
         verified: bool = False,
     ) -> "File":
-        """Return a file with the name that ends its address."""
+        """Return a file with the name at the end of its address."""
         return cls(url.rpartition("/")[2], digest, url, size, verified)
 
 
@@ -98,23 +96,20 @@ class Entry:
         name: the value of `weights=`.
         variant: a key of `architecture.VARIANTS`.
         title: a line about who trained them.
-        file: `File` with all of the network's weights.
-        license: an SPDX identifier, or what the publisher says.
-        top_1: float, the accuracy on `dataset` in percent as published.
-        top_5: float, the same.
+        file: the file with all of the network's weights.
+        license: an SPDX identifier, or `"not stated"`.
+        top_1: the published accuracy on `dataset` in percent.
+        top_5: the published top-5 accuracy in percent.
         reported_by: who measured the accuracies.
-        citation: the paper to cite. Defaults to SqueezeNet's.
-        normalization: a key of `normalizations.NORMALIZATIONS`, the input
-            that the weights were trained on. Defaults to that of the authors.
-        dataset: the data that the classifier was trained for. Defaults to
-            ImageNet-1k.
-        class_names: names of the classes, in the order of the outputs.
-            Defaults to those of ImageNet.
-        image_size: int, the side of the input images in pixels. Defaults to
-            `227`.
-        no_top: `File` without the classifier, where there is one.
-        trained: `SqueezeNetConfig` of the network that was trained. Defaults
-            to the variant's.
+        citation: the paper to cite.
+        normalization: a key of `normalizations.NORMALIZATIONS`, the input that
+            the weights were trained on.
+        dataset: the data that the classifier was trained for.
+        class_names: names of the classes in the order of the outputs. Empty for
+            those of ImageNet.
+        image_size: the side of the input images in pixels.
+        no_top: the file without the classifier, if there is one.
+        trained: the network that was trained. Defaults to the variant.
     """
 
     name: str
@@ -162,8 +157,8 @@ class Entry:
     def fits(self, config: architecture.SqueezeNetConfig) -> bool:
         """Return whether the weights are of this network.
 
-        `conv10`'s padding and activation are not compared: the weights fit
-        with any. The variant stands for the network that was trained.
+        `conv10`'s padding and activation are ignored. The variant stands for
+        the network that was trained.
         """
         adapted = self.adapt(config)
         return adapted == dataclasses.replace(
@@ -177,13 +172,9 @@ class Entry:
     ) -> architecture.SqueezeNetConfig:
         """Return the configuration to load the weights into.
 
-        Args:
-            config: `SqueezeNetConfig` that was asked for.
-
-        Returns:
-            The network that was trained, for its variant. Otherwise `config`
-            with the padding of `conv10` that the network was trained with,
-            where this is another than the variant's.
+        For the variant it is the network that was trained. Another `config`
+        takes over the padding of that network's `conv10`, if the variant's
+        differs.
         """
         variant = architecture.VARIANTS[self.variant]
         if config == variant:
@@ -358,13 +349,12 @@ NAMES = tuple(dict.fromkeys(entry.name for entry in ENTRIES))
 def find(
     name: str, config: "architecture.SqueezeNetConfig | str | None" = None
 ) -> Entry:
-    """Return the weights of that name for a network.
+    """Return the weights of a name for a network.
 
     Args:
         name: one of `NAMES`.
         config: `SqueezeNetConfig` or the name of a variant. Defaults to
-            `"1.1"`, the builders' default, where it has such weights, and
-            otherwise to the variant that has.
+            `"1.1"`, or to another variant if v1.1 has no such weights.
 
     Raises:
         ValueError: if there are no such weights for this network. The message
@@ -391,7 +381,7 @@ def find(
 
 
 def identify(content: bytes) -> Entry | None:
-    """Return the weights whose file has this content, or `None`."""
+    """Return the entry of a file with this content, or `None`."""
     # One hash for each algorithm, not for each file.
     hashes = {}
     for entry in ENTRIES:
@@ -405,15 +395,10 @@ def identify(content: bytes) -> Entry | None:
 
 
 def _listing():
+    names = {variant: [] for variant in architecture.VARIANTS}
+    for entry in ENTRIES:
+        names[entry.variant].append(repr(entry.name))
     return "; ".join(
-        f"{variant}: "
-        + (
-            ", ".join(
-                repr(entry.name)
-                for entry in ENTRIES
-                if entry.variant == variant
-            )
-            or "none"
-        )
-        for variant in architecture.VARIANTS
+        f"{variant}: {', '.join(found) or 'none'}"
+        for variant, found in names.items()
     )

@@ -45,7 +45,7 @@ def test_every_value_has_a_frequency():
 
 
 def test_table_pays_for_itself():
-    """More values are worth a more exact table, and few a rough one."""
+    """A more precise table pays off for more values."""
     rng = np.random.default_rng(0)
     many = rng.normal(scale=20, size=300_000).astype(int)
     costs = []
@@ -98,6 +98,6 @@ def test_table_that_asks_for_too_much_is_an_error(reader, error):
 
 
 def test_costs_are_far_from_being_rounded_either_way():
-    """So that they are the same with every library of mathematics."""
+    """Integer costs are the same with every math library."""
     exact = 1024 * (14 - np.log2(np.arange(1, rans.TOTAL + 1)))
     assert np.abs(exact % 1 - 0.5).min() > 1e-6

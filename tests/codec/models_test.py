@@ -136,7 +136,7 @@ def test_other_arrays_take_the_place_of_weights(tmp_path):
 
 
 def rewritten(content, change):
-    """Return a file with another header, whose checksum is right."""
+    """Return a file with another header and a valid checksum."""
     header, weights = sqz.load(content)
     del header["arrays"]
     change(header, weights)
@@ -183,7 +183,7 @@ def rename_type(header, weights):
         (drop_layer, "its header is wrong .KeyError: 'fire2_squeeze1x1"),
         (drop_network, "its header is wrong .KeyError: 'network'"),
         (drop_inputs, "its header is wrong .IndexError"),
-        (drop_bias, "Received: head/bias in one of them only"),
+        (drop_bias, "Received: head/bias without a counterpart"),
         (widen, "'conv1' .* have the shape .*1000000000000"),
         (spoil, "head/bias must be finite"),
         (reshape, "head/bias must have the shape .3,"),

@@ -28,7 +28,7 @@ ARRAYS = {
 }
 HEADER = {"labels": ["cat", "dog"], "provenance": {"seed": 0}}
 CONTENT = sqz.dump(HEADER, ARRAYS)
-# Of what Python and NumPy allocate for a file of 300 bytes.
+# The bytes that Python and NumPy may allocate for a file of 300 bytes.
 PEAK = 8 * 2**20
 
 
@@ -97,7 +97,7 @@ def test_newer_version_is_named():
 
 
 def seal(body):
-    """A file whose checksum is right, whatever is in it."""
+    """A file of any content with a valid checksum."""
     digest = hashlib.sha256(body).digest()[:16]
     return sqz.MAGIC + b"\1" + digest + body
 

@@ -28,7 +28,7 @@ def test_nothing_comes_back(arrays):
 
 
 def test_real_weights_are_within_one_percent_of_their_entropy(net):
-    """26 layers of the released v1.0, tables and all."""
+    """The 26 layers of the released v1.0, with their tables."""
     arrays, entropy = [], 0
     for kernel, _ in net.values():
         _, codes, counts = np.unique(

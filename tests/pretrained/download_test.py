@@ -1,4 +1,4 @@
-"""Downloads from a server on this machine, with every way to fail."""
+"""Downloads from a local server that fails in every way."""
 
 import concurrent.futures
 import contextlib
@@ -36,7 +36,7 @@ OLD_GIT = "489ce0f857e7634a0eb9f328265a3e91fad49f61"
 PROGRAM = f"""
 import sys
 from unittest import mock
-# The progress bar is not worth the seconds that importing Keras takes.
+# Replaces the progress bar, since importing Keras takes seconds.
 sys.modules["keras"] = mock.MagicMock()
 from keras_squeezenet.pretrained import download
 from keras_squeezenet.pretrained import registry
@@ -72,7 +72,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Answer each request as the next of `answers` does, the last for ever."""
+    """Use the next of `answers` for each request, the last one repeatedly."""
 
     daemon_threads = True
     block_on_close = False
@@ -107,7 +107,7 @@ def cut(handler):
 
 
 def hang_up(handler):
-    """Close the connection without an answer."""
+    """Close the connection without a response."""
 
 
 def wait_before_the_first_byte(handler):
@@ -178,7 +178,7 @@ def redirect(code, location):
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    """The folder of an empty cache, and no mirror."""
+    """The folder of an empty cache, without a mirror."""
     home = tmp_path / "keras"
     home.mkdir()
     monkeypatch.setenv("KERAS_HOME", str(home))
@@ -215,7 +215,7 @@ def file_at_nobody():
 
 
 def names(folder):
-    """Everything in a folder, hidden files too."""
+    """List a folder, with hidden files."""
     return sorted(os.listdir(folder)) if folder.exists() else []
 
 
@@ -561,7 +561,7 @@ def test_several_may_fetch_a_file_at_once(server, cache):
 
 
 def test_processes_do_not_disturb_each_other(server, cache):
-    """One is killed halfway, while another one fetches the same file."""
+    """One process is killed while another downloads the same file."""
     server.answers = [wait_halfway, whole]
     file = file_of(server)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}

@@ -1,4 +1,4 @@
-"""Networks with real weights recognize what they were trained to."""
+"""Networks with real weights reach their known accuracy."""
 
 import numpy as np
 import pytest
@@ -24,14 +24,14 @@ def centre_crop(path, side=227):
 
 @pytest.fixture(scope="module")
 def images(photographs):
-    """Every tenth photograph, as the networks take them."""
+    """Every tenth photograph, preprocessed."""
     assert len(photographs) == 1000
     crops = [centre_crop(photographs[index]) for index in CLASSES]
     return preprocess_input(np.stack(crops))
 
 
 def count_hits(model, images):
-    """How many of 100 photographs are right at first, and among five."""
+    """Count the top-1 and top-5 hits among 100 photographs."""
     predictions = model.predict(images, verbose=0)
     ranks = (-predictions).argsort(axis=1)[:, :5]
     hits = ranks == CLASSES[:, None]

@@ -11,7 +11,7 @@ EPSILON = 2.0**-24
 
 
 def by_hand(name, rgb):
-    """What the networks of a normalization take, in float64."""
+    """Normalize images in float64."""
     if name == "caffe":
         return rgb[..., ::-1] - [103.939, 116.779, 123.68]
     if name == "squeezenet":

@@ -1,4 +1,4 @@
-"""The registry says what is there, and finds it by name and by content."""
+"""The registry finds weights by name and by content."""
 
 import dataclasses
 import re

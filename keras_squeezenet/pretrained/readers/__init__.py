@@ -23,11 +23,10 @@ class Format:
 
     Args:
         title: the name of the format in messages.
-        read: function from the content of a file, bytes, to
-            `{layer name: (kernel, bias)}`: float32, kernels in HWIO, the
-            layers named as in this package.
-        normalization: a key of `normalizations.NORMALIZATIONS`, the input
-            that such weights are usually trained on.
+        read: returns the `{layer name: (kernel, bias)}` in the content of a
+            file: float32, kernels in HWIO, with this package's layer names.
+        normalization: a key of `normalizations.NORMALIZATIONS`, the usual
+            training input of such weights.
     """
 
     title: str
@@ -35,7 +34,7 @@ class Format:
     normalization: str
 
 
-# By suffix. The first that matches decides.
+# By suffix; the first match counts.
 FORMATS = {
     ".weights.h5": Format("Keras weights", keras_h5.read, "caffe"),
     ".keras": Format("a Keras model", keras_h5.read_archive, "caffe"),
@@ -54,11 +53,7 @@ FORMATS = {
 
 
 def get_format(path: "str | os.PathLike") -> Format:
-    """Return the `Format` of a file by its suffix.
-
-    Raises:
-        ValueError: if no reader knows it.
-    """
+    """Return the format of a file by its suffix, or raise a `ValueError`."""
     for suffix, found in FORMATS.items():
         if os.fspath(path).endswith(suffix):
             return found
@@ -69,29 +64,18 @@ def get_format(path: "str | os.PathLike") -> Format:
 
 
 def read(path: "str | os.PathLike") -> dict[str, tuple]:
-    """Read a weights file of any known format.
-
-    Args:
-        path: path of the file; its suffix tells the format.
-
-    Returns:
-        `{layer name: (kernel, bias)}`, float32 arrays, kernels in HWIO.
+    """Return `{layer name: (kernel, bias)}` of a weights file.
 
     Raises:
         OSError: if there is no such file.
-        ValueError: if the format is not known, or the file is damaged.
+        ValueError: if the format is unknown, or the file is damaged.
     """
     get_format(path)
     return parse(path, archive.read_file(path))
 
 
 def parse(path: "str | os.PathLike", content: bytes) -> dict[str, tuple]:
-    """Parse the content of a weights file; otherwise like `read`.
-
-    Args:
-        path: path or name of the file; its suffix tells the format.
-        content: bytes of the file.
-    """
+    """Parse the content of a weights file, like `read`."""
     found = get_format(path)
     try:
         return found.read(content)

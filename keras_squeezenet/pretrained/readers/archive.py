@@ -21,12 +21,7 @@ def require_size(size: int, name: str) -> None:
 
 
 def read_file(path: "str | os.PathLike") -> bytes:
-    """Return the content of a weights file.
-
-    Raises:
-        OSError: if it cannot be opened.
-        ValueError: if it has more than `MAX_BYTES` bytes.
-    """
+    """Return the content of a file of at most `MAX_BYTES` bytes."""
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         require_size(size, f"The file {path}")
@@ -36,8 +31,7 @@ def read_file(path: "str | os.PathLike") -> bytes:
 def open_zip(content: bytes) -> zipfile.ZipFile:
     """Open a zip archive whose members have at most `MAX_BYTES` together.
 
-    Raises:
-        ValueError: if they have more, also where the archive declares less.
+    Reading a member never returns more bytes than the archive declares.
     """
     # Counted first, since each becomes an object in memory.
     if content.count(MEMBER) > MAX_MEMBERS:

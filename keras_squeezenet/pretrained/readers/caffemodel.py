@@ -1,8 +1,7 @@
 """Reader of `.caffemodel` files: protocol buffers of Caffe's `NetParameter`.
 
 The messages below are the few fields of Caffe's `caffe.proto` that hold names
-and weights. Layers that other prototxts of the network name otherwise are
-renamed.
+and weights. The layer names of other prototxts are replaced by the paper's.
 """
 
 import functools
@@ -52,12 +51,8 @@ _RENAMED_PATTERN = re.compile(f"({'|'.join(RENAMED)})$")
 def read(content: bytes) -> dict[str, tuple[np.ndarray, ...]]:
     """Return `{layer name: (kernel, bias)}`, HWIO and float32.
 
-    Every layer with weights is included: a layer with a kernel alone has a
-    tuple of one, and the kernel of an inner product is transposed as well.
-
-    Raises:
-        ValueError: if the content is not a `NetParameter` with weights, or a
-            blob has more or fewer numbers than its shape.
+    A layer without a bias has a tuple of one array. The kernels of inner
+    products are transposed too.
     """
     net = _parse("NetParameter", content)
     _require_at_most(MAX_LAYERS, len(net.layers) + len(net.layer), "layers")

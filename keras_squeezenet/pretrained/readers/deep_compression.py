@@ -3,8 +3,8 @@
 Little endian: the number of stored codes of each of the 26 layers, then for
 each layer a codebook of 256 float32, the float32 biases, one byte a code, and
 the gaps between the coded weights, 4 bits each, low nibble first. A weight's
-position is `cumsum(gap + 1) - 1` in the flattened OIHW kernel; where a gap
-does not fit, a filler with gap 15 and code 0 (the value 0.0) stands.
+position is `cumsum(gap + 1) - 1` in the flattened OIHW kernel; a gap above 15
+is split by fillers with gap 15 and code 0 (the value 0.0).
 
 Reference:
 - [Deep Compression](https://arxiv.org/abs/1510.00149) (Han et al., 2016),
@@ -19,12 +19,7 @@ CODEBOOK_SIZE = 256
 
 
 def read(content: bytes) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return `{layer name: (kernel, bias)}`, HWIO and float32.
-
-    Raises:
-        ValueError: if the length of the content, or a position in it, does
-            not fit v1.0.
-    """
+    """Return `{layer name: (kernel, bias)}`, HWIO and float32."""
     layers = architecture.convolutions(architecture.VARIANTS["1.0"])
     reader = _Reader(content)
     counts = reader.take("<u4", len(layers))

@@ -21,8 +21,7 @@ LEGACY_ROOT = "model_weights"
 # Keras's files have some hundreds. A file with a cycle has more.
 MAX_OBJECTS = 2_000
 MAX_DEPTH = 50
-# SqueezeNet's files take 1,600. A header that continues in itself would take
-# 65,535.
+# SqueezeNet's files take 1,600, a header that refers to itself 65,535.
 MAX_READS = 20_000
 # The layout of an array in one piece, and the address of missing data.
 CONTIGUOUS = 1
@@ -32,13 +31,8 @@ UNDEFINED = 2**64 - 1
 def read(content: bytes) -> dict[str, tuple[np.ndarray, ...]]:
     """Return `{layer name: (kernel, bias)}`, HWIO and float32.
 
-    Args:
-        content: bytes of a `.weights.h5` of Keras 3, or an `.h5` of Keras 2
-            and before. Its `fire2/squeeze1x1` becomes `fire2_squeeze1x1`.
-
-    Raises:
-        ValueError: if it is not such a file, or a data set does not hold
-            floats.
+    The content is a `.weights.h5` of Keras 3, or an `.h5` of Keras 2 or older,
+    whose `fire2/squeeze1x1` becomes `fire2_squeeze1x1`.
     """
     with warnings.catch_warnings():
         # About attributes that are not needed.
@@ -54,7 +48,7 @@ def read(content: bytes) -> dict[str, tuple[np.ndarray, ...]]:
 
 
 def read_archive(content: bytes) -> dict[str, tuple[np.ndarray, ...]]:
-    """Return the same for a `.keras` file, a zip archive."""
+    """Return the weights in a `.keras` file, a zip archive; see `read`."""
     with archive.open_zip(content) as opened:
         if WEIGHTS_OF_ARCHIVE not in opened.namelist():
             raise ValueError(
@@ -65,7 +59,7 @@ def read_archive(content: bytes) -> dict[str, tuple[np.ndarray, ...]]:
 
 
 class _Content(io.BytesIO):
-    """The content of a file, which raises if a reader loops."""
+    """File content that stops a reader in an endless loop."""
 
     reads = 0
 
@@ -77,7 +71,7 @@ class _Content(io.BytesIO):
 
 
 def _objects(file):
-    """Return `{path: group or data set}`."""
+    """Return the group or data set at each path."""
     found = {}
     pending = [("", file)]
     for path, opened in pending:
@@ -142,7 +136,7 @@ def _strings(objects, path, attribute):
 
 
 def _dataset(objects, path):
-    """Return a data set of floats that is one piece of the file."""
+    """Return a contiguous data set of floats."""
     dataset = _object(objects, path)
     if not isinstance(dataset, pyfive.Dataset):
         raise ValueError(f"{path} must be a data set, not a group")

@@ -15,12 +15,7 @@ HEADERS = {
 
 
 def read(content: bytes) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return `{layer name: (kernel, bias)}`, HWIO and float32.
-
-    Raises:
-        ValueError: if a kernel has no bias beside it, or an array does not
-            hold floats, or has another length than its header says.
-    """
+    """Return `{layer name: (kernel, bias)}`, HWIO and float32."""
     with archive.open_zip(content) as opened:
         keys = [name.removesuffix(SUFFIX) for name in opened.namelist()]
         arrays = {
@@ -35,7 +30,7 @@ def read(content: bytes) -> dict[str, tuple[np.ndarray, np.ndarray]]:
             continue
         if f"{layer}/bias" not in arrays:
             raise ValueError(
-                f"{layer}/bias must be there beside {key}. Received: "
+                f"{key} must have {layer}/bias beside it. Received: "
                 f"{', '.join(sorted(arrays))}"
             )
         layers[layer.replace("/", "_")] = (kernel, arrays[f"{layer}/bias"])

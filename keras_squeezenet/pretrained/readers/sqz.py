@@ -6,11 +6,7 @@ from keras_squeezenet.codec import sqz
 
 
 def read(content: bytes) -> dict[str, tuple[np.ndarray, ...]]:
-    """Return `{layer name: (kernel, bias)}`, HWIO and float32.
-
-    Raises:
-        ValueError: if it is not a .sqz file, or damaged.
-    """
+    """Return `{layer name: (kernel, bias)}`, HWIO and float32."""
     layers: dict[str, list[np.ndarray]] = {}
     for name, array in sqz.load(content)[1].items():
         layers.setdefault(name.rpartition("/")[0], []).append(array.to_array())

@@ -1,9 +1,9 @@
 """Reader of the files of `torch.save`, without PyTorch and without `pickle`.
 
-Both formats are read: the zip archive of PyTorch 1.6 and later, and the series
-of pickles before that. A pickle is a program in a small language that can call
-any function. The interpreter here knows the instructions that state dicts of
-tensors need, and calls only the functions in `GLOBALS`.
+Both formats are read: the zip archive of PyTorch 1.6 and later, and the older
+series of pickles. A pickle is a program in a small language that can call any
+function. The interpreter here knows only the instructions in state dicts of
+tensors, and calls only the functions in `GLOBALS`.
 """
 
 import io
@@ -24,14 +24,7 @@ CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 
 
 def read(content: bytes) -> dict[str, np.ndarray]:
-    """Return `{key: array}` of a state dict, in the file's own dtypes.
-
-    Args:
-        content: bytes that `torch.save(model.state_dict(), path)` wrote.
-
-    Raises:
-        ValueError: if it is not a state dict of tensors.
-    """
+    """Return `{key: array}` of a state dict, in the dtypes of the file."""
     if content.startswith(b"PK"):
         loaded = _read_zip(content)
     else:
@@ -105,7 +98,7 @@ def _read_legacy(content):
 
 
 class _Storage:
-    """An array of numbers; in old files it follows the program."""
+    """An array of numbers, which follows the program in old files."""
 
     def __init__(self, dtype, values=()):
         self.dtype = dtype
@@ -113,7 +106,7 @@ class _Storage:
 
 
 class _Tensor:
-    """A view of a storage, whose numbers may not have been read yet."""
+    """A view of a storage whose numbers may be read later."""
 
     def __init__(
         self,

@@ -18,14 +18,7 @@ RENAMED = {"squeeze": "squeeze1x1"}
 
 
 def read(content: bytes) -> dict[str, tuple[np.ndarray, ...]]:
-    """Return `{layer name: (kernel, bias)}`, HWIO and float32.
-
-    Args:
-        content: bytes of a state dict that `torch.save` wrote.
-
-    Raises:
-        ValueError: if it is not a state dict, or one of another network.
-    """
+    """Return `{layer name: (kernel, bias)}`, HWIO and float32."""
     arrays = torch_pickle.read(content)
     names = dict.fromkeys(key.rpartition(".")[0] for key in arrays)
     found = {name: _CONVOLUTION.fullmatch(name) for name in names}

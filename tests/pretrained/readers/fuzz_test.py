@@ -1,4 +1,4 @@
-"""Damaged files of every format: one clear error, soon and in little memory."""
+"""Damaged files of every format raise one clear error, in little memory."""
 
 import io
 import pickle
@@ -144,7 +144,7 @@ every_file = pytest.mark.parametrize("name", FILES)
 
 
 def outcome(suffix, content, folder):
-    """Read a file; return the arrays, or `None` where it was refused."""
+    """Return the arrays of a file, or `None` if it is rejected."""
     path = folder / f"damaged{suffix}"
     path.write_bytes(content)
     tracemalloc.start()
@@ -161,7 +161,7 @@ def outcome(suffix, content, folder):
 
 @st.composite
 def damages(draw, content):
-    """The content of a file after one to four accidents."""
+    """The content of a file with one to four random changes."""
     content = bytearray(content)
     for _ in range(draw(st.integers(1, 4))):
         kind = draw(st.sampled_from(("flip", "run", "cut", "copy", "insert")))

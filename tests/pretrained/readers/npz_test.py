@@ -98,7 +98,7 @@ def test_second_version_of_the_format_is_read():
 
 def test_kernel_without_a_bias_is_refused():
     message = (
-        "conv1/bias must be there beside conv1/kernel. Received: conv1/kernel"
+        "conv1/kernel must have conv1/bias beside it. Received: conv1/kernel"
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         npz.read(encode({"conv1/kernel": KERNEL}))

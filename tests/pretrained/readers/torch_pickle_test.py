@@ -119,7 +119,7 @@ def content_of(format, program, storages=None):
 
 
 def assert_refused(content, tmp_path, reason="", peak=None):
-    """Refused, and if there is a peak, before it takes that much memory."""
+    """Assert that content is rejected, below a peak of memory if given."""
     # Also for keys that torchvision's network does not need.
     with pytest.raises(Exception) as raised:  # noqa: B017
         torch_pickle.read(content)
@@ -161,7 +161,7 @@ def torch():
 
 @pytest.fixture(params=FORMATS)
 def save(request, torch, tmp_path):
-    """Return a function that has PyTorch write a file, and reads that."""
+    """Return a function that reads what PyTorch writes."""
 
     def save(saved):
         path = tmp_path / "saved.pth"
@@ -432,7 +432,7 @@ def test_attributes_of_a_tensor_are_not_the_files(tmp_path):
 
 
 def test_memory_of_the_process_is_not_read(tmp_path):
-    """NumPy takes objects with an address in them for arrays."""
+    """NumPy treats objects that hold an address as arrays."""
     interface = dict_of(
         data=tuple_of(integer(id(MARK)), b"\x88"),
         shape=tuple_of(integer(8)),
@@ -627,7 +627,7 @@ def doubled(depth):
 
 @pytest.mark.parametrize("key", [nested(50_000), doubled(100)])
 def test_nested_tuple_is_no_key(key, tmp_path):
-    """Python would hash it without end, or until the stack overflows."""
+    """Hashing it would never end, or overflow the stack."""
     of_dict = EMPTY_DICT + MARK + key + NONE + SETITEMS
     of_storage = (
         tuple_of(text("storage"), named("torch", "FloatStorage"), key)

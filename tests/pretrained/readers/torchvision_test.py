@@ -131,7 +131,7 @@ def assert_same_outputs(torch, model, module, rgb):
 
 
 def publish(monkeypatch, path, variant, name):
-    """Make a file the one of a public source."""
+    """Register a file as that of a public entry."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     published = tuple(
         dataclasses.replace(
