@@ -15,12 +15,14 @@ EXTRAS = {
     "matplotlib": "report",
     "mlxtend": "demo",
     "tensorboard": "tensorboard",
-    "tensorflow": "tensorflow",
+    # The distribution depends on it, but may be installed without.
+    "tensorflow": None,
     "tensorflow_datasets": "data",
     "tensorflow_model_optimization": "compression",
     "tf_keras": "compression",
     "torch": "torch",
 }
+RUN = ". Run: pip install"
 BACKEND = (
     ". Keras needs a backend: TensorFlow, or JAX or PyTorch with "
     "KERAS_BACKEND=jax or KERAS_BACKEND=torch set; training, compression and "
@@ -39,12 +41,14 @@ def named() -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        if package not in EXTRAS or "squeezenet-keras[" in str(error):
+        if package not in EXTRAS or RUN in str(error):
             raise
+        extra = EXTRAS[package]
         raise ModuleNotFoundError(
             f"{package} is not installed"
             + (BACKEND if package == "tensorflow" else "")
-            + f'. Run: pip install "squeezenet-keras[{EXTRAS[package]}]"',
+            + f"{RUN} "
+            + (f'"squeezenet-keras[{extra}]"' if extra else package),
             name=error.name,
         ) from error
 
