@@ -52,7 +52,7 @@ def load(path: pathlib.Path, run: dict, kind: type) -> Any:
                 group, _, index = name.partition("/")
                 if index:
                     getattr(state, group).append((int(index), file[name]))
-    # Of the zip archive, of JSON, and of their content.
+    # The zip archive, the JSON or their content may be damaged.
     except (
         zipfile.BadZipFile,
         EOFError,
