@@ -8,6 +8,7 @@ encoded images or paths.
 
 from collections.abc import Callable
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -70,7 +71,7 @@ class Examples:
     def __iter__(self) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
         return iter(self.decoded)
 
-    def decode_element(self, image, label):
+    def decode_element(self, image: Any, label: Any) -> tuple[Any, Any]:
         """Return the decoded image and the label of one of `elements`."""
         return (image if self.decode is None else self.decode(image)), label
 
