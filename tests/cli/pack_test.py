@@ -117,10 +117,6 @@ def test_flags_reach_the_library(run, called, model_path, photographs):
     )
     names = ("target_bytes", "finetune", "seed", "images", "config", "max_kl")
     assert [called[name] for name in names] == [9000, 12, 3, 15, None, None]
-    assert called["provenance"] == {
-        "packed_from": "model.keras",
-        "calibration": photographs.name,
-    }
     run("imagenet", "--config=1.0", "--overwrite")
     assert called["config"] == "1.0"
 

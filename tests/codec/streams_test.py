@@ -47,7 +47,7 @@ def test_real_weights_are_within_one_percent_of_their_entropy(net):
 @pytest.mark.parametrize("count", range(0, 200, 13))
 def test_content_that_is_cut_off_is_an_error(count):
     content = streams.encode(ARRAYS, 2)
-    with pytest.raises(ValueError, match="must"):
+    with pytest.raises(ValueError, match="must have|cut off|ends before"):
         streams.decode(content[:count], SIZES)
 
 
@@ -60,5 +60,5 @@ def test_more_lanes_than_allowed_are_an_error():
 
 def test_other_sizes_are_an_error():
     content = streams.encode(ARRAYS)
-    with pytest.raises(ValueError, match="must"):
+    with pytest.raises(ValueError, match="must have|cut off|ends before"):
         streams.decode(content, [*SIZES, 5])

@@ -80,6 +80,13 @@ class Metrics(progress.Progress):
         yield lambda **metrics: self.last.update({name: metrics})
 
 
+def test_provenance_names_the_files_of_the_model_and_the_images():
+    assert packer_module._provenance("models/model.keras", "photographs/") == {
+        "packed_from": "model.keras",
+        "calibration": "photographs",
+    }
+
+
 def test_transfer_model_is_packed_from_a_file(
     small_model, images, divergence, tmp_path, caplog, randomize
 ):

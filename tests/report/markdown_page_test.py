@@ -31,7 +31,7 @@ def test_markdown_tells_what_was_done(make):
     )
     assert "Accuracy was lost" not in text
     assert "classified images of the test set" in text
-    assert "Recipe: stages train prune cluster quantize, " in text
+    assert "Recipe: stages prune cluster quantize, " in text
     assert "densities `conv1`:1 `*_squeeze1x1`:1 `*`:0.25, " in text
     assert f"keras {importlib.metadata.version('keras')}, " in text
     assert text.endswith(".\n")
