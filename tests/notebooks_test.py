@@ -1,22 +1,44 @@
+import importlib.util
 import json
 import os
 import pathlib
 import re
+import shutil
 import sys
 
 import nbclient
 import nbformat
 import pytest
+from matplotlib import cbook
 
 ROOT = pathlib.Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "colab").glob("*.ipynb"))
 BADGE = "https://colab.research.google.com/github/{}/blob/main/colab/{}"
 REPOSITORY = "keras-squeezenet/keras_squeezenet"
-# Of the machines that notebooks are written and run on.
+# Paths of the machines on which notebooks are written and run.
 ABSOLUTE_PATH = re.compile(
     r"(?<![\w.:/])/(home|mnt|opt|root|srv|tmp|usr|var|work|Users)\b"
 )
-# Python runs it at its start: in the kernel, and in what the kernel starts.
+# Settings with which a notebook runs in seconds, without a network.
+SMALL = {
+    "classify": {"WEIGHTS": "cifar10"},
+    "compress": {"DATA": "mnist5k", "MAX_STEPS": 1},
+    "design_space": {
+        "DATA": "mnist5k",
+        "FILTERS": 16,
+        "MAX_STEPS": 1,
+        "SQUEEZE_RATIOS": [0.125],
+        "SHARES_OF_3X3": [0.5],
+    },
+    "finetune": {
+        "DATA": "mnist5k",
+        "WEIGHTS": "cifar10",
+        "IMAGE_SIZE": 28,
+        "EPOCHS": 1,
+        "MAX_STEPS": 2,
+    },
+}
+# Python runs it when it starts, in the kernel and in its subprocesses.
 NO_NETWORK = """
 import socket
 
@@ -51,28 +73,38 @@ every_notebook = pytest.mark.parametrize(
 )
 
 
+def load_runner():
+    spec = importlib.util.spec_from_file_location(
+        "colab_run", ROOT / "colab" / "run.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+runner = load_runner()
+
+
 @pytest.fixture
 def execute(tmp_path):
-    """Returns a function that runs a notebook quickly, without a network."""
+    """Return a function that runs a notebook without a network."""
     hooks = tmp_path / "hooks"
     hooks.mkdir()
     (hooks / "sitecustomize.py").write_text(NO_NETWORK)
     folder = tmp_path / "run"
-    folder.mkdir()
+    (folder / "photos").mkdir(parents=True)
+    photo = cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)
+    shutil.copy(photo, folder / "photos")
     closed = "http://127.0.0.1:9"
     environment = {
         **os.environ,
         "HTTP_PROXY": closed,
         "HTTPS_PROXY": closed,
-        "KERAS_SQUEEZENET_OFFLINE": "1",
-        "KERAS_SQUEEZENET_QUICK": "1",
         "PATH": os.pathsep.join(
             [os.path.dirname(sys.executable), os.environ["PATH"]]
         ),
         "PYTHONPATH": os.pathsep.join([str(hooks), str(ROOT)]),
     }
-    for name in ("DATA", "DATA_DIR", "PRECISION", "WEIGHTS"):
-        environment.pop(f"KERAS_SQUEEZENET_{name}", None)
 
     def execute(notebook):
         client = nbclient.NotebookClient(
@@ -95,7 +127,7 @@ def code_cells(notebook):
 
 
 def texts(notebook):
-    """Yields what one reads in a notebook: all but the pictures."""
+    """Yield the text of a notebook: all but the images."""
     for cell in notebook.cells:
         yield cell.source
         for output in cell.get("outputs", ()):
@@ -106,9 +138,7 @@ def texts(notebook):
 
 
 def test_there_are_notebooks():
-    assert {"classify", "compress", "finetune"} <= {
-        path.stem for path in NOTEBOOKS
-    }
+    assert set(SMALL) == {path.stem for path in NOTEBOOKS}
 
 
 @every_notebook
@@ -128,7 +158,7 @@ def test_a_text_precedes_every_code_cell(path):
 
 
 @every_notebook
-def test_outputs_of_a_run_from_top_to_bottom_are_kept(path):
+def test_outputs_of_a_whole_run_are_kept(path):
     cells = code_cells(read(path))
     counts = [cell.execution_count for cell in cells]
     assert counts == list(range(1, len(cells) + 1))
@@ -142,15 +172,37 @@ def test_outputs_of_a_run_from_top_to_bottom_are_kept(path):
 
 
 @every_notebook
-def test_nothing_tells_of_the_machine_it_was_run_on(path):
+def test_no_path_of_the_machine_is_kept(path):
     for text in texts(read(path)):
         assert not ABSOLUTE_PATH.search(text), text
+
+
+@every_notebook
+def test_parameters_change_form_fields_only(path):
+    notebook = read(path)
+    values = {**SMALL[path.stem], "PACKAGE": "one.whl"}
+    changed = runner.with_parameters(notebook, values)
+    source = "\n".join(cell.source for cell in changed.cells)
+    for name, value in values.items():
+        assert re.search(
+            rf"^{name} = {re.escape(repr(value))}  # @param", source, re.M
+        )
+    for before, after in zip(notebook.cells, changed.cells):
+        assert before.source.count("\n") == after.source.count("\n")
+        if "parameters" not in before.metadata.get("tags", ()):
+            assert before == after
+
+
+def test_unknown_parameter_is_refused():
+    with pytest.raises(ValueError, match="form field of the name BATCH"):
+        runner.with_parameters(read(NOTEBOOKS[0]), {"BATCH": 1})
 
 
 @pytest.mark.slow
 @every_notebook
 def test_notebook_runs_without_a_network(path, execute):
-    executed = execute(read(path))
+    notebook = runner.with_parameters(read(path), SMALL[path.stem])
+    executed = execute(notebook)
     shown = "\n".join(texts(executed))
     # A command that fails does not stop a notebook.
     assert "Traceback" not in shown
