@@ -335,7 +335,7 @@ def test_smallest_image_is_the_smallest_with_an_output(config):
     model = SqueezeNet(include_top=False, weights=None, config=config)
     side = architecture.min_side(config)
     assert model.compute_output_shape((1, side, side, 3))[1:3] == (1, 1)
-    with pytest.raises(ValueError, match="output size would be zero or neg"):
+    with pytest.raises(ValueError, match="output size would be (zero or )?neg"):
         model.compute_output_shape((1, side - 1, side - 1, 3))
 
 

@@ -1,0 +1,265 @@
+"""The examples of README.md and docs/ run, with small settings."""
+
+import csv
+import dataclasses
+import hashlib
+import importlib
+import json
+import pathlib
+import re
+import shlex
+
+import numpy as np
+import pytest
+from absl.testing import flagsaver
+from PIL import Image
+
+from keras_squeezenet import SqueezeNet
+from keras_squeezenet import architecture
+from keras_squeezenet.packing import packer
+from keras_squeezenet.pretrained import registry
+
+ROOT = pathlib.Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared" / "data"
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+SIDE = 65
+TINY = {"base_e": 32, "incr_e": 32, "SR": 0.25}
+TINY_CONFIG = f"--config={json.dumps(TINY)}"
+
+# Flags that make the examples of a command fast.
+SMALL = {
+    "compress": ["--max_train_steps=1", "--litert=int8", "--batch_size=4"],
+    "explore": ["--max_train_steps=1", "--jobs=1"],
+    "finetune": [
+        "--all_epochs=0",
+        "--top_epochs=1",
+        "--weights=tiny.npz",
+        TINY_CONFIG,
+    ],
+    "pack": ["--images=20"],
+    "sensitivity": ["--images=8", "--densities=0.5", "--bits=4"],
+    "train": ["--max_train_steps=1", TINY_CONFIG],
+}
+# One run of `compress` has all stages, the others have the first.
+ONE_STAGE = ["--stages=prune", "--litert=float32"]
+# Parts of the examples in Python, and what runs instead.
+SMALL_PYTHON = {
+    "steps_per_epoch=125, epochs=4": "steps_per_epoch=1, epochs=1",
+    "steps_per_epoch=20, epochs=4": "steps_per_epoch=1, epochs=1",
+    ".replace(epochs=": ".replace(max_train_steps=1, epochs=",
+    "batch_size=16": "stages=('prune',), prune_rounds=1, max_train_steps=1",
+    "target_bytes=150_000": "target_bytes=50_000, images=20",
+    '"imagenet", flowers, out': '"imagenet", flowers, phases=[], out',
+}
+# Data that the tests do not have, or that take long, and what replaces them.
+OTHER_DATA = {
+    "--dataset=cifar10": "--dataset=flowers",
+    "--dataset=flowers12": "--dataset=flowers",
+    "--image_size=224": f"--image_size={SIDE}",
+    "--target_bytes=150000": "--target_bytes=50000",
+    "--target_bytes=100000": "--target_bytes=50000",
+}
+# Beginnings of shell commands that do not run here, and why.
+NOT_RUN = {
+    "pip ": "the environment of the tests stays as it is",
+    "python ": "they are the tests themselves, and benchmarks",
+    "KERAS_BACKEND=": "tests/backends_test.py runs the other backends",
+    "cluster=": "tests/training/distributed_test.py runs several workers",
+}
+# What an example reads, and the command that makes it.
+MAKERS = {
+    "flowers_model/": (
+        "keras-squeezenet finetune --dataset=flowers --out=flowers_model"
+    ),
+    "squeezenet_compressed": "keras-squeezenet compress",
+    "squeezenet_packed": (
+        "keras-squeezenet pack flowers_model/model.keras --dataset=flowers"
+    ),
+}
+# Commands whose output is that of the page.
+EXACT = ("explore", "predict")
+
+
+class Examples:
+    """Runs the examples of all pages in one folder, a command once."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.ran = set()
+
+    def run_python(self, source, page, namespace):
+        """Run a block, after the commands that make what it reads."""
+        self.make(source)
+        for old, new in SMALL_PYTHON.items():
+            source = source.replace(old, new)
+        exec(compile(source, page, "exec"), namespace)
+
+    def run_command(self, line):
+        """Run a command, unless it ran before; return whether it ran as is."""
+        words = shlex.split(line)
+        if tuple(words) in self.ran:
+            return False
+        self.ran.add(tuple(words))
+        program, name, *arguments = words
+        assert program == "keras-squeezenet", line
+        if line not in MAKERS.values():
+            self.make(line)
+        found = self.small(name, arguments)
+        command = importlib.import_module(f"keras_squeezenet.cli.{name}")
+        saved = flagsaver.save_flag_values(command.FLAGS)
+        try:
+            positional = command.FLAGS.parse(found)
+            command.main(
+                *([positional] if hasattr(command, "ARGUMENTS") else [])
+            )
+        finally:
+            flagsaver.restore_flag_values(saved, command.FLAGS)
+        return found == arguments
+
+    def make(self, text):
+        """Run the commands that make what a text names."""
+        for name, line in MAKERS.items():
+            if name in text:
+                self.run_command(line)
+
+    def small(self, name, arguments):
+        """Return the arguments of a command with small settings."""
+        arguments = [OTHER_DATA.get(word, word) for word in arguments]
+        if "--notrain" in arguments:
+            return arguments
+        found = arguments + SMALL.get(name, [])
+        is_new = not any(
+            word.endswith(".keras") or word.startswith("--weights")
+            for word in arguments
+        )
+        if name == "compress":
+            found += [TINY_CONFIG] * is_new + ONE_STAGE * bool(arguments)
+        flags = importlib.import_module(f"keras_squeezenet.cli.{name}").FLAGS
+        if "out" in flags and (
+            flags["out"].default or "--out=" in " ".join(arguments)
+        ):
+            found.append("--overwrite")
+        return found
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory):
+    """An `Examples` in a folder with images and a mirror of weights."""
+    folder = tmp_path_factory.mktemp("docs")
+    rng = np.random.default_rng(0)
+    _write_photographs(folder, rng)
+    for index in range(24):
+        path = folder / "flowers" / ("daisy", "tulip")[index % 2]
+        path.mkdir(parents=True, exist_ok=True)
+        _noise(rng, SIDE).save(path / f"{index}.png")
+    (folder / "recipe.yaml").write_text("prune_schedule: constant\n")
+    for name in ("cache", "mirror"):
+        (folder / name).mkdir()
+    config = dataclasses.replace(architecture.VARIANTS["1.1"], **TINY)
+    _write_weights(config, folder / "tiny.npz")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.chdir(folder)
+        monkeypatch.setenv("KERAS_HOME", str(folder / "cache"))
+        monkeypatch.setenv("KERAS_SQUEEZENET_MIRROR", str(folder / "mirror"))
+        entries = [
+            _mirrored(entry, folder / "mirror") for entry in registry.ENTRIES
+        ]
+        monkeypatch.setattr(registry, "ENTRIES", tuple(entries))
+        # Few points of the rate-distortion curve.
+        monkeypatch.setattr(packer, "MIN_LAMBDA", 1e-8)
+        monkeypatch.setattr(packer, "BISECTIONS", 1)
+        monkeypatch.setattr(packer, "CURVE_POWERS", (1,))
+        yield Examples(folder)
+
+
+def _write_photographs(folder, rng):
+    samples = {"elephant": "n02504013_Indian_elephant.jpg"}
+    samples["panda"] = "n02509815_lesser_panda.jpg"
+    (folder / "photos").mkdir()
+    for name, file in samples.items():
+        path = folder / "photos" / f"{name}.jpg"
+        original = SHARED / "imagenet_samples" / file
+        if original.is_file():
+            path.write_bytes(original.read_bytes())
+        else:
+            _noise(rng, 256).save(path)
+    content = (folder / "photos" / "elephant.jpg").read_bytes()
+    (folder / "elephant.jpg").write_bytes(content)
+    with open(folder / "photographs.csv", "w", newline="") as file:
+        rows = [["photos/elephant.jpg", 385], ["photos/panda.jpg", 387]]
+        csv.writer(file).writerows([["path", "label"], *rows])
+
+
+def _noise(rng, side):
+    return Image.fromarray(rng.integers(0, 256, (side, side, 3), "uint8"))
+
+
+def _mirrored(entry, mirror):
+    """Return an entry with a file in the mirror: its own, or a random one."""
+    own = SHARED / "weights" / entry.file.name
+    if entry.file.verified and own.is_file():
+        (mirror / own.name).write_bytes(own.read_bytes())
+    if entry.file.verified and (own.is_file() or entry.file.url is None):
+        return entry
+    path = mirror / f"{entry.name}_{entry.variant}.npz"
+    _write_weights(entry.config, path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    file = registry.File.published(
+        f"https://localhost/{path.name}", registry.Digest("sha256", digest)
+    )
+    return dataclasses.replace(entry, file=file, no_top=None)
+
+
+def _write_weights(config, path):
+    arrays = {}
+    for layer in SqueezeNet(weights=None, config=config).layers:
+        for weight in layer.weights:
+            arrays[f"{layer.name}/{weight.name}"] = np.array(weight)
+    np.savez(path, **arrays)
+
+
+def _commands(text):
+    """Return the lines of a block of shell, with continued lines joined."""
+    lines = text.replace("\\\n", " ").splitlines()
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _words(text):
+    return " ".join(text.split())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_examples_run(page, examples, capsys):
+    namespace = {}
+    blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
+    for index, (language, text) in enumerate(blocks):
+        if language == "python":
+            examples.run_python(text, str(page), namespace)
+        if language != "sh" or text.startswith(tuple(NOT_RUN)):
+            continue
+        for line in _commands(text):
+            if line.startswith(tuple(NOT_RUN)):
+                continue
+            capsys.readouterr()
+            as_is = examples.run_command(line)
+            following, output = blocks[index + 1]
+            if (
+                as_is
+                and following == "text"
+                and line.split()[1] in EXACT
+                and SHARED.is_dir()
+            ):
+                assert _words(output) in _words(capsys.readouterr().out)
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 150
+
+
+def test_blocks_have_a_language():
+    for page in PAGES:
+        fences = re.findall(r"^```(\S*)", page.read_text("utf-8"), re.MULTILINE)
+        assert all(fences[::2]), page
+        assert not any(fences[1::2]), page
