@@ -22,7 +22,7 @@ ABSOLUTE_PATH = re.compile(
 # Settings with which a notebook runs in seconds, without a network.
 SMALL = {
     "classify": {"WEIGHTS": "cifar10"},
-    "compress": {"DATA": "mnist5k", "MAX_STEPS": 1},
+    "compress": {"DATA": "mnist5k", "MAX_STEPS": 20},
     "design_space": {
         "DATA": "mnist5k",
         "FILTERS": 16,

@@ -81,7 +81,7 @@ def test_unfinished_run_is_not_overwritten_unasked(
     out = tmp_path / "out"
     checkpoints.save(out / pipeline.CHECKPOINT_FILE, pipeline.State(), {})
     before = (out / pipeline.CHECKPOINT_FILE).read_bytes()
-    with pytest.raises(FileExistsError, match="pass --resume .* --overwrite"):
+    with pytest.raises(FileExistsError, match="Pass --resume .* --overwrite"):
         run(make_model, dataset, out)
     with pytest.raises(ValueError, match="arguments"):
         run(make_model, dataset, out, resume=True)
