@@ -20,7 +20,7 @@ BELOW = {
     "architecture": {"utils"},
     "graph": set(),
     "imagenet": set(),
-    "codec": {"graph", "utils"},
+    "codec": {"graph", "imagenet", "utils"},
     "data": {"imagenet", "utils"},
     "pretrained": {"architecture", "codec", "imagenet", "utils"},
     "squeezenet": {"architecture", "imagenet", "pretrained", "utils"},

@@ -7,12 +7,17 @@ import keras
 import numpy as np
 
 from keras_squeezenet import graph
+from keras_squeezenet import imagenet
 from keras_squeezenet.codec import encodings
 from keras_squeezenet.codec import sqz
 from keras_squeezenet.utils import files
 
 # The normalization of RGB images from 0 to 255 by `preprocess_input`.
-INPUT = {"channels": "BGR", "mean": [103.939, 116.779, 123.68], "scale": 1}
+INPUT = {
+    "channels": "BGR",
+    "mean": list(imagenet.IMAGENET_MEAN[::-1]),
+    "scale": 1,
+}
 KERNEL = "/kernel"
 # The labels of a network for ImageNet's 1,000 classes.
 IMAGENET = "imagenet"
