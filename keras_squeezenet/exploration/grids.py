@@ -21,7 +21,7 @@ SHARES_OF_3X3 = {
     "SR": [0.5],
     "pct_3x3": [0.01, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 0.99],
 }
-# Figure 3a of the paper, figure 3b, and both.
+# Figures 3a and 3b of the paper, and both.
 GRIDS = {
     "SR": SQUEEZE_RATIOS,
     "pct_3x3": SHARES_OF_3X3,
@@ -39,8 +39,8 @@ class Point:
     """A network of a grid.
 
     Args:
-        name: str, the metaparameters that differ from those of the base network
-            of the grid, such as `"SR=0.5,pct_3x3=0.25"`, or `"base"`.
+        name: str, the metaparameters that differ from the base network's, such
+            as `"SR=0.5,pct_3x3=0.25"`, or `"base"`.
         config: `SqueezeNetConfig`.
     """
 
@@ -57,7 +57,7 @@ def points(
     Args:
         grid: dict of names of fields of `SqueezeNetConfig` to lists of
             values, or a list of such dicts.
-        config: the base network, which has all other fields: the name of a
+        config: the base network, which sets all other fields: the name of a
             variant or a `SqueezeNetConfig`. Defaults to `"1.0"`.
 
     Returns:
@@ -91,13 +91,13 @@ def _lists(sweep):
     unknown = [str(name) for name in sweep if name not in FIELDS]
     if unknown:
         raise ValueError(
-            f"the metaparameters are {', '.join(FIELDS)}. Received: "
-            f"{', '.join(unknown)}"
+            f"the metaparameters of a grid must be some of "
+            f"{', '.join(FIELDS)}. Received: {', '.join(unknown)}"
         )
     for name, values in sweep.items():
         if not isinstance(values, list | tuple) or not values:
             raise ValueError(
-                f"`{name}` must have a list of values. Received: "
+                f"`{name}` must be a list of values. Received: "
                 f"{name}={values!r}"
             )
     return sweep.values()
@@ -131,7 +131,7 @@ def _text(values):
 def sizes(
     points: list[Point], image_size: int = 227, classes: int = 1000
 ) -> list[dict]:
-    """Return the size and the work of each point, without building it.
+    """Return the parameters and operations of each point, without building it.
 
     Args:
         points: list of `Point`.
@@ -141,7 +141,7 @@ def sizes(
     Returns:
         A list of a dict for each point: its `name`, every field of its
         config, `parameters`, `mib` (2**20 bytes of float32 weights) and
-        `macs` (the multiply-accumulates of an image).
+        `macs` (multiply-accumulates per image).
 
     Raises:
         ValueError: if the images are too small for a point.
@@ -154,8 +154,8 @@ def _row(point, image_size, classes):
     smallest = architecture.min_side(config)
     if image_size < smallest:
         raise ValueError(
-            f"the point {point.name} needs images of at least {smallest}x"
-            f"{smallest}. Received: image_size={image_size}"
+            f"`image_size` must be at least {smallest} for the point "
+            f"{point.name}. Received: image_size={image_size}"
         )
     parameters = architecture.count_parameters(config, classes=classes)
     return {
@@ -169,7 +169,7 @@ def _row(point, image_size, classes):
 
 
 def varied(rows: list[dict]) -> list[str]:
-    """Return the names of the fields that are not the same in all rows."""
+    """Return the names of the fields whose values differ between rows."""
     return [
         name
         for name in FIELDS

@@ -1,8 +1,8 @@
-"""A sweep trains every network of a grid, and compares sizes and accuracies.
+"""Sweeps that train every network of a grid and compare sizes and accuracies.
 
-KerasTuner does not fit: its tuners look for the best trial by one objective,
-and restart a trial that was killed, where `training.train` resumes it bit for
-bit. It also needs a chief process and workers with addresses.
+KerasTuner does not fit: its tuners search for the best trial by one objective,
+and start a killed trial again, which `training.train` resumes bit for bit. It
+also needs a chief process, and workers with addresses.
 """
 
 import concurrent.futures
@@ -51,44 +51,43 @@ def explore(
 ) -> dict:
     """Train every point of a grid of networks, from the same seed.
 
-    `exploration.csv` and `exploration.json` are written to `out` at the
-    beginning and after each point, each whole or not at all. Each point is a
-    run of `training.train` in its own folder below `out/points`; the checkpoint
-    of a finished point is removed. The sweep continues after a point that
-    fails.
+    `exploration.csv` and `exploration.json` are written to `out` at the start
+    and after each point, each whole or not at all. Each point is a run of
+    `training.train` in its own folder below `out/points`, whose checkpoint is
+    removed when it ends. The sweep continues after a point that fails.
 
     Args:
-        grid: as `grids.points` takes it.
+        grid: as in `points`.
         load: function without arguments that returns the `data.ImageDataset`,
-            such as `functools.partial(data.load, "cifar10")`. With `jobs`
-            other processes call it, and it must be possible to pickle it.
+            such as `functools.partial(data.load, "cifar10")`. With `jobs`,
+            other processes call it, so pickle must be able to serialize it.
         recipe: `training.Recipe` of every point. Defaults to `Recipe()`.
         out: path of the output folder. Defaults to `"squeezenet_explored"`.
-        config: the base network, which has all fields that are not in the grid
-            and is adapted to the images: the name of a variant or a
+        config: the base network, which sets all fields that are not in the
+            grid and is adapted to the images: the name of a variant or a
             `SqueezeNetConfig`. Defaults to `"1.0"`.
-        jobs: int, the number of points to train at once, each in a process of
-            its own with its share of the cores. Defaults to `1`: one after the
+        jobs: int, the number of points to train at once, each in its own
+            process with its share of the cores. Defaults to `1`: one after the
             other, in this process.
-        overwrite: bool, whether to replace an earlier exploration. Defaults to
+        overwrite: bool, whether to replace an earlier sweep. Defaults to
             `False`.
-        resume: bool, whether to resume one that was stopped or killed. Finished
-            points are not trained again, and new points of the grid are added.
-            Defaults to `False`.
+        resume: bool, whether to resume an earlier sweep. Finished points are
+            not trained again, and new points of the grid are added. Defaults
+            to `False`.
         tensorboard: path of a folder for TensorBoard's logs, with a folder for
             each point. Defaults to `None`, no logs.
         progress: `Progress`. Defaults to a silent one.
 
     Returns:
         A dict: `dataset`, `config` and `recipe`; `points`, a list of a dict
-        for each point: what `grids.sizes` returns, `validation_accuracy` and
+        for each point: what `sizes` returns, `validation_accuracy` and
         `test_accuracy` of its best epoch, and the `seconds` of its training,
-        all `None` where it failed; and `failed`, a dict of the names of the
+        all `None` if it failed; and `failed`, a dict of the names of the
         failed points to their error messages.
 
     Raises:
-        ValueError: if a point of the grid is not a network, or an exploration
-            to resume had other images, another `config` or `recipe`.
+        ValueError: if a point of the grid is not a network, or the sweep to
+            resume had other images, another `config` or `recipe`.
         FileExistsError: if the output folder is not empty.
     """
     if not isinstance(jobs, int) or jobs < 1:
@@ -125,7 +124,7 @@ def explore(
         outcomes = _one_by_one(train, left, dataset, progress or Progress())
     else:
         outcomes = _at_once(train, left, load, jobs, progress or Progress())
-    # Close it when Ctrl-C ends the loop, not when it is collected.
+    # Ctrl-C must close the generator at once, not when it is collected.
     with contextlib.closing(outcomes):
         for name, outcome in outcomes:
             exploration.keep(name, outcome)
@@ -133,26 +132,22 @@ def explore(
 
 
 def require_writable(out, overwrite=False, resume=False):
-    """Raise a `FileExistsError` unless `explore` may write to a folder.
-
-    Args:
-        out, overwrite, resume: as `explore` takes them.
-    """
+    """Raise a `FileExistsError` unless `explore` may write to a folder."""
     files.require_resumable(out, JSON_FILE, overwrite, resume)
 
 
 def point_folder(out, name):
-    """Return the folder of a point in `out`; its name may contain lists."""
+    """Return the folder of a point, whose name may have brackets and spaces."""
     kept = [char for char in name if char.isalnum() or char in "_=.,-"]
     return pathlib.Path(out) / POINTS_FOLDER / "".join(kept)
 
 
 class _Exploration:
-    """How far an exploration is, and its files."""
+    """The progress of a sweep, and its files."""
 
     def __init__(self, out, identity, rows):
         self.out = out
-        # As JSON has it, for the comparison.
+        # As it is read from JSON, to be compared with it.
         self.identity = json.loads(json.dumps(identity))
         self.rows = {
             row["name"]: {**row, **dict.fromkeys(MEASURED)} for row in rows
@@ -160,7 +155,7 @@ class _Exploration:
         self.failed = {}
 
     def begin(self, resume):
-        """Take over the finished points, or remove those of an earlier one."""
+        """Take over finished points, or remove those of an earlier sweep."""
         if resume and (self.out / JSON_FILE).exists():
             self._take_over()
         else:
@@ -173,8 +168,9 @@ class _Exploration:
         for key, value in self.identity.items():
             if earlier[key] != value:
                 raise ValueError(
-                    f"{self.out} has an exploration of another {key}: "
-                    f"{earlier[key]}. Received: {value}"
+                    f"the sweep in {self.out} must be resumed with its own "
+                    f"{key}: {earlier[key]}. Received: {value}. Pass "
+                    "--overwrite (overwrite=True) to start again."
                 )
         done = [row for row in earlier["points"] if _is_done(row)]
         self.rows.update((row["name"], row) for row in done)
@@ -191,7 +187,7 @@ class _Exploration:
         with files.uninterrupted():
             self._write()
         if self.is_done(name):
-            # It is several times as large as the model.
+            # The checkpoint is several times as large as the model.
             last = point_folder(self.out, name) / trainer.LAST_FILE
             last.unlink(missing_ok=True)
 
@@ -237,7 +233,7 @@ def _train(point, dataset, recipe, out, tensorboard, progress):
 
 
 class _Numbered(Progress):
-    """Shows the number of the point before each task."""
+    """Progress that shows the number of the point before each task."""
 
     def __init__(self, progress, prefix):
         self.progress = progress
@@ -259,11 +255,11 @@ def _one_by_one(train, points, dataset, progress):
 
 
 def _at_once(train, points, load, jobs, progress):
-    """Yield the same for several points at a time, in any order.
+    """Yield the same, in the order of completion, with `jobs` points at a time.
 
-    Each point has a process of its own: if one is killed, say for its memory,
-    the others are not affected. Ctrl-C ends all of them at once, since each can
-    be resumed from its last epoch.
+    Each point has its own process: if one is killed, for example for lack of
+    memory, the others are not affected. Ctrl-C ends all of them at once; each
+    can be resumed from its last epoch.
     """
     others = multiprocessing.active_children()
     work = functools.partial(_train_loaded, train, load)

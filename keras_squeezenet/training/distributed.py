@@ -6,18 +6,17 @@ process makes the same update of its own variables. The arithmetic is that of
 one process with the whole batch, but for the order of sums and for dropout,
 whose masks each process draws for itself.
 
-`tf.distribute` computes the sums and detects lost workers. The usual way, a
-model and its optimizer in the scope of a strategy, does not train these recipes
+`tf.distribute` computes the sums and detects lost workers. Its usual interface,
+a model and its optimizer in the scope of a strategy, cannot train these recipes
 with Keras 3.15.1 and TensorFlow 2.21:
 
-- `Model.fit` with `MultiWorkerMirroredStrategy` ends with "Attempt to convert
-  a value (PerReplica...)" before the first step.
-- With `MirroredStrategy`, `gradient_accumulation_steps` ends with an error
-  of `Cond`, and `global_clipnorm` bounds the gradient of each device instead
-  of their sum.
+- `Model.fit` with `MultiWorkerMirroredStrategy` fails before the first step:
+  "Attempt to convert a value (PerReplica...)".
+- With `MirroredStrategy`, `gradient_accumulation_steps` fails in `Cond`, and
+  `global_clipnorm` clips the gradient of each device instead of their sum.
 
-`keras.distribution` trains on JAX with the same arithmetic, but the runs of
-this package need TensorFlow.
+`keras.distribution` trains on JAX with the same arithmetic, but training runs
+of this package need TensorFlow.
 """
 
 import contextlib
@@ -37,7 +36,7 @@ EXAMPLE = (
     '{"cluster": {"worker": ["first.example:2222", "second.example:2222"]}, '
     '"task": {"type": "worker", "index": 0}}'
 )
-# The errors of a collective operation with a lost worker.
+# The errors of a collective operation if a worker is lost.
 LOST = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
@@ -54,11 +53,11 @@ def distribute(name: str | None = None) -> "Distribution":
     """Return the devices and workers of a training run, for `train`.
 
     Args:
-        name: `"mirrored"`, all GPUs of this machine (or all logical CPUs, if
-            it has none); or `"multi_worker"`, this process and the others that
-            the environment variable `TF_CONFIG` names. Each of them calls this
-            before anything else of TensorFlow, and waits here for the others.
-            Defaults to `None`: one device.
+        name: `"mirrored"`, all GPUs of this machine (or its logical CPUs, if it
+            has no GPU); or `"multi_worker"`, this process and the others that
+            the environment variable `TF_CONFIG` lists. Each worker must call
+            this before TensorFlow does anything else, and waits here for the
+            others. Defaults to `None`: one device.
 
     Returns:
         A `Distribution`.
@@ -66,7 +65,7 @@ def distribute(name: str | None = None) -> "Distribution":
     Raises:
         ValueError: if `name` is unknown, `TF_CONFIG` is missing or invalid, or
             `TF_CONFIG` is set for `"mirrored"`.
-        RuntimeError: if TensorFlow was in use before, or the workers do not
+        RuntimeError: if TensorFlow was already in use, or the workers do not
             find each other.
 
     Example:
@@ -85,11 +84,11 @@ def distribute(name: str | None = None) -> "Distribution":
             f"`None`. Received: name={name!r}"
         )
     if VARIABLE in os.environ:
-        # `MirroredStrategy` would follow it.
+        # `MirroredStrategy` would obey it.
         raise ValueError(
-            "mirrored is for the devices of one machine: unset "
-            f"{VARIABLE}, or ask for multi_worker. Received: "
-            f"{VARIABLE}={os.environ[VARIABLE]}"
+            f"{VARIABLE} must not be set for mirrored, which is for the "
+            f"devices of one machine. Received: {VARIABLE}="
+            f"{os.environ[VARIABLE]}. Unset it, or use multi_worker."
         )
     devices = tf.config.list_logical_devices("GPU")
     devices = devices or tf.config.list_logical_devices("CPU")
@@ -101,14 +100,7 @@ def distribute(name: str | None = None) -> "Distribution":
 
 
 def read_cluster(text: str | None) -> tuple[list[str], int]:
-    """Return the addresses of the workers, and the index of this one.
-
-    Args:
-        text: the value of `TF_CONFIG`, or `None`.
-
-    Raises:
-        ValueError: if it is missing or invalid.
-    """
+    """Return the workers' addresses and this one's index, from `TF_CONFIG`."""
     try:
         config = json.loads(text or "{}")
         cluster, task = config["cluster"], config["task"]
@@ -125,8 +117,8 @@ def read_cluster(text: str | None) -> tuple[list[str], int]:
         is_good = False
     if not is_good:
         raise ValueError(
-            f"{VARIABLE} must name two workers or more, each with an address "
-            "of its own. It is the same for all workers but for the index, "
+            f"{VARIABLE} must name two workers or more, each with its own "
+            "address, and must be the same for all workers but for the index, "
             f"which counts from 0: {VARIABLE}='{EXAMPLE}'. For the devices of "
             "one machine use --distribution=mirrored. "
             f"Received: {text or 'nothing'}"
@@ -135,7 +127,7 @@ def read_cluster(text: str | None) -> tuple[list[str], int]:
 
 
 class Distribution:
-    """The devices and workers of a run: this process, with one device.
+    """The devices and workers of a run: here one process with one device.
 
     Attributes:
         shard: `image_dataset.Shard`, the part of each batch for this process.
@@ -145,45 +137,32 @@ class Distribution:
 
     @property
     def is_chief(self) -> bool:
-        """Whether this process measures, writes and shows progress."""
+        """Whether this process evaluates, writes and shows progress."""
         return self.shard.index == 0
 
     def spread(self, model):
-        """Return a Functional model with a common training step."""
+        """Return a Functional model whose training step all devices share."""
         return model
 
     def from_chief(self, function):
-        """Return the result of a function that only the chief calls.
-
-        Args:
-            function: function without arguments to a float.
-        """
+        """Return the float that a function returns on the chief."""
         return function()
 
     def require_same(self, parts):
-        """Raise a `ValueError` unless all processes have the same parts.
-
-        Args:
-            parts: dict of names to bytes.
-        """
+        """Raise a `ValueError` unless all workers have the same named bytes."""
 
     @contextlib.contextmanager
     def watched(self, last):
-        """Raise a `WorkerLostError` if a worker is lost in the block.
+        """Raise a `WorkerLostError` if a worker is lost inside the block.
 
-        Args:
-            last: `pathlib.Path` of the file to resume from.
+        `last` is the path of the checkpoint to resume from.
         """
         del last
         yield
 
 
 class Mirrored(Distribution):
-    """This process, with several devices.
-
-    Args:
-        strategy: `tf.distribute.Strategy` over them.
-    """
+    """One process with several devices."""
 
     def __init__(self, strategy):
         self.strategy = strategy
@@ -200,9 +179,7 @@ class Mirrored(Distribution):
 class MultiWorker(Mirrored):
     """This process and others, each with all its devices.
 
-    Args:
-        addresses: list of str, of the workers. The first one is the chief.
-        index: int, the index of this worker.
+    The worker at the first of the addresses is the chief.
     """
 
     def __init__(self, addresses, index):
@@ -217,7 +194,7 @@ class MultiWorker(Mirrored):
         except tf.errors.OpError as error:
             raise RuntimeError(
                 f"worker {index} must be able to listen at "
-                f"{addresses[index]}, as {VARIABLE} says, and to reach "
+                f"{addresses[index]}, its address in {VARIABLE}, and to reach "
                 f"{', '.join(addresses)}. Received: {error.message}"
             ) from error
         self.shard = image_dataset.Shard(
@@ -228,7 +205,7 @@ class MultiWorker(Mirrored):
     def _gather_on_devices(self, values):
         def gather(values):
             context = tf.distribute.get_replica_context()
-            # Arguments have no device, and are refused.
+            # `all_gather` refuses the argument itself: it has no device.
             return context.all_gather(tf.identity(values), axis=0)
 
         return _first(self.strategy, self.strategy.run(gather, (values,)))
@@ -250,7 +227,7 @@ class MultiWorker(Mirrored):
                     raise ValueError(
                         "every worker must be started with the same flags, "
                         "images and weights, and with --out (out=...) in a "
-                        "folder that all of them share. Received: the "
+                        "folder that they share. Received: the "
                         f"{name} of worker {worker}, which differ from worker "
                         "0's"
                     )
@@ -261,8 +238,8 @@ class MultiWorker(Mirrored):
             yield
         except LOST as error:
             advice = (
-                "Run the same command with --resume (resume=True) for every "
-                "worker to resume from the last finished epoch."
+                "To resume from the last finished epoch, run the same command "
+                "with --resume (resume=True) for every worker."
                 if last.exists()
                 else "No epoch was finished. Start every worker again."
             )
@@ -280,7 +257,7 @@ class MultiWorker(Mirrored):
 
 
 class _Spread(keras.Model):
-    """A Functional model that is trained on the parts of a common batch."""
+    """A Functional model that each device trains on its part of a batch."""
 
     def __init__(self, strategy, inputs, outputs, name):
         super().__init__(inputs, outputs, name=name)
@@ -300,7 +277,7 @@ class _Spread(keras.Model):
         return self.compute_metrics(None, labels, predicted)
 
     def _step(self, parts):
-        """Return the sums over all devices, and the whole batch's outputs."""
+        """Return sums over all devices and the outputs of the whole batch."""
         context = tf.distribute.get_replica_context()
         number = int(tf.get_static_value(context.replica_id_in_sync_group))
         images, labels = (part[number % self._devices] for part in parts)

@@ -1,4 +1,4 @@
-"""A fit that can be stopped, killed and resumed, in Keras 3 and in tf_keras."""
+"""A resumable fit, epoch by epoch, in Keras 3 and in tf_keras."""
 
 import contextlib
 import dataclasses
@@ -17,9 +17,9 @@ import numpy as np
 from keras_squeezenet.data import splits
 from keras_squeezenet.utils.progress import Progress
 
-# A fit is stuck if, after this share of the steps and as many updates of the
-# weights, its loss is above this share of a random guess's, and its accuracy
-# below this multiple of it: a high loss alone may come from a few outliers.
+# A fit is stuck if, after this share of the steps and this number of updates,
+# its loss is above this share of a random guess's, and its accuracy below this
+# multiple of a random guess's: a few outliers may cause a high loss alone.
 STUCK_AFTER = 0.2
 STUCK_UPDATES = 300
 STUCK_LOSS = 0.99
@@ -34,14 +34,11 @@ class NonFiniteLossError(RuntimeError):
 
 @dataclasses.dataclass
 class State:
-    """How far a fit is, and what it takes to resume it.
+    """The progress of a fit, and everything needed to resume it.
 
-    Args:
-        restarts: int, the number of restarts from a plateau.
-        history: list of a dict for each epoch since the last restart.
-        best: int, the index of the best epoch, or `None`.
-        training: arrays of the model and its optimizer, see `variables`.
-        best_weights: arrays of the model at its best epoch.
+    `history` has a dict for each epoch since the last restart, and `best` is
+    the index of the best epoch. `training` is what `variables` returned;
+    `best_weights` are the weights of the model at its best epoch.
     """
 
     ARRAYS: ClassVar[tuple[str, ...]] = ("training", "best_weights")
@@ -67,10 +64,10 @@ class State:
     def add(
         self, epoch: dict, weights: list, is_candidate: bool = True
     ) -> None:
-        """Add an epoch; keep its weights if no epoch before is better."""
+        """Add an epoch, and keep its weights if no earlier epoch is better."""
         best = self.best_accuracy
         self.history.append(epoch)
-        # The later one of equals has been trained longer.
+        # Of equal epochs the later one has been trained longer.
         is_best = best is None or epoch["validation_accuracy"] >= best
         if is_candidate and is_best:
             self.best = len(self.history) - 1
@@ -84,13 +81,10 @@ class State:
 
 @dataclasses.dataclass(frozen=True)
 class Plateau:
-    """The plateau at the loss of a random guess, and how it is left.
+    """The plateau at the loss of a random guess, and the restarts from it.
 
-    Args:
-        restarts: int, how often a fit that is stuck is restarted.
-        classes: int.
-        accumulation: int, the steps of an update of the weights. Defaults to
-            `1`.
+    `restarts` is how often a stuck fit may restart, and `accumulation` the
+    number of steps that make an update of the weights.
     """
 
     restarts: int
@@ -100,13 +94,9 @@ class Plateau:
     def holds(
         self, state: State, done: int, steps: int, penalty: float
     ) -> bool:
-        """Return whether a fit is stuck and may be restarted.
+        """Return whether a fit is stuck after `done` steps and may restart.
 
-        Args:
-            state: `State` of the fit.
-            done: int, the number of finished steps.
-            steps: int, the number of all steps.
-            penalty: float, the share of weight decay in the loss.
+        `penalty` is the part of the loss that comes from weight decay.
         """
         enough = max(STUCK_AFTER * steps, STUCK_UPDATES * self.accumulation)
         if done < enough or state.restarts >= self.restarts:
@@ -126,36 +116,25 @@ def reseed(model: Any, seed: int) -> None:
 
 @dataclasses.dataclass(kw_only=True)
 class Fit:
-    """A fit of a classifier, epoch by epoch, from wherever its state is.
+    """The fit of a classifier, epoch by epoch, from any state.
 
-    What happens in an epoch depends on the variables of the model and of its
-    optimizer, the seed and the number of the epoch only. A fit that was killed
-    and resumed therefore ends with the same weights, bit for bit, as one that
-    was not.
+    What happens in an epoch depends only on the variables of the model and its
+    optimizer, the seed, and the number of the epoch. A fit that was killed and
+    resumed therefore ends with the same weights, bit for bit, as one that was
+    never interrupted.
 
     Args:
         make: function of the number of restarts to a model that is compiled
             with the metric `accuracy` and has its initial weights.
-        train: `splits.Split` to train on.
-        steps: int, the number of training steps.
-        measure: function of the model to its validation accuracy. Where the
+        measure: function of the model to its validation accuracy. If the
             optimizer averages the weights, the model has the averages.
         save: function without arguments that writes the state; it is called
             after each epoch and each restart.
-        state: `State` to begin at, which is updated. Defaults to a new one.
         namespace: the module `keras` or `tf_keras`, whichever makes the model.
-            Defaults to `keras`.
         reseed: function of the model and a seed that resets its dropout.
-            Defaults to that of Keras 3.
-        seed: int, of dropout. Defaults to `0`.
-        callbacks: callbacks of `namespace`. Defaults to none.
-        settled: int, the step from which an epoch may be the best one.
-            Defaults to `0`.
-        patience: int, the number of epochs without a better one after which
-            the fit ends. Defaults to `None`: all steps are made.
-        plateau: `Plateau`. Defaults to `None`: no restarts.
-        progress: `Progress`. Defaults to a silent one.
-        name: str, what the progress is called. Defaults to `""`.
+        settled: the step from which an epoch may be the best one.
+        patience: the number of epochs without a better one after which the fit
+            ends, or `None`.
     """
 
     make: Callable[[int], Any]
@@ -176,7 +155,7 @@ class Fit:
 
     @property
     def epochs(self) -> int:
-        """The number of epochs, of which the last one may be shorter."""
+        """The number of epochs; the last one may be shorter."""
         return math.ceil(self.steps / self.train.steps)
 
     @property
@@ -185,11 +164,7 @@ class Fit:
         return min(len(self.state.history) * self.train.steps, self.steps)
 
     def run(self) -> Any:
-        """Train all epochs that are left; return the model.
-
-        Raises:
-            NonFiniteLossError: naming the epoch and the step.
-        """
+        """Train the remaining epochs and return the model."""
         model = self._begin()
         while not self._is_over():
             if self._is_stuck(model):
@@ -275,7 +250,7 @@ class Fit:
             advance(loss=logs["loss"], accuracy=logs["accuracy"])
 
         def on_epoch_end(epoch, logs):
-            # `fit` ends with the averages as weights, where there are some.
+            # At its end `fit` replaces the weights by their averages.
             weights.extend(_copy(model.trainable_weights))
 
         watch = self.namespace.callbacks.LambdaCallback(
@@ -293,7 +268,7 @@ class Fit:
             verbose=0,
         ).history
         _assign(model.trainable_weights[: len(weights)], weights)
-        # A ReLU turns NaN into 0: the loss need not show it.
+        # The loss need not show NaN in the weights: a ReLU turns it into 0.
         if not all(
             np.isfinite(array).all() for array in _copy(model.trainable_weights)
         ):
@@ -309,13 +284,7 @@ class Fit:
 
 
 def identify(recipe: Any, dataset: dict, model: keras.Model) -> dict:
-    """Return what must be the same for a run to be resumed.
-
-    Args:
-        recipe: dataclass of the run.
-        dataset: dict that describes the data set.
-        model: `keras.Model` at the beginning.
-    """
+    """Return what a run and its checkpoint must have in common."""
     fields = dataclasses.asdict(recipe).items()
     return {
         **{f"recipe.{name}": value for name, value in fields},
@@ -327,10 +296,7 @@ def identify(recipe: Any, dataset: dict, model: keras.Model) -> dict:
 
 @contextlib.contextmanager
 def averaged(model: Any) -> Iterator[None]:
-    """Let a model compute with the averages of its weights.
-
-    A model whose optimizer keeps none computes with its weights.
-    """
+    """Give a model the averages of its weights, if its optimizer has any."""
     if not _has_averages(model):
         yield
         return
@@ -348,7 +314,7 @@ def variables(model: Any) -> list[np.ndarray]:
 
 
 def restore(model: Any, arrays: list[np.ndarray]) -> None:
-    """Set what `variables` returned."""
+    """Assign the arrays that `variables` returned."""
     if not getattr(model.optimizer, "built", False):
         model.optimizer.build(model.trainable_variables)
     _assign([*model.weights, *model.optimizer.variables], arrays)

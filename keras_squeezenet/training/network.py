@@ -1,4 +1,4 @@
-"""Networks to be trained, for images of any size."""
+"""Build the networks that are trained, for images of any size."""
 
 import dataclasses
 import os
@@ -26,8 +26,8 @@ def build(
     Args:
         image_size: int, the side of the images in pixels.
         classes: int.
-        config: the name of a variant or a `SqueezeNetConfig`, which
-            `for_images` adapts to the images. Defaults to `"1.1"`.
+        config: the name of a variant or a `SqueezeNetConfig`, which is adapted
+            to the size of the images. Defaults to `"1.1"`.
         weights: weights of all layers but `conv10`, as `SqueezeNet` takes
             them. Defaults to `None`, random weights.
 
@@ -60,13 +60,10 @@ def load(
     image_size: int,
     class_names: Sequence[str] | None,
 ) -> keras.Model:
-    """Return the network that a `model` argument stands for.
+    """Return the network that the `model` argument of `train` stands for.
 
-    Args:
-        model: a `keras.Model` or the path of a `.keras` file, which is copied;
-            weights, as `build` takes them; or `None` for random weights.
-        image_size: int, the side of the images in pixels.
-        class_names: names of the classes, or `None` if they are unknown.
+    A `keras.Model` or a `.keras` file is copied. For anything else a network is
+    built, with these weights and for images of `image_size` pixels.
     """
     if isinstance(model, keras.Model) or str(model).endswith(".keras"):
         return models.load(model)
@@ -82,15 +79,10 @@ def load(
 def for_images(
     image_size: int, config: architecture.SqueezeNetConfig | str = "1.1"
 ) -> architecture.SqueezeNetConfig:
-    """Return the config of a network that is trained from scratch.
+    """Return a config adapted to training on images of `image_size` pixels.
 
-    It has no ReLU behind `conv10`, where classes could get stuck at 0, and
-    up to 64 pixels it is one `for_small_images`.
-
-    Args:
-        image_size: int, the side of the images in pixels.
-        config: the name of a variant or a `SqueezeNetConfig`. Defaults to
-            `"1.1"`.
+    `conv10` gets no ReLU, which could keep the output of a class at 0. Small
+    images get the config's `for_small_images`.
     """
     config = architecture.get_config(config)
     if image_size <= SMALL_IMAGE_SIZE:

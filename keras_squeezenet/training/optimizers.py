@@ -1,4 +1,4 @@
-"""The optimizer and the learning rate of a recipe, and models compiled so."""
+"""Optimizers, learning-rate schedules, and models compiled with them."""
 
 import functools
 import math
@@ -9,8 +9,8 @@ import keras
 
 from keras_squeezenet.training.training_recipe import Recipe
 
-# Without a warm-up a SqueezeNet, which has no batch normalization, often stays
-# at a loss of ln(classes).
+# Without a warm-up the loss of a SqueezeNet, which has no batch normalization,
+# often stays at ln(classes).
 WARMUP = 0.1
 SHAPES = {
     "constant": lambda progress: keras.ops.ones_like(progress),
@@ -20,16 +20,10 @@ SHAPES = {
 
 
 class Schedule:
-    """A learning rate that rises linearly to its peak and then falls to 0.
+    """A learning rate that rises linearly to its peak and then decays.
 
-    Keras counts batches, even with `gradient_accumulation_steps`.
-
-    Args:
-        peak: float.
-        steps: int, the number of batches.
-        warmup_steps: int, the number of batches in which the rate rises.
-            Defaults to `0`.
-        shape: a key of `SHAPES`. Defaults to `"cosine"`.
+    A step is a batch: Keras counts batches, even with
+    `gradient_accumulation_steps`. `shape` is a key of `SHAPES`.
     """
 
     def __init__(self, peak, steps, warmup_steps=0, shape="cosine"):
@@ -57,14 +51,10 @@ def schedule_of(namespace: types.ModuleType) -> type:
 
 
 def make_trainee(model: keras.Model, recipe: Recipe) -> keras.Model:
-    """Return a copy of a model to be trained by a recipe.
+    """Return a copy of a Functional model to train with a recipe.
 
-    It computes in the precision of the recipe, with float32 weights and
-    outputs, and has the weight decay of SGD as regularizers.
-
-    Args:
-        model: `keras.Model`, Functional.
-        recipe: `Recipe`.
+    It computes in the recipe's precision, with float32 weights and outputs. The
+    weight decay of SGD is added as L2 regularizers.
     """
     decay = recipe.weight_decay if recipe.optimizer == "sgd" else 0
 
@@ -74,7 +64,7 @@ def make_trainee(model: keras.Model, recipe: Recipe) -> keras.Model:
             config["dtype"] = recipe.precision
         for name in ("kernel_regularizer", "bias_regularizer"):
             if decay and name in config:
-                # Its gradient is the decay times the weight.
+                # The gradient of this L2 is the decay times the weight.
                 config[name] = keras.regularizers.L2(decay / 2)
         return type(layer).from_config(config)
 
@@ -84,13 +74,7 @@ def make_trainee(model: keras.Model, recipe: Recipe) -> keras.Model:
 
 
 def compile_for(recipe: Recipe, model: keras.Model, steps: int) -> None:
-    """Compile what `make_trainee` returned, for one-hot labels.
-
-    Args:
-        recipe: `Recipe`.
-        model: `keras.Model` from images to probabilities.
-        steps: int, the number of batches.
-    """
+    """Compile what `make_trainee` returned, for one-hot labels."""
     optimizer = make_optimizer(recipe, steps)
     if recipe.precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
@@ -101,7 +85,7 @@ def compile_for(recipe: Recipe, model: keras.Model, steps: int) -> None:
         ),
         metrics=["accuracy"],
     )
-    # Otherwise TensorFlow traces a step twice, to create the variables.
+    # If the first step created the variables, it would be traced twice.
     optimizer.build(model.trainable_variables)
 
 
@@ -119,7 +103,7 @@ def make_optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
     if recipe.accumulation > 1:
         options["gradient_accumulation_steps"] = recipe.accumulation
     if recipe.average:
-        # Keras averages after each batch, and the recipe after each update.
+        # Keras averages after every batch, not after every update.
         options["use_ema"] = True
         options["ema_momentum"] = recipe.average ** (1 / recipe.accumulation)
     if recipe.optimizer == "sgd":
@@ -134,16 +118,11 @@ def compile_classifier(
     learning_rate: float,
     weight_decay: float | None = None,
 ) -> None:
-    """Compile a classifier of integer labels for Adam and a cosine decay.
+    """Compile a classifier of integer labels with Adam and a cosine decay.
 
-    Args:
-        namespace: the module `keras` or `tf_keras`, whichever made the model.
-        model: `Model` from images to probabilities.
-        steps: int, the number of training steps.
-        learning_rate: float, at the end of the warm-up; it decays to 0.
-        weight_decay: float, the share of every weight that a step at a
-            learning rate of 1 would subtract (AdamW). Defaults to `None`, no
-            decay.
+    `namespace` is the module `keras` or `tf_keras` that made the model. A step
+    at a learning rate of 1 would subtract the share `weight_decay` of every
+    weight (AdamW).
     """
     schedule = schedule_of(namespace)(learning_rate, steps, int(WARMUP * steps))
     model.compile(

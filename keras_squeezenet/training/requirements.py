@@ -1,4 +1,4 @@
-"""Requirements of a training run: a model that fits, and TensorBoard."""
+"""Checks that a training run makes before it starts."""
 
 import keras
 import numpy as np
@@ -7,26 +7,24 @@ from keras_squeezenet.utils import extras
 
 
 def require_fit(model: keras.Model, images: np.ndarray, dataset: dict) -> None:
-    """Raise a `ValueError` unless a model classifies the images of a data set.
+    """Raise a `ValueError` unless a model fits the images and classes of data.
 
-    Args:
-        model: `keras.Model`.
-        images: array, a batch of preprocessed images.
-        dataset: dict of the data set's `name` and its `classes`, a list.
+    `images` is a batch, and `dataset` what `splits.describe` returned.
     """
     expected = images.shape[1:]
     if model.input_shape[1:] != expected:
         raise ValueError(
-            f"the model must take images of shape {expected}, the shape of "
-            f"those of {dataset['name']!r}. Received: a model that takes "
-            f"{model.input_shape[1:]}"
+            f"the model must take images of shape {expected}, as the data "
+            f"{dataset['name']!r} have it. Received: a model for images of "
+            f"shape {model.input_shape[1:]}. Build it with this `input_shape`."
         )
     classes = len(dataset["classes"])
     if model.output_shape != (None, classes):
         raise ValueError(
-            f"the model must have outputs of shape {(None, classes)}: one "
+            f"the model must have outputs of shape {(None, classes)}, a "
             f"probability for each class of {dataset['name']!r}. Received: a "
-            f"model with outputs of shape {model.output_shape}"
+            f"model with outputs of shape {model.output_shape}. Build it with "
+            f"`classes={classes}`, or fine-tune it."
         )
     for layer in model.layers:
         if not all(np.isfinite(array).all() for array in layer.get_weights()):
@@ -39,19 +37,16 @@ def require_fit(model: keras.Model, images: np.ndarray, dataset: dict) -> None:
 
 def _require_probabilities(model, images):
     sums = np.sum(model.predict_on_batch(images), axis=-1)
-    # Where the images make NaN of them, the first step reports it.
+    # NaN passes, since the first step reports it.
     if np.any(np.abs(sums - 1) > 0.01):
         raise ValueError(
-            "the outputs of the model must be probabilities: end it with a "
-            f"softmax. Received: outputs of {model.layers[-1].name!r} that add "
-            f"up to {sums[0]:.3f} for an image"
+            "the outputs of the model must be probabilities. Received: "
+            f"outputs of {model.layers[-1].name!r} that add up to "
+            f"{sums[0]:.3f} for an image. End the model with a softmax."
         )
 
 
 def require_tensorboard():
-    """Raise an `ImportError` unless TensorBoard is installed.
-
-    TensorFlow writes the logs, and no longer installs it.
-    """
+    """Raise unless TensorBoard is installed, which TensorFlow does not do."""
     with extras.named():
         import tensorboard as _  # noqa: F401

@@ -1,4 +1,4 @@
-"""A whole training run, which can be stopped, killed and resumed."""
+"""Train a network, resumably: `train`."""
 
 import dataclasses
 import json
@@ -38,7 +38,7 @@ TEMPORARY_FILES = tuple(f".*.{name}" for name in FILES)
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TrainingResult:
-    """What a training run measured, and the model that it kept.
+    """The best model of a training run, and what was measured.
 
     Args:
         model: `keras.Model` at its best epoch.
@@ -50,7 +50,7 @@ class TrainingResult:
         restarts: int, the number of restarts from a plateau.
         best_epoch: int, the epoch of `model`, counted from 1.
         validation_accuracy: float in [0, 1], of `model`.
-        test_accuracy: float in [0, 1], of `model`; `None` without test images.
+        test_accuracy: float in [0, 1], of `model`; `None` without a test set.
         seconds: float, the time of all training epochs.
         images_per_second: float, training images per second.
         history: list of a dict for each epoch: `epoch`, `loss`, `accuracy`,
@@ -78,7 +78,7 @@ class TrainingResult:
 
 @dataclasses.dataclass
 class State(epochs.State):
-    """How far a run is: a fit, and the weights that it begins with."""
+    """The progress of a run: its fit, and the weights that it started with."""
 
     ARRAYS: ClassVar[tuple[str, ...]] = ("initial", *epochs.State.ARRAYS)
 
@@ -101,10 +101,9 @@ def train(
     progress: Progress | None = None,
     distribution: distributed.Distribution | None = None,
 ) -> TrainingResult:
-    """Train a classifier, and keep its best epoch.
+    """Train a classifier and keep its best epoch.
 
-    After each epoch these files are written to `out`, each whole or not at
-    all:
+    After each epoch these files are written to `out`, each whole or not at all:
 
     - `model.keras`, the model at the best epoch so far
     - `history.csv`, a line for each epoch
@@ -112,55 +111,53 @@ def train(
     - `last.npz`, the checkpoint to resume from
 
     On a CPU, a run that was killed at any moment and resumed ends with the same
-    weights, bit for bit, as one that was not.
+    weights, bit for bit, as one that was never interrupted.
 
     Args:
         model: Functional `keras.Model` from preprocessed images to
             probabilities of the classes, which is left unchanged, or the path
-            of a `.keras` file. For a file or the name of weights a network is
-            built that begins with them, and for `None` one that begins with
-            random weights: see `build`.
+            of a `.keras` file. For the name or any other file of weights, a
+            network is built that starts from them; for `None`, one with random
+            weights: see `build`.
         data: the training set: `(images, labels)`, arrays as `Model.fit` takes
             them; a `tf.data.Dataset` of batches of them; or a
             `data.ImageDataset`.
         validation: the validation set, as arrays or batches. Defaults to
-            `None`: the validation images of an `ImageDataset`, or else
-            `recipe.validation_share` of its training images.
-        test: the test set, as arrays or batches. Defaults to `None`: the test
-            images of an `ImageDataset`.
+            `None`: that of an `ImageDataset`, which may be split off its
+            training images (`recipe.validation_share`).
+        test: the test set, as arrays or batches. Defaults to `None`: that of an
+            `ImageDataset`.
         recipe: `Recipe`. Defaults to `Recipe()`.
         out: path of the output folder. Defaults to `"squeezenet_trained"`.
         name: str, the name of the data set in the report. Defaults to that of
             the `ImageDataset`.
         class_names: list of str. Defaults to those of the `ImageDataset`, or
             numbers.
-        overwrite: bool, whether to replace these files of an earlier run.
+        overwrite: bool, whether to replace the files of an earlier run.
             Defaults to `False`.
-        resume: bool, whether to resume a run of the same arguments that was
-            stopped or killed, from its last epoch, if there is one. Defaults
-            to `False`.
+        resume: bool, whether to resume a run of the same arguments from its
+            last finished epoch, if there is one. Defaults to `False`.
         tensorboard: path of a folder for TensorBoard's logs. Defaults to
             `None`, no logs.
         progress: `Progress`. Defaults to a silent one.
-        distribution: what `distribute` returned, the devices and workers to
-            train on. Every worker calls this function with the same arguments,
-            and `out` is a folder that all of them share. Only the first worker
-            writes, measures and shows progress. Dropout, `rand_augment`,
-            `mixup` and `cutmix` are drawn for each worker's part of a batch;
-            all else is computed as by one worker. Defaults to `None`: one
-            device.
+        distribution: the devices and workers to train on, from `distribute`.
+            Every worker calls this function with the same arguments, and `out`
+            is a folder that they share. Only the first worker writes, evaluates
+            and shows progress. Each worker draws `rand_augment`, `mixup`,
+            `cutmix` and dropout for its part of a batch; all else is computed
+            as by one worker. Defaults to `None`: one device.
 
     Returns:
         A `TrainingResult`.
 
     Raises:
-        ValueError: if the model does not fit the images, a run to resume
-            had other arguments, the devices do not divide a batch, or the
-            workers begin with different arguments or weights.
+        ValueError: if the model does not fit the images, the run to resume had
+            other arguments, the devices cannot share a batch equally, or the
+            workers start with different arguments or weights.
         FileExistsError: if the output folder is not empty.
         NonFiniteLossError: if the loss becomes NaN; it names epoch and step.
-        ImportError: if `tensorboard` is asked for and not installed.
-        RuntimeError: on another backend than TensorFlow.
+        ImportError: if `tensorboard` is given but not installed.
+        RuntimeError: with a backend other than TensorFlow.
         WorkerLostError: if another worker is killed or cannot be reached.
 
     Example:
@@ -185,16 +182,12 @@ def train(
 
 
 def require_writable(out, overwrite=False, resume=False):
-    """Raise a `FileExistsError` unless `train` may write to a folder.
-
-    Args:
-        out, overwrite, resume: as `train` takes them.
-    """
+    """Raise a `FileExistsError` unless `train` may write to a folder."""
     files.require_resumable(out, LAST_FILE, overwrite, resume, TEMPORARY_FILES)
 
 
 class _Run:
-    """A training run, and how far it is."""
+    """A training run and its progress."""
 
     def __init__(self, recipe, out, progress, distribution):
         self.recipe = recipe
@@ -246,7 +239,7 @@ class _Run:
         requirements.require_fit(model, np.asarray(images), self.dataset)
 
     def begin(self, overwrite, resume):
-        """Load the state of a run to resume, or make a new one."""
+        """Load the state of a run to resume, or start a new one."""
         require_writable(self.out, overwrite, resume)
         last = self.out / LAST_FILE
         if resume and last.exists():
@@ -256,19 +249,19 @@ class _Run:
         self.distribution.require_same(
             {
                 "arguments": json.dumps(self._identity()).encode(),
-                "epochs that are done": b"%d" % len(self.state.history),
+                "finished epochs": b"%d" % len(self.state.history),
                 "weights": b"".join(array.tobytes() for array in weights),
             }
         )
         if self.state.history:
-            # A kill may have come between the state and the other files.
+            # The run may have been killed after it wrote the checkpoint only.
             self._write(is_best=True)
 
     def _identity(self):
         return epochs.identify(self.recipe, self.dataset, self.model)
 
     def fit(self, tensorboard):
-        """Train all the epochs that are left."""
+        """Train the remaining epochs."""
         callbacks = ()
         if tensorboard is not None and self.distribution.is_chief:
             callbacks = (keras.callbacks.TensorBoard(tensorboard),)
@@ -335,7 +328,7 @@ class _Run:
                 self._write(is_best=self.state.best == len(history) - 1)
 
     def _write(self, is_best):
-        """Write the files that follow from the state."""
+        """Write the model, the history and the report."""
         if is_best:
             self.model.set_weights(self.state.best_weights)
         if not self.distribution.is_chief:
@@ -353,7 +346,7 @@ class _Run:
         return evaluation.accuracy
 
     def finish(self):
-        """Measure the model that is kept on the test images."""
+        """Evaluate the best model on the test set, and return the result."""
         if self.test is not None:
             self.test_accuracy = self.distribution.from_chief(self._test)
         with files.uninterrupted():

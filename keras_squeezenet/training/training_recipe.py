@@ -1,4 +1,4 @@
-"""Recipes of training runs, as data."""
+"""Training recipes, as data."""
 
 import dataclasses
 from typing import Any
@@ -15,16 +15,16 @@ PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 class Recipe:
     """How a network is trained.
 
-    A step is a batch; with `accumulation` an update of the weights takes
-    several steps.
+    A step is a batch; with `accumulation` several steps make one update of the
+    weights.
 
     Args:
-        epochs: int, the largest number of epochs. Defaults to `20`.
+        epochs: int, the maximum number of epochs. Defaults to `20`.
         batch_size: int. Defaults to `32`.
         accumulation: int, the number of batches whose mean gradient makes an
             update. Defaults to `1`.
-        max_train_steps: int, an upper bound of the steps, for trials. Defaults
-            to `None`, no bound.
+        max_train_steps: int, the maximum number of steps, for quick trials.
+            Defaults to `None`, no maximum.
         seed: int, the seed of the order of the images and of every other
             random choice. Defaults to `0`.
         validation_share: float in (0, 0.5], the share of an `ImageDataset`'s
@@ -33,16 +33,17 @@ class Recipe:
             Defaults to `"adamw"`.
         momentum: float in [0, 1), the momentum of `"sgd"`. Defaults to `0.9`.
         learning_rate: float, the highest learning rate. Defaults to `5e-4`.
-        schedule: how the learning rate falls to 0: `"cosine"`, `"linear"`, or
-            `"constant"`, not at all. Defaults to `"cosine"`.
+        schedule: `"cosine"` or `"linear"`, the curve by which the learning rate
+            falls to 0, or `"constant"`. Defaults to `"cosine"`.
         warmup: float in [0, 1), the share of the steps in which the learning
-            rate rises. Without, a SqueezeNet may stay at a loss of
+            rate rises. Without a warm-up the loss of a SqueezeNet may stay at
             ln(classes). Defaults to `0.1`.
-        clip_norm: float, an upper bound of the norm of all gradients together,
-            the other remedy; 0 for none. Defaults to `1.0`.
-        restarts: int, the number of times that training restarts at half the
-            learning rate if the loss is still at ln(classes) after a fifth of
-            the steps, and 300 updates. Defaults to `3`.
+        clip_norm: float, the maximum global norm of the gradients, which also
+            helps the loss off ln(classes); 0 for no clipping. Defaults to
+            `1.0`.
+        restarts: int, how often training may restart at half the learning rate
+            because the loss is still at ln(classes) after a fifth of the steps
+            and 300 updates. Defaults to `3`.
         weight_decay: float. With `"adamw"`, the share of every weight that an
             update at a learning rate of 1 subtracts; with `"sgd"`, the share
             that is added to its gradient, as in Caffe. Biases decay too.
@@ -51,14 +52,14 @@ class Recipe:
         augmentation: `None`, `"crop"` or `"flip_crop"`, the augmentation of an
             `ImageDataset`. Defaults to `None`.
         rand_augment: float in [0, 1], the strength of `RandAugment` for an
-            `ImageDataset`; 0 for none. Defaults to `0`.
-        mixup: float in [0, 1], the `alpha` of `MixUp`; 0 for none. Defaults to
-            `0`.
-        cutmix: float in [0, 1], the `factor` of `CutMix`; 0 for none. With
+            `ImageDataset`; 0 turns it off. Defaults to `0`.
+        mixup: float in [0, 1], the `alpha` of `MixUp`; 0 turns it off. Defaults
+            to `0`.
+        cutmix: float in [0, 1], the `factor` of `CutMix`; 0 turns it off. With
             both, each batch gets one of them. Defaults to `0`.
         average: float in [0, 1), the momentum of a moving average of the
-            weights over the updates, which is measured and kept; 0 for the
-            weights themselves. Defaults to `0`.
+            weights over the updates. The averages are evaluated and saved
+            instead of the weights; 0 turns it off. Defaults to `0`.
         patience: int, the number of epochs without a better validation
             accuracy after which training ends. Defaults to `None`: it ends
             after `epochs`.
@@ -142,7 +143,7 @@ _RULES = {
 
 RECIPES = {
     "default": Recipe(augmentation="flip_crop"),
-    # It takes a hundred epochs: in a few epochs it costs accuracy.
+    # For about a hundred epochs: with only a few it lowers the accuracy.
     "modern": Recipe(
         epochs=100,
         weight_decay=0.02,
@@ -153,8 +154,8 @@ RECIPES = {
         cutmix=0.5,
         average=0.99,
     ),
-    # The authors' solver, with other epochs, and with a remedy for the plateau,
-    # for which the authors advise another seed.
+    # The authors' solver for fewer epochs, but with a warm-up, clipping and
+    # restarts against the plateau, where the authors advise another seed.
     "paper": Recipe(
         epochs=68,
         accumulation=16,
@@ -171,12 +172,12 @@ TOP_MODULES = ("fire6", "fire7", "fire8", "fire9")
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """What a phase of fine-tuning trains besides the head, and how.
+    """A phase of fine-tuning: the layers that it trains, and how.
 
     Args:
-        name: str, of its folder and in the report.
-        modules: tuple of the names of the Fire modules that are trained, or
-            `None` for the whole network.
+        name: str, the name of the phase's folder, also in the report.
+        modules: tuple of the names of the Fire modules that are trained along
+            with the head, or `None` for the whole network.
         recipe: `Recipe`.
     """
 

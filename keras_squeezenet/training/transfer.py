@@ -1,4 +1,4 @@
-"""Transfer learning: the head first, then the top modules, then all of it."""
+"""Transfer learning: first the head, then the top modules, then all layers."""
 
 import dataclasses
 import os
@@ -26,20 +26,25 @@ from keras_squeezenet.utils import files
 from keras_squeezenet.utils.progress import Progress
 
 FILES = (trainer.MODEL_FILE, report.JSON_FILE)
+# What the report has of the training run of a phase.
+MEASURED = (
+    *("seconds", "validation_accuracy", "test_accuracy"),
+    *("recipe", "history"),
+)
 HEAD = "conv10"
-# The head is a logistic regression on the features of the backbone: a small
-# problem, which takes a high learning rate.
+# The logistic regression is a small problem, which allows a high learning rate.
 HEAD_STEPS = 2000
 HEAD_BATCH_SIZE = 64
 HEAD_LEARNING_RATE = 3e-3
 HEAD_WEIGHT_DECAY = 0.1
-# A lower bound, so that features that hardly vary are not scaled up.
+# The least standard deviation, so that features that hardly vary are not scaled
+# up.
 MIN_DEVIATION = 1e-3
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FineTuningResult:
-    """What each phase of a fine-tuning reached, and the best model.
+    """The best model of a fine-tuning run, and the accuracy of each phase.
 
     Args:
         model: `keras.Model` of the best phase, all of it trainable.
@@ -48,9 +53,9 @@ class FineTuningResult:
         seconds: float, the time of all phases.
         kept: str, the name of the best phase.
         phases: list of a dict for each phase: `name`, `seconds`,
-            `validation_accuracy` and `test_accuracy` (`None` without test
-            images); all but the head's have the `recipe` and the `history` of
-            `TrainingResult` too, as in JSON.
+            `validation_accuracy` and `test_accuracy` (`None` without a test
+            set). Phases after the head also have `recipe` and `history`, as in
+            the JSON of `TrainingResult`.
     """
 
     model: keras.Model
@@ -85,8 +90,8 @@ def finetune(
     """Train a pretrained network on other classes, phase by phase.
 
     1. The head, `conv10`, on features of the frozen backbone, which are
-       computed once. The head and the pooling behind it are linear, so that
-       this is a logistic regression on the pooled features.
+       computed once. Only a linear pooling follows the head, so this is a
+       logistic regression on the pooled features.
     2. The head and the top Fire modules, at a low learning rate.
     3. The whole network, at a lower one.
 
@@ -94,29 +99,23 @@ def finetune(
     graph, all of it trainable, which `compression.compress` takes.
 
     Args:
-        model: the name or the file of pretrained weights, with which a network
-            is built (see `build`); or a `keras.Model` from preprocessed images
-            to probabilities whose last layer with weights is a `conv10` without
-            an activation, which is left unchanged; or the path of its `.keras`
-            file.
-        data, validation, test, name, class_names: as `training.train` takes
-            them.
+        model: the name or the file of pretrained weights, from which a network
+            is built (see `build`); or a `keras.Model`, or its `.keras` file,
+            from preprocessed images to probabilities. Its last layer with
+            weights must be a `conv10` without an activation. A model is left
+            unchanged.
+        data, validation, test, name, class_names: as in `training.train`.
         phases: sequence of `Phase`, after the head. Their recipes must agree
             on `seed` and `validation_share`. Defaults to `PHASES`.
         out: path of the output folder: `model.keras`, `report.json`, and a
             folder for each phase. Defaults to `"squeezenet_finetuned"`.
-        overwrite: bool, whether to replace the files of an earlier run.
-            Defaults to `False`.
-        resume: bool, whether to resume a run of the same arguments that was
-            stopped or killed. Defaults to `False`.
-        tensorboard, progress: as `training.train` takes them.
+        overwrite, resume, tensorboard, progress: as in `training.train`.
 
     Returns:
         A `FineTuningResult`.
 
     Raises:
-        ValueError: if the model has no such head, or as `training.train`
-            does.
+        ValueError: if the model has no such head, or as in `training.train`.
         FileExistsError: if the output folder is not empty.
 
     Example:
@@ -171,9 +170,13 @@ def finetune(
         model.set_weights(trained.model.get_weights())
         _set_trainable(model, None)
         dataset = trained.dataset
-        found.append({"name": phase.name, **_summarize(trained)})
-        # The later one of equals has been trained longer.
-        if _accuracy(found[-1]) >= _accuracy(found[kept]):
+        values = trained.to_json()
+        found.append(
+            {"name": phase.name, **{key: values[key] for key in MEASURED}}
+        )
+        accuracies = [row["validation_accuracy"] for row in found]
+        # Of equal phases the later one has been trained longer.
+        if accuracies[-1] >= accuracies[kept]:
             kept, weights = len(found) - 1, model.get_weights()
     model.set_weights(weights)
     result = FineTuningResult(
@@ -184,16 +187,16 @@ def finetune(
         kept=found[kept]["name"],
         phases=found,
     )
-    _write(result, out)
+    out.mkdir(parents=True, exist_ok=True)
+    with files.uninterrupted():
+        with files.new_file(out / trainer.MODEL_FILE) as temporary:
+            model.save(temporary)
+        files.write_json(out / report.JSON_FILE, result.to_json())
     return result
 
 
 def require_writable(out, overwrite=False, resume=False):
-    """Raise a `FileExistsError` unless `finetune` may write to a folder.
-
-    Args:
-        out, overwrite, resume: as `finetune` takes them.
-    """
+    """Raise a `FileExistsError` unless `finetune` may write to a folder."""
     if not resume:
         files.require_writable(out, overwrite)
 
@@ -203,15 +206,14 @@ def _require_linear_head(model):
     if head.name != HEAD or head.activation is not keras.activations.linear:
         raise ValueError(
             f"the last layer with weights must be {HEAD!r} without an "
-            "activation. Received: "
-            f"{head.name!r} with {getattr(head.activation, '__name__', None)}. "
-            "Build the model with `training.build`, or with "
-            "`conv10_activation=None`."
+            f"activation. Received: {head.name!r} with the activation "
+            f"{getattr(head.activation, '__name__', None)}. Build the model "
+            "with `training.build`, or with `conv10_activation=None`."
         )
 
 
 def _fit_head(model, train, recipe, measured, progress):
-    """Fit `conv10`; return the phase's part of the report."""
+    """Fit `conv10` and return the row of this phase in the report."""
     started = time.monotonic()
     x, y = _features(model, train, recipe.batch_size, progress)
     mean = x.mean(axis=0)
@@ -284,28 +286,10 @@ def _regress(x, y, classes, advance):
 
 
 def _set_trainable(model, modules):
-    """Let the head and some Fire modules be trained; with `None` all layers."""
+    """Make the head and some Fire modules trainable, or all layers (`None`)."""
     for layer in model.layers:
         layer.trainable = (
             modules is None
             or layer.name == HEAD
             or layer.name.partition("_")[0] in modules
         )
-
-
-def _summarize(trained):
-    names = ("seconds", "validation_accuracy", "test_accuracy")
-    values = trained.to_json()
-    return {name: values[name] for name in (*names, "recipe", "history")}
-
-
-def _accuracy(phase):
-    return phase["validation_accuracy"]
-
-
-def _write(result, out):
-    out.mkdir(parents=True, exist_ok=True)
-    with files.uninterrupted():
-        with files.new_file(out / trainer.MODEL_FILE) as temporary:
-            result.model.save(temporary)
-        files.write_json(out / report.JSON_FILE, result.to_json())

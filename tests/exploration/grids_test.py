@@ -25,7 +25,7 @@ def test_squeeze_ratios_have_the_parameters_of_figure_3():
 
 def test_shares_of_3x3_filters_have_the_sizes_of_figure_3():
     printed = [5.7, 7.4, 9.3, 11, 13, 15, 17, 19, 21]
-    # What the figure prints as 5.7, 9.3 and 21 is rounded up there.
+    # The figure rounds them up to 5.7, 9.3 and 21.
     exact = [5.6, 7.4, 9.2, 11, 13, 15, 17, 19, 20]
     sizes = column("pct_3x3", "mib")
     assert [float(f"{size:.2g}") for size in sizes] == exact
@@ -94,8 +94,8 @@ def test_sizes_are_those_of_the_built_network():
         ({"SR": [float("inf")]}, "point SR=inf is not a network"),
         ({"pct_3x3": [0.001]}, "point pct_3x3=0.001 .* at least one filter"),
         ({"stem": [{"size": 3}]}, "point stem=.* is not a network"),
-        ({"width": [1]}, "metaparameters are base_e, .*Received: width"),
-        ({"SR": 0.5}, "`SR` must have a list of values. Received: SR=0.5"),
+        ({"width": [1]}, "metaparameters .* base_e, .*Received: width"),
+        ({"SR": 0.5}, "`SR` must be a list of values. Received: SR=0.5"),
         ({"SR": []}, "list of values. Received: SR="),
         ({}, "a sweep must be a dict"),
         ([], "a grid must be a dict"),
@@ -103,7 +103,7 @@ def test_sizes_are_those_of_the_built_network():
         (3, "a grid must be a dict .* Received: 3"),
     ],
 )
-def test_what_is_no_grid_is_refused(grid, message):
+def test_what_is_not_a_grid_is_refused(grid, message):
     with pytest.raises(ValueError, match=message):
         grids.points(grid)
 

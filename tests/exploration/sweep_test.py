@@ -18,7 +18,7 @@ from keras_squeezenet.utils.progress import Progress
 
 BASE = SqueezeNetConfig(base_e=16, incr_e=16, SR=0.25, pools=("conv1", "fire4"))
 GRID = {"SR": [0.25, 0.5]}
-# Two epochs on the 58 images of `dataset` that are left to train on.
+# Two epochs on the 58 training images of `dataset`.
 RECIPE = training.Recipe(batch_size=16, max_train_steps=6, epochs=2)
 NAMES = ["base", "SR=0.5"]
 
@@ -40,9 +40,9 @@ def explore(dataset, tmp_path):
 
 @pytest.fixture
 def trained(monkeypatch):
-    """The folders that `training.train` was called with; it trains nothing.
+    """The folders in the calls of a `training.train` that trains nothing.
 
-    A point whose folder's name is in `broken` raises that error.
+    A point whose folder's name is in `broken` raises its error.
     """
     calls = []
 
@@ -89,7 +89,7 @@ def test_each_point_is_trained_as_training_train_does_it(
     saved = point_model(tmp_path / "out", "SR=0.5").get_weights()
     for one, other in zip(saved, expected.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
-    # What it takes to go on is not kept: it is large.
+    # The checkpoint, which is large, is removed.
     assert sorted(
         os.listdir(sweep.point_folder(tmp_path / "out", "SR=0.5"))
     ) == ["history.csv", "model.keras", "report.json"]
@@ -135,7 +135,7 @@ def test_csv_is_written_after_each_point(
     assert seen == [["", ""], ["1.5", ""]]
 
 
-def test_point_that_is_no_network_is_named_before_anything_is_trained(
+def test_point_that_is_not_a_network_is_named_before_anything_is_trained(
     explore, trained, tmp_path
 ):
     with pytest.raises(ValueError, match="the point SR=-1 is not a network"):
@@ -176,7 +176,7 @@ def test_resume_trains_only_what_is_new_in_the_grid(explore, trained):
 
 
 @pytest.mark.slow
-def test_stopped_point_goes_on_from_its_last_epoch_bit_for_bit(
+def test_stopped_point_is_resumed_from_its_last_epoch_bit_for_bit(
     explore, tmp_path
 ):
     class StopsInTheLastEpoch(Progress):
@@ -218,7 +218,7 @@ def test_resume_of_another_exploration_is_refused(
 ):
     explore()
     before = (tmp_path / "out" / sweep.JSON_FILE).read_bytes()
-    with pytest.raises(ValueError, match=f"exploration of another {named}"):
+    with pytest.raises(ValueError, match=f"resumed with its own {named}: "):
         explore(**changes, resume=True)
     assert (tmp_path / "out" / sweep.JSON_FILE).read_bytes() == before
 
@@ -267,7 +267,7 @@ def test_several_points_at_once_and_one_that_fails(tmp_path):
     )
 
     class Blocks(Progress):
-        """Leaves no folder for the results of one of them."""
+        """Blocks the folder of one point with a file."""
 
         def task(self, name, steps):
             folder = sweep.point_folder(out, "SR=0.5")

@@ -23,7 +23,7 @@ from keras_squeezenet.training import trainer
 RECIPE = training.Recipe(
     epochs=3, batch_size=16, validation_share=0.25, weight_decay=0.01
 )
-# With everything that a strategy of TensorFlow alone would compute otherwise.
+# Includes all that a strategy of TensorFlow alone would compute differently.
 FULL = RECIPE.replace(
     accumulation=3, clip_norm=0.1, average=0.9, augmentation="flip_crop"
 )
@@ -51,7 +51,7 @@ for job in json.loads(jobs):
 
 
 def train(out, recipe, is_arrays=False, **options):
-    """Trains on images of the tests; returns the history."""
+    """Train on the images of the tests, and return the history."""
     images = quarters.make_dataset()
     if is_arrays:
         images = quarters.make_images(48, 0)
@@ -64,7 +64,7 @@ def train(out, recipe, is_arrays=False, **options):
 
 
 def make_model():
-    """The same in every process, and without dropout, whose masks differ."""
+    """Return the same model in every process, without random dropout."""
     keras.utils.set_random_seed(0)
     model = training.build(quarters.SIDE, quarters.CLASSES, quarters.TINY)
     model.get_layer("drop9").rate = 0.0
@@ -81,7 +81,7 @@ def config(workers=("a:1", "b:2"), kind="worker", index=0, **others):
 
 
 def cluster(count):
-    """Returns each worker's variables of the environment, on free ports."""
+    """Return the environment variables of each worker, with free ports."""
     sockets = [socket.socket() for _ in range(count)]
     for one in sockets:
         one.bind(("127.0.0.1", 0))
@@ -95,7 +95,7 @@ def cluster(count):
 
 @pytest.fixture
 def start():
-    """Returns a function that starts processes, one for each dict of variables.
+    """Return a function that starts a process for each dict of variables.
 
     Its other arguments are the name of the distribution and the jobs of each
     process: lists of arguments of `train`.
@@ -146,7 +146,7 @@ def assert_same_curve(history, expected):
 
 
 def assert_same_as_alone(out, expected):
-    """The same files and the same model, but for the order of sums."""
+    """Check for the same files and model, but for the order of sums."""
     assert sorted(os.listdir(out)) == sorted(trainer.FILES)
     kept, wanted = (
         keras.models.load_model(folder / trainer.MODEL_FILE).get_weights()
@@ -221,7 +221,7 @@ def test_killed_worker_ends_the_run_which_is_resumed(start, tmp_path):
 
 @pytest.fixture
 def worker():
-    """Worker 0 of three, which nobody has connected."""
+    """Worker 0 of three, without connections."""
     worker = object.__new__(distributed.MultiWorker)
     worker.addresses = ["a:1", "b:2", "c:3"]
     worker.shard = image_dataset.Shard(0, 3)
@@ -296,7 +296,7 @@ def test_workers_are_found_before_tensorflow_does_anything(monkeypatch):
 
 def test_devices_of_one_machine_have_no_cluster(monkeypatch):
     monkeypatch.setenv("TF_CONFIG", config())
-    with pytest.raises(ValueError, match="unset TF_CONFIG, or ask for multi_w"):
+    with pytest.raises(ValueError, match="must not be set for mirrored.*Unset"):
         training.distribute("mirrored")
 
 

@@ -33,7 +33,7 @@ def make_model(namespace):
 
 
 def make_batches(bad_batch=None):
-    """Endless batches of three blobs; `bad_batch` counts from 1."""
+    """Return endless batches of three blobs; `bad_batch` counts from 1."""
     rng = np.random.default_rng(0)
     labels = np.arange(5 * BATCH_SIZE) % CLASSES
     images = (
@@ -55,7 +55,7 @@ def make_batches(bad_batch=None):
 
 
 class Listener(Progress):
-    """Notes the names of the tasks and the metrics of each step."""
+    """Progress that records the tasks and the metrics of each step."""
 
     def __init__(self):
         self.tasks, self.steps = [], []
@@ -73,7 +73,7 @@ class Listener(Progress):
 def make_fit(
     namespace, model, steps, epoch_steps=5, learning_rate=0.1, **options
 ):
-    """A fit of a model that is compiled here; every epoch measures 0.5."""
+    """Return a fit of a model; every epoch has the accuracy 0.5."""
 
     def make(restarts):
         optimizers.compile_classifier(namespace, model, steps, learning_rate)
@@ -96,7 +96,7 @@ def make_fit(
 
 
 def train(*arguments, **options):
-    """Returns the metrics after each step."""
+    """Train, and return the metrics after each step."""
     fit = make_fit(*arguments, **options)
     fit.run()
     return fit.progress.trained
@@ -144,7 +144,7 @@ def test_training_learns(namespace):
 @NAMESPACES
 def test_each_step_reports_the_means_over_its_epoch(namespace):
     model = make_model(namespace)
-    # So small a rate that the model stays the same.
+    # The learning rate is too small to change the model.
     seen = train(namespace, model, 7, learning_rate=1e-9)
     losses, accuracies = [], []
     for images, labels in make_batches().take(5):
@@ -227,7 +227,7 @@ def test_each_epoch_has_its_means(namespace):
 
 @NAMESPACES
 def test_fit_is_resumed_from_its_state(namespace):
-    """Dropout too: its masks depend on the seed and the epoch alone."""
+    """So is dropout: its masks depend only on the seed and the epoch."""
     with tf_keras_twin.generators():
         first, second = (make_dropout_model(namespace) for _ in range(2))
     states = []

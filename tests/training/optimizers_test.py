@@ -11,7 +11,7 @@ NEW = {"warmup": 0.0, "clip_norm": 0.0, "schedule": "constant"}
 
 
 def make_model(*weights):
-    """The softmax of its two inputs times `weights`."""
+    """Return a model: the softmax of two inputs times `weights`."""
     inputs = keras.Input((2,))
     dense = keras.layers.Dense(2, use_bias=False, activation="softmax")
     model = keras.Model(inputs, dense(inputs))
@@ -71,7 +71,7 @@ def test_accumulated_batches_make_one_update_of_their_mean():
 
 
 def test_schedule_counts_batches_where_they_are_accumulated():
-    """Keras's documentation says updates; a change would be seen here."""
+    """Keras's documentation says updates: this test would show a change."""
     recipe = Recipe(
         optimizer="sgd",
         momentum=0,
@@ -135,8 +135,8 @@ def test_average_of_the_weights_moves_with_the_updates(accumulation):
         model.train_on_batch(IMAGES, LABELS)
         if (step + 1) % accumulation == 0:
             weights.append(model.get_weights()[0])
-    # The average begins with the weights after the first update, and has
-    # them that much longer, in which accumulation adds nothing to it.
+    # The average starts with the weights after the first update. Later
+    # weights enter it over as many batches as are accumulated.
     average = weights[0]
     for weight in weights[1:]:
         average = 0.75 * average + 0.25 * weight
@@ -159,7 +159,7 @@ def test_label_smoothing_raises_the_loss_of_what_is_certain():
         optimizers.compile_for(Recipe(label_smoothing=smoothing), model, 1)
         losses.append(model.test_on_batch(IMAGES[:2], LABELS[:2])[0])
     assert losses[0] == pytest.approx(0, abs=1e-5)
-    # A tenth of the label is that of the class with a logit less by 20.
+    # A tenth of the label is for the class whose logit is lower by 20.
     assert losses[1] == pytest.approx(0.1 * 20 - 0.1 * 4, rel=0.3)
 
 

@@ -40,12 +40,12 @@ RECIPE = training.Recipe(
 
 
 class Killed(BaseException):
-    """No handler of this package is for it."""
+    """An exception that no handler of this package catches."""
 
 
 @pytest.fixture
 def train(make_model, dataset, tmp_path):
-    """Returns a function that trains a new model; returns it and the report."""
+    """Return a function that trains a new model and returns its report too."""
 
     def train(recipe=RECIPE, out=tmp_path / "out", images=dataset, **options):
         keras.utils.set_random_seed(0)
@@ -64,7 +64,7 @@ def last_arrays(out):
 
 
 def assert_same_end(out, expected):
-    """The same weights and the same state of the optimizer, bit for bit."""
+    """Check for the same weights and optimizer state, bit for bit."""
     found, wanted = last_arrays(out), last_arrays(expected)
     assert set(found) == set(wanted)
     for name, array in wanted.items():
@@ -205,14 +205,14 @@ def test_nan_behind_a_relu_stops_training_and_keeps_the_run_before(
 
 @pytest.fixture(scope="module")
 def whole(make_model, dataset, tmp_path_factory):
-    """The folder of a run that nothing has stopped."""
+    """The folder of an uninterrupted run."""
     out = tmp_path_factory.mktemp("whole") / "out"
     keras.utils.set_random_seed(0)
     training.train(make_model(), dataset, recipe=RECIPE, out=out)
     return out
 
 
-# In the first checkpoint, behind it, and in the last epoch.
+# In the first checkpoint, after it, and in the last epoch.
 @pytest.mark.parametrize("writes", [1, 2, 11])
 def test_run_that_died_in_any_write_ends_as_one_that_did_not(
     writes, whole, train, tmp_path, monkeypatch
@@ -285,7 +285,7 @@ def test_run_that_is_stuck_restarts_at_half_the_rate(train, monkeypatch):
 
     monkeypatch.setattr(trainer.optimizers, "compile_for", note)
     monkeypatch.setattr(epochs, "STUCK_UPDATES", 3)
-    # So small a rate that nothing moves.
+    # The learning rate is too small to change any weight.
     recipe = training.Recipe(
         epochs=2, batch_size=16, learning_rate=1e-9, restarts=1
     )

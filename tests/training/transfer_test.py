@@ -22,7 +22,7 @@ PHASES = tuple(
 
 @pytest.fixture
 def finetune(make_model, dataset, tmp_path, monkeypatch):
-    """Returns a function that fine-tunes; returns the model and the report."""
+    """Return a function that fine-tunes and returns model and report."""
 
     # Enough for the few features of the tests.
     monkeypatch.setattr(transfer, "HEAD_STEPS", 300)
@@ -186,10 +186,10 @@ def test_compression_takes_the_model_as_it_is(finetune, dataset, tmp_path):
 
 
 class Killed(BaseException):
-    """No handler of this package is for it."""
+    """An exception that no handler of this package catches."""
 
 
-def test_killed_run_goes_on_to_the_same_end(finetune, monkeypatch, tmp_path):
+def test_killed_run_is_resumed_to_the_same_end(finetune, monkeypatch, tmp_path):
     expected, report = finetune()
     train = transfer.trainer.train
 
