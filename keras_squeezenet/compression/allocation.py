@@ -1,4 +1,4 @@
-"""Allocation of densities and bits to the layers."""
+"""How an overall density or bit width is divided among the layers."""
 
 import fnmatch
 from collections.abc import Collection
@@ -10,40 +10,32 @@ import numpy as np
 
 from keras_squeezenet import architecture
 
-# A layer of a lower density would be dead.
+# A layer of lower density would be dead.
 MIN_DENSITY = 0.02
 DENSITIES = np.geomspace(MIN_DENSITY, 1, 200)
 BISECTIONS = 100
 
 
 def match(rules: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
-    """Return the value of each layer by rules.
+    """Return the value of each layer, that of the first pattern it matches.
 
-    Args:
-        rules: dict of patterns, as `fnmatch` takes them, to values. The first
-            pattern that matches a name counts.
-        names: list of layer names.
-
-    Returns:
-        A dict of layer name to value.
-
-    Raises:
-        ValueError: if a layer is matched by no pattern, or a pattern matches
-            neither a layer nor one that any SqueezeNet has.
+    Every layer must match a pattern, and every pattern a layer of the network
+    or at least of some SqueezeNet.
     """
     for pattern in rules:
         if not any(map(_matcher(pattern), {*names, *_known_layers()})):
             raise ValueError(
-                f"every pattern must match a layer: {', '.join(names)}. "
-                f"Received: {pattern!r}"
+                "every pattern must match one of the layers "
+                f"{', '.join(names)}. Received: {pattern!r}"
             )
     found = {}
     for name in names:
         patterns = [pattern for pattern in rules if _matcher(pattern)(name)]
         if not patterns:
             raise ValueError(
-                "every layer must be matched by a pattern; '*' matches all. "
-                f"Received: {', '.join(rules)}, which do not match {name!r}"
+                "every layer must match a pattern. Received: "
+                f"{', '.join(rules)}, none of which matches {name!r}. Add '*', "
+                "which matches every layer."
             )
         found[name] = rules[patterns[0]]
     return found
@@ -64,15 +56,10 @@ def _known_layers():
 def scale(
     densities: dict[str, float], kernels: dict[str, np.ndarray], overall: float
 ) -> dict[str, float]:
-    """Scale the densities below 1 by one factor, which is at most 1.
+    """Scale the densities below 1 by one factor, at most 1, to an overall one.
 
-    Args:
-        densities: dict of layer name to density.
-        kernels: dict of layer name to kernel.
-        overall: float, an upper bound of the density of all kernels together.
-
-    Raises:
-        ValueError: if the dense layers alone have more weights.
+    The layers of density 1 stay dense; they alone must not have more weights
+    than `overall` allows.
     """
     sizes = {name: kernel.size for name, kernel in kernels.items()}
     fixed = [name for name, density in densities.items() if density == 1]
@@ -92,18 +79,10 @@ def scale(
 def global_threshold(
     kernels: dict[str, np.ndarray], density: float, fixed: Collection[str] = ()
 ) -> dict[str, float]:
-    """Return the density of each layer above one magnitude for all.
+    """Return the density of each layer under one threshold on the magnitudes.
 
-    Args:
-        kernels: dict of layer name to kernel.
-        density: float, of all kernels together.
-        fixed: names of the layers that stay dense. Defaults to none.
-
-    Returns:
-        A dict of layer name to density, at least `MIN_DENSITY`.
-
-    Raises:
-        ValueError: if the density is out of reach.
+    `density` is that of all kernels together. The `fixed` layers stay dense,
+    and no other gets less than `MIN_DENSITY`.
     """
     sizes = {name: kernel.size for name, kernel in kernels.items()}
     budget = _budget(sizes, density, fixed)
@@ -130,22 +109,12 @@ def global_threshold(
 def split_density(
     scan: dict, density: float, fixed: Collection[str] = ()
 ) -> dict[str, float]:
-    """Split an overall density so that the outputs change least.
+    """Divide an overall density so that the outputs change least.
 
-    The divergences that a scan measured for single layers are assumed to add
-    up. Their sum is least where one more weight reduces it equally in every
-    layer.
-
-    Args:
-        scan: dict of `SensitivityResult`.
-        density: float, of all the scanned kernels together.
-        fixed: names of the layers that stay dense. Defaults to none.
-
-    Returns:
-        A dict of layer name to density, at least `MIN_DENSITY`.
-
-    Raises:
-        ValueError: if the density is out of reach.
+    The divergences that a scan (a dict of `SensitivityResult`) measured for
+    single layers are assumed to add up. Their sum is least where one more
+    weight reduces it equally in every layer. The `fixed` layers stay dense, and
+    no other gets less than `MIN_DENSITY`.
     """
     layers = {layer["name"]: layer for layer in scan["layers"]}
     sizes = {name: layer["weights"] for name, layer in layers.items()}
@@ -175,30 +144,17 @@ def split_density(
 def split_bits(
     scan: dict, average_bits: float, choices: Sequence[int] = (8, 6, 5, 4)
 ) -> dict[str, int]:
-    """Split an average number of bits so that the outputs change least.
+    """Divide an average number of bits so that the outputs change least.
 
-    All layers begin with the most bits. The layer that loses the least
-    divergence for each bit of its kernel gets fewer, until the average is
-    reached.
-
-    Args:
-        scan: dict of `SensitivityResult`.
-        average_bits: float, an upper bound of the mean over the weights of all
-            scanned kernels.
-        choices: the numbers of bits to choose from. Defaults to
-            `(8, 6, 5, 4)`.
-
-    Returns:
-        A dict of layer name to int.
-
-    Raises:
-        ValueError: if it is below the least of the choices.
+    All layers start with the most bits. Fewer go to the layer whose divergence
+    rises least for each bit that its kernel saves, until the mean over all
+    weights is at most `average_bits`. `scan` is a dict of `SensitivityResult`.
     """
     choices = sorted(choices, reverse=True)
     if average_bits < choices[-1]:
         raise ValueError(
-            f"the average must be at least {choices[-1]} bits. "
-            f"Received: average_bits={average_bits}"
+            f"`average_bits` must be at least {choices[-1]}. Received: "
+            f"average_bits={average_bits}"
         )
     layers = {layer["name"]: layer for layer in scan["layers"]}
     costs = {
@@ -228,14 +184,14 @@ def split_bits(
 
 
 def _budget(sizes, density, fixed, least=MIN_DENSITY):
-    """Return the number of weights of all layers that are not fixed."""
+    """Return how many weights the layers that are not fixed may keep."""
     total = sum(sizes.values())
     dense = sum(sizes[name] for name in fixed)
     low = (dense + least * (total - dense)) / total
     if density < low:
         raise ValueError(
-            f"the overall density must be at least {low:.2%}: the layers "
-            f"that stay dense have {dense:,} of {total:,} weights. "
+            f"the overall density must be at least {low:.2%}, since the "
+            f"layers that stay dense have {dense:,} of {total:,} weights. "
             f"Received: {density:.2%}"
         )
     return density * total - dense
@@ -257,15 +213,10 @@ def _cost_of_density(layer):
 
 
 def _bisect(split, low, high, sizes, budget):
-    """Return the split that stays within a budget of weights.
+    """Return the densities that meet a budget of weights.
 
-    Args:
-        split: function of a number to `{layer name: density}`, with fewer
-            weights for a larger number.
-        low: float, a number with too many weights, or just enough.
-        high: float, a number with few enough.
-        sizes: dict of layer name to number of weights.
-        budget: float, the number of weights.
+    `split` is a function of a number to `{layer name: density}`, with fewer
+    weights for a larger number: too many at `low`, few enough at `high`.
     """
 
     def weights(densities):

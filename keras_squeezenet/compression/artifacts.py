@@ -1,4 +1,4 @@
-"""The artifacts of a compression: written, read again and compared.
+"""The artifacts of a compression, each read again and compared.
 
 model.keras             the Keras model
 model.sqz               the same model in the fewest bytes
@@ -29,7 +29,7 @@ from keras_squeezenet.export import packed_saved_model
 from keras_squeezenet.export import saved_model
 from keras_squeezenet.utils import files
 
-# Float32 sums in another order; the outputs are probabilities.
+# For float32 sums in another order; the outputs are probabilities.
 TOLERANCE = 1e-4
 
 MODEL_FILE = "model.keras"
@@ -40,19 +40,16 @@ QUANTIZED_FOLDER = "saved_model_qat"
 LITERT_FILE = "model_{}.tflite"
 INT8_FILE = LITERT_FILE.format("int8")
 PAPER_NETWORK = architecture.VARIANTS["1.0"]
-# The first of these that is written stands for the compressed network.
+# The first of these that was written stands for the final network.
 FINAL_FILES = (INT8_FILE, MODEL_FILE)
 
 
 @dataclasses.dataclass(frozen=True)
 class Written:
-    """The artifacts that were written, and what was measured on them.
+    """The rows of the report, and what was measured on each artifact.
 
-    Args:
-        files: list of the rows of the report.
-        evaluations: dict of file name to `metrics.Evaluation`.
-        int8_kernels: dict of layer name to int8 kernel, empty without the
-            int8 file.
+    `evaluations` are by file name. `int8_kernels` are by layer name, and empty
+    without the int8 file.
     """
 
     files: list
@@ -61,7 +58,7 @@ class Written:
 
     @property
     def final(self):
-        """The evaluation that stands for the compressed network."""
+        """The evaluation of the artifact that stands for the final network."""
         return next(
             self.evaluations[name]
             for name in FINAL_FILES
@@ -72,13 +69,8 @@ class Written:
 def quantized(model, ranges, calibration, recipe):
     """Return the tf_keras model that 8-bit artifacts are converted from.
 
-    It is `None` if the recipe has no such artifact.
-
-    Args:
-        model: `keras.Model`, compressed.
-        ranges: trained activation ranges, or `None` to measure them.
-        calibration: list of batches of images.
-        recipe: `Recipe`.
+    It is `None` if the recipe has no such artifact. Without trained activation
+    ranges they are measured.
     """
     if "quantize" not in recipe.stages and "int8" not in recipe.litert:
         return None
@@ -89,23 +81,10 @@ def quantized(model, ranges, calibration, recipe):
 def write(
     model, quantized, recipe, folder, dataset, test, calibration, progress
 ):
-    """Write every artifact of a recipe.
-
-    Args:
-        model: `keras.Model`, compressed.
-        quantized: what `quantized` returned.
-        recipe: `Recipe`.
-        folder: `pathlib.Path` of an empty folder.
-        dataset: dict of the data set's `name` and `classes`.
-        test: `splits.Split` to compare the artifacts on.
-        calibration: list of batches of images.
-        progress: `Progress`.
-
-    Returns:
-        A `Written`.
+    """Write every artifact of a recipe to an empty folder.
 
     Raises:
-        CheckError: if an artifact differs from the model.
+        CheckError: if the outputs of an artifact differ from the model's.
     """
     writer = _Writer(folder, test, progress)
     copy = models.copy(model)
@@ -165,7 +144,7 @@ def _write_models(writer, model, recipe, dataset):
 
 
 class _Writer:
-    """Measures files as they are written."""
+    """Evaluates each artifact as it is written."""
 
     def __init__(self, folder, test, progress):
         self.folder = folder
@@ -204,13 +183,13 @@ class _Writer:
 
 
 def _require_int8(content, model):
-    """Check the tensors of an int8 file; return its kernels."""
+    """Check the tensors of an int8 file and return its kernels."""
     interpreter = litert.LiteRTModel(content)
     kernels = tf_keras_twin.kernels(model)
     if interpreter.float_tensors():
         raise checks.CheckError(
-            f"{INT8_FILE} must have integer tensors only. Measured: "
-            f"{', '.join(interpreter.float_tensors())}"
+            f"{INT8_FILE} must have integer tensors only. Measured: the "
+            f"float tensors {', '.join(interpreter.float_tensors())}"
         )
     found = interpreter.kernels(kernels)
     checks.require_zeros_kept(kernels, found, INT8_FILE)
@@ -224,12 +203,7 @@ def _require_int8(content, model):
 
 
 def layers(model, int8_kernels):
-    """Return the rows of the report, one for each kernel.
-
-    Args:
-        model: `keras.Model`, compressed.
-        int8_kernels: dict of layer name to kernel; it may be empty.
-    """
+    """Return the rows of the report, one for each kernel."""
     paper = allocation.match(
         compression_recipe.TABLE_1,
         [layer.name for layer in architecture.convolutions(PAPER_NETWORK)],

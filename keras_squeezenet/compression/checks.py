@@ -1,4 +1,4 @@
-"""Checks of the result of a stage."""
+"""Checks on the result of a stage."""
 
 import numpy as np
 
@@ -6,24 +6,14 @@ from keras_squeezenet.evaluation import kernel_statistics
 
 
 class CheckError(RuntimeError):
-    """The result of a stage misses one of its targets."""
+    """The result of a stage, or an artifact, misses a target."""
 
 
 def require_density(before, kernels, densities, stage):
-    """Raise unless each kernel has its target density.
+    """Raise a `CheckError` unless each kernel has its target density.
 
-    A difference of one weight is allowed, for rounding. A kernel may have
-    fewer weights if it had as many zeros before the stage; otherwise the layer
-    has died.
-
-    Args:
-        before: dict of layer name to array, before the stage.
-        kernels: dict of layer name to array.
-        densities: dict of layer name to the target density, in (0, 1].
-        stage: str, named in the error.
-
-    Raises:
-        CheckError: naming the layer, and both densities.
+    A difference of one weight is allowed, for rounding. A kernel may have fewer
+    weights only if it had as few before the stage: otherwise its layer died.
     """
     for name, density in densities.items():
         kept = np.count_nonzero(kernels[name])
@@ -37,17 +27,10 @@ def require_density(before, kernels, densities, stage):
 
 
 def require_pattern(kernels, names, kept, group, stage):
-    """Raise unless each group of input channels has enough zeros.
+    """Raise a `CheckError` unless each group of weights has enough zeros.
 
-    Args:
-        kernels: dict of layer name to array, input channels next to last.
-        names: names of the layers to check.
-        kept: int, the number of weights of a group that may be nonzero.
-        group: int, the number of neighboring input channels in a group.
-        stage: str, named in the error.
-
-    Raises:
-        CheckError: naming the layer.
+    At most `kept` of the weights of every `group` of neighboring input channels
+    may be nonzero, in the kernels of the given names.
     """
     for name in names:
         kernel = kernels[name]
@@ -61,7 +44,7 @@ def require_pattern(kernels, names, kept, group, stage):
 
 
 def require_zeros_kept(before, after, stage):
-    """Raise unless every zero weight of `before` is zero in `after`."""
+    """Raise a `CheckError` unless the zeros of `before` are zero in `after`."""
     for name, kernel in before.items():
         revived = np.count_nonzero(after[name][kernel == 0])
         if revived:
@@ -72,17 +55,10 @@ def require_zeros_kept(before, after, stage):
 
 
 def require_distinct(kernels, limits, stage, per_channel=False):
-    """Raise unless each kernel has at most its number of distinct values.
+    """Raise a `CheckError` unless each kernel has few enough distinct values.
 
-    Args:
-        kernels: dict of layer name to array, output channels last.
-        limits: dict of layer name to int.
-        stage: str, named in the error.
-        per_channel: bool, whether the limit is that of each output channel:
-            int8 kernels have a scale for each. Defaults to `False`.
-
-    Raises:
-        CheckError: naming the layer, and both numbers.
+    With `per_channel` the limit holds for each output channel, the last axis:
+    int8 kernels have a scale for each.
     """
     for name, limit in limits.items():
         measured = kernel_statistics.measure(kernels[name])
@@ -98,7 +74,7 @@ def require_distinct(kernels, limits, stage, per_channel=False):
 
 
 def require_equal(expected, received, tolerance, what):
-    """Raise unless two arrays agree within an absolute tolerance."""
+    """Raise a `CheckError` unless arrays agree within an absolute tolerance."""
     difference = float(np.max(np.abs(expected - received)))
     # Not `difference > tolerance`, which NaN would pass.
     if not difference <= tolerance:

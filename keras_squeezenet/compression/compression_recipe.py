@@ -1,4 +1,4 @@
-"""Recipes of the compression pipeline, as data."""
+"""Compression recipes, as data."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -26,15 +26,15 @@ class Recipe:
     """The stages of a compression in their order, and their targets.
 
     A rule by layer is a dict of patterns of layer names, such as
-    `"*_expand3x3"`, to numbers. The first pattern that matches a layer counts.
+    `"*_expand3x3"`, to numbers. The first pattern that matches a layer applies.
 
     Args:
         stages: tuple of `"prune"`, `"densify"` (the last part of
             dense-sparse-dense training), `"cluster"` and `"quantize"`, in any
             order, each at most once. Defaults to all but `"densify"`.
         batch_size: int. Defaults to `32`.
-        max_train_steps: int, an upper bound of the training steps of each
-            stage, for trials. Defaults to `None`, no bound.
+        max_train_steps: int, the maximum number of training steps of each
+            stage, for quick trials. Defaults to `None`, no maximum.
         seed: int, the seed of the order of the images and of every other
             random choice. Defaults to `0`.
         augmentation: `None`, `"crop"` or `"flip_crop"`, the augmentation of
@@ -42,8 +42,8 @@ class Recipe:
         validation_share: float in (0, 0.5], the share of an `ImageDataset`'s
             training images that become its validation set. Defaults to `0.1`.
         finetune_learning_rate: float, the learning rate of pruning. Weight
-            sharing, densifying and quantization-aware training take 1/2, 1/2
-            and 1/5 of it. Defaults to `1e-3`.
+            sharing and densifying use half of it, quantization-aware training
+            a fifth. Defaults to `1e-3`.
         prune_epochs: float. Defaults to `3`.
         prune_schedule: how the density falls: `"polynomial"`, `"constant"`
             (at once) or `"iterative"` (in `prune_rounds` steps, with training
@@ -53,34 +53,35 @@ class Recipe:
             where the density is not 1. Defaults to `None`.
         densities: rule by layer, the share of weights to keep, in (0, 1].
             Defaults to a quarter of the weights, but all of `conv1` and of
-            the squeeze layers, which have few weights and, as in the paper
-            (table 1), stay dense.
+            the squeeze layers, which have few weights and stay dense in the
+            paper too (table 1).
         overall_density: float in (0, 1], the density of all kernels together.
-            The layers whose density is 1 stay dense; `density_split` sets the
-            density of the others. Defaults to `None`: `densities` holds.
+            Layers whose density is 1 stay dense; `density_split` sets the
+            other densities. Defaults to `None`: `densities` applies.
         density_split: `"threshold"` (one magnitude for all layers),
-            `"proportional"` (`densities` times one factor that is at most 1)
-            or `"sensitivity"` (by a scan). Defaults to `"threshold"`.
+            `"proportional"` (`densities` times one factor, at most 1) or
+            `"sensitivity"` (by a scan). Defaults to `"threshold"`.
         densify_epochs: float. Defaults to `2`.
         cluster_epochs: float. Defaults to `1`.
         bits: rule by layer, from 2 to 8: a kernel shares `2**bits` values,
             zero included. Defaults to 4 in all layers.
-        average_bits: float, the bits of an average weight. A scan chooses 8,
-            6, 5 or 4 bits for each layer. Defaults to `None`: `bits` holds.
+        average_bits: float, the maximum mean of the bits over all weights. A
+            scan chooses 8, 6, 5 or 4 bits for each layer. Defaults to `None`:
+            `bits` applies.
         cluster_initialization: `"kmeans++"`, `"linear"`, `"density"` or
             `"random"`. Defaults to `"kmeans++"`.
-        quantize_epochs: float; 0 quantizes after training, by activation
-            ranges alone. Defaults to `1`.
+        quantize_epochs: float; 0 quantizes after training, with measured
+            activation ranges. Defaults to `1`.
         quantize_preserve: what quantization-aware training keeps of each
             kernel: `"both"` (zeros and shared values), `"sparsity"`,
             `"clusters"` or `"none"`. Defaults to `"both"`.
-        keep_frozen: bool, whether layers with `trainable=False` are neither
-            trained nor pruned nor clustered. Defaults to `False`.
-        max_accuracy_drop: float, the points of validation accuracy that a
-            stage may lose, compared with the dense model. Defaults to `None`,
-            any number.
-        max_retries: int, the number of times that a stage which lost more is
-            relaxed and tried again. Defaults to `2`.
+        keep_frozen: bool, whether layers with `trainable=False` are left out
+            of training, pruning and weight sharing. Defaults to `False`.
+        max_accuracy_drop: float, how many percentage points of validation
+            accuracy a stage may lose, compared with the dense model. Defaults
+            to `None`, no limit.
+        max_retries: int, how often a stage that lost more is relaxed and
+            retried. Defaults to `2`.
         sensitivity_images: int, the number of validation images of a scan.
             Defaults to `256`.
         litert: tuple of `"float32"`, `"float16"`, `"int8"` and `"int16x8"`,
@@ -179,8 +180,8 @@ _RULES = {
 }
 
 
-# Table 1, but for 30% for fire8's expand3x3: the printed 33% does not give the
-# printed number of parameters after pruning.
+# Table 1, except for fire8's expand3x3: the printed 33% does not give the
+# printed number of parameters after pruning, 30% does.
 TABLE_1 = {
     "fire8_expand3x3": 0.30,
     "fire9_expand3x3": 0.30,
@@ -195,8 +196,8 @@ TABLE_1 = {
 
 RECIPES = {
     "default": Recipe(),
-    # The densities of table 1, and 6 bits. The densities are scaled where they
-    # would leave more than the 33.5% of v1.0, as with few classes.
+    # The densities of table 1, and 6 bits. The densities are scaled down where
+    # they would keep more than the 33.5% of v1.0, as with few classes.
     "paper": Recipe(
         prune_epochs=6,
         densities=TABLE_1,
@@ -205,7 +206,7 @@ RECIPES = {
         bits={"*": 6},
         cluster_epochs=2,
     ),
-    # Little training, for a machine without a GPU.
+    # A short training, for a machine without a GPU.
     "fast": Recipe(
         prune_epochs=1,
         densities={"conv1": 1, "*_squeeze1x1": 1, "*": 0.5},

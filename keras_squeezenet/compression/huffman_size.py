@@ -1,10 +1,10 @@
-"""The bytes of a layer as Deep Compression and SqueezeNet count them.
+"""The size of a layer in bytes as Deep Compression and SqueezeNet count it.
 
-A sparse kernel is a list of its nonzero weights. Each has a code, its number
-in the layer's codebook of shared values, and a relative index of 4 bits, the
-number of zeros in front of it. Fillers with the value zero and the index 15
-bridge longer runs of zeros. A code takes the fewest bits that number the
-codebook, or those of a Huffman code; so does an index.
+A sparse kernel is a list of its nonzero weights. Each has a code, its index in
+the layer's codebook of shared values, and a relative index of 4 bits, the
+number of zeros before it. Fillers with the value zero and the index 15 bridge
+longer runs of zeros. A code takes the fewest bits that can number the codebook,
+or those of a Huffman code; so does an index.
 
 This is the format of the released `compressed_SqueezeNet.net`, whose 675,763
 bytes are counted exactly. With Huffman codes its layers take 561,012 bytes.
@@ -30,8 +30,8 @@ MAX_CODEBOOK = 256
 # A uint32: the number of codes (22 bits), the size of the codebook (8) and the
 # format of the layer (2).
 HEADER_BYTES = 4
-# A Huffman table has the lengths of the words. A word of 32 bits would need at
-# least 5.7 million codes.
+# A Huffman table has the lengths of the words, below 32 bits: a longer word
+# would need at least 5.7 million codes.
 LENGTH_BITS = 5
 
 
@@ -41,8 +41,8 @@ class Size:
 
     Args:
         header: the numbers of codes and of codebook entries.
-        codes: a code for each stored weight, or float32 values without a
-            codebook.
+        codes: a code for each stored weight, or its float32 value if there is
+            no codebook.
         indices: a relative index for each stored weight of a sparse layer.
         codebook: the shared values, float32.
         bias: float32.
@@ -65,7 +65,7 @@ class Size:
 
 @dataclasses.dataclass(frozen=True)
 class LayerSize:
-    """The bytes of a layer, with codes of fixed length and Huffman codes."""
+    """The bytes of a layer with fixed-length codes and with Huffman codes."""
 
     plain: Size
     huffman: Size
@@ -76,16 +76,10 @@ def count_bytes(
 ) -> LayerSize:
     """Count the bytes of a layer, sparse or dense, whichever is smaller.
 
-    The plain and the Huffman-coded size may differ in this: in a kernel of few
-    zeros, indices take more bytes than they save.
-
-    Args:
-        kernel: array of two dimensions or more, output channels last. With
-            more than 256 distinct values, float32 numbers are counted.
-        bias: array. Defaults to none.
-
-    Returns:
-        A `LayerSize`.
+    With fixed-length and with Huffman codes a different one may be smaller: in
+    a kernel of few zeros the indices take more bytes than they save. Kernels of
+    more than 256 distinct values are counted as float32. Output channels are
+    last.
     """
     sizes = count_sparse(kernel, bias), count_dense(kernel, bias)
     return LayerSize(
@@ -95,7 +89,7 @@ def count_bytes(
 
 
 def count_sparse(kernel, bias=None):
-    """Count the bytes of a layer with relative indices: see `count_bytes`.
+    """Count the bytes of a layer with relative indices.
 
     Zero is always an entry of the codebook, as in the released file.
     """
@@ -111,18 +105,14 @@ def count_dense(kernel, bias=None):
 
 
 def relative_indices(values):
-    """Return the stored values of a sparse array, with fillers.
+    """Return the values to store of a flat sparse array, and their indices.
 
-    Args:
-        values: array of one dimension.
-
-    Returns:
-        `(stored, gaps)`: the values to store, and the number of zeros in front
-        of each, at most 15. Zeros at the end are not stored.
+    The indices are the numbers of zeros before each stored value, at most 15.
+    Zeros at the end are not stored.
     """
     positions = np.flatnonzero(values)
     zeros = np.diff(positions, prepend=-1) - 1
-    # A filler is itself a zero, behind 15 others.
+    # A filler is itself a zero, after 15 others.
     fillers, gaps = np.divmod(zeros, MAX_GAP + 1)
     last = np.cumsum(fillers + 1) - 1
     count = int(np.sum(fillers + 1))
@@ -144,7 +134,7 @@ def _count(values, codebook, gaps, bias):
         counts = np.bincount(
             np.searchsorted(codebook, values), minlength=len(codebook)
         )
-        # A single value, too, takes a code of one bit.
+        # Even a single value takes a code of one bit.
         codes = _count_stream(counts, max(1, (len(codebook) - 1).bit_length()))
     else:
         codes = _Stream(plain=4 * len(values), huffman=4 * len(values), table=0)
@@ -189,12 +179,8 @@ def _count_stream(counts, bits):
 def code_lengths(counts: Any) -> np.ndarray:
     """Return the lengths in bits of the words of an optimal prefix code.
 
-    Args:
-        counts: array of the number of occurrences of each symbol.
-
-    Returns:
-        An int64 array: 0 for a symbol that does not occur, and 1 for the only
-        symbol that occurs.
+    `counts` has the number of occurrences of each symbol. A symbol that does
+    not occur has the length 0, the only one that occurs the length 1.
     """
     counts = np.asarray(counts, "int64")
     lengths = np.zeros(len(counts), "int64")

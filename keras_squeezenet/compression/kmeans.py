@@ -10,21 +10,11 @@ import numpy as np
 ITERATIONS = 50
 
 
-def kmeans(
-    values: np.ndarray, size: int, iterations: int = ITERATIONS
-) -> np.ndarray:
-    """Return a codebook for an array; zero stays one of its values.
+def kmeans(values: np.ndarray, size: int) -> np.ndarray:
+    """Return a sorted codebook of at most `size` values, at least 2.
 
-    The initial centroids divide the range of the values equally.
-
-    Args:
-        values: array of any shape.
-        size: int, at least 2: the number of shared values, zero included
-            where there are zeros.
-        iterations: int, the largest number of iterations. Defaults to `50`.
-
-    Returns:
-        A sorted float32 array of at most `size` numbers.
+    The initial centroids divide the range of the values equally. Zero is kept
+    as one of the shared values if there are zeros.
     """
     values = np.sort(np.asarray(values, "float64"), axis=None)
     nonzero = values[values != 0]
@@ -33,7 +23,7 @@ def kmeans(
         return np.zeros(1, "float32")
     sums = np.concatenate([[0], np.cumsum(nonzero)])
     centroids = np.linspace(nonzero[0], nonzero[-1], size - has_zeros)
-    for _ in range(iterations):
+    for _ in range(ITERATIONS):
         borders = np.searchsorted(nonzero, (centroids[1:] + centroids[:-1]) / 2)
         borders = np.concatenate([[0], borders, [len(nonzero)]])
         counts = np.diff(borders)
@@ -50,15 +40,8 @@ def kmeans(
 def quantize(values: np.ndarray, codebook: np.ndarray) -> np.ndarray:
     """Return an array with each value replaced by the nearest shared value.
 
-    Zeros stay zero if the codebook has zero, and other values never become
-    zero.
-
-    Args:
-        values: array.
-        codebook: sorted array.
-
-    Returns:
-        A float32 array of the shape of `values`.
+    Zeros stay zero if the sorted codebook has zero, and other values never
+    become zero.
     """
     values = np.asarray(values)
     shared = codebook[codebook != 0] if 0 in codebook else codebook

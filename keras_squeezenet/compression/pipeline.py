@@ -47,33 +47,29 @@ from keras_squeezenet.utils.progress import Progress
 CALIBRATION_BATCHES = 8
 CHECKPOINT_FILE = ".unfinished.npz"
 CHECKPOINT_FILES = (CHECKPOINT_FILE, f".*.{CHECKPOINT_FILE}", ".new.*")
-# Where a caller may train the dense model, until the compression has ended.
+# A caller may train the dense model here; it is removed at the end.
 TRAINING_FOLDER = ".training"
-# What a run that was killed may have left in its output folder.
+# What a killed run may have left in its output folder.
 IGNORED_FILES = (*CHECKPOINT_FILES, TRAINING_FOLDER)
-# What the report has of each epoch.
+# The columns of an epoch in the report.
 HISTORY = ("epoch", "loss", "accuracy", "validation_accuracy")
 
 logger = logging.getLogger(__name__)
 
 
 class AccuracyLossError(RuntimeError):
-    """A stage lost more accuracy than the recipe allows, even relaxed."""
+    """A stage loses more accuracy than the recipe allows, even when relaxed."""
 
 
 @dataclasses.dataclass
 class State(epochs.State):
-    """How far a run is: the stages before, and the fit of the current one.
+    """The progress of a run: finished stages, and the fit of the current one.
 
-    Args:
-        stage: int, the index of the current stage.
-        attempt: int, the number of times that it was relaxed.
-        seconds: float, the time of its earlier attempts.
-        stages: list of the rows of the report, the dense model's first.
-        ranges: activation ranges, if the last stage has trained them.
-        sensitivity: dict of `SensitivityResult`, once it was measured.
-        weights: arrays of the model before the current stage.
-        dense: arrays of the model before any compression.
+    `attempt` is how often the current stage has been relaxed, and `seconds` the
+    time of its earlier attempts. `stages` are rows of the report, that of the
+    dense model first. `ranges` are activation ranges, if the last stage has
+    trained them. `sensitivity` is a dict of `SensitivityResult`. `weights` are
+    those before the current stage, `dense` those before any compression.
     """
 
     ARRAYS: ClassVar[tuple[str, ...]] = (
@@ -93,7 +89,7 @@ class State(epochs.State):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CompressionResult:
-    """The compressed model and the report of its compression.
+    """A compressed model and the report of its compression.
 
     Args:
         model: `keras.Model`, compressed.
@@ -135,42 +131,27 @@ def compress(
     progress: Progress | None = None,
     trained: trainer.TrainingResult | None = None,
 ) -> CompressionResult:
-    """Compress a trained model in stages, and write every artifact of it.
+    """Compress a trained model in stages, and write its artifacts.
 
     Each stage keeps its epoch with the best validation accuracy. Its result is
     checked: the density and the number of distinct values of each kernel. Each
     artifact is read again, and its outputs are compared with the model's.
 
     Args:
-        model: `keras.Model`, a flat Functional SqueezeNet from preprocessed
-            images to probabilities of the classes, with any head, which is
-            left unchanged; or a path or the name of weights, as `models.load`
-            takes them.
-        data: the training set: `(images, labels)`, arrays as `Model.fit` takes
-            them; a `tf.data.Dataset` of batches of them; or a
-            `data.ImageDataset`.
-        validation: the validation set, as arrays or batches. Defaults to
-            `None`: the validation images of an `ImageDataset`, or else
-            `recipe.validation_share` of its training images.
-        test: the test set, as arrays or batches, which the reported accuracies
-            are measured on. Defaults to `None`: the test images of an
-            `ImageDataset`, or else `validation`.
+        model: `keras.Model`, a flat Functional SqueezeNet with any head, from
+            preprocessed images to probabilities of the classes, which is left
+            unchanged; or a path or the name of weights, as `models.load` takes
+            them.
+        data, validation, name, class_names: as in `training.train`.
+        test: the test set, as arrays or batches, for the accuracies in the
+            report. Defaults to `None`: that of an `ImageDataset`, or else the
+            validation set.
         recipe: `Recipe`. Defaults to `Recipe()`.
-        out: path of the output folder, for the artifacts (see `artifacts`) and
-            `report.json`, `report.md` and `report.html`. They are written at
-            the end; until then the folder has a file to resume from. Defaults
-            to `"squeezenet_compressed"`.
-        name: str, the name of the data set in the report. Defaults to that of
-            the `ImageDataset`.
-        class_names: list of str. Defaults to those of the `ImageDataset`, or
-            numbers.
-        overwrite: bool, whether to replace these files of an earlier run.
-            Defaults to `False`.
-        resume: bool, whether to resume a run of the same arguments that was
-            stopped or killed, from its last epoch. Defaults to `False`.
-        tensorboard: path of a folder for TensorBoard's logs. Defaults to
-            `None`, no logs.
-        progress: `Progress`. Defaults to a silent one.
+        out: path of the output folder, for the artifacts, `report.json`,
+            `report.md` and `report.html`. They are written at the end; until
+            then the folder has a checkpoint. Defaults to
+            `"squeezenet_compressed"`.
+        overwrite, resume, tensorboard, progress: as in `training.train`.
         trained: `training.TrainingResult` of the run that trained `model`, for
             the report. Defaults to `None`.
 
@@ -178,16 +159,16 @@ def compress(
         A `CompressionResult`.
 
     Raises:
-        ValueError: if the model is not a SqueezeNet, or does not fit the
-            images, or a run to resume had other arguments.
+        ValueError: if the model is not a SqueezeNet or does not fit the images,
+            or the run to resume had other arguments.
         FileExistsError: if the output folder is not empty.
-        NonFiniteLossError: if a loss becomes NaN, naming stage and step.
-        ImportError: if `tensorboard` is asked for and not installed.
-        RuntimeError: on another backend than TensorFlow.
+        NonFiniteLossError: if a loss becomes NaN; it names stage and step.
+        ImportError: if `tensorboard` is given but not installed.
+        RuntimeError: with a backend other than TensorFlow.
         CheckError: if the result of a stage, or an artifact, misses a target.
         AccuracyLossError: if a stage loses more than
-            `recipe.max_accuracy_drop`, even relaxed. The result of the stages
-            before it is written.
+            `recipe.max_accuracy_drop`, even when relaxed. The result of the
+            stages before it is written.
     """
     recipe = recipe or Recipe()
     backend.require_tensorflow("Compression")
@@ -212,7 +193,7 @@ def compress(
 
 
 class _Run:
-    """A model in compression, and how far it is."""
+    """A run of the pipeline and its progress."""
 
     def __init__(self, model, recipe, out, progress, tensorboard):
         self.model = model
@@ -261,14 +242,14 @@ class _Run:
             allocation.match(rules, layers)
 
     def begin(self, overwrite, resume):
-        """Load the state of a run to resume, or make a new one."""
+        """Load the state of a run to resume, or start a new one."""
         folder = self.checkpoint.parent
         files.require_writable(folder, overwrite, IGNORED_FILES)
         found = self.checkpoint.exists()
         if found and not (resume or overwrite):
             raise FileExistsError(
                 f"{folder} has an unfinished run. Pass --resume (resume=True) "
-                "to resume it, or --overwrite to start again."
+                "to resume it, or --overwrite (overwrite=True) to start again."
             )
         if found and resume:
             self.state = checkpoints.load(
@@ -297,7 +278,7 @@ class _Run:
         self._end_stage(row)
 
     def run_stages(self):
-        """Run the stages that are left; return an `AccuracyLossError`."""
+        """Run the remaining stages; return an `AccuracyLossError`, if any."""
         for kind in self.recipe.stages[self.state.stage :]:
             try:
                 self.run_stage(stages.find(kind))
@@ -376,28 +357,29 @@ class _Run:
         return trainee, self.state.best_accuracy
 
     def _lost(self, accuracy):
-        """Return by how many points an accuracy is too low, or `None`."""
+        """Return how many percentage points are lost, if more than allowed."""
         allowed = self.recipe.max_accuracy_drop
         if allowed is None:
             return None
         drop = 100 * (self.state.stages[0]["validation_accuracy"] - accuracy)
-        # The difference of two shares of images is not exact.
+        # The difference of two accuracies is rounded.
         return drop if drop > allowed + 1e-9 else None
 
     def _relax_or_raise(self, kind, lost):
-        """Go back to the model before a stage, and relax the stage."""
+        """Restore the model from before a stage, and relax the stage."""
         state, recipe = self.state, self.recipe
         self.model.set_weights(state.weights)
         loses = (
-            f"the stage {kind.kind!r} loses {lost:.2f} points of validation "
-            f"accuracy, where the recipe allows {recipe.max_accuracy_drop}"
+            f"the stage {kind.kind!r} loses {lost:.2f} percentage points of "
+            "validation accuracy, and the recipe allows "
+            f"{recipe.max_accuracy_drop}"
         )
         retries = recipe.max_retries if kind.can_relax(recipe) else 0
         if state.attempt >= retries:
             raise AccuracyLossError(
                 f"{loses}. Attempts: {state.attempt + 1}. The result of the "
-                "stages before it was written. Try more epochs, a higher "
-                "density or more bits."
+                "stages before it is kept. Try more epochs, a higher density "
+                "or more bits."
             )
         state.attempt += 1
         logger.warning(
@@ -437,7 +419,7 @@ class _Run:
         }
 
     def export(self, folder, lost):
-        """Write every artifact; return the report and its images."""
+        """Write every artifact; return the report and its sample images."""
         quantized = artifacts.quantized(
             self.model, self.state.ranges, self.calibration, self.recipe
         )

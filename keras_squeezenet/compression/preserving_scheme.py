@@ -1,7 +1,7 @@
-"""TF-MOT's 8-bit scheme, made to keep zeros and shared values everywhere.
+"""TF-MOT's 8-bit scheme, changed to keep zeros and shared values everywhere.
 
-TF-MOT's own prune- and cluster-preserving schemes silently drop both in every
-convolution in front of a Concatenate: in the expand layers of SqueezeNet.
+TF-MOT's own prune- and cluster-preserving schemes silently lose both in every
+convolution before a Concatenate: in the expand layers of SqueezeNet.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ import tf_keras
 
 from keras_squeezenet.compression import tfmot
 
-# A kernel with more distinct values has no codebook: 8 bits have no more.
+# 8 bits have as many values: a kernel with more has no codebook.
 MAX_CODEBOOK = 256
 # Whether zeros and shared values of a kernel are kept, by a recipe's name.
 PRESERVED = {
@@ -21,11 +21,7 @@ PRESERVED = {
 
 
 def codebook_sizes(kernels: dict[str, np.ndarray]) -> dict[str, int]:
-    """Return `{layer name: distinct values}` of the kernels that share values.
-
-    Args:
-        kernels: dict of layer name to array.
-    """
+    """Return the numbers of distinct values of kernels that share values."""
     sizes = {name: len(np.unique(kernel)) for name, kernel in kernels.items()}
     return {
         name: size
@@ -37,9 +33,8 @@ def codebook_sizes(kernels: dict[str, np.ndarray]) -> dict[str, int]:
 class PreservingScheme(tfmot.Default8BitQuantizeScheme):
     """The default 8-bit scheme, with a registry that preserves.
 
-    Args:
-        kernels: dict of layer name to array, as they are to be preserved.
-        preserve: a key of `PRESERVED`.
+    `kernels` are the kernels to preserve, by layer name, and `preserve` is a
+    key of `PRESERVED`.
     """
 
     def __init__(self, kernels, preserve):
@@ -57,8 +52,8 @@ class PreservingScheme(tfmot.Default8BitQuantizeScheme):
 class _PreservingLayoutTransform(tfmot.QuantizeLayoutTransform):
     """Leaves the config of every convolution to the scheme's own registry.
 
-    TF-MOT's layout transform for Concatenate gives the layers in front of it
-    the default 8-bit config, which knows neither zeros nor codebooks.
+    TF-MOT's layout transform for Concatenate gives the layers before it the
+    default 8-bit config, which preserves neither zeros nor codebooks.
     """
 
     def __init__(self, inner):
@@ -75,8 +70,8 @@ class _PreservingLayoutTransform(tfmot.QuantizeLayoutTransform):
 class _PreservingRegistry(tfmot.Default8BitQuantizeRegistry):
     """Preserves the zeros and the codebook of each layer that has them.
 
-    A registry of TF-MOT shares its quantizers among all layers: the first
-    layer without a zero turns the preserving of zeros off for the others.
+    A registry of TF-MOT shares its quantizers among all layers: the first layer
+    without a zero would turn off the preserving of zeros in all later ones.
     """
 
     def __init__(self, kernels, preserve):

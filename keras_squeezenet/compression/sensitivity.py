@@ -1,4 +1,4 @@
-"""The sensitivity of a network to the compression of each layer.
+"""The sensitivity of a network to the compression of single layers.
 
 Reference:
 - [Learning both Weights and Connections for Efficient Neural
@@ -29,16 +29,16 @@ BATCH_SIZE = 64
 
 @dataclasses.dataclass(frozen=True)
 class SensitivityResult:
-    """The accuracy and the divergence at each compression of each layer.
+    """Accuracies and divergences as one layer at a time is compressed.
 
     Args:
-        images: int, the number of images that were measured on.
-        accuracy: float in [0, 1], of the model as it is.
+        images: int, the number of images in the scan.
+        accuracy: float in [0, 1], of the unchanged model.
         layers: list of a dict for each layer: `name`, `weights` (their
             number), and `densities` and `bits`, lists of a dict for each
             `density` or number of `bits`: `accuracy`, and `kl`, the mean
-            Kullback-Leibler divergence from the outputs of the model as it
-            is, in nats.
+            Kullback-Leibler divergence from the outputs of the unchanged
+            model, in nats.
     """
 
     images: int
@@ -60,25 +60,24 @@ def scan_sensitivity(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> SensitivityResult:
-    """Measure how much each layer's pruning or weight sharing costs.
+    """Measure what pruning or weight sharing in one layer at a time costs.
 
-    One kernel at a time is pruned to each density, or its weights share
-    `2**bits` values. Nothing is trained.
+    Each kernel alone is pruned to each density, and shares `2**bits` values.
+    Nothing is trained.
 
     Args:
         model: `keras.Model`, a flat Functional SqueezeNet from preprocessed
             images to probabilities, which is left unchanged; or a path or the
             name of weights, as `models.load` takes them.
-        data: images to measure on: `(images, labels)`, two arrays; a
+        data: the images of the scan: `(images, labels)`, two arrays; a
             `tf.data.Dataset` of batches of them; or a `data.ImageDataset`,
-            whose validation images are taken, those that `compress` chooses
-            its epochs by.
+            whose validation set is used, the same as in `compress`.
         densities: shares of weights to keep, by magnitude. Defaults to
             `DENSITIES`.
         bits: numbers of bits of a code for a shared value. Defaults to `BITS`.
-        images: int, the number of images, at equal distances in `data`.
-            Defaults to `256`.
-        seed: int, of the choice of the validation images. Defaults to `0`.
+        images: int, the maximum number of images, which are taken at equal
+            distances. Defaults to `256`.
+        seed: int, the seed of the split of the validation set. Defaults to `0`.
         progress: `Progress`. Defaults to a silent one.
 
     Returns:
@@ -112,18 +111,10 @@ def scan(
     batch_size=BATCH_SIZE,
     progress=None,
 ):
-    """Scan a model whose weights are the same afterwards.
+    """Return the fields of `SensitivityResult` for arrays of labeled images.
 
-    The layers in front of a changed one are computed once only.
-
-    Args:
-        model, densities, bits, progress: as `scan_sensitivity` takes them.
-        images: float32 array of shape `(images, height, width, 3)`.
-        labels: integer array of shape `(images,)`.
-        batch_size: int. Defaults to `64`.
-
-    Returns:
-        A dict of the fields of `SensitivityResult`.
+    The weights are the same afterwards. The layers before a changed one are
+    computed only once.
     """
     progress = progress or Progress()
     kernels = tf_keras_twin.kernels(model)
@@ -174,13 +165,9 @@ def scan(
 
 
 def choose(batches, size, count):
-    """Return images at equal distances in a data set, and their labels.
+    """Return up to `count` images at equal distances, and their labels.
 
-    Args:
-        batches: `tf.data.Dataset` of `(images, labels)`, which may be sorted by
-            class.
-        size: int, the number of images in it.
-        count: int, the number of images to return, at most.
+    `batches` may be sorted by class, and have `size` images.
     """
     chosen = batches.unbatch().shard(max(1, size // count), 0).take(count)
     images, labels = zip(*chosen.as_numpy_iterator())
@@ -212,7 +199,7 @@ def _rest_behind(model, tensor, images, batch_size):
 
 
 def _bottleneck(model, name):
-    """Return the last tensor before a layer on which all else depends."""
+    """Return the last tensor before a layer that all later ones depend on."""
     operations = model.operations
     last_use = {}
     for index, operation in enumerate(operations):

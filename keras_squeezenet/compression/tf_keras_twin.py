@@ -1,6 +1,6 @@
 """The tf_keras twin of a Keras 3 model: same layers, names and weights.
 
-TF-MOT needs tf_keras, and tf_keras cannot read the config of a Keras 3 model.
+TF-MOT needs tf_keras, which cannot read the config of a Keras 3 model.
 """
 
 import contextlib
@@ -17,17 +17,9 @@ from keras_squeezenet import graph
 
 
 def make_twin(model: keras.Model) -> tf_keras.Model:
-    """Rebuild a flat Functional Keras 3 model in tf_keras.
+    """Rebuild in tf_keras a model that `graph.describe` takes.
 
-    Args:
-        model: `keras.Model`, as `graph.describe` takes it.
-
-    Returns:
-        A `tf_keras.Model` with copies of the weights.
-
-    Raises:
-        ValueError: if the model is not Functional, is nested, or has a layer
-            without a twin.
+    It must be Functional and flat, of layers that have a twin.
     """
     twin = graph.build(tf_keras, graph.describe(model))
     copy_weights(model, twin)
@@ -36,10 +28,10 @@ def make_twin(model: keras.Model) -> tf_keras.Model:
 
 @contextlib.contextmanager
 def generators() -> Iterator[None]:
-    """Give the tf_keras layers that are made here generators of their own.
+    """Give the tf_keras layers made in the block their own random generators.
 
-    These can be reset, so that a resumed fit continues as if it had not been
-    stopped. The generator that TensorFlow uses by default cannot.
+    Unlike TensorFlow's default generator these can be reset, so that a resumed
+    fit continues with the same numbers.
     """
     random = tf_keras.backend.experimental
     if random.is_tf_random_generator_enabled():
@@ -53,24 +45,19 @@ def generators() -> Iterator[None]:
 
 
 def clone(model: keras.Model, wrap_layer: Callable) -> tf_keras.Model:
-    """Return a twin of a model whose layers are wrapped.
-
-    Args:
-        model: as `make_twin` takes it.
-        wrap_layer: function from each layer of the twin to a layer.
-    """
+    """Return a twin whose layers are replaced by `wrap_layer` of each."""
     with generators():
-        # A new twin each time: a wrapper takes its layers for itself.
+        # A new twin each time, because wrappers take over its layers.
         return tf_keras.models.clone_model(
             make_twin(model), clone_function=wrap_layer
         )
 
 
 def copy_weights(source: Any, target: Any) -> None:
-    """Copy every layer's kernel and bias to the layer of the same name.
+    """Copy every kernel and bias to the layer of the same name.
 
-    Either model may be of Keras 3 or of tf_keras. The source may have
-    quantization wrappers, and the target may have more layers.
+    Either model may be of Keras 3 or tf_keras. The source may have quantization
+    wrappers, and the target may have more layers.
     """
     targets = _weights(target)
     for key, weight in _weights(source).items():
@@ -92,7 +79,7 @@ def weight_name(weight: Any) -> str:
 
 
 def _weights(model):
-    # A wrapped layer's own `kernel` is a symbolic tensor: ask the wrapper.
+    # The wrapper has the variables; a wrapped `kernel` may be symbolic.
     return {
         (getattr(layer, "layer", layer).name, weight_name(weight)): weight
         for layer in model.layers
@@ -113,6 +100,6 @@ def require_squeezenet(model: Any) -> None:
     if missing:
         raise ValueError(
             "the model must be a SqueezeNet of this package. Received: "
-            f"{getattr(model, 'name', model)!r}, which has no layer "
-            f"{missing[0]!r} ({len(missing)} of {len(expected)} are missing)"
+            f"{getattr(model, 'name', model)!r}, which lacks {len(missing)} of "
+            f"{len(expected)} layers, such as {missing[0]!r}"
         )

@@ -1,8 +1,8 @@
-"""The one module that imports TF-MOT, and all that is not public interface.
+"""The one module that imports TF-MOT, and that uses non-public interfaces.
 
 Importing TF-MOT sets `TF_USE_LEGACY_KERAS=1` for the process and its children.
-If nothing has used `tf.keras` yet, this turns it into tf_keras for the user's
-own code. Both are undone here.
+If nothing has used `tf.keras` before, this also makes it tf_keras in the user's
+own code. Both are prevented here.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ import tensorflow as tf
 _LEGACY_KERAS = "TF_USE_LEGACY_KERAS"
 
 _before = os.environ.get(_LEGACY_KERAS)
-_ = tf.keras.Model  # Settles what `tf.keras` is, before TF-MOT can.
+_ = tf.keras.Model  # Fixes what `tf.keras` is before TF-MOT can change it.
 try:
     import tensorflow_model_optimization as tfmot
     from tensorflow_model_optimization.python.core.clustering.keras.experimental import (  # noqa: E501
@@ -94,14 +94,10 @@ def one_codebook_per_layer() -> Iterator[None]:
 
 
 def freeze(wrapped: Any, names: Collection[str]) -> None:
-    """Freeze layers of a wrapped model.
+    """Freeze the named layers inside the wrappers of a model.
 
-    TF-MOT's wrapper for 8-bit training trains the weights of layers that are
-    not trainable.
-
-    Args:
-        wrapped: `tf_keras.Model`.
-        names: names of the layers inside the wrappers.
+    TF-MOT's quantization wrapper trains the weights of its layer even if that
+    is not trainable.
     """
     for layer in wrapped.layers:
         if getattr(layer, "layer", layer).name in names:
@@ -112,12 +108,9 @@ def freeze(wrapped: Any, names: Collection[str]) -> None:
 
 
 def reseed(wrapped: Any, seed: int) -> None:
-    """Reset the dropout of a model of tf_keras to the first mask of a seed.
+    """Reset the dropout of a tf_keras model to the first mask of a seed.
 
-    Args:
-        wrapped: `tf_keras.Model` whose layers have generators, see
-            `tf_keras_twin.generators`.
-        seed: int.
+    Its layers must have been made in `tf_keras_twin.generators`.
     """
     for layer in wrapped.layers:
         layer = getattr(layer, "layer", layer)

@@ -5,7 +5,7 @@ from keras_squeezenet.compression import checks
 
 
 def require_half(nonzero, kept):
-    """Of 100 weights some are kept, of which half is promised."""
+    """Check that half of 100 weights are kept, when `kept` are."""
     before, after = (
         {"conv10": np.arange(100) < count} for count in (nonzero, kept)
     )

@@ -97,7 +97,7 @@ def test_every_field_comes_back_from_a_file(tmp_path):
         ("a.txt", "", r"a file in .json, .yaml, .yml. Received: .*a.txt"),
     ],
 )
-def test_file_that_is_no_recipe_is_refused(name, text, expected, tmp_path):
+def test_file_that_is_not_a_recipe_is_refused(name, text, expected, tmp_path):
     path = tmp_path / name
     path.write_text(text)
     with pytest.raises(ValueError, match=expected):

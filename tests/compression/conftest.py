@@ -11,7 +11,7 @@ BATCH_SIZE = 16
 
 @pytest.fixture
 def fit(dataset):
-    """Returns a function that trains a tf_keras model."""
+    """Return a function that trains a tf_keras model."""
 
     def fit(model, steps, callbacks=()):
         optimizers.compile_classifier(tf_keras, model, steps, 1e-3)

@@ -15,14 +15,14 @@ def released(shared_data):
 
 
 def from_relative_indices(stored, gaps, size):
-    """Returns the array of `size` values that `relative_indices` took."""
+    """Return the array of `size` values that `relative_indices` took."""
     values = np.zeros(size, stored.dtype)
     values[np.cumsum(gaps + 1) - 1] = stored
     return values
 
 
 def sums(sizes):
-    """Returns the sums over the layers of the parts."""
+    """Return the sum of each part over the layers."""
     return {
         field.name: sum(getattr(size, field.name) for size in sizes)
         for field in dataclasses.fields(huffman_size.Size)
@@ -167,7 +167,7 @@ def test_layer_comes_back_and_its_words_take_the_bytes_counted(density):
 
 
 def test_order_of_the_weights_is_that_of_caffe():
-    """Along a channel's zeros, across which the gaps would be wider."""
+    """Caffe's order follows the zeros of a channel, so gaps are short."""
     kernel = np.zeros((1, 1, 64, 64), "float32")
     kernel[..., 0] = 1
     size = huffman_size.count_sparse(kernel).plain

@@ -39,9 +39,10 @@ def test_every_value_gets_the_nearest():
     )
 
 
-def test_centroids_are_the_means_of_their_values():
+def test_centroids_are_the_means_of_their_values(monkeypatch):
+    monkeypatch.setattr(kmeans, "ITERATIONS", 1000)
     values = np.random.default_rng(0).normal(size=2000)
-    codebook = kmeans.kmeans(values, 8, iterations=1000)
+    codebook = kmeans.kmeans(values, 8)
     nearest = np.abs(values[:, None] - codebook).argmin(-1)
     means = [values[nearest == index].mean() for index in range(8)]
     np.testing.assert_allclose(codebook, means, rtol=1e-5)

@@ -226,7 +226,7 @@ def test_pattern_that_no_layer_has_is_refused_before_any_work(
 def test_model_with_logits_is_refused(make_model, dataset, tmp_path):
     model = make_model()
     logits = keras.Model(model.input, model.get_layer("pool10").output)
-    with pytest.raises(ValueError, match="(?s)end it with a.softmax.*'pool10'"):
+    with pytest.raises(ValueError, match="'pool10' .*End .* with a softmax"):
         run(logits, dataset, RECIPE, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
@@ -274,7 +274,7 @@ def arrays(dataset):
     return images, labels
 
 
-# Weights as a short training leaves them are all that these need.
+# A short training is enough for these tests.
 SHORT = RECIPE.replace(
     prune_epochs=1,
     cluster_epochs=1,
@@ -367,7 +367,7 @@ def test_transfer_model_keeps_its_frozen_layers(arrays, tmp_path):
 
 @pytest.fixture
 def validation_accuracies(monkeypatch):
-    """What the epochs' validation accuracies are said to be, in turn."""
+    """The validation accuracies that the run measures, in turn."""
     accuracies = []
     monkeypatch.setattr(
         pipeline._Run,
@@ -435,7 +435,7 @@ def test_stage_that_always_loses_too_much_ends_with_the_last_good_model(
     )
     with pytest.raises(
         compression.AccuracyLossError,
-        match="'cluster' loses 30.00 points .* allows 1.0. Attempts: 2",
+        match="loses 30.00 percentage points .* allows 1.0. Attempts: 2",
     ):
         run_arrays(make_model(), arrays, recipe, out)
     report = json.loads((out / "report.json").read_text())

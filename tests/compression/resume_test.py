@@ -27,7 +27,7 @@ RECIPE = compression.Recipe(
 
 
 class Killed(BaseException):
-    """No handler of this package is for it."""
+    """An exception that no handler of this package catches."""
 
 
 def run(make_model, dataset, out, **options):

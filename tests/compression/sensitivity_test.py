@@ -16,7 +16,7 @@ BITS = (8, 2)
 
 @pytest.fixture(autouse=True)
 def untraced():
-    """A scan would trace each of its 26 networks, which takes most of it."""
+    """Run eagerly: tracing each of 26 networks would take most of the time."""
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
@@ -57,7 +57,7 @@ def divergence(expected, received):
 
 
 @pytest.mark.parametrize("bypass", [None, "complex"])
-def test_scan_measures_what_a_changed_network_puts_out(
+def test_scan_measures_the_outputs_of_changed_networks(
     bypass, make_model, randomize, images, labels
 ):
     model = randomize(make_model(bypass=bypass))
@@ -159,7 +159,7 @@ def test_shared_kernel_has_as_many_values_as_its_bits_allow():
     "count,expected", [(3, [0, 3, 6]), (4, [0, 2, 4, 6]), (99, range(10))]
 )
 def test_images_are_chosen_at_equal_distances(count, expected):
-    """The first ones would be of the first classes, in a folder."""
+    """In a folder the first images are those of the first classes."""
     batches = tf.data.Dataset.from_tensor_slices(
         (np.arange(20.0).reshape(10, 2), np.arange(10))
     ).batch(4)

@@ -86,10 +86,10 @@ def test_kernels_are_those_of_the_convolutions(make_model):
     assert kernels["fire2_expand3x3"].shape == (3, 3, 4, 8)
 
 
-def test_another_network_is_no_squeezenet():
+def test_another_network_is_not_a_squeezenet():
     model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(2)])
     with pytest.raises(
-        ValueError, match="must be a SqueezeNet .* no layer 'conv1' \\(25 of 25"
+        ValueError, match="must be a SqueezeNet .* lacks 25 of 25 .* 'conv1'"
     ):
         tf_keras_twin.require_squeezenet(model)
 
@@ -105,8 +105,8 @@ assert tf.keras.Model is keras.Model
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_dropout_of_a_clone_can_be_set_back_and_gone_on_with(make_model):
-    """So that a run that was killed goes on with the same numbers."""
+def test_dropout_of_a_clone_can_be_reset_and_continued(make_model):
+    """A resumed run draws the same random numbers."""
     model = make_model()
     random = tf_keras.backend.experimental
     assert not random.is_tf_random_generator_enabled()

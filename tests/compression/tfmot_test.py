@@ -42,7 +42,7 @@ def test_dropout_of_tf_keras_is_reset_by_its_seed():
 def test_frozen_layer_in_a_quantization_wrapper_has_nothing_to_train(
     make_model, calibration
 ):
-    """`trainable = False` alone leaves TF-MOT's wrapper training."""
+    """With `trainable = False` alone TF-MOT's wrapper would train it."""
     model = make_model()
     ranges = quantize.measure_ranges(model, calibration)
     wrapped = quantize.wrap(model, ranges)

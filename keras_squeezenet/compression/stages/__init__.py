@@ -1,4 +1,4 @@
-"""The stages of the pipeline, one class a file."""
+"""The stages of the pipeline, one class in each file."""
 
 import importlib
 
@@ -12,9 +12,5 @@ STAGES = {
 
 
 def find(kind: str) -> type:
-    """Return the class of a stage.
-
-    Args:
-        kind: a key of `STAGES`.
-    """
+    """Return the class of a stage by its name in a recipe."""
     return getattr(importlib.import_module(f"{__name__}.{kind}"), STAGES[kind])

@@ -1,4 +1,4 @@
-"""Weight sharing: a k-means codebook for each layer, which is trained.
+"""Weight sharing: the values of a k-means codebook in each layer are trained.
 
 Reference:
 - [Deep Compression](https://arxiv.org/abs/1510.00149) (Han et al., 2016),
@@ -16,10 +16,9 @@ from keras_squeezenet.compression.stages.stage import Stage
 
 
 class Cluster(Stage):
-    """Lets each kernel share few values, and trains these.
+    """Weight sharing: each kernel has few distinct values, which are trained.
 
-    Zero stays one of the values of a kernel that has zeros, and every zero
-    weight stays zero.
+    Zero weights stay zero, and zero stays one of the shared values.
 
     Attributes:
         codebooks: dict of layer name to the size of its codebook, zero
@@ -46,7 +45,7 @@ class Cluster(Stage):
 
     @classmethod
     def relax(cls, recipe, attempt):
-        """Return a recipe with one bit more for each attempt, at most 8."""
+        """Return a recipe with one more bit for each attempt, at most 8."""
         average = recipe.average_bits
         return recipe.replace(
             bits={

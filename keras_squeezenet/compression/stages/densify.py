@@ -10,7 +10,7 @@ from keras_squeezenet.compression.stages.stage import Stage
 
 
 class Densify(Stage):
-    """Trains the zero weights of a pruned network again."""
+    """Training of all weights of a pruned network, zeros included."""
 
     kind = "densify"
     name = "densified"

@@ -16,22 +16,22 @@ from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression import tfmot
 from keras_squeezenet.compression.stages.stage import Stage
 
-# The share of the steps in which the density falls by the polynomial; in the
-# others the remaining weights recover.
+# The share of the steps in which the polynomial density falls. In the rest the
+# remaining weights recover.
 PRUNING_SHARE = 0.6
 MASK_UPDATES = 20
-# The nonzero weights of a group of neighboring input channels, and all.
+# The nonzero weights in each group of neighboring input channels, and its size.
 M_BY_N = {"2:4": (2, 4)}
-# What is left of the zeros of a stage that is relaxed.
+# The share of the zeros that remains each time that the stage is relaxed.
 RELAXED_SPARSITY = 0.75
 
 
 class Prune(Stage):
-    """Sets the smallest weights to zero while the others are trained.
+    """Magnitude pruning: the smallest weights become zero during training.
 
     Attributes:
         densities: dict of layer name to the share of weights to keep, in
-            (0, 1]. Layers without an entry stay as they are.
+            (0, 1]. Layers without an entry are not pruned.
     """
 
     kind = "prune"
@@ -73,7 +73,7 @@ class Prune(Stage):
 
     @classmethod
     def relax(cls, recipe, attempt):
-        """Return a recipe with a quarter of the zeros less, each attempt."""
+        """Return a recipe with a quarter fewer zeros for each attempt."""
         share = RELAXED_SPARSITY**attempt
         overall = recipe.overall_density
         return recipe.replace(
@@ -122,12 +122,12 @@ class Prune(Stage):
 
 
 def fits_pattern(kernel, pattern):
-    """Return whether the input channels of a kernel come in whole groups."""
+    """Return whether the input channels of a kernel fill whole groups."""
     return kernel.shape[-2] % M_BY_N[pattern][1] == 0
 
 
 def settled_after(schedule, steps, rounds=4):
-    """Return the number of training steps after which the density holds."""
+    """Return the number of training steps after which the density is final."""
     if schedule == "polynomial":
         return _polynomial(steps)[0] or 1
     rounds = min(rounds, steps) if schedule == "iterative" else 1
@@ -137,8 +137,8 @@ def settled_after(schedule, steps, rounds=4):
 def make_schedule(name, density, steps, rounds=4):
     """Return the TF-MOT pruning schedule of a stage.
 
-    By default TF-MOT updates the masks every 100 steps, and silently prunes
-    nothing in a shorter stage. Here the last update is always in the stage.
+    By default TF-MOT updates the masks every 100 steps, so that a shorter stage
+    silently prunes nothing. Here the last update is always within the stage.
     """
     end, frequency = _polynomial(steps)
     if name == "polynomial" and end:
@@ -154,22 +154,18 @@ def make_schedule(name, density, steps, rounds=4):
 
 
 def _polynomial(steps):
-    """Return the step of the last update, and the steps between two."""
+    """Return the step of the last update, and the steps between updates."""
     decay = int(steps * PRUNING_SHARE)
     frequency = -(-decay // MASK_UPDATES) or 1
     return decay // frequency * frequency, frequency
 
 
 class IterativeSchedule(tfmot.PruningSchedule):
-    """Rounds of equal length, each of which begins with a pruning.
+    """Rounds of equal length, each of which starts with pruning.
 
-    Each round keeps the same share of the weights that the one before it has
-    kept. TF-MOT counts steps from 1.
-
-    Args:
-        density: float, the share of weights that the last round keeps.
-        rounds: int.
-        length: int, of a round, in steps.
+    Each round keeps the same share of the weights that the previous one kept,
+    so that the last one keeps `density`. `length` is in steps, which TF-MOT
+    counts from 1.
     """
 
     def __init__(self, density, rounds, length):
@@ -188,9 +184,5 @@ class IterativeSchedule(tfmot.PruningSchedule):
     def get_config(self):
         return {
             "class_name": type(self).__name__,
-            "config": {
-                "density": self.density,
-                "rounds": self.rounds,
-                "length": self.length,
-            },
+            "config": vars(self).copy(),
         }

@@ -13,9 +13,9 @@ INPUT = "input"
 
 
 class Quantize(Stage):
-    """Trains a network through fake quantization of weights and activations.
+    """Training through fake quantization of weights and activations.
 
-    Zeros and shared values stay, unless the recipe asks for another
+    Zeros and shared values are kept, unless the recipe has another
     `quantize_preserve`.
     """
 
@@ -45,18 +45,11 @@ class Quantize(Stage):
 
 
 def wrap(model, ranges, preserve="both"):
-    """Return a twin with fake quantization, to be trained or converted.
+    """Return a twin with TF-MOT's quantization wrappers, to train or convert.
 
-    As it is, it computes with the weights of the model in 8 bits.
-
-    Args:
-        model: `keras.Model` that has a twin.
-        ranges: what `measure_ranges` or `read_ranges` returned.
-        preserve: `"both"`, `"sparsity"`, `"clusters"` or `"none"`, what
-            training keeps of each kernel that has it. Defaults to `"both"`.
-
-    Returns:
-        A `tf_keras.Model` of TF-MOT's quantization wrappers.
+    Untrained, it computes with the weights of the model in 8 bits. `ranges` is
+    what `measure_ranges` or `read_ranges` returned, and `preserve` a key of
+    `PRESERVED`.
     """
     kernels = tf_keras_twin.kernels(model)
     with tfmot.one_codebook_per_layer(), tf_keras_twin.generators():
@@ -69,18 +62,11 @@ def wrap(model, ranges, preserve="both"):
 
 
 def measure_ranges(model, batches):
-    """Return the range of the outputs of each layer, a mean over batches.
+    """Return `{layer name: [min, max]}` of the activations, 0 included.
 
-    TF-MOT starts every range at (-6, 6) and moves it by a thousandth of the
-    difference in each step. A network with activations of several hundred
-    would be clipped to noise for its whole training.
-
-    Args:
-        model: flat Functional model of either Keras.
-        batches: list of batches of images.
-
-    Returns:
-        A dict of layer name to `[min, max]`, a range that contains 0.
+    The ranges are means over batches. TF-MOT starts every range at (-6, 6) and
+    moves it by a thousandth of the difference in each step: activations of
+    several hundred would be clipped to noise for the whole training.
     """
     names = [INPUT, *(layer.name for layer in model.layers[1:])]
     probe = type(model)(model.input, [layer.output for layer in model.layers])
@@ -100,11 +86,11 @@ def measure_ranges(model, batches):
 def read_ranges(wrapped):
     """Return the trained ranges of a wrapped model, as `measure_ranges` does.
 
-    Layers whose outputs TF-MOT does not quantize are not in it.
+    It leaves out layers whose outputs TF-MOT does not quantize.
     """
     ranges = {}
     for name, kind, end, weight in _range_weights(wrapped):
-        # This is the range of the layer before.
+        # A range before the activation is the previous layer's.
         if kind != "pre_activation":
             ranges.setdefault(name, [0.0, 0.0])
             ranges[name][end] = float(weight.numpy())
@@ -134,7 +120,7 @@ def _set_ranges(wrapped, ranges, kernels):
 def _range_weights(wrapped):
     """Yield `(layer name, kind, end, weight)`; the end is 0 or 1."""
     for layer in wrapped.layers:
-        # The other layers are the input, and the QuantizeLayer behind it.
+        # Only the input and the QuantizeLayer after it have no wrapper.
         name = layer.layer.name if hasattr(layer, "layer") else INPUT
         for weight in layer.weights:
             kind, _, end = tf_keras_twin.weight_name(weight).rpartition("_")

@@ -1,4 +1,4 @@
-"""What the pipeline asks of a stage."""
+"""The interface of a stage of the pipeline."""
 
 import abc
 from typing import Any
@@ -10,29 +10,25 @@ import numpy as np
 from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression.compression_recipe import Recipe
 
-# What is left of the learning rate of a stage that is relaxed.
+# The factor of the learning rate each time that a stage is relaxed.
 RELAXED_RATE = 0.5
 
 
 class Stage(abc.ABC):
-    """A stage: it wraps a twin of the model to be trained, and finishes it.
+    """A stage: wraps a twin of the model for training, and takes the result.
 
-    A subclass sets `kind`, its name in a recipe, and `name`, that of the model
-    that it makes, in the report. Its targets are computed when it is made.
-
-    Args:
-        model: `keras.Model` to compress, which has a twin.
-        recipe: `Recipe`, relaxed if this is not the first attempt.
-        scan: dict of `SensitivityResult`, if `needs_scan`. Defaults to `None`.
+    A subclass sets `kind`, its name in a recipe, and `name`, that of its
+    result in the report. Its targets are computed when it is constructed, from
+    the recipe, relaxed in later attempts, and the scan, if `needs_scan`.
     """
 
     kind: ClassVar[str]
     name: ClassVar[str]
-    # Of `finetune_learning_rate`.
+    # `finetune_learning_rate` is divided by it.
     rate_divisor: ClassVar[int] = 1
-    # Whether the accuracy of the stage is the trainee's or the model's.
+    # Whether the test accuracy of the stage is the trainee's or the model's.
     measures_trainee: ClassVar[bool] = False
-    # Of the training, for `Model.fit`.
+    # For `Model.fit`.
     callbacks: ClassVar[tuple] = ()
 
     def __init__(
@@ -44,7 +40,7 @@ class Stage(abc.ABC):
 
     @classmethod
     def needs_scan(cls, recipe: Recipe) -> bool:
-        """Return whether the targets come from a scan of the sensitivity."""
+        """Return whether the targets depend on a scan of the sensitivity."""
         return False
 
     @classmethod
@@ -54,13 +50,9 @@ class Stage(abc.ABC):
 
     @classmethod
     def relax(cls, recipe: Recipe, attempt: int) -> Recipe:
-        """Return a recipe that asks less of the stage, the more its attempts.
+        """Return a recipe that is easier for the stage, from attempt 1 on.
 
-        Half the learning rate, unless a subclass knows better.
-
-        Args:
-            recipe: `Recipe`.
-            attempt: int, at least 1.
+        Each attempt halves the learning rate, unless a subclass overrides this.
         """
         rate = recipe.finetune_learning_rate * RELAXED_RATE**attempt
         return recipe.replace(finetune_learning_rate=rate)
@@ -77,34 +69,21 @@ class Stage(abc.ABC):
 
     @abc.abstractmethod
     def wrap(self, steps: int, calibration: list[np.ndarray]) -> Any:
-        """Return the `tf_keras.Model` to train.
+        """Return the `tf_keras.Model` to train for a number of steps.
 
-        Args:
-            steps: int, the number of training steps.
-            calibration: list of batches of training images.
+        `calibration` is a list of batches of training images.
         """
 
     def settled_after(self, steps: int) -> int:
-        """Return the step after which the targets hold.
-
-        Args:
-            steps: int, the number of training steps.
-        """
+        """Return the training step after which the targets are met."""
         return 0
 
     @abc.abstractmethod
     def finish(self, trainee: Any) -> dict | None:
-        """Copy the result of the training to the model, once it is checked.
+        """Check the trained result of `wrap`, and copy it to the model.
 
-        Args:
-            trainee: what `wrap` returned, trained.
-
-        Returns:
-            The activation ranges if the stage has trained them, or `None`.
-
-        Raises:
-            CheckError: if the result misses a target. The model is unchanged
-                then.
+        Returns the activation ranges, if the stage has trained them. Raises a
+        `CheckError` and leaves the model unchanged if a target is missed.
         """
 
     @property
@@ -119,7 +98,7 @@ class Stage(abc.ABC):
 
     @property
     def layer_scans(self) -> dict:
-        """The scan, of the kernels to compress only."""
+        """The scan, restricted to the kernels to compress."""
         scan, names = self.scan or {}, self.kernels
         rows = [row for row in scan["layers"] if row["name"] in names]
         return {**scan, "layers": rows}

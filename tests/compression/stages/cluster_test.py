@@ -48,7 +48,7 @@ def test_every_kernel_gets_a_codebook_and_keeps_its_zeros(
     for name, kernel in kernels.items():
         assert len(np.unique(kernel)) <= 8
         assert not np.any(kernel[before[name] == 0])
-    # The values were trained: they are not those that were there.
+    # The shared values were trained: they have changed.
     assert not np.isin(kernels["conv1"], before["conv1"]).any()
 
 
@@ -61,7 +61,7 @@ def test_kernel_smaller_than_its_codebook_is_left_alone(make_model, fit):
 
 
 def test_codebook_that_grew_is_an_error(make_model, fit, monkeypatch):
-    """Training a stripped model on dissolves the shared values."""
+    """Further training of a stripped model dissolves the shared values."""
     strip = tfmot.strip_clustering
 
     def strip_and_train(model):

@@ -44,7 +44,7 @@ def test_every_kernel_gets_its_density_and_conv1_stays_dense(
 
 
 def updates(schedule, steps):
-    """The steps at which the masks change, from 1, and each one's density."""
+    """Return the steps, from 1, at which the masks change, with densities."""
     return [
         (step, 1 - float(schedule(tf.constant(step))[1]))
         for step in range(1, steps + 1)
@@ -98,7 +98,7 @@ def test_two_of_four_input_channels_are_kept(make_model, fit):
 def test_default_frequency_of_tfmot_would_be_noticed(
     make_model, fit, monkeypatch
 ):
-    """In a short stage it prunes nothing, silently."""
+    """A short stage would silently prune nothing."""
     monkeypatch.setattr(
         prune,
         "make_schedule",
@@ -121,7 +121,7 @@ def test_density_of_one_prunes_nothing(make_model, fit):
 
 
 def test_kernels_may_have_zeros_before(make_model, fit):
-    """As weights from a `.sqz` file do; of a dead filter they stay zero."""
+    """Weights from a `.sqz` file have some; a dead filter stays zero."""
     model = make_model()
     layer = model.get_layer("fire2_expand1x1")
     kernel, bias = layer.get_weights()

@@ -21,7 +21,7 @@ from keras_squeezenet.export import litert
 
 @pytest.fixture
 def sparse_model(make_model):
-    """Half of the weights are zero, the rest share 8 values; not in conv1."""
+    """Kernels, but for conv1's, of half zeros and 8 shared values."""
     model = make_model()
     values = np.array([-4, -3, -2, -1, 1, 2, 3, 4]) / 16
     rng = np.random.default_rng(0)
@@ -45,7 +45,7 @@ def run(model, calibration, fit, steps, preserve="both"):
 def test_expand_layers_keep_their_zeros_and_codebooks(
     sparse_model, calibration, fit
 ):
-    """TF-MOT's own schemes lose both in front of a Concatenate."""
+    """TF-MOT's own schemes lose both before a Concatenate."""
     before = tf_keras_twin.kernels(sparse_model)
     clusters = preserving_scheme.codebook_sizes(before)
     assert clusters["conv1"] == 8  # and none of them is zero
@@ -90,7 +90,7 @@ def test_dense_kernel_without_a_codebook_is_quantized(make_model, calibration):
 def test_wrapped_again_it_computes_the_same(
     make_model, calibration, fit, randomize
 ):
-    """As for a run that goes on in another process, or the export."""
+    """A resumed run and the export wrap the model again."""
     model = randomize(make_model())
     conv10 = model.get_layer("conv10")
     # The logits of random weights are far apart.
@@ -138,7 +138,7 @@ def test_ranges_are_means_over_the_batches_and_take_in_zero():
 
 def test_ranges_are_set_before_the_first_step(sparse_model, calibration):
     ranges = quantize.measure_ranges(sparse_model, calibration)
-    # Twice: a second one in a process has other names inside.
+    # Twice: a second model in a process gets other names inside.
     for _ in range(2):
         wrapped = quantize.wrap(sparse_model, ranges)
         found = {
@@ -172,7 +172,7 @@ def test_ranges_are_set_before_the_first_step(sparse_model, calibration):
 
 
 def make_variant(variant, head):
-    """A narrow network of a variant; its own head, or one of transfer."""
+    """A narrow network of a variant, with its own head or that of transfer."""
     config = dataclasses.replace(
         architecture.VARIANTS[variant], base_e=16, incr_e=16, SR=0.25
     )

@@ -14,7 +14,7 @@ from keras_squeezenet.compression.stages.stage import Stage
 
 
 def scan_of(model):
-    """A scan in which conv10 is all that matters."""
+    """A scan in which only conv10 is sensitive."""
     points = (0.75, 0.5, 0.33, 0.2, 0.1, 0.05)
     return {
         "images": 1,
@@ -118,7 +118,7 @@ def test_each_attempt_asks_less():
     )
     pruned = [Prune.relax(recipe, attempt).densities for attempt in (1, 2)]
     assert [rules["conv1"] for rules in pruned] == [1, 1]
-    # A quarter of the zeros is given back each time.
+    # Each attempt restores a quarter of the zeros.
     np.testing.assert_allclose([rules["*"] for rules in pruned], [0.4, 0.55])
     assert Cluster.relax(recipe, 2).bits == {"conv10": 8, "*": 6}
     for stage in (Quantize, Densify):
