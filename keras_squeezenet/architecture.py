@@ -6,7 +6,6 @@ Reference:
 """
 
 import dataclasses
-import itertools
 
 from keras_squeezenet.utils import suggestions
 
@@ -22,21 +21,22 @@ def _round(value):
     return int(value + 0.5)
 
 
-def _require_one_of(name, value, allowed):
-    if value not in allowed:
+def _require(condition, field, expected, value):
+    if not condition:
         raise ValueError(
-            f"`{name}` must be one of {', '.join(map(repr, allowed))}. "
-            f"Received: {name}={value!r}"
+            f"`{field}` must be {expected}. Received: {field}={value!r}"
         )
+
+
+def _require_one_of(field, value, allowed):
+    expected = f"one of {', '.join(map(repr, allowed))}"
+    _require(value in allowed, field, expected, value)
 
 
 def _require_int(owner, field, minimum=1):
     value = getattr(owner, field)
-    if not isinstance(value, int) or value < minimum:
-        raise ValueError(
-            f"`{field}` must be an integer of at least {minimum}. "
-            f"Received: {field}={value!r}"
-        )
+    is_valid = isinstance(value, int) and value >= minimum
+    _require(is_valid, field, f"an integer of at least {minimum}", value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,19 +159,14 @@ class SqueezeNetConfig:
             _require_int(self, field)
         for field in ("incr_e", "conv10_padding"):
             _require_int(self, field, minimum=0)
-        if not isinstance(self.stem, Stem):
-            raise ValueError(
-                f"`stem` must be a `Stem`. Received: stem={self.stem!r}"
-            )
-        if not 0 < self.pct_3x3 < 1:
-            raise ValueError(
-                "`pct_3x3` must be greater than 0 and less than 1. Received: "
-                f"pct_3x3={self.pct_3x3}"
-            )
-        if not self.SR > 0:
-            raise ValueError(
-                f"`SR` must be greater than 0. Received: SR={self.SR}"
-            )
+        _require(isinstance(self.stem, Stem), "stem", "a `Stem`", self.stem)
+        _require(
+            0 < self.pct_3x3 < 1,
+            "pct_3x3",
+            "greater than 0 and less than 1",
+            self.pct_3x3,
+        )
+        _require(self.SR > 0, "SR", "greater than 0", self.SR)
         _require_one_of("bypass", self.bypass, BYPASSES)
         _require_one_of(
             "conv10_activation", self.conv10_activation, ("relu", None)
@@ -264,18 +259,14 @@ def describe(config: SqueezeNetConfig) -> str:
 
 
 def convolutions(
-    config: SqueezeNetConfig,
-    channels: int = 3,
-    classes: int = 1000,
-    include_top: bool = True,
+    config: SqueezeNetConfig, classes: int | None = 1000
 ) -> list[Convolution]:
-    """Return every convolution of a network, in the order of its layers."""
-    found = [
-        Convolution(
-            "conv1", config.stem.kernel_size, channels, config.stem.filters
-        )
-    ]
+    """Return every convolution of a network, in the order of its layers.
+
+    Without a number of `classes`, `conv10` is left out.
+    """
     channels = config.stem.filters
+    found = [Convolution("conv1", config.stem.kernel_size, 3, channels)]
     for fire in config.fires:
         squeezed = fire.squeeze1x1
         found += [
@@ -288,37 +279,26 @@ def convolutions(
                 Convolution(f"{fire.name}_bypass1x1", 1, channels, fire.filters)
             )
         channels = fire.filters
-    if include_top:
+    if classes is not None:
         found.append(Convolution("conv10", 1, channels, classes))
     return found
 
 
 def count_parameters(
-    config: SqueezeNetConfig,
-    channels: int = 3,
-    classes: int = 1000,
-    include_top: bool = True,
+    config: SqueezeNetConfig, classes: int | None = 1000
 ) -> int:
     """Return the number of weights and biases, in closed form."""
-    return sum(
-        convolution.parameters
-        for convolution in convolutions(config, channels, classes, include_top)
-    )
+    return sum(layer.parameters for layer in convolutions(config, classes))
 
 
 def count_macs(
-    config: SqueezeNetConfig,
-    side: int,
-    channels: int = 3,
-    classes: int = 1000,
-    include_top: bool = True,
+    config: SqueezeNetConfig, side: int, classes: int | None = 1000
 ) -> int:
     """Return the multiply-accumulates for one square image of side `side`."""
     sides = feature_sides(config, side)
     return sum(
-        convolution.kernel_parameters
-        * sides[convolution.name.partition("_")[0]] ** 2
-        for convolution in convolutions(config, channels, classes, include_top)
+        layer.kernel_parameters * sides[layer.name.partition("_")[0]] ** 2
+        for layer in convolutions(config, classes)
     )
 
 
@@ -337,18 +317,11 @@ def feature_sides(config: SqueezeNetConfig, side: int) -> dict[str, int]:
     for name in ("conv1", *(fire.name for fire in config.fires)):
         sides[name] = side
         if name in config.pools:
-            side = pooled_side(side)
+            # Caffe's pooling rounds up, ceil((side - 3) / 2) + 1.
+            side = side // 2
             sides[pool_name(name)] = side
     sides["conv10"] = side + 2 * config.conv10_padding
     return sides
-
-
-def pooled_side(side: int) -> int:
-    """Return the side after Caffe's 3x3 max pooling with stride 2.
-
-    It rounds up, `ceil((side - 3) / 2) + 1`, for any side from 2 up.
-    """
-    return side // 2
 
 
 def pool_padding(side: int | None) -> int:
@@ -368,8 +341,7 @@ def pool_name(layer: str) -> str:
 
 def min_side(config: SqueezeNetConfig) -> int:
     """Return the side of the smallest image with outputs in every layer."""
-    return next(
-        side
-        for side in itertools.count(1)
-        if min(feature_sides(config, side).values()) >= 1
-    )
+    side = 1
+    while min(feature_sides(config, side).values()) < 1:
+        side += 1
+    return side

@@ -17,6 +17,7 @@ from keras_squeezenet import models
 from keras_squeezenet import squeezenet
 from keras_squeezenet.data import image_ops
 from keras_squeezenet.pretrained import registry
+from keras_squeezenet.utils import files
 
 # What `compress` writes beside its models.
 REPORT_FILE = "report.json"
@@ -127,9 +128,19 @@ def load(
     else:
         name = os.fspath(model)
     if loaded is None and os.path.isfile(os.path.join(name, "saved_model.pb")):
-        function, shape = _load_saved_model(name)
+        from keras_squeezenet.export import saved_model
+
+        with files.as_value_error(
+            f"{name} cannot be loaded as a SavedModel of an image classifier"
+        ):
+            function, shape = saved_model.load_signature(name)
     elif loaded is None and name.endswith(".tflite"):
-        function, shape = _load_litert(name)
+        from keras_squeezenet.export import litert
+
+        models.require_file(name)
+        with files.as_value_error(f"{name} cannot be loaded as a LiteRT file"):
+            function = litert.LiteRTModel(pathlib.Path(name).read_bytes())
+            shape = tuple(function.input["shape_signature"].tolist())
     else:
         if loaded is None:
             loaded = models.load(model, config=config, image_size=image_size)
@@ -167,33 +178,6 @@ def _known_classes(name):
     return tuple((None, name) for name in names)
 
 
-def _load_saved_model(path):
-    from keras_squeezenet.export import saved_model
-
-    try:
-        return saved_model.load_signature(path)
-    # TensorFlow has many exceptions for a damaged folder.
-    except Exception as error:
-        raise ValueError(
-            f"{path} cannot be loaded as a SavedModel of an image classifier: "
-            f"{error}"
-        ) from error
-
-
-def _load_litert(path):
-    from keras_squeezenet.export import litert
-
-    models.require_file(path)
-    try:
-        model = litert.LiteRTModel(pathlib.Path(path).read_bytes())
-        return model, tuple(model.input["shape_signature"].tolist())
-    # The interpreter has several exceptions for a damaged file.
-    except Exception as error:
-        raise ValueError(
-            f"{path} cannot be loaded as a LiteRT file: {error}"
-        ) from error
-
-
 def _side(path, shape, image_size):
     """Return the side of the images; `None` and -1 in a shape mean any."""
     sides = {None if side == -1 else side for side in shape[1:3]}
@@ -213,13 +197,10 @@ def _side(path, shape, image_size):
 
 def _count_outputs(path, function, side):
     """Return the number of classes, by classifying a black image."""
-    try:
+    with files.as_value_error(
+        f"{path} cannot be run on an image of {side}x{side}"
+    ):
         outputs = function(np.zeros((1, side, side, 3), "float32"))
-    # Every runtime has exceptions of its own.
-    except Exception as error:
-        raise ValueError(
-            f"{path} cannot be run on an image of {side}x{side}: {error}"
-        ) from error
     if getattr(outputs, "ndim", 0) != 2:
         raise ValueError(
             f"{path} must be a classifier, with one output of shape (batch, "

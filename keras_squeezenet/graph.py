@@ -61,19 +61,15 @@ def describe(model: keras.Model) -> dict:
             "the model must have one input and one output. Received: "
             f"{model.name!r} with {len(model.inputs)} and {len(model.outputs)}"
         )
-    for layer in model.operations:
+    # Keras orders them by depth: the last one computes the output.
+    operations = model.operations
+    for layer in operations:
         _require_known(layer)
     # A layer may have been called in other models too, whose calls are not in
     # this model's configuration.
     configs = {each["name"]: each for each in model.get_config()["layers"]}
-    return {
-        "name": model.name,
-        # Keras orders them by depth: the last one computes the output.
-        "layers": [
-            _describe_layer(layer, configs[layer.name])
-            for layer in model.operations
-        ],
-    }
+    layers = [_describe_layer(each, configs[each.name]) for each in operations]
+    return {"name": model.name, "layers": layers}
 
 
 def build(
@@ -85,13 +81,12 @@ def build(
 
     Args:
         namespace: the module `keras` or `tf_keras`.
-        description: the result of `describe`.
         kernels: the expected `{layer name: shape}` of the kernels. Each is
             checked before it is created, so that a description from a file
             takes no more memory than the weights in that file. Defaults to
             `None`, no check.
     """
-    first, *_ = description["layers"]
+    first = description["layers"][0]
     inputs = namespace.Input(
         tuple(first["shape"]), name=first["name"], dtype="float32"
     )
@@ -99,11 +94,9 @@ def build(
     def call(layer, *received):
         if kernels is not None:
             _require_kernel(layer, received[0].shape[-1], kernels)
-        arguments = {key: layer[key] for key in LAYERS[layer["type"]]}
-        made = getattr(namespace.layers, layer["type"])(
-            name=layer["name"], **arguments
-        )
-        return made(only(received))
+        kind = layer["type"]
+        arguments = {key: layer[key] for key in ("name", *LAYERS[kind])}
+        return getattr(namespace.layers, kind)(**arguments)(only(received))
 
     outputs = run(description, inputs, call)
     return namespace.Model(inputs, outputs, name=description["name"])
@@ -127,8 +120,7 @@ def run(description: dict, value: Any, call: Callable[..., Any]) -> Any:
         for name in set(layer["inputs"]):
             if last_use[name] == layer["name"]:
                 del values[name]
-    *_, last = description["layers"]
-    return values[last["name"]]
+    return values[description["layers"][-1]["name"]]
 
 
 def only(values: tuple) -> Any:
@@ -137,10 +129,11 @@ def only(values: tuple) -> Any:
 
 
 def _require_kernel(layer, channels, kernels):
-    shape = {
-        "Conv2D": lambda: (*layer["kernel_size"], channels, layer["filters"]),
-        "Dense": lambda: (channels, layer["units"]),
-    }.get(layer["type"], lambda: None)()
+    shape = None
+    if layer["type"] == "Conv2D":
+        shape = (*layer["kernel_size"], channels, layer["filters"])
+    elif layer["type"] == "Dense":
+        shape = (channels, layer["units"])
     received = kernels.get(layer["name"])
     if shape != received:
         raise ValueError(
@@ -173,12 +166,9 @@ def _require_known(layer):
 
 def _describe_layer(layer, config):
     kind = type(layer).__name__
+    described = {"type": kind, "name": layer.name}
     if kind == INPUT:
-        return {
-            "type": kind,
-            "name": layer.name,
-            "shape": list(layer.batch_shape[1:]),
-        }
+        return {**described, "shape": list(layer.batch_shape[1:])}
     calls = config["inbound_nodes"]
     if len(calls) != 1:
         raise ValueError(
@@ -187,8 +177,7 @@ def _describe_layer(layer, config):
         )
     arguments = layer.get_config()
     return {
-        "type": kind,
-        "name": layer.name,
+        **described,
         "inputs": list(_input_layers(calls[0]["args"])),
         **{name: arguments[name] for name in LAYERS[kind]},
     }

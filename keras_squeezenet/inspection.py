@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 
 from keras_squeezenet import pretrained
+from keras_squeezenet.utils import files
 
 
 def load_kernels(path: "str | os.PathLike") -> dict[str, np.ndarray]:
@@ -25,9 +26,16 @@ def load_kernels(path: "str | os.PathLike") -> dict[str, np.ndarray]:
     """
     path = os.fspath(path)
     if os.path.isfile(os.path.join(path, "saved_model.pb")):
-        kernels = _read_saved_model(path)
+        from keras_squeezenet.export import saved_model
+
+        with files.as_value_error(f"{path} cannot be read as a SavedModel"):
+            kernels = saved_model.read_kernels(path)
     elif path.endswith(".tflite"):
-        kernels = _read_litert(path)
+        from keras_squeezenet.export import litert
+
+        content = pathlib.Path(path).read_bytes()
+        with files.as_value_error(f"{path} cannot be read as a LiteRT file"):
+            kernels = litert.read_kernels(content)
     else:
         kernels = {
             layer: weights[0]
@@ -41,28 +49,3 @@ def load_kernels(path: "str | os.PathLike") -> dict[str, np.ndarray]:
             "it was made from."
         )
     return kernels
-
-
-def _read_saved_model(path):
-    from keras_squeezenet.export import saved_model
-
-    try:
-        return saved_model.read_kernels(path)
-    # TensorFlow has many exceptions for a damaged folder.
-    except Exception as error:
-        raise ValueError(
-            f"{path} cannot be read as a SavedModel: {error}"
-        ) from error
-
-
-def _read_litert(path):
-    from keras_squeezenet.export import litert
-
-    content = pathlib.Path(path).read_bytes()
-    try:
-        return litert.read_kernels(content)
-    # The interpreter has several exceptions for a damaged file.
-    except Exception as error:
-        raise ValueError(
-            f"{path} cannot be read as a LiteRT file: {error}"
-        ) from error

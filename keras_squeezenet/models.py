@@ -10,6 +10,7 @@ from keras_squeezenet import pretrained
 from keras_squeezenet import squeezenet
 from keras_squeezenet.pretrained import download
 from keras_squeezenet.pretrained import registry
+from keras_squeezenet.utils import files
 from keras_squeezenet.utils import suggestions
 
 
@@ -60,7 +61,11 @@ def load(
     else:
         require_file(path)
     if path.endswith(".keras"):
-        return _load_keras(path)
+        with files.as_value_error(f"{path} cannot be loaded as a Keras model"):
+            loaded = keras.models.load_model(path, compile=False)
+            # It raises if the model was never built.
+            _ = loaded.input_shape
+            return loaded
     if path.endswith(".sqz"):
         return codec.load(path)
     return _load_weights(path, config, image_size)
@@ -83,19 +88,6 @@ def require_file(path: str) -> None:
             f"Received: {path}."
             f"{suggestions.did_you_mean(path, registry.NAMES)}"
         )
-
-
-def _load_keras(path):
-    try:
-        model = keras.models.load_model(path, compile=False)
-        # It raises if the model was never built.
-        _ = model.input_shape
-        return model
-    # Keras has many exceptions for a damaged file.
-    except Exception as error:
-        raise ValueError(
-            f"{path} cannot be loaded as a Keras model: {error}"
-        ) from error
 
 
 def _load_weights(path, config, image_size):

@@ -331,75 +331,65 @@ def _image_input(
     config, input_tensor, input_shape, include_top, named, default_side
 ):
     """Validate the shape of the images and return the input tensor."""
-    min_side = architecture.min_side(config)
-    input_shape = _input_shape(
-        input_shape, include_top, named, default_side, min_side
-    )
+    if input_shape:
+        _require_shape(config, input_shape, include_top, named)
+    else:
+        sides = [default_side if include_top else None] * 2
+        input_shape = (3, *sides) if _channel_axis() == 1 else (*sides, 3)
     if input_tensor is None:
         img_input = layers.Input(shape=input_shape)
     elif not keras.utils.is_keras_tensor(input_tensor):
         img_input = layers.Input(tensor=input_tensor, shape=input_shape)
     else:
         img_input = input_tensor
-    height, width = _sides(img_input)
-    if min(height or min_side, width or min_side) < min_side:
-        raise ValueError(
-            f"Input size must be at least {min_side}x{min_side}; Received: "
-            f"input_tensor of shape {tuple(img_input.shape)}"
-        )
-    channels = img_input.shape[_channel_axis()]
-    if named and channels != 3:
+    shape = tuple(img_input.shape)
+    _require_min_side(config, shape, f"input_tensor of shape {shape}")
+    if named and shape[_channel_axis()] != 3:
         raise ValueError(
             "The input must have 3 channels; Received "
-            f"`input_shape={tuple(img_input.shape[1:])}`"
+            f"`input_shape={shape[1:]}`"
         )
     return img_input
 
 
-def _input_shape(input_shape, include_top, named, default_side, min_side):
-    """Return the input shape, validated as in `keras.applications`."""
-    axis = 0 if keras.config.image_data_format() == "channels_first" else 2
-    if not input_shape:
-        sides = [default_side if include_top else None] * 2
-        return tuple([3, *sides] if axis == 0 else [*sides, 3])
+def _require_shape(config, input_shape, include_top, named):
+    """Validate an `input_shape` as `keras.applications` does."""
     if len(input_shape) != 3:
         raise ValueError("`input_shape` must be a tuple of three integers.")
-    if input_shape[axis] not in {1, 3} and not named:
+    batch_shape = (None, *input_shape)
+    channels = batch_shape[_channel_axis()]
+    if channels not in {1, 3} and not named:
         warnings.warn(
             "This model usually expects 1 or 3 input channels. "
             "However, it was passed an input_shape "
-            f"with {input_shape[axis]} input channels.",
+            f"with {channels} input channels.",
             stacklevel=4,
         )
-    sides = [side for i, side in enumerate(input_shape) if i != axis]
-    if min(min_side if side is None else side for side in sides) < min_side:
-        raise ValueError(
-            f"Input size must be at least {min_side}x{min_side}; Received: "
-            f"input_shape={input_shape}"
-        )
+    _require_min_side(config, batch_shape, f"input_shape={input_shape}")
     if include_top and None in input_shape:
         raise ValueError(
             "If `include_top` is True, "
             "you should specify a static `input_shape`. "
             f"Received: input_shape={input_shape}"
         )
-    return input_shape
+
+
+def _require_min_side(config, batch_shape, received):
+    minimum = architecture.min_side(config)
+    if any(side is not None and side < minimum for side in _sides(batch_shape)):
+        raise ValueError(
+            f"Input size must be at least {minimum}x{minimum}; Received: "
+            f"{received}"
+        )
 
 
 def _features(x, config):
     stem = config.stem
-    x = _conv(
-        x,
-        "conv1",
-        stem.filters,
-        stem.kernel_size,
-        strides=stem.strides,
-        padding=stem.padding,
-    )
+    size, strides, padding = stem.kernel_size, stem.strides, stem.padding
+    x = _conv(x, "conv1", stem.filters, size, strides, padding)
     x = _pool(x, "conv1", config)
     for fire in config.fires:
-        x = _fire(x, fire)
-        x = _pool(x, fire.name, config)
+        x = _pool(_fire(x, fire), fire.name, config)
     return x
 
 
@@ -463,7 +453,7 @@ def _pool(x, layer, config):
     if layer not in config.pools:
         return x
     name = architecture.pool_name(layer)
-    padding = [(0, architecture.pool_padding(side)) for side in _sides(x)]
+    padding = [(0, architecture.pool_padding(side)) for side in _sides(x.shape)]
     if any(after for _, after in padding):
         x = layers.ZeroPadding2D(padding, name=f"{name}_pad")(x)
     return layers.MaxPooling2D(
@@ -471,10 +461,8 @@ def _pool(x, layer, config):
     )(x)
 
 
-def _sides(x):
-    if keras.config.image_data_format() == "channels_first":
-        return tuple(x.shape[2:4])
-    return tuple(x.shape[1:3])
+def _sides(batch_shape):
+    return batch_shape[2:4] if _channel_axis() == 1 else batch_shape[1:3]
 
 
 def _channel_axis():

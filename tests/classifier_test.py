@@ -1,6 +1,4 @@
-import dataclasses
 import json
-import pathlib
 import shutil
 
 import keras
@@ -20,12 +18,12 @@ from keras_squeezenet import data
 from keras_squeezenet import imagenet
 from keras_squeezenet.export import saved_model
 from keras_squeezenet.pretrained import download
-from keras_squeezenet.pretrained import registry
 
 SMALL = SqueezeNetConfig(
     base_e=8, incr_e=8, SR=0.25, stem=Stem(8)
 ).for_small_images()
 SIDE = 32
+SHAPE_48 = (48, 48, 3)
 CLASSES = 5
 NAMES = ("ant", "bee", "cat", "dog", "eel")
 FORMATS = [
@@ -64,6 +62,15 @@ def make_squares(count, side=SIDE):
     return rng.integers(0, 256, (count, side, side, 3)).astype("uint8")
 
 
+def preprocess(squares):
+    x = np.array(squares, "float32")
+    return keras.applications.vgg16.preprocess_input(x)
+
+
+def outputs_of(model, squares):
+    return model.predict_on_batch(preprocess(squares))
+
+
 def save(path, model):
     """Save a Keras model; return the path as `str`."""
     model.save(path)
@@ -74,7 +81,7 @@ def convert(model, squares=None):
     """Return the content of a `.tflite` file, int8 if there are examples."""
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     if squares is not None:
-        x = keras.applications.vgg16.preprocess_input(squares.astype("float32"))
+        x = preprocess(squares)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: ([each[None]] for each in x)
         converter.inference_input_type = tf.int8
@@ -125,9 +132,7 @@ def test_every_format_gives_the_same_outputs_in_any_batch(
     network = load(saved / file)
     assert network.image_size == SIDE
     squares = [network.read(path) for path in photographs[::100]]
-    expected = model.predict_on_batch(
-        keras.applications.vgg16.preprocess_input(np.array(squares, "float32"))
-    )
+    expected = outputs_of(model, squares)
     assert len(set(expected.argmax(axis=1))) > 1
     outputs = network.predict(squares)
     assert outputs.dtype == "float32"
@@ -147,8 +152,7 @@ def test_int8_network_gives_nearly_the_same_outputs(model, tmp_path):
     path = tmp_path / "model_int8.tflite"
     path.write_bytes(convert(model, squares))
     network = classifier.load(path)
-    x = keras.applications.vgg16.preprocess_input(squares.astype("float32"))
-    expected = model.predict_on_batch(x)
+    expected = outputs_of(model, squares)
     outputs = network.predict(squares)
     assert set(np.unique(outputs * 256 % 1)) == {0}
     assert abs(outputs - expected).max() < 0.25
@@ -158,12 +162,6 @@ def test_int8_network_gives_nearly_the_same_outputs(model, tmp_path):
     np.testing.assert_array_equal(
         outputs[sure].argmax(axis=1), expected[sure].argmax(axis=1)
     )
-
-
-@pytest.mark.parametrize("path_type", [str, pathlib.Path])
-def test_path_may_be_str_or_path(path_type, saved):
-    network = classifier.load(path_type(saved / "model.keras"))
-    assert network.name == str(saved / "model.keras")
 
 
 def test_weights_of_the_package_are_loaded_by_their_name(shared_data):
@@ -222,11 +220,6 @@ def test_source_by_its_path_is_the_source_by_its_name(public_weights):
 def test_config_chooses_the_source(public_weights):
     with pytest.raises(ValueError, match="no weights 'imagenet_deep_comp.*1.1"):
         classifier.load("imagenet_deep_compression", config="1.1")
-
-
-def test_missing_file_of_a_source_is_an_error(public_weights):
-    with pytest.raises(OSError, match="squeezenet_v1.1.caffemodel"):
-        classifier.load("imagenet")
     with pytest.raises(OSError, match="squeezenet_v1.0.caffemodel"):
         classifier.load("imagenet", config="1.0")
 
@@ -234,16 +227,14 @@ def test_missing_file_of_a_source_is_an_error(public_weights):
 @pytest.mark.parametrize("config", ["1.0", "1.1", "complex_bypass"])
 def test_weights_tell_their_network(config, tmp_path, randomize):
     model = randomize(
-        make_model(config=config, input_shape=(48, 48, 3), classes=7)
+        make_model(config=config, input_shape=SHAPE_48, classes=7)
     )
     path = tmp_path / "model.weights.h5"
     model.save_weights(path)
     network = classifier.load(path, image_size=48)
     assert (network.image_size, network.classes) == (48, ())
     squares = make_squares(2, 48)
-    expected = model.predict_on_batch(
-        keras.applications.vgg16.preprocess_input(squares.astype("float32"))
-    )
+    expected = outputs_of(model, squares)
     np.testing.assert_allclose(network.predict(squares), expected, atol=1e-5)
 
 
@@ -257,47 +248,35 @@ def test_weights_take_images_of_227_by_default(tmp_path):
 def bypass_weights(tmp_path, randomize):
     """Weights of v1.0 and of the simple bypass, which are alike."""
     path = tmp_path / "model.weights.h5"
-    model = SqueezeNetSimpleBypass(weights=None, input_shape=(48, 48, 3))
+    model = SqueezeNetSimpleBypass(weights=None, input_shape=SHAPE_48)
     randomize(model).save_weights(path)
     return path
 
 
-def outputs_of(builder, path, squares):
-    model = builder(weights=str(path), input_shape=squares.shape[1:])
-    return model.predict_on_batch(
-        keras.applications.vgg16.preprocess_input(squares.astype("float32"))
-    )
-
-
 def test_simple_bypass_has_to_be_named(bypass_weights):
     squares = make_squares(1, 48)
-    expected = outputs_of(SqueezeNet1_0, bypass_weights, squares)
+    expected, bypassed = (
+        outputs_of(
+            builder(weights=bypass_weights, input_shape=SHAPE_48), squares
+        )
+        for builder in (SqueezeNet1_0, SqueezeNetSimpleBypass)
+    )
     network = classifier.load(bypass_weights, image_size=48)
     np.testing.assert_allclose(network.predict(squares), expected, atol=1e-5)
     named = classifier.load(
         bypass_weights, config="simple_bypass", image_size=48
     )
-    bypassed = outputs_of(SqueezeNetSimpleBypass, bypass_weights, squares)
     np.testing.assert_allclose(named.predict(squares), bypassed, atol=1e-5)
     assert abs(bypassed - expected).max() > 0.1
 
 
-def test_public_weights_of_the_simple_bypass_are_known(
-    bypass_weights, monkeypatch
-):
-    source = next(
-        source
-        for source in registry.ENTRIES
-        if source.variant == "simple_bypass"
-    )
-    digest = source.file.digest.of(bypass_weights.read_bytes())
-    file = dataclasses.replace(source.file, digest=digest)
-    source = dataclasses.replace(source, file=file, normalization="caffe")
-    monkeypatch.setattr(registry, "ENTRIES", (source,))
+def test_public_weights_of_the_simple_bypass_are_known(bypass_weights, publish):
+    publish(bypass_weights, "imagenet", "simple_bypass", normalization="caffe")
     squares = make_squares(1, 48)
+    model = SqueezeNetSimpleBypass(weights=bypass_weights, input_shape=SHAPE_48)
     np.testing.assert_allclose(
         classifier.load(bypass_weights, image_size=48).predict(squares),
-        outputs_of(SqueezeNetSimpleBypass, bypass_weights, squares),
+        outputs_of(model, squares),
         atol=1e-5,
     )
 
@@ -324,9 +303,7 @@ def test_transfer_head_may_give_logits(tmp_path, randomize):
     network = classifier.load(save(tmp_path / "model.keras", model))
     squares = make_squares(3)
     outputs = network.predict(squares)
-    expected = model.predict_on_batch(
-        keras.applications.vgg16.preprocess_input(squares.astype("float32"))
-    )
+    expected = outputs_of(model, squares)
     assert expected.min() < 0
     np.testing.assert_allclose(outputs.sum(axis=1), 1, rtol=1e-5)
     np.testing.assert_allclose(
@@ -340,15 +317,16 @@ def stub(*rows):
     return classifier.Classifier("stub", lambda x: rows[: len(x)], 1)
 
 
-def test_probabilities_stay_as_they_are():
-    row = [-1 / 256, 0.25, 1.0]
-    outputs = stub(row).predict(np.zeros((1, 1, 1, 3)))
-    np.testing.assert_allclose(outputs, [row])
-
-
-def test_large_logits_do_not_overflow():
-    outputs = stub([1e4, 0, -1e4]).predict(np.zeros((1, 1, 1, 3)))
-    assert outputs.tolist() == [[1, 0, 0]]
+@pytest.mark.parametrize(
+    "outputs, probabilities",
+    [
+        ([-1 / 256, 0.25, 1.0], [-1 / 256, 0.25, 1.0]),
+        ([1e4, 0, -1e4], [1, 0, 0]),
+    ],
+)
+def test_only_logits_become_probabilities(outputs, probabilities):
+    found = stub(outputs).predict(np.zeros((1, 1, 1, 3)))
+    np.testing.assert_allclose(found, [probabilities])
 
 
 def test_logits_of_one_image_do_not_change_those_of_another():
@@ -504,54 +482,48 @@ def test_another_size_than_the_networks_is_refused(file, saved):
         classifier.load(saved / file, image_size=64)
 
 
-@pytest.mark.parametrize(
-    "shape,text",
-    [((32, 48, 3), "None, 32, 48, 3"), ((32, 32, 1), "None, 32, 32, 1")],
-)
-def test_images_of_another_shape_are_refused(shape, text, tmp_path):
-    path = save(tmp_path / "model.keras", make_model(input_shape=shape))
-    with pytest.raises(
-        ValueError,
-        match=rf"\(batch, side, side, 3\).*Received: \({text}\)",
-    ):
-        classifier.load(path)
-
-
-def test_network_of_two_images_is_refused(tmp_path):
+def of_two_images():
     inputs = [keras.Input((SIDE, SIDE, 3)) for _ in range(2)]
     outputs = keras.layers.GlobalAveragePooling2D()(keras.layers.Add()(inputs))
-    path = save(tmp_path / "model.keras", keras.Model(inputs, outputs))
-    with pytest.raises(ValueError, match="must take images of shape"):
-        classifier.load(path)
+    return keras.Model(inputs, outputs)
 
 
-def test_features_are_no_classes(tmp_path):
-    path = save(tmp_path / "model.keras", make_model(include_top=False))
-    with pytest.raises(
-        ValueError, match=r"must be a classifier.*\(1, 4, 4, 32\)"
-    ):
-        classifier.load(path)
-
-
-def test_network_of_two_outputs_is_refused(tmp_path):
+def of_two_outputs():
     model = make_model()
-    model = keras.Model(model.input, [model.output, model.output])
-    path = save(tmp_path / "model.keras", model)
-    with pytest.raises(
-        ValueError, match=r"one output.*Received: .*\[\(1, 5\), \(1, 5\)\]"
-    ):
-        classifier.load(path)
+    return keras.Model(model.input, [model.output, model.output])
 
 
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (
+            lambda: make_model(input_shape=(32, 48, 3)),
+            r"\(batch, side, side, 3\).*Received: \(None, 32, 48, 3\)",
+        ),
+        (
+            lambda: make_model(channels=1),
+            r"\(batch, side, side, 3\).*Received: \(None, 32, 32, 1\)",
+        ),
+        (of_two_images, "must take images of shape"),
+        (
+            lambda: make_model(include_top=False),
+            r"must be a classifier.*\(1, 4, 4, 32\)",
+        ),
+        (of_two_outputs, r"one output.*Received: .*\[\(1, 5\), \(1, 5\)\]"),
+        (
+            lambda: keras.Sequential([keras.layers.Conv2D(2, 3)]),
+            "cannot be loaded as a Keras model",
+        ),
+    ],
+)
 @pytest.mark.filterwarnings("ignore:You are saving a model that has not")
-def test_model_that_was_never_built_is_refused(tmp_path):
-    model = keras.Sequential([keras.layers.Conv2D(2, 3)])
-    path = save(tmp_path / "model.keras", model)
-    with pytest.raises(ValueError, match="cannot be loaded as a Keras model"):
+def test_other_networks_are_refused(make, message, tmp_path):
+    path = save(tmp_path / "model.keras", make())
+    with pytest.raises(ValueError, match=message):
         classifier.load(path)
 
 
-@pytest.mark.parametrize("damage", ["cut", "text", "empty"])
+@pytest.mark.parametrize("length", [0, 0.5])
 @pytest.mark.parametrize(
     "file,what",
     [
@@ -563,48 +535,23 @@ def test_model_that_was_never_built_is_refused(tmp_path):
     ],
 )
 def test_damaged_file_is_an_error_that_names_it(
-    file, what, damage, saved, tmp_path
+    file, what, length, saved, tmp_path
 ):
     content = (saved / file).read_bytes()
-    content = {
-        "cut": content[: len(content) // 2],
-        "text": b"no network",
-        "empty": b"",
-    }[damage]
-    (tmp_path / file).write_bytes(content)
+    (tmp_path / file).write_bytes(content[: int(length * len(content))])
     with pytest.raises(ValueError, match=f"{tmp_path / file}.*{what}"):
         load(tmp_path / file)
 
 
-def empty_graph(folder):
-    (folder / "saved_model.pb").write_bytes(b"")
-
-
-def no_graph(folder):
-    (folder / "saved_model.pb").write_text("no graph")
-
-
-def cut_graph(folder):
-    file = folder / "saved_model.pb"
-    file.write_bytes(file.read_bytes()[:1000])
-
-
-def no_variables(folder):
-    shutil.rmtree(folder / "variables")
-
-
-def cut_variables(folder):
-    (file,) = (folder / "variables").glob("*.data-*")
-    file.write_bytes(file.read_bytes()[:100])
-
-
-@pytest.mark.parametrize(
-    "damage", [empty_graph, no_graph, cut_graph, no_variables, cut_variables]
-)
-def test_damaged_saved_model_is_an_error_that_names_it(damage, saved, tmp_path):
+@pytest.mark.parametrize("length", [0, 1000])
+@pytest.mark.parametrize("damaged", ["saved_model.pb", "variables/*.data-*"])
+def test_damaged_saved_model_is_an_error_that_names_it(
+    damaged, length, saved, tmp_path
+):
     folder = tmp_path / "saved_model"
     shutil.copytree(saved / "saved_model", folder)
-    damage(folder)
+    (file,) = folder.glob(damaged)
+    file.write_bytes(file.read_bytes()[:length])
     with pytest.raises(
         ValueError, match=f"{folder} cannot be loaded as a SavedModel"
     ):

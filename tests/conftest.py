@@ -11,8 +11,10 @@ import keras
 import numpy as np
 import pytest
 import quarters
+import weight_arrays
 
 from keras_squeezenet import SqueezeNet
+from keras_squeezenet.pretrained import registry
 
 SHARED_DATA = pathlib.Path(__file__).parents[2] / "shared" / "data"
 
@@ -83,21 +85,39 @@ def randomize():
 
 @pytest.fixture(scope="session")
 def write_npz():
-    """Returns a function that writes a model's weights as `pretrained` reads.
+    """Returns a function that writes the weights of a model to a path."""
+    return lambda path, model: weight_arrays.write_npz(
+        path, weight_arrays.weights_of(model)
+    )
 
-    Its arguments are the path and the model.
-    """
 
-    def write_npz(path, model):
-        arrays = {}
-        for layer in model.layers:
-            if layer.weights:
-                kernel, bias = layer.get_weights()
-                arrays[f"{layer.name}/kernel"] = kernel
-                arrays[f"{layer.name}/bias"] = bias
-        np.savez(path, **arrays)
+@pytest.fixture
+def mirror(tmp_path, monkeypatch):
+    """A folder instead of the internet, and an empty cache."""
+    folder, home = tmp_path / "mirror", tmp_path / "keras"
+    for each in (folder, home):
+        each.mkdir(exist_ok=True)
+    monkeypatch.setenv("KERAS_SQUEEZENET_MIRROR", str(folder))
+    monkeypatch.setenv("KERAS_HOME", str(home))
+    return folder
 
-    return write_npz
+
+@pytest.fixture
+def publish(monkeypatch):
+    """Returns a function that makes a file that of an entry of the registry."""
+
+    def publish(path, name, variant, **fields):
+        digest = registry.Digest("git", "0" * 40).of(path.read_bytes())
+        url = f"https://example.org/{path.name}"
+        fields["file"] = registry.File.published(url, digest)
+        entry = registry.find(name, variant)
+        entries = [
+            dataclasses.replace(each, **fields) if each is entry else each
+            for each in registry.ENTRIES
+        ]
+        monkeypatch.setattr(registry, "ENTRIES", tuple(entries))
+
+    return publish
 
 
 @pytest.fixture(scope="session")

@@ -26,10 +26,10 @@ BELOW = {
     "squeezenet": {"architecture", "imagenet", "pretrained", "utils"},
     "models": {"architecture", "codec", "pretrained", "squeezenet", "utils"},
     "export": {"codec", "data", "graph", "utils"},
-    "inspection": {"export", "pretrained"},
+    "inspection": {"export", "pretrained", "utils"},
     "classifier": {
         *("architecture", "codec", "data", "export", "imagenet", "models"),
-        *("pretrained", "squeezenet"),
+        *("pretrained", "squeezenet", "utils"),
     },
     "evaluation": {"classifier", "data", "imagenet", "utils"},
     "report": {"evaluation", "imagenet"},

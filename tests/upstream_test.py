@@ -4,7 +4,6 @@ Offline: photographs and weights come from `../shared/data`.
 """
 
 import ast
-import dataclasses
 import pathlib
 import types
 import unittest
@@ -20,7 +19,6 @@ from keras_squeezenet import SqueezeNet1_0
 from keras_squeezenet import SqueezeNet1_1
 from keras_squeezenet import SqueezeNetComplexBypass
 from keras_squeezenet import SqueezeNetSimpleBypass
-from keras_squeezenet.pretrained import registry
 
 imagenet_utils_test = pytest.importorskip(
     "keras.src.applications.imagenet_utils_test",
@@ -53,16 +51,6 @@ def load_upstream(model_list):
     return module
 
 
-def with_file_of(source, folder):
-    """Return the source with its file of `FILES` in the folder, if any."""
-    if source.name != "imagenet" or source.variant not in FILES:
-        return source
-    path = folder / FILES[source.variant]
-    digest = registry.Digest("sha256", "0" * 64).of(path.read_bytes())
-    file = registry.File.published(f"https://example.org/{path.name}", digest)
-    return dataclasses.replace(source, file=file)
-
-
 upstream = load_upstream(
     [
         (builder, 512, keras_squeezenet)
@@ -89,7 +77,7 @@ def keep_traceback_filtering():
 
 
 @pytest.fixture(autouse=True)
-def offline(request, monkeypatch, tmp_path):
+def offline(request, monkeypatch, tmp_path, publish):
     name = request.node.name
     if "test_application_base" not in name:
         return
@@ -107,11 +95,8 @@ def offline(request, monkeypatch, tmp_path):
 
     monkeypatch.setattr(upstream, "_get_elephant", elephant)
     weights = shared_data / "weights"
-    monkeypatch.setattr(
-        registry,
-        "ENTRIES",
-        tuple(with_file_of(source, weights) for source in registry.ENTRIES),
-    )
+    for variant, file in FILES.items():
+        publish(weights / file, "imagenet", variant)
     monkeypatch.setenv("KERAS_SQUEEZENET_MIRROR", str(weights))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
 

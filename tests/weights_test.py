@@ -26,12 +26,11 @@ BUILDERS = {
 }
 
 
-def card_name(source):
-    return source.card.removesuffix(".md")
-
-
 def read(name):
-    return (WEIGHTS / f"{name}.md").read_text(encoding="utf-8")
+    return (WEIGHTS / name).read_text(encoding="utf-8")
+
+
+README = read("README.md")
 
 
 def rows(text):
@@ -51,13 +50,13 @@ def unwrapped(text):
 def metadata():
     """Return a function that gives a card's metadata as the Hub reads it."""
     hub = pytest.importorskip("huggingface_hub")
-    return lambda name: hub.ModelCard.load(WEIGHTS / f"{name}.md").data
+    return lambda name: hub.ModelCard.load(WEIGHTS / name).data
 
 
 ENTRIES = registry.ENTRIES
 PUBLIC = [entry for entry in ENTRIES if entry.file.url]
 OWN = [entry for entry in ENTRIES if not entry.file.url]
-CARDS = [card_name(entry) for entry in PUBLIC]
+CARDS = [entry.card for entry in PUBLIC]
 every_source = pytest.mark.parametrize("source", PUBLIC, ids=CARDS)
 
 
@@ -68,7 +67,7 @@ def test_every_entry_has_a_card_and_every_card_an_entry():
 
 @every_source
 def test_metadata_is_that_of_the_source(source, metadata):
-    data = metadata(card_name(source))
+    data = metadata(source.card)
     paper = source.citation.removeprefix("arXiv:")
     assert f"arxiv:{paper}" in data.tags
     if source.license == "not stated":
@@ -87,8 +86,8 @@ def test_metadata_is_that_of_the_source(source, metadata):
 
 @every_source
 def test_results_are_those_of_the_source(source, metadata):
-    data = metadata(card_name(source))
-    assert data.model_name == card_name(source)
+    data = metadata(source.card)
+    assert data.model_name == source.card.removesuffix(".md")
     assert [
         (result.metric_name, result.metric_value)
         for result in data.eval_results
@@ -107,14 +106,9 @@ def test_results_are_those_of_the_source(source, metadata):
 
 
 @every_source
-def test_card_has_the_usual_sections(source):
-    text = read(card_name(source))
+def test_card_has_the_usual_sections_and_tells_the_files(source):
+    text = read(source.card)
     assert re.findall(r"^## (.+)", text, re.MULTILINE) == SECTIONS
-
-
-@every_source
-def test_card_tells_the_files(source):
-    text = read(card_name(source))
     found = rows(text.partition("## File")[2])[2:]
     assert len(found) == len(source.files)
     for row, file in zip(found, source.files):
@@ -128,7 +122,7 @@ def test_card_tells_the_files(source):
 
 @every_source
 def test_card_tells_the_accuracy_and_who_reports_it(source):
-    text = read(card_name(source))
+    text = read(source.card)
     table = text.partition("## Evaluation")[2].partition("## Limit")[0]
     who, top_1, top_5 = rows(table)[2]
     assert who == source.reported_by
@@ -138,9 +132,9 @@ def test_card_tells_the_accuracy_and_who_reports_it(source):
 
 @every_source
 def test_card_loads_the_weights_that_it_describes(source):
-    text = read(card_name(source))
+    text = read(source.card)
     code = re.search(r"```python\n(.+?)```", text, re.DOTALL)[1]
-    compile(code, card_name(source), "exec")
+    compile(code, source.card, "exec")
     builder = BUILDERS[source.variant]
     assert f"from keras_squeezenet import {builder}\n" in code
     call = re.search(r"model = (\w+)\(\s*weights=\"(\w+)\"", code)
@@ -148,26 +142,22 @@ def test_card_loads_the_weights_that_it_describes(source):
 
 
 @every_source
-def test_card_cites_the_papers(source):
-    citation = read(card_name(source)).partition("## Citation")[2]
+def test_card_cites_the_papers_and_says_where_no_license_is_stated(source):
+    text = read(source.card)
+    citation = text.partition("## Citation")[2]
     assert f"journal = {{{source.citation}}}" in citation
     assert f"journal = {{{registry.SQUEEZENET_PAPER}}}" in citation
-
-
-@every_source
-def test_card_says_where_no_license_is_stated(source):
-    text = unwrapped(read(card_name(source)))
-    said = "The repository states no license." in text
+    said = "The repository states no license." in unwrapped(text)
     assert said == (source.license == "not stated")
 
 
 def test_index_lists_the_sources_with_the_figures_of_their_cards():
-    table = [row for row in rows(read("README")) if "](squeezenet_" in row[0]]
+    table = [row for row in rows(README) if "](squeezenet_" in row[0]]
     table = table[len(OWN) :]
     assert len(table) == len(PUBLIC)
     for row, source in zip(table, PUBLIC):
         link, config, accuracy, who, license, size, verified = row
-        assert link == f'[`"{source.name}"`]({card_name(source)}.md)'
+        assert link == f'[`"{source.name}"`]({source.card})'
         assert config == f'`"{source.variant}"`'
         top_1, top_5 = map(float, accuracy.split("/"))
         assert (top_1, top_5) == (source.top_1, source.top_5)
@@ -182,7 +172,7 @@ def test_index_lists_the_sources_with_the_figures_of_their_cards():
 
 @pytest.mark.parametrize("own", OWN, ids=lambda own: own.name)
 def test_card_of_packaged_weights_tells_their_file(own, metadata):
-    name = card_name(own)
+    name = own.card
     text = read(name)
     assert re.findall(r"^## (.+)", text, re.MULTILINE) == SECTIONS
     assert rows(text.partition("## File")[2])[2:] == [
@@ -196,31 +186,21 @@ def test_card_of_packaged_weights_tells_their_file(own, metadata):
     top_1, top_5 = (r.metric_value for r in metadata(name).eval_results)
     assert (top_1, top_5) == (own.top_1, own.top_5)
     assert f"| this file | {own.file.size:,} | {top_1} | {top_5} |" in text
-    (row,) = [row for row in rows(read("README")) if f"({name}.md)" in row[0]]
+    (row,) = [row for row in rows(README) if f"({name})" in row[0]]
     link, config, _, accuracy, size = row
-    assert (link, config) == (f'[`"{own.name}"`]({name}.md)', '`"1.1"`')
+    assert (link, config) == (f'[`"{own.name}"`]({name})', '`"1.1"`')
     assert accuracy == f"{top_1} / {top_5}"
     assert size == f"{own.file.size:,}"
 
 
-def test_index_tells_the_other_file_of_v1_1():
-    (no_top,) = [entry.no_top for entry in ENTRIES if entry.no_top]
-    assert f"{no_top.size:,} bytes" in read("README")
-    assert "3,032,184 bytes" in read("README")
+def test_index_tells_files_formats_and_how_to_do_without_the_internet():
+    assert "3,032,184 bytes" in README
+    assert re.findall(r"`(\.[\w.]+)`", README) == list(readers.FORMATS)
+    assert "`KERAS_SQUEEZENET_MIRROR`" in README
+    assert "`~/.keras/models`" in README
 
 
-def test_index_lists_the_formats():
-    suffixes = re.findall(r"`(\.[\w.]+)`", read("README"))
-    assert suffixes == list(readers.FORMATS)
-
-
-def test_index_tells_how_to_do_without_the_internet():
-    text = read("README")
-    assert "`KERAS_SQUEEZENET_MIRROR`" in text
-    assert "`~/.keras/models`" in text
-
-
-@pytest.mark.parametrize("name", ["README", *CARDS])
+@pytest.mark.parametrize("name", ["README.md", *CARDS])
 def test_links_to_files_beside_lead_somewhere(name):
     for target in re.findall(r"\]\((?!https?:)([^)]+)\)", read(name)):
         file, _, anchor = target.partition("#")

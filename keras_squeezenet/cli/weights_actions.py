@@ -217,9 +217,7 @@ def _require_no_published_name(path, content):
 
 def _describe(variant, classes):
     config = architecture.VARIANTS[variant]
-    parameters = architecture.count_parameters(
-        config, classes=classes, include_top=classes is not None
-    )
+    parameters = architecture.count_parameters(config, classes)
     top = f"{classes:,} classes" if classes else "without the classifier"
     return f"{variant}, {top}, {parameters:,} parameters"
 

@@ -20,15 +20,11 @@ def augment(image: tf.Tensor, seed: tf.Tensor, flip: bool = True) -> tf.Tensor:
     The border is filled with the reflected image.
 
     Args:
-        image: uint8 tensor or array of shape `(height, width, channels)`,
-            which must be static.
+        image: uint8 image of a static shape `(height, width, channels)`.
         seed: two integers, as the stateless operations of TensorFlow take
             them, such as the numbers of the epoch and the image.
-        flip: bool, whether to flip images horizontally, which does not suit
-            digits or letters. Shifts do not depend on it. Defaults to `True`.
-
-    Returns:
-        A tensor of the same shape and dtype.
+        flip: whether to flip images horizontally, which does not suit digits or
+            letters. Shifts do not depend on it. Defaults to `True`.
     """
     image = tf.convert_to_tensor(image)
     crop_seed, flip_seed = tf.unstack(tf.random.split(seed))
@@ -80,7 +76,7 @@ def make_rand_augment(strength: float) -> Callable:
     Two operations are drawn for each batch, and their strength for each image.
 
     Args:
-        strength: float between 0 and 1, the largest strength of an operation.
+        strength: the largest strength of an operation, from 0 to 1.
 
     Returns:
         A function of a tensor of RGB images from 0 to 255, of shape `(batch,
@@ -104,11 +100,11 @@ def make_mixing(mixup: float = 0.0, cutmix: float = 0.0) -> Callable:
     - [mixup](https://arxiv.org/abs/1710.09412) (Zhang et al., 2018)
     - [CutMix](https://arxiv.org/abs/1905.04899) (Yun et al., 2019)
 
+    With both, one of them is drawn for each batch.
+
     Args:
-        mixup: float between 0 and 1, the `alpha` of `MixUp`; 0 for none.
-            Defaults to `0.0`.
-        cutmix: float between 0 and 1, the `factor` of `CutMix`; 0 for none.
-            With both, one of them is drawn for each batch. Defaults to `0.0`.
+        mixup: the `alpha` of `MixUp`, from 0 to 1. Defaults to `0.0`, none.
+        cutmix: the `factor` of `CutMix`, from 0 to 1. Defaults to `0.0`, none.
 
     Returns:
         A function of images of shape `(batch, height, width, channels)`, of

@@ -45,21 +45,17 @@ def load(
             - the name of an image classification data set in TensorFlow
               Datasets, such as `"cifar10"` or `"imagenet_resized/64x64"`.
         data_dir: the folder where TensorFlow Datasets keeps prepared data; not
-            allowed with anything else. Defaults to `None`: the default folder
-            of TensorFlow Datasets.
-        image_size: int, the side of the square images in pixels: the shorter
-            side is resized to it, and the center is cropped. Defaults to
-            `None`: the size of the images where the data set declares one
-            that is square, else 224.
+            allowed with anything else. Defaults to its default folder.
+        image_size: the side of the square images in pixels: the shorter side
+            is resized to it, and the center is cropped. Defaults to the size
+            of the images where the data set declares one that is square, else
+            224.
         skip_bad_images: whether to leave out image files that cannot be read.
             Defaults to `False`.
-        seed: int, of the split where there is no test set, and of the order of
-            the training set. Defaults to `0`.
-        shorter_side: int, what the shorter side is resized to before the crop.
-            Defaults to `None`: `image_size`.
-
-    Returns:
-        An `ImageDataset`.
+        seed: of the split where there is no test set, and of the order of the
+            training set. Defaults to `0`.
+        shorter_side: what the shorter side is resized to before the crop.
+            Defaults to `image_size`.
 
     Raises:
         ValueError: if there is no such data set, it is not one for image
@@ -112,7 +108,7 @@ def require_tfds_name(
 
 
 def is_csv(name: str | os.PathLike) -> bool:
-    """Return whether a name is that of a CSV list, by its suffix."""
+    """Return whether a name is that of a CSV list."""
     return pathlib.Path(name).suffix.lower() == ".csv"
 
 

@@ -1,29 +1,21 @@
 """CSV files that list images and their labels."""
 
 import csv
-import dataclasses
 import os
 import pathlib
+from typing import Any
+from typing import NamedTuple
 
 from keras_squeezenet.data import decode
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import image_folder
 
 COLUMNS = ("path", "label")
-SPLIT_COLUMN = "split"
 SPLITS = ("train", "test")
 
 
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """A row of the file.
-
-    Args:
-        line: int, the number of its line, from 1.
-        path: str, the path of the image.
-        label: str, the name of its class.
-        split: str, or `None` without such a column.
-    """
+class Row(NamedTuple):
+    """A row of the file; `split` is `None` without such a column."""
 
     line: int
     path: str
@@ -31,32 +23,12 @@ class Row:
     split: str | None
 
 
-def load(
-    name: str,
-    image_size: int | None,
-    skip_bad_images: bool,
-    seed: int,
-    shorter_side: int | None = None,
-    **unused: object,
-) -> image_dataset.ImageDataset:
-    """Load a CSV list of images; the arguments are those of `data.load`.
-
-    Raises:
-        OSError: if the file does not exist.
-        ValueError: if it is not such a CSV file, a class has no images, or
-            images cannot be read.
-    """
+def load(name: str, **options: Any) -> image_dataset.ImageDataset:
+    """Load a CSV list of images; the arguments are those of `data.load`."""
     path = pathlib.Path(name).expanduser()
-    splits = read_splits(path)
-    return image_folder.load_files(
-        path.name,
-        splits,
-        [path] * len(splits),
-        image_size,
-        skip_bad_images,
-        seed,
-        shorter_side,
-    )
+    splits = _read_splits(path)
+    sources = [path] * len(splits)
+    return image_folder.load_files(path.name, splits, sources, **options)
 
 
 def load_all(
@@ -67,25 +39,12 @@ def load_all(
 ) -> image_dataset.ImageDataset:
     """Load a CSV list to evaluate a network on, in the order of the file.
 
-    Without a column `split` all images are the test set. Unlike in `load`,
-    there may be one class only, and an image may be listed twice.
-
-    Args:
-        path: path of a CSV file, as `read` takes it.
-        image_size: int, the side of the square images in pixels.
-        skip_bad_images, shorter_side: as `data.load` takes them.
-
-    Returns:
-        An `ImageDataset`; its `train` is `None` without a column `split`. Its
-        classes are the sorted labels of the file.
-
-    Raises:
-        OSError: if the file does not exist.
-        ValueError: if it is not such a CSV file, or images cannot be read.
+    Without a column `split` all images are the test set, and there is no
+    training set. Unlike in `load`, there may be one class only, and an image
+    may be listed twice. The classes are the sorted labels of the file.
     """
     path = pathlib.Path(path).expanduser()
-    rows = read(path)
-    _require_splits(path, rows)
+    rows = _read(path)
     paths = list(dict.fromkeys(row.path for row in rows))
     squares, skipped = decode.read(
         paths, image_size, shorter_side, skip_bad_images
@@ -111,7 +70,6 @@ def load_all(
         return decode.examples(labeled, squares, image_size, shorter_side)
 
     has_splits = rows[0].split is not None
-
     return image_dataset.ImageDataset(
         path.name,
         tuple(names),
@@ -121,34 +79,12 @@ def load_all(
     )
 
 
-def _require_splits(path, rows):
-    for row in rows:
-        if row.split not in (None, *SPLITS):
-            raise ValueError(
-                f"the split of every row of {path} must be "
-                f"{' or '.join(SPLITS)}. Received: line {row.line}, which has "
-                f"{row.split!r}"
-            )
+def _read_splits(path):
+    """Return `{class name: paths}` of the training and the test set, or of all.
 
-
-def read_splits(path: pathlib.Path) -> list[dict[str, list[str]]]:
-    """Read the images of the training and the test set by class.
-
-    Args:
-        path: path of a CSV file, as `read` takes it. A column `split` has
-            `train` or `test` in each row.
-
-    Returns:
-        A list of `{class name: paths}` of the training and the test set, or
-        of one such dict without a column `split`. Every dict has all classes,
-        in the order of their names.
-
-    Raises:
-        OSError: if the file does not exist.
-        ValueError: if it is not such a CSV file, naming the line.
+    Every dict has all classes, in the order of their names.
     """
-    rows = read(path)
-    _require_splits(path, rows)
+    rows = _read(path)
     lines = {}
     for row in rows:
         if row.path in lines:
@@ -171,18 +107,8 @@ def read_splits(path: pathlib.Path) -> list[dict[str, list[str]]]:
     ]
 
 
-def read(path: pathlib.Path) -> list[Row]:
-    """Read the rows of a CSV file.
-
-    Args:
-        path: path of a CSV file in UTF-8 whose first line names the columns,
-            including `path` and `label`. The paths of images are relative to
-            the folder of the file; a label is any text.
-
-    Raises:
-        OSError: if the file does not exist.
-        ValueError: if it is not such a CSV file.
-    """
+def _read(path):
+    """Return the rows, with paths that are relative to the file's folder."""
     try:
         # Spreadsheets write a byte order mark.
         with open(path, encoding="utf-8-sig", newline="") as file:
@@ -200,18 +126,20 @@ def read(path: pathlib.Path) -> list[Row]:
         )
     if not rows:
         raise ValueError(f"{path} must list images. Received: no rows")
+    found = []
     for number, line in rows:
         if not all(line[name] for name in COLUMNS):
             raise ValueError(
                 f"every row of {path} must have a path and a label. "
                 f"Received: line {number}, which lacks one"
             )
-    return [
-        Row(
-            number,
-            str(path.parent / line["path"]),
-            line["label"],
-            (line[SPLIT_COLUMN] or "") if SPLIT_COLUMN in columns else None,
-        )
-        for number, line in rows
-    ]
+        split = (line["split"] or "") if "split" in columns else None
+        if split not in (None, *SPLITS):
+            raise ValueError(
+                f"the split of every row of {path} must be "
+                f"{' or '.join(SPLITS)}. Received: line {number}, which has "
+                f"{split!r}"
+            )
+        image = str(path.parent / line["path"])
+        found.append(Row(number, image, line["label"], split))
+    return found

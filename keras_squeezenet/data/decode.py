@@ -20,12 +20,6 @@ def read(
 ) -> tuple[dict, tuple[str, ...]]:
     """Decode every file once, several at a time.
 
-    Args:
-        paths: list of str.
-        image_size: int, the side of the squares.
-        shorter_side: int or `None`, as `image_ops.square` takes it.
-        skip_bad_images: whether to leave out files that cannot be read.
-
     Returns:
         `{path: square}` of the files that can be read, each square `None` if
         they do not all fit in memory; and a tuple of the other paths.
@@ -52,18 +46,15 @@ def read(
     squares = {path: square for path, (good, square) in found.items() if good}
     skipped = tuple(path for path in paths if path not in squares)
     if skipped and not skip_bad_images:
-        raise _unreadable(skipped)
+        more = len(skipped) - NAMED_FILES
+        raise ValueError(
+            f"the images must be readable. Received: {len(skipped)} that "
+            f"cannot be read: {', '.join(map(repr, skipped[:NAMED_FILES]))}"
+            f"{f' and {more} more' if more > 0 else ''}. Repair or remove "
+            "them, or leave them out with --skip_bad_images "
+            "(skip_bad_images=True)"
+        )
     return squares, skipped
-
-
-def _unreadable(paths):
-    more = len(paths) - NAMED_FILES
-    return ValueError(
-        f"the images must be readable. Received: {len(paths)} that cannot "
-        f"be read: {', '.join(map(repr, paths[:NAMED_FILES]))}"
-        f"{f' and {more} more' if more > 0 else ''}. Repair or remove them, "
-        "or leave them out with --skip_bad_images (skip_bad_images=True)"
-    )
 
 
 def examples(
@@ -72,12 +63,10 @@ def examples(
     image_size: int,
     shorter_side: int | None,
 ) -> lazy_examples.Examples:
-    """Return the `Examples` of image files and their labels.
+    """Return the `Examples` of `(path, label)`, of which there must be some.
 
-    Args:
-        labeled: list of `(path, label)`, at least one.
-        squares: the squares that `read` returned for the paths.
-        image_size, shorter_side: as `read` took them.
+    `squares` is what `read` returned for the paths; the other arguments are
+    those of `read`.
     """
     paths = [path for path, _ in labeled]
     labels = np.array([label for _, label in labeled], "int64")
@@ -88,16 +77,15 @@ def examples(
                 tf.data.Dataset.from_tensor_slices((stacked, labels))
             )
     names = [os.fsencode(path) for path in paths]
+
+    def read_square(path):
+        image = tf.numpy_function(image_ops.read_image, [path], tf.uint8)
+        image = tf.ensure_shape(image, (None, None, 3))
+        return image_ops.square(image, image_size, shorter_side)
+
     return lazy_examples.Examples(
         tf.data.Dataset.from_tensor_slices((names, labels)),
-        lambda path: image_ops.rgb_square(
-            _decode(path), image_size, shorter_side
-        ),
+        read_square,
         image_size=image_size,
         element_bytes=max(map(len, names)),
     )
-
-
-def _decode(path):
-    image = tf.numpy_function(image_ops.read_image, [path], tf.uint8)
-    return tf.ensure_shape(image, (None, None, 3))

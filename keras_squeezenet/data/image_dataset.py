@@ -18,10 +18,8 @@ SPLITS = ("test", "train", "all")
 class Shard:
     """The part of every batch that one of several workers takes.
 
-    Args:
-        index: int, the number of the worker, from 0. Defaults to `0`.
-        count: int, the number of workers. Defaults to `1`.
-        devices: int, the number of devices of a worker. Defaults to `1`.
+    `index` is the number of the worker, from 0, of `count` workers with so many
+    `devices` each.
     """
 
     index: int = 0
@@ -31,8 +29,7 @@ class Shard:
     def part(self, batch_size: int) -> int:
         """Return how many images of a batch the worker takes.
 
-        Raises:
-            ValueError: if the devices cannot share the batch equally.
+        A `ValueError` is raised if the devices cannot share it equally.
         """
         devices = self.count * self.devices
         if batch_size % devices:
@@ -44,7 +41,7 @@ class Shard:
         return batch_size // self.count
 
     def take(self, examples: tf.data.Dataset) -> tf.data.Dataset:
-        """Return the worker's part of a `tf.data.Dataset` of examples."""
+        """Return the worker's part of the examples."""
         return examples.shard(self.count, self.index)
 
 
@@ -56,15 +53,13 @@ class ImageDataset:
     """Labeled images of one size, split into a training and a test set.
 
     Args:
-        name: str.
-        class_names: tuple of str, in the order of the labels.
-        train: `Examples`, the training set; `None` if there is a test set
-            alone.
-        test: `Examples`, the test set.
-        validation: `Examples`, the validation set. Defaults to `None`: there
-            is none.
-        skipped: tuple of str, the paths of the files that could not be read
-            and were left out. Defaults to `()`.
+        name: the name in reports.
+        class_names: the names of the classes, in the order of the labels.
+        train: the training set; `None` if there is a test set alone.
+        test: the test set.
+        validation: the validation set. Defaults to `None`: there is none.
+        skipped: the paths of the files that could not be read and were left
+            out. Defaults to `()`.
 
     Raises:
         ValueError: if there are fewer than two classes, or a split is empty.
@@ -154,8 +149,8 @@ class ImageDataset:
         do not fit in memory are shuffled as `Examples.shuffled` says.
 
         Args:
-            batch_size: int, the images in each batch, at most `train_size`.
-            seed: int, of the order. Defaults to `0`.
+            batch_size: the images in each batch, at most `train_size`.
+            seed: of the order. Defaults to `0`.
 
         Returns:
             A `tf.data.Dataset` of images as `preprocess_input` returns them,
@@ -185,17 +180,16 @@ class ImageDataset:
         They depend on the arguments alone.
 
         Args:
-            batch_size: int, the images in each batch; a smaller last batch
-                is dropped.
-            seed: int, of the order and of the augmentation. Defaults to `0`.
-            epoch: int. Defaults to `0`.
-            augmentation: a key of `augmentations.AUGMENTATIONS`, or `None`.
-                Defaults to `None`.
-            rand_augment: float between 0 and 1, the strength of
-                `augmentations.make_rand_augment`, which is applied after
-                `augmentation`; 0 for none. Defaults to `0.0`.
-            shard: `Shard`, the part of each batch to return. The images of
-                the batches, their crops and their flips do not depend on it;
+            batch_size: the images in each batch; a smaller last batch is
+                dropped.
+            seed: of the order and of the augmentation. Defaults to `0`.
+            epoch: the number of the epoch. Defaults to `0`.
+            augmentation: a key of `augmentations.AUGMENTATIONS`. Defaults to
+                `None`.
+            rand_augment: the strength of `RandAugment`, from 0 to 1, which is
+                applied after `augmentation`. Defaults to `0.0`, none.
+            shard: the part of each batch to return. The images of the batches,
+                their crops and their flips do not depend on it;
                 `rand_augment` is drawn for each part. Defaults to whole
                 batches.
 
@@ -237,8 +231,8 @@ class ImageDataset:
         """Return the data set with some of its training set as `validation`.
 
         Args:
-            share: float between 0 and 1, of the training set.
-            seed: int, of the choice. Defaults to `0`.
+            share: the share of the training set, from 0 to 1.
+            seed: of the choice. Defaults to `0`.
 
         Raises:
             ValueError: if the training set would be empty.
@@ -262,12 +256,8 @@ class ImageDataset:
     def test_batches(self, batch_size: int) -> tf.data.Dataset:
         """Return the batches of one pass over the test set, in its order.
 
-        Args:
-            batch_size: int, the images in each batch; the last one may have
-                fewer.
-
-        Returns:
-            A `tf.data.Dataset` like that of `train_batches`, but finite.
+        The batches are like those of `train_batches`; the last one may have
+        fewer images.
         """
         return _preprocessed(self.test.decoded.batch(batch_size))
 

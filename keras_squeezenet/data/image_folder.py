@@ -3,39 +3,19 @@
 import itertools
 import pathlib
 import random
+from typing import Any
 
 from keras_squeezenet.data import decode
 from keras_squeezenet.data import image_dataset
 
-IMAGE_SUFFIXES = (
-    ".jpg",
-    ".jpeg",
-    ".png",
-    ".bmp",
-    ".gif",
-    ".webp",
-    ".tif",
-    ".tiff",
-)
+IMAGE_SUFFIXES = tuple(".jpg .jpeg .png .bmp .gif .webp .tif .tiff".split())
 TRAIN_FOLDER = "train"
 TEST_FOLDERS = ("test", "val", "validation", "valid")
 TEST_SHARE = 0.2
 
 
-def load(
-    name: str,
-    image_size: int | None,
-    skip_bad_images: bool,
-    seed: int,
-    shorter_side: int | None = None,
-    **unused: object,
-) -> image_dataset.ImageDataset:
-    """Load a folder of images; the arguments are those of `data.load`.
-
-    Raises:
-        ValueError: if there is no such folder, its layout is another, a class
-            has no images, or images cannot be read.
-    """
+def load(name: str, **options: Any) -> image_dataset.ImageDataset:
+    """Load a folder of images; the arguments are those of `data.load`."""
     root = pathlib.Path(name).expanduser()
     if not root.is_dir():
         raise ValueError(
@@ -44,15 +24,7 @@ def load(
     folders = _split_folders(root)
     splits = [_find_files(folder) for folder in folders]
     _require_same_classes(splits, folders)
-    return load_files(
-        root.resolve().name,
-        splits,
-        folders,
-        image_size,
-        skip_bad_images,
-        seed,
-        shorter_side,
-    )
+    return load_files(root.resolve().name, splits, folders, **options)
 
 
 def load_files(
@@ -63,6 +35,7 @@ def load_files(
     skip_bad_images: bool,
     seed: int,
     shorter_side: int | None,
+    **unused: Any,
 ) -> image_dataset.ImageDataset:
     """Load image files by class, the files of both splits or of all images.
 
@@ -70,15 +43,9 @@ def load_files(
     training and not during it.
 
     Args:
-        name: str, the name of the data set.
         splits: `{class name: paths}` of the training and the test set, or one
             of all images, of which 20% become the test set.
-        sources: paths, where each of these comes from, for errors.
-        image_size, skip_bad_images, seed, shorter_side: as `data.load` takes
-            them.
-
-    Raises:
-        ValueError: if a class has no images, or images cannot be read.
+        sources: where each of these comes from, for errors.
     """
     image_size = image_size or image_dataset.DEFAULT_IMAGE_SIZE
     paths = [
@@ -138,9 +105,6 @@ def image_files(folder: pathlib.Path) -> list[str]:
     """Return the sorted paths of the images in a folder and its sub-folders.
 
     Files and folders whose names begin with a dot are left out.
-
-    Args:
-        folder: `pathlib.Path`.
     """
 
     def is_image(path):

@@ -19,14 +19,7 @@ def read_image(path: str | bytes | os.PathLike) -> np.ndarray:
     """Read an image file as uint8 RGB.
 
     The EXIF orientation is applied, transparent pixels are composited over
-    white, and 16 bits are scaled to 8.
-
-    Args:
-        path: path of the file, in any format that Pillow reads; the first
-            image of an animation is read.
-
-    Returns:
-        A uint8 NumPy array of shape `(height, width, 3)`.
+    white, 16 bits are scaled to 8, and the first image of an animation is read.
 
     Raises:
         OSError: if it is not an image, or damaged. For some damaged files
@@ -49,14 +42,10 @@ def read_image(path: str | bytes | os.PathLike) -> np.ndarray:
 
 
 def to_rgb(image: tf.Tensor) -> tf.Tensor:
-    """Convert images of 1, 3 or 4 channels to uint8 RGB.
+    """Convert images of shape `(..., channels)` to uint8 RGB.
 
-    Args:
-        image: uint8 or uint16 tensor of shape `(..., channels)`: gray, RGB,
-            or RGB and alpha, which is composited over white.
-
-    Returns:
-        A uint8 tensor of shape `(..., 3)`.
+    They are uint8 or uint16, and gray, RGB, or RGB and alpha, which is
+    composited over white.
     """
     if image.dtype == tf.uint16:
         image = tf.cast((tf.cast(image, tf.int32) + 128) // 257, tf.uint8)
@@ -71,26 +60,16 @@ def to_rgb(image: tf.Tensor) -> tf.Tensor:
     return image
 
 
-def rgb_square(
-    image: tf.Tensor, side: int, shorter_side: int | None = None
-) -> tf.Tensor:
-    """Return `square` of an image as `to_rgb` takes it."""
-    return square(to_rgb(image), side, shorter_side)
-
-
 def square(
     image: tf.Tensor | np.ndarray, side: int, shorter_side: int | None = None
 ) -> tf.Tensor:
     """Resize the shorter side of an image and crop the center.
 
     Args:
-        image: uint8 tensor or array of shape `(height, width, channels)`.
-        side: int, the side of the result in pixels.
-        shorter_side: int, what the shorter side is resized to; at least
-            `side`. Defaults to `side`.
-
-    Returns:
-        A uint8 tensor of shape `(side, side, channels)`.
+        image: uint8, of shape `(height, width, channels)`.
+        side: the side of the result in pixels.
+        shorter_side: what the shorter side is resized to; at least `side`.
+            Defaults to `side`.
     """
     shorter_side = shorter_side or side
     image = tf.convert_to_tensor(image)
@@ -100,15 +79,7 @@ def square(
 
 
 def squares(images: tf.Tensor, side: int, shorter_side: int) -> tf.Tensor:
-    """Return what `square` returns, for a batch of images of one size.
-
-    Args:
-        images: uint8 tensor of shape `(batch, height, width, channels)`.
-        side, shorter_side: as `square` takes them.
-
-    Returns:
-        A uint8 tensor of shape `(batch, side, side, channels)`.
-    """
+    """Return what `square` returns, for a batch of images of one size."""
     shape = tf.shape(images)[1:3]
     scale = shorter_side / tf.reduce_min(shape)
     sides = tf.cast(tf.round(tf.cast(shape, scale.dtype) * scale), tf.int32)
@@ -127,13 +98,6 @@ def squares(images: tf.Tensor, side: int, shorter_side: int) -> tf.Tensor:
 
 
 def preprocess(image: tf.Tensor) -> tf.Tensor:
-    """Return what `preprocess_input` returns, in TensorFlow.
-
-    Args:
-        image: tensor of RGB values from 0 to 255, of shape `(..., 3)`.
-
-    Returns:
-        A float32 tensor of the same shape: BGR minus the mean of ImageNet.
-    """
+    """Return what `preprocess_input` returns, in TensorFlow and float32."""
     bgr = tf.reverse(image, axis=[-1])
     return tf.cast(bgr, tf.float32) - tf.constant(imagenet.IMAGENET_MEAN[::-1])

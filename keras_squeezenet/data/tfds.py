@@ -30,37 +30,31 @@ def load(
     It is downloaded and prepared first if necessary. The test set is the split
     `test`, or `validation` if that has no labels, or else the last 20% of
     `train`.
-
-    Raises:
-        ValueError: if there is no such data set, or it is not for image
-            classification.
-        RuntimeError: if it cannot be downloaded or prepared.
     """
     builder = _builder(name, data_dir)
     _image_and_label(builder)
     _prepare(builder)
-    train_split, test_split = _splits(builder)
     image, label = _image_and_label(builder)
-    image_size = image_size or _declared_size(image)
+    height, width, _ = image.shape
+    declared = height if height == width else None
+    image_size = image_size or declared or image_dataset.DEFAULT_IMAGE_SIZE
 
     def split(part):
         about = builder.info.splits[part]
         return lazy_examples.Examples(
             _read(builder, part),
-            lambda encoded: image_ops.rgb_square(
-                image.decode_example(encoded), image_size, shorter_side
+            lambda encoded: image_ops.square(
+                image_ops.to_rgb(image.decode_example(encoded)),
+                image_size,
+                shorter_side,
             ),
             size=about.num_examples,
             image_size=image_size,
             element_bytes=1 + about.num_bytes // max(1, about.num_examples),
         )
 
-    return image_dataset.ImageDataset(
-        name,
-        tuple(label.names),
-        train=split(train_split),
-        test=split(test_split),
-    )
+    train, test = map(split, _splits(builder))
+    return image_dataset.ImageDataset(name, tuple(label.names), train, test)
 
 
 def _builder(name, data_dir):
@@ -154,12 +148,3 @@ def _read(builder, split):
         decoders={image: tfds.decode.SkipDecoding()},
         read_config=tfds.ReadConfig(try_autocache=False),
     ).map(lambda image, label, *_: (image, label))
-
-
-def _declared_size(image):
-    height, width, _ = image.shape
-    return (
-        height
-        if height == width and height
-        else image_dataset.DEFAULT_IMAGE_SIZE
-    )

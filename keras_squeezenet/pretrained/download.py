@@ -78,7 +78,12 @@ def read(file: registry.File) -> bytes:
     with files.new_file(path) as temporary:
         origin = _copy(file, temporary)
         content = temporary.read_bytes()
-        _require_digest(file, content, origin)
+        received = file.digest.of(content)
+        if received != file.digest:
+            raise ValueError(
+                f"{origin} must have the digest {file.digest}. Received: "
+                f"{received}. The download was deleted."
+            )
     return content
 
 
@@ -166,26 +171,12 @@ def _length(response):
 
 
 def _failure(url, error):
+    # The cause, without names of classes.
+    cause = getattr(next(iter(error.args), None), "reason", None)
+    reason = str(cause).partition("): ")[2] or cause or error
     return DownloadError(
-        f"{url} cannot be downloaded: {_reason(error)}. Without the internet, "
+        f"{url} cannot be downloaded: {reason}. Without the internet, "
         f"put the file into {cache_folder()}, or set the environment variable "
         f"{MIRROR} to a folder that has it, or to the address of one. "
         "`weights='cifar10'` comes with the package."
     )
-
-
-def _reason(error):
-    """Return the cause of an error, without names of classes."""
-    inner = getattr(next(iter(error.args), None), "reason", None)
-    if inner is None:
-        return error
-    return str(inner).partition("): ")[2] or inner
-
-
-def _require_digest(file, content, origin):
-    received = file.digest.of(content)
-    if received != file.digest:
-        raise ValueError(
-            f"{origin} must have the digest {file.digest}. Received: "
-            f"{received}. The download was deleted."
-        )

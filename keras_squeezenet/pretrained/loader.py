@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FIRST_LAYER = "conv1"
 
-# Kernel and bias of every layer, by the layer's name.
+# Kernel (HWIO) and bias of every layer, by the layer's name.
 Arrays = dict[str, tuple[np.ndarray, ...]]
 
 
@@ -44,11 +44,7 @@ class Weights:
 
     @functools.cached_property
     def stored(self) -> Arrays:
-        """`{layer name: (kernel, bias)}` of the file, kernels in HWIO.
-
-        Raises:
-            ValueError: if the file is damaged.
-        """
+        """The arrays of the file; a `ValueError` if it is damaged."""
         return readers.parse(self.file_name, self.content)
 
     @functools.cached_property
@@ -70,11 +66,7 @@ class Weights:
 
     @property
     def variant(self) -> str:
-        """The variant that the weights fit.
-
-        Raises:
-            ValueError: if they fit no variant.
-        """
+        """The variant that the weights fit; a `ValueError` if there is none."""
         if self.entry:
             return self.entry.variant
         return infer_network(self.stored)[0]
@@ -106,11 +98,10 @@ class Weights:
             ValueError: if the file is damaged, or a layer's arrays are missing,
                 of other shapes, or not finite.
         """
-        found = {}
-        for layer in model.layers:
-            if layer.weights:
-                found[layer] = self._weights_of(layer)
-        for layer, weights in found.items():
+        layers = [layer for layer in model.layers if layer.weights]
+        # All are checked before the first is assigned.
+        found = [self._weights_of(layer) for layer in layers]
+        for layer, weights in zip(layers, found):
             layer.set_weights(weights)
 
     def _weights_of(self, layer):
@@ -166,7 +157,10 @@ def open_weights(
     entry: registry.Entry | None
     if weights in registry.NAMES:
         entry = registry.find(str(weights), config)
-        file = _choose(entry, include_top)
+        file = entry.file
+        # A file without the classifier is smaller.
+        if entry.no_top and not (include_top or download.is_available(file)):
+            file = entry.no_top
         name, content = file.name, download.read(file)
     else:
         name = os.fspath(weights)
@@ -179,15 +173,10 @@ def open_weights(
 
 
 def fold(arrays: Arrays, normalization: str) -> Arrays:
-    """Fold an input normalization into the first layer's weights.
+    """Adapt weights to the output of `preprocess_input`.
 
-    Args:
-        arrays: `{layer name: (kernel, bias)}`.
-        normalization: a key of `normalizations.NORMALIZATIONS`, the input that
-            the weights were trained on.
-
-    Returns:
-        A dict like `arrays`, for the output of `preprocess_input`.
+    The input `normalization` that they were trained on, a key of
+    `normalizations.NORMALIZATIONS`, is folded into the first layer.
     """
     trained_on = normalizations.get(normalization)
     if len(arrays.get(FIRST_LAYER, ())) != 2:
@@ -201,13 +190,8 @@ def infer_network(arrays: Arrays) -> tuple[str, int | None]:
     """Return the variant that weights fit, and its number of classes.
 
     v1.0 and its simple bypass have the same weights: v1.0 is returned. The
-    number is `None` without the classifier.
-
-    Args:
-        arrays: `{layer name: (kernel, bias)}`.
-
-    Raises:
-        ValueError: if they fit no variant.
+    number is `None` without the classifier. A `ValueError` is raised if they
+    fit no variant.
     """
     received = {
         name: [array.shape for array in weights]
@@ -216,12 +200,9 @@ def infer_network(arrays: Arrays) -> tuple[str, int | None]:
     conv10 = received.get("conv10")
     classes = conv10[-1][-1] if conv10 and conv10[-1] else None
     for variant, config in architecture.VARIANTS.items():
-        convolutions = architecture.convolutions(
-            config, classes=classes or 0, include_top=classes is not None
-        )
         if received == {
-            convolution.name: [convolution.kernel_shape, (convolution.filters,)]
-            for convolution in convolutions
+            layer.name: [layer.kernel_shape, (layer.filters,)]
+            for layer in architecture.convolutions(config, classes)
         }:
             return variant, classes
     raise ValueError(
@@ -229,10 +210,3 @@ def infer_network(arrays: Arrays) -> tuple[str, int | None]:
         f"{', '.join(architecture.VARIANTS)}. Received: "
         + ", ".join(f"{name} {shapes}" for name, shapes in received.items())
     )
-
-
-def _choose(entry, include_top):
-    """Return the file to read; it may lack a classifier that is not needed."""
-    if include_top or not entry.no_top or download.is_available(entry.file):
-        return entry.file
-    return entry.no_top

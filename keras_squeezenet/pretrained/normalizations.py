@@ -81,6 +81,5 @@ def fold(
         rgb = rgb[:, :, ::-1]
     rgb = rgb / std[:, np.newaxis]
     bias = bias + np.einsum("hwcf,c->f", rgb, shift)
-    if OURS.order == "BGR":
-        rgb = rgb[:, :, ::-1]
-    return rgb.astype("float32"), bias.astype("float32")
+    # From RGB to the order of `OURS`.
+    return rgb[:, :, ::-1].astype("float32"), bias.astype("float32")

@@ -67,25 +67,24 @@ class File:
         digest: the hash of its content.
         url: the address to download it from, or `None` in the package.
         size: the size in bytes, or `None` if it is unknown.
-        verified: whether this project's tests have read this very file.
     """
 
     name: str
     digest: Digest
     url: str | None = None
     size: int | None = None
-    verified: bool = False
 
     @classmethod
     def published(
-        cls,
-        url: str,
-        digest: Digest,
-        size: int | None = None,
-        verified: bool = False,
+        cls, url: str, digest: Digest, size: int | None = None
     ) -> "File":
         """Return a file with the name at the end of its address."""
-        return cls(url.rpartition("/")[2], digest, url, size, verified)
+        return cls(url.rpartition("/")[2], digest, url, size)
+
+    @property
+    def verified(self) -> bool:
+        """Whether this project has read the very file, and knows its size."""
+        return self.size is not None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,7 +141,6 @@ class Entry:
 
     @property
     def classes(self) -> int:
-        """The number of classes."""
         return len(self.labels)
 
     @property
@@ -221,7 +219,6 @@ ENTRIES = (
                 "2d935d8c102ad1232484a77da8e6fbdf3ff4ab608974a0d8b6283115ffff204f",
             ),
             size=3_032_184,
-            verified=True,
         ),
         license="BSD-2-Clause",
         top_1=57.5,
@@ -271,7 +268,6 @@ ENTRIES = (
                 "e4ab6960ae8cd81505e1c2136921201507e930966c53deaf15862a395b3a3261",
             ),
             size=675_763,
-            verified=True,
         ),
         license="not stated",
         citation=DEEP_COMPRESSION_PAPER,
@@ -325,7 +321,6 @@ ENTRIES = (
                 "05994766c3db8f64cb86f7e50b8bcf151b9b06330e662c2f713859c3b6e0db1f",
             ),
             size=329_672,
-            verified=True,
         ),
         license="Apache-2.0",
         normalization="caffe",
@@ -382,14 +377,10 @@ def find(
 
 def identify(content: bytes) -> Entry | None:
     """Return the entry of a file with this content, or `None`."""
-    # One hash for each algorithm, not for each file.
-    hashes = {}
+    hashes = {name: _hash(name, content) for name in ("git", "sha256")}
     for entry in ENTRIES:
         for file in entry.files:
-            algorithm = file.digest.algorithm
-            if algorithm not in hashes:
-                hashes[algorithm] = _hash(algorithm, content)
-            if hashes[algorithm].startswith(file.digest.value):
+            if hashes[file.digest.algorithm].startswith(file.digest.value):
                 return entry
     return None
 

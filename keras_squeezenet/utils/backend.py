@@ -4,14 +4,9 @@ import keras
 
 
 def require_tensorflow(what: str = "A SavedModel") -> None:
-    """Raise unless Keras runs on TensorFlow.
+    """Raise a `RuntimeError` unless Keras runs on TensorFlow.
 
-    Args:
-        what: what needs TensorFlow, the subject of the error message. Defaults
-            to `"A SavedModel"`.
-
-    Raises:
-        RuntimeError: on another backend.
+    `what` needs it, and is the subject of the message.
     """
     backend = keras.backend.backend()
     if backend != "tensorflow":

@@ -15,9 +15,9 @@ def save(path: pathlib.Path, state: Any, run: dict) -> None:
 
     Args:
         path: path of the file.
-        state: dataclass of JSON values, and of lists of arrays in the fields
+        state: a dataclass of JSON values, and of lists of arrays in the fields
             that its `ARRAYS` names.
-        run: dict of JSON values that identifies the run.
+        run: JSON values that identify the run.
     """
     values = vars(state).copy()
     arrays = {
@@ -33,12 +33,7 @@ def save(path: pathlib.Path, state: Any, run: dict) -> None:
 
 
 def load(path: pathlib.Path, run: dict, kind: type) -> Any:
-    """Read a state that `save` wrote.
-
-    Args:
-        path: path of the file.
-        run: identifies the run, as in `save`.
-        kind: the class of the state.
+    """Read a state of this `kind` that `save` wrote.
 
     Raises:
         FileNotFoundError: if the file does not exist.
@@ -64,16 +59,12 @@ def load(path: pathlib.Path, run: dict, kind: type) -> Any:
     for group in state.ARRAYS:
         pairs = sorted(getattr(state, group), key=lambda pair: pair[0])
         setattr(state, group, [array for _, array in pairs])
-    _require_same(found["run"], run, path)
-    return state
-
-
-def _require_same(found, expected, path):
-    expected = json.loads(json.dumps(expected))
-    for key in expected:
-        if found.get(key) != expected[key]:
+    for key, expected in json.loads(json.dumps(run)).items():
+        before = found["run"].get(key)
+        if before != expected:
             raise ValueError(
                 "a run must be resumed with the arguments that it was "
-                f"started with. In {path.parent} {key} was {found.get(key)}. "
-                f"Received: {expected[key]}"
+                f"started with. In {path.parent} {key} was {before}. "
+                f"Received: {expected}"
             )
+    return state

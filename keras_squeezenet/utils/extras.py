@@ -32,11 +32,7 @@ BACKEND = (
 
 @contextlib.contextmanager
 def named() -> Iterator[None]:
-    """Name the extra to install where the body lacks an optional package.
-
-    Raises:
-        ModuleNotFoundError: for the same package, with the extra's name.
-    """
+    """Name the extra to install where the body lacks an optional package."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -60,10 +56,6 @@ def attach_stub(
 
     As `lazy_loader.attach_stub`, which reads the names from the `.pyi` file;
     an optional package that is missing is named together with its extra.
-
-    Args:
-        package: `__name__` of the package.
-        file: `__file__` of the package.
     """
     attached, dir_, all_ = lazy_loader.attach_stub(package, file)
 

@@ -25,8 +25,8 @@ def require_writable(
 
     Args:
         folder: path of the folder.
-        overwrite: whether the folder may have files. Defaults to `False`.
-        ignored: patterns of names that it may have anyway. Defaults to none.
+        overwrite: whether it may have files. Defaults to `False`.
+        ignored: patterns of names that it may have anyway.
 
     Raises:
         FileExistsError: if it has files and `overwrite` is not set.
@@ -55,17 +55,8 @@ def require_resumable(
 ) -> None:
     """Raise unless a run may start in `folder` or be resumed there.
 
-    Args:
-        folder: path of the folder.
-        file: name of the checkpoint in it.
-        overwrite: whether to start again. Defaults to `False`.
-        resume: whether to resume from the checkpoint, if there is one.
-            Defaults to `False`.
-        ignored: as `require_writable` takes it.
-
-    Raises:
-        FileExistsError: if it has files.
-        NotADirectoryError: if it is a file.
+    It is resumed from the checkpoint `file` in the folder, if there is one.
+    What is raised and the other arguments are those of `require_writable`.
     """
     is_begun = (pathlib.Path(folder) / file).exists()
     if is_begun and resume:
@@ -81,9 +72,7 @@ def require_resumable(
 def sweep(folder: str | os.PathLike, patterns: Iterable[str]) -> None:
     """Remove the files and folders in a folder that match a pattern.
 
-    Args:
-        folder: path; it need not exist.
-        patterns: patterns of names.
+    The folder need not exist.
     """
     folder = pathlib.Path(folder)
     for name in os.listdir(folder) if folder.is_dir() else ():
@@ -100,14 +89,9 @@ def _matches(name, patterns):
 def new_file(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Yield a temporary path, whose file is moved to `path` at the end.
 
-    If an error or Ctrl-C ends the block, `path` is unchanged. Several
-    processes may write it at the same time: the last one wins.
-
-    Args:
-        path: path of the file to write.
-
-    Yields:
-        `pathlib.Path` with the same suffixes, in the same folder.
+    The temporary path has the same suffixes and is in the same folder. If an
+    error or Ctrl-C ends the block, `path` is unchanged. Several processes may
+    write it at the same time: the last one wins.
 
     Raises:
         FileNotFoundError: if the block has not written the file.
@@ -125,12 +109,7 @@ def new_file(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:
-    """Write a JSON file, whole or not at all.
-
-    Args:
-        path: path of the file.
-        value: a JSON-compatible value.
-    """
+    """Write a JSON file, whole or not at all."""
     with new_file(path) as temporary:
         text = json.dumps(value, indent=2)
         temporary.write_text(f"{text}\n", encoding="utf-8")
@@ -139,10 +118,8 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
 def write_csv(path: str | os.PathLike, rows: list[dict]) -> None:
     """Write a CSV file with a header, whole or not at all.
 
-    Args:
-        path: path of the file.
-        rows: list of at least one dict, all with the same keys; lists and
-            dicts in them are written as JSON.
+    There is at least one row, and all have the same keys; lists and dicts in
+    them are written as JSON.
     """
     with (
         new_file(path) as temporary,
@@ -170,23 +147,14 @@ def new_folder(
     """Yield a temporary folder, whose content is moved to `folder` at the end.
 
     If an error or Ctrl-C ends the block or the move, `folder` is unchanged.
-    Files in it that have no new version stay.
-
-    Args:
-        folder: path of the folder to write.
-        overwrite: whether new files may replace older ones of the same name.
-            Defaults to `False`.
-        ignored: patterns of names that it may have anyway. Defaults to none.
-
-    Yields:
-        `pathlib.Path`, an empty folder.
-
-    Raises:
-        FileExistsError: if it has files and `overwrite` is not set.
+    Files in it that have no new version stay. What is raised before, and the
+    arguments, are those of `require_writable`.
     """
     folder = pathlib.Path(folder).absolute()
     require_writable(folder, overwrite, ignored)
-    made = _make_folders(folder)
+    # The deepest first.
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
     # Inside the folder, which may be on another disk than its parent.
     temporary = pathlib.Path(tempfile.mkdtemp(prefix=".new.", dir=folder))
     try:
@@ -199,13 +167,6 @@ def new_folder(
         shutil.rmtree(temporary, ignore_errors=True)
         for empty in made:
             empty.rmdir()
-
-
-def _make_folders(folder):
-    """Make a folder and its parents; return the new ones, deepest first."""
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    return made
 
 
 def _replace(folder, staged, replaced):
@@ -248,6 +209,18 @@ def uninterrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
         if received:
             before(*received[-1])
+
+
+@contextlib.contextmanager
+def as_value_error(message: str) -> Iterator[None]:
+    """Raise any exception of the block as a `ValueError` with this message.
+
+    Libraries have many exceptions for damaged files.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(f"{message}: {error}") from error
 
 
 def content(path: str | os.PathLike) -> bytes:

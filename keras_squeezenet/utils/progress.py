@@ -12,14 +12,10 @@ class Progress:
     def task(
         self, name: str, steps: int | None
     ) -> Iterator[Callable[..., None]]:
-        """Yield a function to call after each of `steps` steps.
+        """Yield a function to call after each step of the work.
 
-        Args:
-            name: str, the name of the work.
-            steps: int, or `None` if the number is not known.
-
-        Yields:
-            A function of the metrics to show, such as `advance(loss=0.1)`.
+        Its arguments are the metrics to show, such as `advance(loss=0.1)`.
+        `steps` is `None` if the number is not known.
         """
         del name, steps
         yield lambda **metrics: None

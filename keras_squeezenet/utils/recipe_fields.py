@@ -14,6 +14,7 @@ from collections.abc import Callable
 from collections.abc import Collection
 from typing import Any
 
+from keras_squeezenet.utils import files
 from keras_squeezenet.utils import suggestions
 
 Rule = tuple[str, Callable[[Any], bool]]
@@ -31,12 +32,7 @@ _TYPES = {
 def require_valid(recipe: Any, rules: dict[str, Rule]) -> None:
     """Check the fields of a frozen dataclass; make lists in it tuples.
 
-    Args:
-        recipe: an instance of the dataclass.
-        rules: dict of the names of fields to their rules.
-
-    Raises:
-        ValueError: naming the first field with a wrong type or value.
+    A `ValueError` names the first field with a wrong type or value.
     """
     for field, annotation in typing.get_type_hints(type(recipe)).items():
         value = getattr(recipe, field)
@@ -47,7 +43,12 @@ def require_valid(recipe: Any, rules: dict[str, Rule]) -> None:
             raise _error(field, expected, value)
     for field, (expected, is_valid) in rules.items():
         value = getattr(recipe, field)
-        if not _holds(is_valid, value):
+        try:
+            holds = is_valid(value)
+        # A file may have values of another type.
+        except (TypeError, AttributeError):
+            holds = False
+        if not holds:
             raise _error(field, expected, value)
 
 
@@ -73,11 +74,7 @@ def _error(field, expected, value):
 
 
 def load(kind: type, path: str | os.PathLike) -> Any:
-    """Read a recipe from a JSON or YAML file of some of its fields.
-
-    Args:
-        kind: the class of the recipe.
-        path: path of the file.
+    """Read a recipe of a `kind` from a JSON or YAML file of some of its fields.
 
     Raises:
         OSError: if the file does not exist.
@@ -113,29 +110,16 @@ def load(kind: type, path: str | os.PathLike) -> Any:
 def parse(path: str | os.PathLike) -> Any:
     """Return the content of a JSON or YAML file.
 
-    Raises:
-        OSError: if the file does not exist.
-        ValueError: if it is not such a file.
+    A `ValueError` is raised if it is not such a file.
     """
     path = pathlib.Path(path)
     text = path.read_text(encoding="utf-8")
-    try:
+    with files.as_value_error(f"{path} cannot be read"):
         if path.suffix == ".json":
             return json.loads(text)
         import yaml
 
         return yaml.safe_load(text)
-    # Each library has its own exceptions.
-    except Exception as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
-
-
-def _holds(is_valid, value):
-    try:
-        return bool(is_valid(value))
-    # A file may have values of another type.
-    except (TypeError, AttributeError):
-        return False
 
 
 def at_least(limit: float) -> Rule:

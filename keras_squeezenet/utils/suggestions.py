@@ -7,13 +7,7 @@ from collections.abc import Iterable
 def did_you_mean(received: object, names: Iterable[str]) -> str:
     """Return the suggestion to append to an error message.
 
-    Args:
-        received: what was given instead of one of `names`.
-        names: the names that exist.
-
-    Returns:
-        A str such as `" Did you mean 'imagenet'?"`, or `""` where no name is
-        similar.
+    It is empty where no name is similar to what was received.
 
     Example:
 

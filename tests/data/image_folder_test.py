@@ -24,20 +24,17 @@ def write_bad(path):
     path.write_text("no image")
 
 
-def test_class_folders_are_the_sorted_class_names(image_folder):
-    images = load(image_folder)
-    assert images.name == image_folder.name
-    assert images.image_size == 8
-    assert images.class_names == ("cat", "dog")
-    assert images.skipped == ()
-
-
 def test_class_folders_alone_are_split_class_by_class(image_folder):
     images = load(image_folder)
+    assert (images.name, images.image_size) == (image_folder.name, 8)
+    assert (images.class_names, images.skipped) == (("cat", "dog"), ())
     assert (images.train_size, images.test_size) == (16, 4)
     train, test = levels(images.train), levels(images.test)
     assert sorted(label for _, label in test) == [0, 0, 1, 1]
     assert sorted(train + test) == [(i, i // 10) for i in range(20)]
+    # The training images come mixed.
+    labels = [label for _, label in train]
+    assert labels != sorted(labels)
 
 
 def test_split_is_the_same_for_the_same_seed(image_folder):
@@ -59,11 +56,6 @@ def test_small_class_gives_one_test_image(tmp_path, write_images):
         write_images(tmp_path / name, ["a.png", "b.png"])
     images = load(tmp_path)
     assert (images.train_size, images.test_size) == (2, 2)
-
-
-def test_training_images_come_mixed(image_folder):
-    labels = [label for _, label in levels(load(image_folder).train)]
-    assert labels != sorted(labels)
 
 
 @pytest.mark.parametrize("test", ["test", "val", "validation", "valid"])
@@ -90,19 +82,15 @@ def test_class_may_be_named_train(image_folder, write_images):
     assert load(image_folder).class_names == ("cat", "dog", "train")
 
 
-@pytest.mark.parametrize(
-    "name", ["a.JPG", "a.jpeg", "a.png", "a.bmp", "a.GIF", "a.webp", "a.tiff"]
-)
-def test_images_of_every_suffix_are_found(name, image_folder, write_images):
-    write_images(image_folder / "cat", [name])
+def test_images_of_every_suffix_are_found_in_deeper_folders(
+    image_folder, write_images
+):
+    suffixes = "JPG jpeg png bmp GIF webp tiff".split()
+    names = [f"a.{suffix}" for suffix in suffixes]
+    write_images(image_folder / "cat" / "black" / "old", names)
     images = load(image_folder)
-    assert images.train_size + images.test_size == 21
-
-
-def test_images_in_deeper_folders_are_found(image_folder, write_images):
-    write_images(image_folder / "cat" / "black" / "old", ["a.png"])
-    images = load(image_folder)
-    assert (20, 0) in levels(images.train) + levels(images.test)
+    found = levels(images.train) + levels(images.test)
+    assert {(level, 0) for level in range(20, 27)} < set(found)
 
 
 def test_hidden_and_other_files_are_ignored(image_folder, write_images):
@@ -201,27 +189,23 @@ def test_unreadable_images_are_skipped_when_asked_to(image_folder):
     assert sorted(found) == [(i, i // 10) for i in range(20)]
 
 
-def test_missing_folder_is_an_error(tmp_path):
-    with pytest.raises(ValueError, match="existing folder.*/none'"):
-        load(tmp_path / "none")
-
-
-def test_folder_without_classes_is_an_error(tmp_path, write_images):
-    write_images(tmp_path, ["a.png"])
-    with pytest.raises(
-        ValueError,
-        match=f"a sub-folder.*'{re.escape(str(tmp_path))}', which has no",
-    ):
-        load(tmp_path)
-
-
-def test_one_class_is_an_error(tmp_path, write_images):
-    write_images(tmp_path / "cat", ["a.png", "b.png"])
-    with pytest.raises(
-        ValueError,
-        match=rf"at least two classes.*'{re.escape(str(tmp_path))}'.*\['cat'\]",
-    ):
-        load(tmp_path)
+@pytest.mark.parametrize(
+    "folder, names, message",
+    [
+        ("none", (), "existing folder.*/none'"),
+        (".", ("a.png",), "a sub-folder.*{root}', which has no"),
+        (".", ("cat/a.png",), r"at least two classes.*{root}'.*\['cat'\]"),
+    ],
+)
+def test_folder_of_another_layout_is_an_error(
+    folder, names, message, tmp_path, write_images
+):
+    for name in names:
+        path = tmp_path / name
+        write_images(path.parent, [path.name])
+    message = message.format(root=re.escape(str(tmp_path)))
+    with pytest.raises(ValueError, match=message):
+        load(tmp_path / folder)
 
 
 def test_class_without_an_image_is_an_error(image_folder):

