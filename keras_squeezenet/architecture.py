@@ -43,11 +43,8 @@ def _require_int(owner, field, minimum=1):
 class Stem:
     """The first convolution, `conv1`.
 
-    Args:
-        filters: int, the number of output channels.
-        kernel_size: int, the side of the square kernel.
-        strides: int, the same along both sides.
-        padding: `"valid"` or `"same"`.
+    The kernel is square, the strides are the same along both sides, and
+    `padding` is `"valid"` or `"same"`.
     """
 
     filters: int = 96
@@ -114,28 +111,23 @@ class SqueezeNetConfig:
     the nearest integer. The defaults are SqueezeNet v1.0.
 
     Args:
-        base_e: int, the expand filters of the first Fire module. Defaults
-            to `128`.
-        incr_e: int, the expand filters that are added after every `freq`
-            modules. Defaults to `128`.
-        freq: int, the number of modules between additions. Defaults to `2`.
-        pct_3x3: float, the share of 3x3 filters among the expand filters,
-            between 0 and 1. Defaults to `0.5`.
-        SR: float, the squeeze ratio. Defaults to `0.125`.
+        base_e: the expand filters of the first Fire module.
+        incr_e: the expand filters that are added after every `freq` modules.
+        freq: the number of modules between additions.
+        pct_3x3: the share of 3x3 filters among the expand filters, between 0
+            and 1.
+        SR: the squeeze ratio.
         bypass: `None`, `"simple"` (the identity around every module with as
             many input as output channels) or `"complex"` (also a 1x1
-            convolution with a ReLU around the other modules). Defaults to
-            `None`.
-        stem: `Stem`, the first convolution. Defaults to `Stem()`: 7x7 with
-            stride 2 and 96 filters.
-        pools: tuple of names of layers. Each is followed by a 3x3 max pooling
-            with stride 2. Defaults to `("conv1", "fire4", "fire8")`.
-        conv10_padding: int, zeros around the input of the 1x1 `conv10`. The
+            convolution with a ReLU around the other modules).
+        stem: the first convolution.
+        pools: names of layers, each followed by a 3x3 max pooling with stride
+            2.
+        conv10_padding: zeros around the input of the 1x1 `conv10`. The
             prototxts of v1.0 have 1, so that the average includes a border of
-            relu(bias). Defaults to `1`.
+            relu(bias).
         conv10_activation: `"relu"`, as in the paper, or `None` for training
             from scratch, where the ReLU can leave classes without a gradient.
-            Defaults to `"relu"`.
 
     Raises:
         ValueError: if a value is out of range, or leaves a layer without a
@@ -183,7 +175,7 @@ class SqueezeNetConfig:
 
     @property
     def fires(self) -> tuple[Fire, ...]:
-        """The Fire modules, fire2 to fire9, as a tuple of `Fire`."""
+        """The Fire modules, fire2 to fire9."""
         fires = []
         channels = self.stem.filters
         for i, index in enumerate(FIRE_INDICES):

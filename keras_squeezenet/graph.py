@@ -38,15 +38,13 @@ INPUT = "InputLayer"
 def describe(model: keras.Model) -> dict:
     """Return the structure of a model, without its weights.
 
-    Args:
-        model: `keras.Model`, flat and Functional, with one input, one output,
-            the `"channels_last"` data format and layers from `LAYERS`, each
-            called once.
+    The model must be flat and Functional, with one input, one output, the
+    `"channels_last"` data format and layers from `LAYERS`, each called once.
 
     Returns:
-        A dict of the model's `name` and its `layers` in the order of
-        computation: dicts of their `type`, `name`, `inputs` (names of layers)
-        and arguments. An `InputLayer` has a `shape` without the batch.
+        The model's `name` and its `layers` in the order of computation: dicts
+        of their `type`, `name`, `inputs` (names of layers) and arguments. An
+        `InputLayer` has a `shape` without the batch.
 
     Raises:
         ValueError: if the model has another structure.

@@ -38,8 +38,8 @@ def test_model_is_built_from_its_description_as_json(
     )
 
 
-def test_description_names_layers_inputs_and_arguments(make_small):
-    description = graph.describe(make_small())
+def test_description_names_layers_inputs_and_arguments(small):
+    description = graph.describe(small)
     assert description == {
         "name": "small",
         "layers": [
@@ -73,18 +73,15 @@ def test_description_names_layers_inputs_and_arguments(make_small):
 
 
 @pytest.fixture
-def make_small():
-    def make_small():
-        layers = keras.layers
-        inputs = keras.Input((8, 8, 3), name="images")
-        conv1 = layers.Conv2D(
-            4, 3, 2, padding="same", activation="relu", name="conv1"
-        )
-        x = layers.GlobalAveragePooling2D(name="pool")(conv1(inputs))
-        head = layers.Dense(2, "softmax", use_bias=False, name="head")
-        return keras.Model(inputs, head(x), name="small")
-
-    return make_small
+def small():
+    layers = keras.layers
+    inputs = keras.Input((8, 8, 3), name="images")
+    conv1 = layers.Conv2D(
+        4, 3, 2, padding="same", activation="relu", name="conv1"
+    )
+    x = layers.GlobalAveragePooling2D(name="pool")(conv1(inputs))
+    head = layers.Dense(2, "softmax", use_bias=False, name="head")
+    return keras.Model(inputs, head(x), name="small")
 
 
 @pytest.mark.parametrize(
@@ -96,18 +93,16 @@ def make_small():
         ({"head": None}, "Received: None"),
     ],
 )
-def test_kernel_of_another_shape_is_an_error(make_small, change, error):
-    model = make_small()
+def test_kernel_of_another_shape_is_an_error(small, change, error):
     with pytest.raises(ValueError, match=error):
-        graph.build(keras, graph.describe(model), {**shapes(model), **change})
+        graph.build(keras, graph.describe(small), {**shapes(small), **change})
 
 
-def test_absurd_kernel_is_an_error_before_it_is_made(make_small):
-    model = make_small()
-    description = graph.describe(model)
+def test_absurd_kernel_is_an_error_before_it_is_made(small):
+    description = graph.describe(small)
     description["layers"][1]["filters"] = 10**12
     with pytest.raises(ValueError, match="1000000000000"):
-        graph.build(keras, description, shapes(model))
+        graph.build(keras, description, shapes(small))
 
 
 def test_layer_that_is_called_twice_is_named():
@@ -118,20 +113,18 @@ def test_layer_that_is_called_twice_is_named():
         graph.describe(model)
 
 
-def test_layers_may_be_in_other_models_too(make_small):
-    model = make_small()
-    expected = graph.describe(model)
+def test_layers_may_be_in_other_models_too(small):
+    expected = graph.describe(small)
     inputs = x = keras.Input((8, 8, 3), name="others")
-    for layer in model.layers[1:]:
+    for layer in small.layers[1:]:
         x = layer(x)
     other = keras.Model(inputs, x, name="other")
-    assert graph.describe(model) == expected
+    assert graph.describe(small) == expected
     assert graph.describe(other)["layers"][2:] == expected["layers"][2:]
     assert graph.describe(other)["layers"][1]["inputs"] == ["others"]
 
 
-def test_several_outputs_are_refused(make_small):
-    model = make_small()
-    outputs = [layer.output for layer in model.layers[1:]]
+def test_several_outputs_are_refused(small):
+    outputs = [layer.output for layer in small.layers[1:]]
     with pytest.raises(ValueError, match="Received: 'two' with 1 and 3"):
-        graph.describe(keras.Model(model.input, outputs, name="two"))
+        graph.describe(keras.Model(small.input, outputs, name="two"))

@@ -329,7 +329,7 @@ def test_smallest_image_is_the_smallest_with_an_output(config):
     def output_side(side):
         try:
             return model.compute_output_shape((1, side, side, 3))[1]
-        # Keras before 3.11 returns a side below 1.
+        # Older versions of Keras return a side below 1.
         except ValueError:
             return 0
 

@@ -165,9 +165,8 @@ def _length(response):
     """Return the number of bytes to download, or `None` if unknown."""
     length = response.headers.get("Content-Length", "")
     # Some servers compress in spite of the header.
-    if length.isdigit() and "Content-Encoding" not in response.headers:
-        return int(length)
-    return None
+    is_known = length.isdigit() and "Content-Encoding" not in response.headers
+    return int(length) if is_known else None
 
 
 def _failure(url, error):

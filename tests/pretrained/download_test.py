@@ -187,15 +187,13 @@ def file_of(server, content=CONTENT, algorithm="sha256", digits=64):
     return registry.File.published(f"{server.url}/{NAME}", digest)
 
 
-def address_that_refuses():
+def file_at_nobody():
+    """A file at an address that refuses connections."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-
-def file_at_nobody():
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/{NAME}"
     digest = registry.Digest("sha256", "0" * 64).of(CONTENT)
-    return registry.File.published(f"{address_that_refuses()}/{NAME}", digest)
+    return registry.File.published(url, digest)
 
 
 def names(folder):

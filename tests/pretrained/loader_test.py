@@ -88,18 +88,6 @@ def test_file_of_a_whole_model_serves_models_and_features(
     assert_same(weights_of(builder(include_top=False, **arguments)), expected)
 
 
-@pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
-def test_features_come_from_a_model_around_them(suffix, tmp_path, randomize):
-    features = SqueezeNet1_1(
-        include_top=False, weights=None, input_shape=SHAPE, pooling="avg"
-    )
-    model = keras.Sequential([features, keras.layers.Dense(5, name="flowers")])
-    path = tmp_path / f"transfer{suffix}"
-    write(path, randomize(model))
-    found = SqueezeNet1_1(include_top=False, weights=path)
-    assert_same(weights_of(found), weights_of(features))
-
-
 def test_weights_of_a_transfer_head_serve_the_same_head(tmp_path, randomize):
     config = dataclasses.replace(VARIANTS["1.1"], conv10_activation=None)
     arguments = {"config": config, "classes": 12, "input_shape": SHAPE}

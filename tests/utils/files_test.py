@@ -51,28 +51,13 @@ def test_content_is_there_only_at_the_end(before, tmp_path):
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
-@pytest.mark.parametrize(
-    "before",
-    [
-        {},
-        {"out": None},
-        {
-            "out": None,
-            "out/a.txt": "old",
-            "out/saved": None,
-            "out/saved/b.txt": "old",
-        },
-    ],
-    ids=["missing", "empty", "full"],
-)
-def test_error_leaves_everything_as_it_was(before, error, tmp_path):
-    for name, text in before.items():
-        if text is None:
-            (tmp_path / name).mkdir()
-        else:
-            (tmp_path / name).write_text(text)
+@pytest.mark.parametrize("name", ["missing", "empty", "full"])
+def test_error_leaves_everything_as_it_was(name, error, tmp_path):
+    (tmp_path / "empty").mkdir()
+    write(tmp_path, {"full/a.txt": "old", "full/saved/b.txt": "old"})
+    before = read(tmp_path)
     with pytest.raises(error):
-        with files.new_folder(tmp_path / "out", overwrite=True) as folder:
+        with files.new_folder(tmp_path / name, overwrite=True) as folder:
             write(folder, {"a.txt": "new", "saved/b.txt": "new"})
             raise error("stop")
     assert read(tmp_path) == before

@@ -115,12 +115,6 @@ def test_networks_with_layers_of_the_same_name_are_refused(
         readers.read(path)
 
 
-def test_half_precision_is_read_as_float32(tmp_path):
-    kernel = KERNEL.astype("<f2")
-    found = keras_h5.read(encode(lambda file: add_layer(file, kernel)))
-    assert_same(found, {"conv1": (KERNEL, BIAS)})
-
-
 @pytest.mark.parametrize("whole", [False, True], ids=["weights", "model"])
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5")
 def test_files_of_keras_2_are_read(whole, tmp_path):
@@ -150,8 +144,10 @@ def test_files_of_keras_2_are_read(whole, tmp_path):
 
 
 @pytest.mark.parametrize("add", [add_layer, add_legacy_layer])
-def test_layers_are_read_as_h5py_writes_them(add):
-    assert_same(keras_h5.read(encode(add)), {"conv1": (KERNEL, BIAS)})
+@pytest.mark.parametrize("dtype", ["<f2", "<f4"])
+def test_layers_are_read_as_h5py_writes_them(dtype, add):
+    content = encode(lambda file: add(file, KERNEL.astype(dtype)))
+    assert_same(keras_h5.read(content), {"conv1": (KERNEL, BIAS)})
 
 
 def test_slashes_in_names_of_keras_1_are_underscores():
