@@ -7,12 +7,13 @@
 
 The network is the variant's `for_small_images`. The weights,
 `1.1_seed0.weights.h5`, and a line in `results.jsonl` are written to the folder
-OUT. All images are read from one file, so that training needs neither
-TensorFlow nor TensorFlow Datasets. Both are needed once, to write this file:
+OUT. All images are read from one file, so that training does not need
+TensorFlow Datasets. It is needed once, to write this file:
 
     python benchmarks/train_cifar10.py cifar10.npz --pack [--data_dir=DIR]
 """
 
+import copy
 import dataclasses
 import functools
 import io
@@ -85,12 +86,20 @@ class TrainBatches(keras.utils.PyDataset):
         self.seed = seed
         self.cutout = cutout
         self.epoch_steps = len(images) // batch_size
+        self.first = 0
+
+    def from_epoch(self, epoch):
+        """Return the batches from an epoch on."""
+        batches = copy.copy(self)
+        batches.first = epoch * self.epoch_steps
+        return batches
 
     @property
     def num_batches(self):
         return None
 
     def __getitem__(self, index):
+        index += self.first
         epoch, step = divmod(index, self.epoch_steps)
         order = _order(self.seed, epoch, len(self.labels))
         members = order[step * self.batch_size :][: self.batch_size]
