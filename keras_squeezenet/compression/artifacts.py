@@ -191,7 +191,13 @@ def _require_int8(content, model):
             f"{INT8_FILE} must have integer tensors only. Measured: the "
             f"float tensors {', '.join(interpreter.float_tensors())}"
         )
-    found = interpreter.kernels(kernels)
+    found = litert.read_kernels(content)
+    missing = [name for name in kernels if name not in found]
+    if missing:
+        raise checks.CheckError(
+            f"{INT8_FILE} must have the kernel of every layer. Measured: none "
+            f"of {', '.join(missing)}"
+        )
     checks.require_zeros_kept(kernels, found, INT8_FILE)
     checks.require_distinct(
         found,

@@ -1,8 +1,9 @@
 """Convert models to LiteRT files, run the files, and read their kernels.
 
-The converters take a `keras.Model` on the TensorFlow backend or a
-`tf_keras.Model`, with one input and one output. They return the content of a
-`.tflite` file that takes batches of any size.
+The converters take a `keras.Model` or a `tf_keras.Model` with one input and one
+output, and return the content of a `.tflite` file that takes batches of any
+size. They raise a `RuntimeError` for a `keras.Model` on another backend than
+TensorFlow.
 """
 
 import contextlib
@@ -12,25 +13,22 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from ai_edge_litert import schema_py_generated
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_squeezenet.export import saved_model
 from keras_squeezenet.utils import backend
 
-# The converter names a kernel after the operations that use it. TF-MOT's
-# wrappers begin with "quant_", and Keras numbers repeated calls of a layer.
-_KERNEL_NAME = re.compile(
-    r"(?:^|/)(?:quant_)?([^/;]+?)(?:_\d+)?/(?:Conv2D|MatMul|convolution)"
+# The converter names tensors after operations. TF-MOT's wrappers begin with
+# "quant_", and Keras numbers repeated calls of a layer.
+_LAYER_NAME = re.compile(
+    r"(?:^|[/;])(?:quant_)?([^/;]+?)(?:_\d+)?/(?:Conv2D|MatMul|convolution)"
 )
 
 
 def convert_float32(model: Any) -> bytes:
-    """Convert a model to float32.
-
-    Raises:
-        RuntimeError: if a `keras.Model` is on another backend.
-    """
-    return _converter(model).convert()
+    """Convert a model to float32."""
+    return _converter(model, is_optimized=False).convert()
 
 
 def convert_float16(model: Any) -> bytes:
@@ -38,12 +36,8 @@ def convert_float16(model: Any) -> bytes:
 
     The file is half as large. Equal weights stay equal and zeros stay zero;
     the computation, inputs and outputs are float32.
-
-    Raises:
-        RuntimeError: if a `keras.Model` is on another backend.
     """
     converter = _converter(model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_types = [tf.float16]
     return converter.convert()
 
@@ -60,11 +54,10 @@ def convert_post_training_int8(
 
     Args:
         model: as in all converters.
-        calibration: list of float32 batches of preprocessed images, usually at
-            least 100 images together.
+        calibration: float32 batches of preprocessed images, usually at least
+            100 images together.
 
     Raises:
-        RuntimeError: if a `keras.Model` is on another backend.
         ValueError: if `calibration` has no image.
     """
     return _convert_calibrated(
@@ -95,12 +88,7 @@ def convert_int8(quantized: Any) -> bytes:
     Args:
         quantized: `tf_keras.Model` with TF-MOT's quantization wrappers.
     """
-    converter = _converter(quantized)
-    # Otherwise the weights in the file are float32.
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.inference_input_type = tf.int8
-    converter.inference_output_type = tf.int8
-    return converter.convert()
+    return _converter(quantized, tf.int8).convert()
 
 
 def _convert_calibrated(model, calibration, operations, dtype):
@@ -109,34 +97,36 @@ def _convert_calibrated(model, calibration, operations, dtype):
             "`calibration` must have at least one image, to measure the "
             f"activation ranges. Received: calibration={calibration!r}"
         )
-    converter = _converter(model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter = _converter(model, dtype)
     converter.representative_dataset = lambda: (
         [image[None]] for batch in calibration for image in batch
     )
     converter.target_spec.supported_ops = [operations]
-    converter.inference_input_type = dtype
-    converter.inference_output_type = dtype
     return converter.convert()
 
 
-def _converter(model):
+def _converter(model, dtype=tf.float32, is_optimized=True):
     # `from_keras_model` prints, and renames the input.
     if isinstance(model, keras.Model):
         backend.require_tensorflow("A LiteRT file")
     module = saved_model.servable(model)
-    return tf.lite.TFLiteConverter.from_concrete_functions(
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
         [module.serve.get_concrete_function()], module
     )
+    converter.inference_input_type = dtype
+    converter.inference_output_type = dtype
+    if is_optimized:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    return converter
 
 
 class LiteRTModel:
     """A LiteRT image classifier.
 
     Args:
-        content: bytes of a `.tflite` file with one input and one output:
-            float32, int8 or int16.
-        num_threads: int, the number of CPU threads. Defaults to `2`.
+        content: a `.tflite` file with one input and one output: float32, int8
+            or int16.
+        num_threads: the number of CPU threads.
     """
 
     def __init__(self, content: bytes, num_threads: int = 2):
@@ -171,41 +161,6 @@ class LiteRTModel:
             if np.issubdtype(tensor["dtype"], np.floating)
         ]
 
-    def kernels(self, layers: list[str]) -> dict[str, np.ndarray]:
-        """Return the int8 kernels of layers in a file of `convert_int8`.
-
-        Args:
-            layers: names of Keras layers.
-
-        Returns:
-            A dict of layer name to kernel, output channels last as in Keras.
-
-        Raises:
-            ValueError: if the file does not have one kernel for each layer.
-        """
-        tensors = [
-            tensor
-            for tensor in self.interpreter.get_tensor_details()
-            if tensor["dtype"] is np.int8
-            # Activations have a batch dimension of -1.
-            and -1 not in tensor["shape_signature"]
-        ]
-        kernels = {}
-        for layer in layers:
-            found = [
-                tensor
-                for tensor in tensors
-                if f"/quant_{layer}/" in f"/{tensor['name']}"
-            ]
-            if len(found) != 1:
-                raise ValueError(
-                    "the LiteRT file must have one int8 kernel of layer "
-                    f"{layer!r}. Received: {[t['name'] for t in found]}"
-                )
-            kernel = self.interpreter.get_tensor(found[0]["index"])
-            kernels[layer] = np.moveaxis(kernel, 0, -1)
-        return kernels
-
 
 def _quantize(values, tensor):
     scale, zero_point = tensor["quantization"]
@@ -228,15 +183,28 @@ def read_kernels(content: bytes) -> dict[str, np.ndarray]:
 
     They are float32, float16 or int8 arrays with the output channels last, as
     in Keras. Layers are found by the names that the converter gives to the
-    constants of convolutions and dense layers.
+    kernels or outputs of convolutions and dense layers.
     """
     # Before `allocate_tensors`, only constants have values.
     interpreter = Interpreter(model_content=content)
+    graph = schema_py_generated.ModelT.InitFromPackedBuf(content).subgraphs[0]
+    # Kernels of float16 are dequantized first.
+    sources = {
+        operator.outputs[0]: operator.inputs[0]
+        for operator in graph.operators
+        if len(operator.inputs) == 1
+    }
     kernels = {}
-    for tensor in interpreter.get_tensor_details():
-        name = _KERNEL_NAME.search(tensor["name"])
-        if name and len(tensor["shape"]) in (2, 4):
+    for operator in graph.operators:
+        if len(operator.inputs) < 2:
+            continue
+        index = sources.get(operator.inputs[1], operator.inputs[1])
+        # TensorFlow 2.18 names outputs only.
+        tensors = (graph.tensors[i] for i in (index, operator.outputs[0]))
+        names = b";".join(tensor.name for tensor in tensors).decode()
+        layer = _LAYER_NAME.search(names)
+        if layer and len(graph.tensors[index].shape) in (2, 4):
             with contextlib.suppress(ValueError):
-                kernel = interpreter.get_tensor(tensor["index"])
-                kernels[name[1]] = np.moveaxis(kernel, 0, -1)
+                kernel = interpreter.get_tensor(index)
+                kernels[layer[1]] = np.moveaxis(kernel, 0, -1)
     return kernels

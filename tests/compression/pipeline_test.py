@@ -108,7 +108,9 @@ def test_every_kernel_of_the_int8_file_is_sparse_and_shared(compressed):
     interpreter = litert.LiteRTModel((out / "model_int8.tflite").read_bytes())
     assert interpreter.float_tensors() == []
     kernels = tf_keras_twin.kernels(model)
-    for name, kernel in interpreter.kernels(kernels).items():
+    found = litert.read_kernels((out / "model_int8.tflite").read_bytes())
+    assert found.keys() == kernels.keys()
+    for name, kernel in found.items():
         assert kernel.dtype == np.int8
         assert kernel.shape == kernels[name].shape
         assert not np.any(kernel[kernels[name] == 0]), name
