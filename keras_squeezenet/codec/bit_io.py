@@ -39,19 +39,17 @@ class Reader:
     """Read the integers of a `Writer`, in the same order."""
 
     def __init__(self, content: bytes):
-        self._bits = np.unpackbits(np.frombuffer(content, "u1"))
+        # A leading 1, so that no leading zero is lost.
+        self._bits = bin(int.from_bytes(b"\1" + content, "big"))[3:]
         self._position = 0
 
     def read(self, length: int) -> int:
         """Read an integer of `length` bits."""
-        end = self._position + length
-        if end > len(self._bits):
+        bits = self._bits[self._position : self._position + length]
+        if len(bits) < length:
             raise ValueError("the tables are cut off")
-        value = 0
-        for bit in self._bits[self._position : end]:
-            value = 2 * value + int(bit)
-        self._position = end
-        return value
+        self._position += length
+        return int(bits, 2) if length else 0
 
     def read_gamma(self) -> int:
         """Read an integer that `write_gamma` wrote."""
@@ -72,5 +70,5 @@ class Reader:
     def require_end(self) -> None:
         """Raise a `ValueError` unless only the padding is left."""
         rest = self._bits[self._position :]
-        if len(rest) >= 8 or rest.any():
+        if len(rest) >= 8 or "1" in rest:
             raise ValueError("the tables must end with their last symbol")

@@ -61,12 +61,7 @@ def write(writer: bit_io.Writer, values: np.ndarray) -> Table:
     writer.write_signed(first)
     writer.write_gamma(len(counts) - 1)
     writer.write(mantissa, MANTISSA_FIELD)
-    before = 0
-    for length, kept, bits in _split(counts, mantissa):
-        writer.write_signed(length - before)
-        writer.write(kept, bits)
-        before = length
-    return Table(first, rans.normalize(_rounded(counts, mantissa)))
+    return Table(first, _write_counts(writer, counts, mantissa))
 
 
 def read(reader: bit_io.Reader) -> Table:
@@ -95,10 +90,13 @@ def read(reader: bit_io.Reader) -> Table:
 
 
 def cost(values: np.ndarray) -> int:
-    """Return the size of a flat array and its table in bytes, rounded up."""
-    if not len(values):
+    """Return the size of an array and its table in bytes, rounded up.
+
+    What all arrays of a stream share is not included.
+    """
+    if not values.size:
         return 0
-    counts = np.bincount(values - values.min())
+    counts = np.bincount(np.ravel(values - values.min()))
     return -(-_cost(counts, _best_mantissa(counts)) // (8 * _UNIT))
 
 
@@ -106,13 +104,26 @@ def _best_mantissa(counts):
     return min(range(MAX_MANTISSA + 1), key=lambda bits: _cost(counts, bits))
 
 
-def _split(counts, mantissa):
-    """Yield each count's length, its bits that are stored, and their number."""
-    for count in counts.tolist():
+def _cost(counts, mantissa):
+    """Return the size of an array and its table, in units of 1/1024 bit."""
+    writer = bit_io.Writer()
+    frequencies = _write_counts(writer, counts, mantissa)
+    return int(counts @ _COSTS[frequencies]) + len(writer) * _UNIT
+
+
+def _write_counts(writer, counts, mantissa):
+    """Write each count; return the frequencies of the rounded ones."""
+    rounded = np.zeros_like(counts)
+    before = 0
+    for symbol, count in enumerate(counts.tolist()):
         length = count.bit_length()
         bits = min(mantissa, max(length - 1, 0))
         kept = count >> length - 1 - bits & (1 << bits) - 1 if length else 0
-        yield length, kept, bits
+        writer.write_signed(length - before)
+        writer.write(kept, bits)
+        rounded[symbol] = _restored(length, kept, bits)
+        before = length
+    return rans.normalize(rounded)
 
 
 def _restored(length, kept, bits):
@@ -121,24 +132,3 @@ def _restored(length, kept, bits):
         return 0
     dropped = length - 1 - bits
     return ((1 << bits | kept) << dropped) + ((1 << dropped) >> 1)
-
-
-def _rounded(counts, mantissa):
-    return np.array(
-        [_restored(*parts) for parts in _split(counts, mantissa)], "int64"
-    )
-
-
-def _cost(counts, mantissa):
-    """Return the size of an array and its table, in units of 1/1024 bit."""
-    frequencies = rans.normalize(_rounded(counts, mantissa))
-    bits = before = 0
-    for length, _, kept in _split(counts, mantissa):
-        bits += _signed_length(length - before) + kept
-        before = length
-    return int(counts @ _COSTS[frequencies]) + bits * _UNIT
-
-
-def _signed_length(value):
-    value = 2 * value - 1 if value > 0 else -2 * value
-    return 2 * (value + 1).bit_length() - 1

@@ -1,7 +1,6 @@
 """Keras models in .sqz files."""
 
 import os
-import pathlib
 
 import keras
 import numpy as np
@@ -36,15 +35,14 @@ def dump(
     their 32 bits.
 
     Args:
-        model: `keras.Model`, as `graph.describe` takes it.
-        labels: list of str, the names of the classes in the order of the
-            outputs, or `IMAGENET` for its 1,000 classes in the order of their
-            WordNet ids. Defaults to `None`: unknown.
-        provenance: dict of JSON-compatible values that tell where the weights
-            come from. Defaults to `None`.
-        arrays: dict of names such as `"conv1/kernel"` to encodings of
-            `codec.encodings`, which replace the model's weights. Defaults to
-            `None`.
+        model: as `graph.describe` takes it.
+        labels: the names of the classes in the order of the outputs, or
+            `IMAGENET` for its 1,000 classes in the order of their WordNet ids.
+            Defaults to `None`: unknown.
+        provenance: JSON-compatible values that tell where the weights come
+            from.
+        arrays: encodings that replace the model's weights, by names such as
+            `"conv1/kernel"`.
 
     Raises:
         ValueError: if `graph.describe` does not support the model.
@@ -76,14 +74,13 @@ def save(
     """
     content = dump(model, labels, provenance)
     with files.new_file(path) as temporary:
-        pathlib.Path(temporary).write_bytes(content)
+        temporary.write_bytes(content)
 
 
 def load(path: str | os.PathLike) -> keras.Model:
     """Load the model in a .sqz file, on any Keras backend.
 
-    Returns:
-        A `keras.Model` that takes the output of `preprocess_input`.
+    It takes the output of `preprocess_input`.
 
     Raises:
         OSError: if there is no such file.
@@ -93,10 +90,7 @@ def load(path: str | os.PathLike) -> keras.Model:
 
 
 def loads(content: bytes, name: str | os.PathLike = "it") -> keras.Model:
-    """Load a model from the content of a .sqz file; see `load`.
-
-    Errors refer to the content by `name`.
-    """
+    """Load a model as `load` does; errors refer to the content by `name`."""
     with sqz.explained(name):
         header, encoded = sqz.load(content)
         arrays = {name: array.to_array() for name, array in encoded.items()}
@@ -118,10 +112,9 @@ def read_labels(path: str | os.PathLike) -> list[str] | str | None:
         ValueError: if it is damaged.
     """
     found = sqz.read_header(path).get("labels")
-    is_list = isinstance(found, list) and all(
-        isinstance(name, str) for name in found
-    )
-    return found if is_list or found == IMAGENET else None
+    if isinstance(found, list) and all(isinstance(name, str) for name in found):
+        return found
+    return found if found == IMAGENET else None
 
 
 def _weights(model):

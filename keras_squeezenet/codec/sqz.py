@@ -5,12 +5,14 @@
 
 import contextlib
 import hashlib
+import io
 import json
 import math
 import os
 import struct
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +48,23 @@ def dump(header: dict, arrays: dict[str, encodings.Array]) -> bytes:
     Raises:
         ValueError: if the arrays are too many or too large for a file.
     """
-    rows = [_row(name, array) for name, array in arrays.items()]
+    rows, codes, deltas = [], [], []
+    numbers: list[Any] = []
+    for name, array in arrays.items():
+        row: dict[str, Any] = {"name": name, "form": FORMS[type(array)]}
+        rows.append(row)
+        if isinstance(array, encodings.PlainArray):
+            row["shape"] = list(array.values.shape)
+            numbers.append(array.values)
+            continue
+        row["shape"] = list(array.codes.shape)
+        codes.append(array.codes)
+        if isinstance(array, encodings.UniformArray):
+            numbers.append(array.step)
+            continue
+        row["entries"] = len(array.codebook)
+        ordered = encodings.to_ordered(array.codebook)
+        deltas.append(np.diff(ordered, prepend=np.uint32(0)))
     _sizes(rows)
     text = json.dumps({**header, "arrays": rows}, separators=(",", ":"))
     _require(
@@ -54,13 +72,9 @@ def dump(header: dict, arrays: dict[str, encodings.Array]) -> bytes:
         f"the header must have at most {MAX_HEADER_BYTES:,} bytes",
         f"{len(text):,} bytes",
     )
-    codes = [
-        array.codes
-        for array in arrays.values()
-        if not isinstance(array, encodings.PlainArray)
-    ]
-    deltas, numbers = _deltas(arrays.values()), _numbers(arrays.values())
-    coded = streams.encode([*codes, *_planes(deltas), *_planes(numbers)])
+    coded = streams.encode(
+        [*codes, *_planes(deltas, "uint32"), *_planes(numbers, "float32")]
+    )
     packed = zlib.compress(text.encode(), 9)
     body = _LENGTH.pack(len(packed)) + packed + coded
     return _HEAD.pack(MAGIC, VERSION, _digest(body)) + body
@@ -109,8 +123,8 @@ def load(content: bytes) -> tuple[dict, dict[str, encodings.Array]]:
     rows = header["arrays"]
     parts = streams.decode(coded, _sizes(rows))
     codes = iter(parts[: -2 * _PLANES])
-    deltas = _Queue(_join(parts[-2 * _PLANES : -_PLANES]))
-    numbers = _Queue(_join(parts[-_PLANES:]).view("<f4").astype("float32"))
+    deltas = _join(parts[-2 * _PLANES : -_PLANES])
+    numbers = _join(parts[-_PLANES:])
     arrays = {row["name"]: _array(row, codes, deltas, numbers) for row in rows}
     _require(
         len(arrays) == len(rows),
@@ -124,12 +138,11 @@ def _array(row, codes, deltas, numbers):
     """Return the array that a row of the header describes."""
     shape = row["shape"]
     if row["form"] == "plain":
-        return encodings.PlainArray(
-            numbers.take(math.prod(shape)).reshape(shape)
-        )
+        values = _take(numbers, math.prod(shape), "f4")
+        return encodings.PlainArray(values.reshape(shape))
     code = next(codes).reshape(shape)
     if row["form"] == "stepped":
-        return encodings.UniformArray(code, float(numbers.take(1)[0]))
+        return encodings.UniformArray(code, float(_take(numbers, 1, "f4")[0]))
     entries = row["entries"]
     if code.size:
         _require(
@@ -137,18 +150,8 @@ def _array(row, codes, deltas, numbers):
             f"{row['name']!r} must have codes from 0 to {entries - 1}",
             f"{code.min()} to {code.max()}",
         )
-    ordered = np.cumsum(deltas.take(entries), dtype="uint32")
+    ordered = np.cumsum(_take(deltas, entries, "u4"), dtype="uint32")
     return encodings.CodebookArray(code, encodings.from_ordered(ordered))
-
-
-def _row(name, array):
-    row = {"name": name, "form": FORMS[type(array)]}
-    if isinstance(array, encodings.PlainArray):
-        return {**row, "shape": list(array.values.shape)}
-    row["shape"] = list(array.codes.shape)
-    if isinstance(array, encodings.CodebookArray):
-        row["entries"] = len(array.codebook)
-    return row
 
 
 def _sizes(rows):
@@ -200,49 +203,23 @@ def _is_row(row):
     )
 
 
-class _Queue:
-    """An array that is consumed from its beginning."""
-
-    def __init__(self, array):
-        self._array = array
-        self._taken = 0
-
-    def take(self, count):
-        self._taken += count
-        return self._array[self._taken - count : self._taken]
-
-
-def _deltas(arrays):
-    """Return the differences of the sorted numbers of each codebook."""
-    ordered = [
-        np.diff(encodings.to_ordered(array.codebook), prepend=np.uint32(0))
-        for array in arrays
-        if isinstance(array, encodings.CodebookArray)
-    ]
-    return np.concatenate([np.zeros(0, "uint32"), *ordered])
-
-
-def _numbers(arrays):
-    """Return the bits of all values without codes, and of the step sizes."""
-    numbers = [
-        array.values.ravel()
-        if isinstance(array, encodings.PlainArray)
-        else np.array([array.step])
-        for array in arrays
-        if not isinstance(array, encodings.CodebookArray)
-    ]
-    numbers = np.concatenate([np.zeros(0, "<f4"), *numbers]).astype("<f4")
-    return numbers.view("<u4")
-
-
-def _planes(values):
-    """Split uint32 numbers into bytes, the most significant ones first."""
-    return list(values.astype(">u4").view("u1").reshape(-1, _PLANES).T)
+def _planes(parts, dtype):
+    """Split numbers into bytes, the most significant ones first."""
+    values = np.concatenate(
+        [np.zeros(0, dtype), *(np.ravel(part).astype(dtype) for part in parts)]
+    )
+    planes = values.view("uint32").astype(">u4").view("u1")
+    return list(planes.reshape(-1, _PLANES).T)
 
 
 def _join(planes):
-    values = np.stack(planes, axis=1).astype("u1").view(">u4").ravel()
-    return values.astype("<u4")
+    """Return the numbers as a stream of little-endian bytes."""
+    values = np.stack(planes, axis=1).astype("u1").view(">u4")
+    return io.BytesIO(values.astype("<u4").tobytes())
+
+
+def _take(stream, count, dtype):
+    return np.frombuffer(stream.read(4 * count), f"<{dtype}").astype(dtype)
 
 
 def _open(content):

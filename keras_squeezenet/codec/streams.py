@@ -28,30 +28,28 @@ def encode(
     The values of an array must be within `frequency_tables.MAX_SYMBOLS` of each
     other. More lanes are faster, and take two bytes each.
     """
-    arrays = [np.ravel(array).astype("int64") for array in arrays]
-    arrays = [array for array in arrays if len(array)]
     writer = bit_io.Writer()
-    found = [frequency_tables.write(writer, array) for array in arrays]
-    head = writer.to_bytes()
-    symbols = [array - table.first for array, table in zip(arrays, found)]
-    coded = rans.encode(
-        np.concatenate([np.zeros(0, "int64"), *symbols]),
-        [table.frequencies for table in found] or [np.array([rans.TOTAL])],
-        np.repeat(np.arange(len(arrays)), list(map(len, arrays))),
-        1 << lanes_log2,
+    _, coded = encode_with_tables(
+        [array for array in arrays if np.size(array)], writer, 1 << lanes_log2
     )
+    head = writer.to_bytes()
     return _HEAD.pack(lanes_log2, len(head)) + head + coded
 
 
-def sizes(arrays: list[np.ndarray]) -> list[int]:
-    """Return the bytes of each array in a stream, with its table, rounded up.
-
-    What all arrays share is not included.
-    """
-    return [
-        frequency_tables.cost(np.ravel(array).astype("int64"))
-        for array in arrays
-    ]
+def encode_with_tables(
+    arrays: list[np.ndarray], writer: bit_io.Writer, lanes: int
+) -> tuple[list[frequency_tables.Table], bytes]:
+    """Write the tables of arrays with elements; return them and the content."""
+    arrays = [np.ravel(array).astype("int64") for array in arrays]
+    tables = [frequency_tables.write(writer, array) for array in arrays]
+    symbols = [array - table.first for array, table in zip(arrays, tables)]
+    content = rans.encode(
+        np.concatenate([np.zeros(0, "int64"), *symbols]),
+        [table.frequencies for table in tables] or [np.array([rans.TOTAL])],
+        np.repeat(np.arange(len(arrays)), list(map(len, arrays))),
+        lanes,
+    )
+    return tables, content
 
 
 def decode(content: bytes, sizes: list[int]) -> list[np.ndarray]:

@@ -18,6 +18,7 @@ from keras_squeezenet import imagenet
 from keras_squeezenet.data import catalog
 from keras_squeezenet.data import csv_list
 from keras_squeezenet.data import image_dataset
+from keras_squeezenet.data import splits
 from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.evaluation import timing
 from keras_squeezenet.utils.progress import Progress
@@ -32,18 +33,16 @@ class EvaluationResult:
     """The measurements of a network on labeled images.
 
     Attributes:
-        model: str, the name or path of the network.
-        image_size: int, the side of the images in pixels.
-        dataset: str, the name of the data, or `None`.
-        split: str, the part of the data, or `None`.
-        skipped: list of the paths of the images that could not be read.
-        classes: list of `(id, name)` in the order of the outputs; the id is a
-            WordNet id for ImageNet, otherwise `None`.
-        outputs: `metrics.Evaluation`: `probabilities` and `labels` of the
-            images; labels are indices of `classes`.
-        batch_size: int.
-        images_per_second: float.
-        top: int, as `evaluate` takes it.
+        model: the name or path of the network.
+        image_size: the side of the images in pixels.
+        dataset: the name of the data, if it has one.
+        split: the part of the data, if it has parts.
+        skipped: the paths of the images that could not be read.
+        classes: the `(id, name)` of each output; the id is a WordNet id for
+            ImageNet, otherwise `None`.
+        outputs: the `probabilities` and the `labels` of the images; labels are
+            indices of `classes`.
+        top: the k of `top_accuracy`.
     """
 
     model: str
@@ -142,8 +141,7 @@ class _Examples:
 
 def evaluate(
     model: "keras.Model | classifier.Classifier | str | os.PathLike",
-    data: "tuple | tf.data.Dataset | image_dataset.ImageDataset | str "
-    "| os.PathLike",
+    data: splits.Data | str | os.PathLike,
     *,
     split: str = "test",
     batch_size: int = 32,
@@ -168,18 +166,13 @@ def evaluate(
             labels are names, WordNet ids or indices of the outputs, and all
             of whose images are used unless it has the column `split`; or
             anything else that `data.load` takes.
-        split: str, the part of an `ImageDataset`: `"test"`, `"train"`, or
-            `"all"`. Defaults to `"test"`.
-        batch_size: int, ignored for batches. Defaults to `32`.
-        top: int, the k of the top-k accuracy. Defaults to `5`.
+        split: the part of an `ImageDataset`: `"test"`, `"train"`, or `"all"`.
+        batch_size: ignored for batches.
+        top: the k of the top-k accuracy.
         class_names: names of the network's classes. Defaults to those saved
             with it, otherwise to those of the data in their order.
-        seed: int, as `data.load` takes it. Defaults to `0`.
-        skip_bad_images: as `data.load` takes it. Defaults to `False`.
-        progress: `utils.progress.Progress`. Defaults to a silent one.
-
-    Returns:
-        An `EvaluationResult`.
+        seed, skip_bad_images: as `data.load` takes them.
+        progress: what shows the progress. Defaults to `None`: nothing does.
 
     Raises:
         OSError: if a file does not exist.
@@ -232,25 +225,16 @@ def evaluate(
 
 
 def _examples(data, network, split, batch_size, seed, skip_bad_images):
+    size = None
+    if isinstance(data, tuple):
+        size = len(data[0])
+        data = tf.data.Dataset.from_tensor_slices(data).batch(batch_size)
     if isinstance(data, tf.data.Dataset):
         images, _ = next(data.as_numpy_iterator())
         return _Examples(
             data.as_numpy_iterator,
-            None,
+            size,
             len(images),
-            classifier.Classifier.probabilities,
-        )
-    if isinstance(data, tuple):
-        images, labels = map(np.asarray, data)
-        batch_size = min(batch_size, len(images))
-        starts = range(0, len(images), batch_size)
-        return _Examples(
-            lambda: (
-                (images[i : i + batch_size], labels[i : i + batch_size])
-                for i in starts
-            ),
-            len(images),
-            batch_size,
             classifier.Classifier.probabilities,
         )
     is_csv = isinstance(data, str | os.PathLike) and catalog.is_csv(data)

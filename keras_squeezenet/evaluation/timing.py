@@ -1,11 +1,13 @@
 """Throughput of a network."""
 
+import dataclasses
 import time
 from collections.abc import Callable
 
 import numpy as np
 
 
+@dataclasses.dataclass
 class Timed:
     """A function of batches that measures how long its calls take.
 
@@ -13,13 +15,10 @@ class Timed:
     need time to prepare for a new size.
     """
 
-    def __init__(
-        self, function: Callable[[np.ndarray], np.ndarray], batch_size: int
-    ):
-        self.function = function
-        self.batch_size = batch_size
-        self.images = 0
-        self.seconds = 0.0
+    function: Callable[[np.ndarray], np.ndarray]
+    batch_size: int
+    images: int = 0
+    seconds: float = 0.0
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         started = time.perf_counter()

@@ -6,6 +6,7 @@ does, into one variable that the serving function reads.
 """
 
 import hashlib
+import math
 import os
 import pathlib
 import zlib
@@ -21,6 +22,7 @@ from keras_squeezenet.codec import encodings
 from keras_squeezenet.codec import frequency_tables
 from keras_squeezenet.codec import rans
 from keras_squeezenet.codec import sqz
+from keras_squeezenet.codec import streams
 from keras_squeezenet.data import image_ops
 from keras_squeezenet.export import signatures
 from keras_squeezenet.utils import backend
@@ -41,13 +43,13 @@ def save(
     preprocessed images, to `probabilities`.
 
     Args:
-        content: bytes of a .sqz file of a model.
-        path: path of the folder to write, which must not exist.
-        raw_images: as `saved_model.save` takes it. Defaults to `False`.
-        shorter_side: int, the length that the shorter side of raw images is
-            resized to, in pixels. Defaults to 256 for images of 227 pixels if
-            the file has ImageNet's labels, otherwise to the side of the
-            network's images.
+        content: a .sqz file of a model.
+        path: the folder to write, which must not exist.
+        raw_images: as `saved_model.save` takes it.
+        shorter_side: the length that the shorter side of raw images is resized
+            to, in pixels. Defaults to 256 for images of 227 pixels if the file
+            has ImageNet's labels, otherwise to the side of the network's
+            images.
 
     Raises:
         RuntimeError: on a backend other than TensorFlow.
@@ -92,31 +94,19 @@ class _Weights(tf.saved_model.experimental.TrackableResource):
     def __init__(self, name, arrays):
         super().__init__()
         self._name = name
-        is_coded = {
-            name: not isinstance(array, encodings.PlainArray)
-            for name, array in arrays.items()
+        plain = {
+            key: array.values
+            for key, array in arrays.items()
+            if isinstance(array, encodings.PlainArray)
         }
-        # Arrays with codes come first.
-        self._arrays = {
-            name: arrays[name]
-            for name in sorted(arrays, key=lambda name: not is_coded[name])
-        }
-        self._stream = _Stream(
-            [arrays[name] for name in self._arrays if is_coded[name]]
-        )
+        coded = {key: arrays[key] for key in arrays if key not in plain}
+        self._stream = _Stream(coded.values())
         self._plain = np.concatenate(
-            [np.zeros(0, "<f4")]
-            + [
-                arrays[name].values.ravel().astype("<f4")
-                for name in self._arrays
-                if not is_coded[name]
-            ]
+            [np.zeros(0, "float32"), *map(np.ravel, plain.values())]
         )
-        self._shapes = {
-            name: (array.codes if is_coded[name] else array.values).shape
-            for name, array in self._arrays.items()
-        }
-        self._sizes = [int(np.prod(shape)) for shape in self._shapes.values()]
+        self._shapes = {key: array.codes.shape for key, array in coded.items()}
+        self._shapes.update((key, array.shape) for key, array in plain.items())
+        self._sizes = [math.prod(shape) for shape in self._shapes.values()]
 
     def _create_resource(self):
         return tf.raw_ops.VarHandleOp(
@@ -151,40 +141,27 @@ class _Stream:
     """Codebook and uniform arrays as a constant, with their decoder."""
 
     def __init__(self, arrays):
-        codes = [np.ravel(array.codes).astype("int64") for array in arrays]
-        self.sizes = [len(code) for code in codes]
+        codes = [array.codes for array in arrays]
+        self.sizes = [code.size for code in codes]
         # The rounded counts of a .sqz file deflate better than exact ones.
-        coded = [
-            frequency_tables.write(bit_io.Writer(), code) for code in codes
-        ]
-        firsts = [table.first for table in coded]
-        tables = [table.frequencies for table in coded]
-        self.content = rans.encode(
-            np.concatenate(
-                [np.zeros(0, "int64")]
-                + [code - first for code, first in zip(codes, firsts)]
-            ),
-            [*tables, np.array([rans.TOTAL])],
-            np.repeat(np.arange(len(codes)), self.sizes),
-            LANES,
+        tables, self.content = streams.encode_with_tables(
+            codes, bit_io.Writer(), LANES
         )
         # The last step is padded with a symbol that keeps the state.
-        tables.append(np.array([rans.TOTAL]))
-        self.frequencies = np.concatenate(tables)
-        self.values = np.concatenate(
-            [
-                np.zeros(len(table), "<f4")
-                if step
-                else array.codebook[first : first + len(table)]
-                for array, table, first, step in zip(
-                    arrays, tables, firsts, map(_step, arrays)
-                )
-            ]
-            + [np.zeros(1, "<f4")]
-        )
-        starts = np.cumsum([0, *map(len, tables)])[:-1]
-        self.offsets = np.array([*firsts, 0]) - starts
-        self.steps = np.array([*map(_step, arrays), 0], "float32")
+        arrays = [*arrays, encodings.UniformArray(np.zeros(0), 0.0)]
+        tables.append(frequency_tables.Table(0, np.array([rans.TOTAL])))
+        self.frequencies = np.concatenate([t.frequencies for t in tables])
+        # Codebooks have a step size of 0; uniform arrays have values of 0.
+        self.steps = np.array([getattr(a, "step", 0) for a in arrays], "f4")
+        values = [
+            array.codebook[table.first :][: len(table.frequencies)]
+            if isinstance(array, encodings.CodebookArray)
+            else np.zeros(len(table.frequencies), "f4")
+            for array, table in zip(arrays, tables)
+        ]
+        self.values = np.concatenate(values)
+        starts = np.cumsum([0, *map(len, values)])[:-1]
+        self.offsets = np.array([table.first for table in tables]) - starts
 
     def decode(self):
         """Return the values of all arrays, concatenated."""
@@ -195,7 +172,6 @@ class _Stream:
         values = _inflated(self.values, tf.float32)
         codes = symbols + tf.gather(tf.constant(self.offsets, tf.int32), member)
         steps = tf.gather(tf.constant(self.steps), member)
-        # Codebooks have a step size of 0; uniform arrays have values of 0.
         numbers = tf.cast(codes, tf.float32) * steps + tf.gather(
             values, symbols
         )
@@ -243,10 +219,6 @@ class _Stream:
             ),
         )
         return found.concat()
-
-
-def _step(array):
-    return array.step if isinstance(array, encodings.UniformArray) else 0
 
 
 def _which(starts, count):

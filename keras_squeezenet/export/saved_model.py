@@ -26,19 +26,18 @@ def save(
     Unlike `Model.export` of Keras 3.15, it writes every weight only once.
 
     Args:
-        model: `keras.Model` on the TensorFlow backend, with one input and
-            one output. The batch may have any size.
-        path: path of the folder to write, which must not exist.
-        packed: bool, whether to entropy-code the weights without loss. The
-            folder of a pruned and clustered model is then much smaller, and
-            TensorFlow alone decodes it at loading. Defaults to `False`.
-        raw_images: bool, whether to add a second signature, `raw_images`,
-            which takes a batch of photographs, uint8 RGB of shape
-            `(batch, height, width, 3)`, and resizes, crops and preprocesses
-            them. Defaults to `False`.
-        shorter_side: int, the length that the shorter side of raw images is
-            resized to, in pixels. Defaults to the side of the network's
-            images. For ImageNet, 256 is usual with images of 227.
+        model: on the TensorFlow backend, with one input and one output. The
+            batch may have any size.
+        path: the folder to write, which must not exist.
+        packed: whether to entropy-code the weights without loss. The folder of
+            a pruned and clustered model is then much smaller, and TensorFlow
+            alone decodes it at loading.
+        raw_images: whether to add a second signature, `raw_images`, which
+            takes a batch of photographs, uint8 RGB of shape `(batch, height,
+            width, 3)`, and resizes, crops and preprocesses them.
+        shorter_side: the length that the shorter side of raw images is resized
+            to, in pixels. Defaults to the side of the network's images. For
+            ImageNet, 256 is usual with images of 227.
 
     Raises:
         RuntimeError: on a backend other than TensorFlow.
@@ -64,7 +63,7 @@ def save_quantized(quantized: Any, path: str | os.PathLike) -> None:
     Args:
         quantized: `tf_keras.Model` with TF-MOT's quantization wrappers, with
             one input and one output. The batch may have any size.
-        path: path of the folder to write, which must not exist.
+        path: the folder to write, which must not exist.
     """
     signatures.write(servable(quantized), path)
 
@@ -87,16 +86,8 @@ def servable(model: Any) -> tf.Module:
 
 
 def load(path: str | os.PathLike) -> Callable[[np.ndarray], np.ndarray]:
-    """Load a SavedModel that this package wrote, as a function of a batch."""
-    loaded = tf.saved_model.load(str(path))
-
-    def predict(images):
-        # The reference to `loaded` keeps its variables alive. A packed model
-        # names its output.
-        (output,) = tf.nest.flatten(loaded.serve(images))
-        return output.numpy()
-
-    return predict
+    """Load a SavedModel as a function of a batch; see `load_signature`."""
+    return load_signature(path)[0]
 
 
 def load_signature(
@@ -105,11 +96,11 @@ def load_signature(
     """Load any SavedModel with one input and one output.
 
     Args:
-        path: path of a folder with a signature `serving_default`.
+        path: a folder with a signature `serving_default`.
 
     Returns:
-        `(function, shape)`: a function from a batch of images to outputs, and
-        the shape of its input, with `None` for any size.
+        A function from a batch of images to outputs, and the shape of its
+        input, with `None` for any size.
 
     Raises:
         ValueError: if the folder has no such signature. TensorFlow raises
@@ -134,10 +125,10 @@ def load_signature(
 
     def predict(images):
         # The reference to `loaded` keeps its variables alive.
-        outputs = loaded.signatures[signatures.SERVING](
-            **{name: tf.constant(images)}
-        )
-        (output,) = outputs.values()
+        serve = loaded.signatures[signatures.SERVING]
+        # A signature does not check the size of images.
+        images = tf.ensure_shape(images, spec.shape)
+        (output,) = serve(**{name: images}).values()
         return output.numpy()
 
     return predict, tuple(spec.shape)

@@ -17,13 +17,10 @@ def write(
     shorter_side: int | None = None,
     options: tf.saved_model.SaveOptions | None = None,
 ) -> None:
-    """Write a SavedModel folder with the signature `serving_default`.
+    """Write a SavedModel folder as `saved_model.save` does.
 
-    Args:
-        module: its `serve` is a `tf.function` of `images`, with an input
-            signature.
-        path, raw_images, shorter_side: as `saved_model.save` takes them.
-        options: as `tf.saved_model.save` takes them.
+    The signature `serving_default` is `module.serve`, a `tf.function` with an
+    input signature.
     """
     signatures = {SERVING: module.serve}
     if raw_images:

@@ -9,20 +9,14 @@ import numpy as np
 import tensorflow as tf
 
 from keras_squeezenet import classifier
-from keras_squeezenet import squeezenet
 from keras_squeezenet.data import catalog
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import image_folder
+from keras_squeezenet.data import image_ops
+from keras_squeezenet.data import splits
 
 # What `packing.pack` takes as data.
-Data: TypeAlias = (
-    np.ndarray
-    | tuple
-    | tf.data.Dataset
-    | image_dataset.ImageDataset
-    | str
-    | os.PathLike
-)
+Data: TypeAlias = splits.Data | np.ndarray | str | os.PathLike
 
 
 def load_images(
@@ -35,21 +29,21 @@ def load_images(
     """
     if isinstance(data, str | os.PathLike):
         if os.path.isdir(data):
-            return _preprocess(_read_folder(data, network, count))
+            return _read_folder(data, network, count)
         data = catalog.load(data, image_size=network.image_size, seed=seed)
     if isinstance(data, image_dataset.ImageDataset):
         train = data.split("train")
-        chosen = set(spread(train.size, count).tolist())
-        return _preprocess(
-            [
-                image.numpy()
-                for index, (image, _) in enumerate(train)
-                if index in chosen
-            ]
-        )
+        mask = np.isin(np.arange(train.size), spread(train.size, count))
+        squares = [image for image, _ in train.select(mask)]
+        return image_ops.preprocess(tf.stack(squares)).numpy()
     if isinstance(data, tf.data.Dataset):
         return _from_batches(data, count)
     images = np.asarray(data[0] if isinstance(data, tuple) else data, "float32")
+    return subset(images, count)
+
+
+def subset(images: np.ndarray, count: int) -> np.ndarray:
+    """Return at most `count` evenly spaced images."""
     return images[spread(len(images), count)]
 
 
@@ -66,7 +60,9 @@ def _read_folder(folder, network, count):
             "the folder must have photographs, in subfolders or not. "
             f"Received: {os.fspath(folder)}, which has none"
         )
-    return [network.read(paths[index]) for index in spread(len(paths), count)]
+    chosen = spread(len(paths), count)
+    squares = np.stack([network.read(paths[index]) for index in chosen])
+    return image_ops.preprocess(squares).numpy()
 
 
 def _from_batches(batches, count):
@@ -81,9 +77,3 @@ def _from_batches(batches, count):
     return np.stack(
         [image for index, image in enumerate(images) if index in wanted]
     ).astype("float32")
-
-
-def _preprocess(squares):
-    return squeezenet.preprocess_input(
-        np.stack(squares).astype("float32"), data_format="channels_last"
-    )

@@ -54,7 +54,7 @@ class CodeTrainer:
         student: another model with the same layers, whose weights are ignored.
         arrays: `{name: encodings.UniformArray}`, the initial weights in the
             order of the models' weights.
-        steps: int, the total number of training steps.
+        steps: the total number of training steps.
     """
 
     def __init__(

@@ -37,9 +37,9 @@ def measure(
     classes that do not occur in the images matter too.
 
     Args:
-        model: `keras.Model` from images to probabilities.
+        model: from images to probabilities.
         batches: batches of about 10 preprocessed images; an image takes 50 MB.
-        seed: int, the seed of the sampled labels.
+        seed: the seed of the sampled labels.
         advance: function called after each batch.
     """
     description = graph.describe(model)

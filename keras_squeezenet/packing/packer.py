@@ -11,7 +11,6 @@ import itertools
 import logging
 import math
 import os
-import pathlib
 
 import keras
 import numpy as np
@@ -22,8 +21,8 @@ from keras_squeezenet import codec
 from keras_squeezenet import imagenet
 from keras_squeezenet import models
 from keras_squeezenet.codec import encodings
+from keras_squeezenet.codec import frequency_tables
 from keras_squeezenet.codec import sqz
-from keras_squeezenet.codec import streams
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.packing import calibration
@@ -65,14 +64,14 @@ class Point:
     """A point of the rate-distortion curve.
 
     Attributes:
-        lambda_: float, the cost of one bit, in nats.
-        bytes: int, the size of the .sqz file.
-        kl: float, the mean Kullback-Leibler divergence of the outputs on the
+        lambda_: the cost of one bit, in nats.
+        bytes: the size of the .sqz file.
+        kl: the mean Kullback-Leibler divergence of the outputs on the
             validation images, in nats.
-        agreement: float, the share of the validation images whose most
-            probable class is unchanged.
-        estimated_kl: float, the divergence that the Fisher information
-            predicts, in nats; `None` after code training.
+        agreement: the share of the validation images whose most probable
+            class is unchanged.
+        estimated_kl: the divergence that the Fisher information predicts, in
+            nats; `None` after code training.
     """
 
     lambda_: float
@@ -92,15 +91,15 @@ class PackResult:
     """A packed model and its measurements.
 
     Attributes:
-        content: bytes of the .sqz file.
-        point: `Point` of the file.
-        curve: list of the `Point`s before code training, by increasing size.
-        code_training: list of the `Point`s during code training, starting
-            with the one before it; empty without code training.
-        layers: list of dicts with the rate of each kernel.
-        images: int, the number of images used.
-        validation_images: int, how many of them the points are measured on.
-        float32_bytes: int, the size of the uncompressed weights.
+        content: the .sqz file.
+        point: the measurements of the file.
+        curve: the points before code training, by increasing size.
+        code_training: the points during code training, starting with the one
+            before it; empty without code training.
+        layers: the rate of each kernel.
+        images: the number of images used.
+        validation_images: how many of them the points are measured on.
+        float32_bytes: the size of the uncompressed weights.
     """
 
     content: bytes
@@ -120,7 +119,7 @@ class PackResult:
     def save(self, path: str | os.PathLike) -> None:
         """Write the .sqz file, whole or not at all."""
         with files.new_file(path) as temporary:
-            pathlib.Path(temporary).write_bytes(self.content)
+            temporary.write_bytes(self.content)
 
     def to_json(self) -> dict:
         """Return everything but the content as JSON-compatible values."""
@@ -200,27 +199,23 @@ def pack(
             labels; a `tf.data.Dataset` of batches; a `data.ImageDataset`,
             whose training images are used; the path of a folder of
             photographs, with or without subfolders; or the name of a data set.
-        target_bytes: int, the largest file size. Among the files within it,
-            the one with the smallest divergence is chosen.
-        max_kl: float, the largest mean Kullback-Leibler divergence of the
-            outputs, in nats, on the validation images (every fifth one). The
-            smallest file within it is chosen. Defaults to `0.02` without
+        target_bytes: the largest file size. Among the files within it, the
+            one with the smallest divergence is chosen.
+        max_kl: the largest mean Kullback-Leibler divergence of the outputs,
+            in nats, on the validation images (every fifth one). The smallest
+            file within it is chosen. Defaults to `0.02` without
             `target_bytes`.
-        finetune: int, the number of steps of code training, each on a batch
-            of 32 images. Defaults to `0`.
-        images: int, the largest number of images to use, evenly spaced in the
-            data. Defaults to `500`.
-        seed: int, the seed of all random numbers. Defaults to `0`.
-        config: as `models.load` takes it. Defaults to `None`.
+        finetune: the number of steps of code training, each on a batch of 32
+            images.
+        images: the largest number of images to use, evenly spaced in the data.
+        seed: the seed of all random numbers.
+        config: as `models.load` takes it.
         class_names: as `codec.save` takes `labels`. Defaults to the names
             saved with the model, or `codec.IMAGENET` for 1,000 outputs without
             names.
         provenance: as `codec.save` takes it. Defaults to the names of the
             model and the data, where they have one.
-        progress: `utils.progress.Progress`. Defaults to a silent one.
-
-    Returns:
-        A `PackResult`.
+        progress: what shows the progress. Defaults to `None`: nothing does.
 
     Raises:
         ValueError: if both bounds are given, or no file is within the bound.
@@ -271,7 +266,7 @@ class Packer:
     """Packs a model several times, measuring the Fisher information once.
 
     Args:
-        model: `keras.Model`, which is not changed.
+        model: it is not changed.
         images: float32 array of preprocessed images, all of which are used.
         class_names, provenance, seed, progress: as `pack` takes them.
     """
@@ -298,34 +293,26 @@ class Packer:
         self.header = {"labels": class_names, "provenance": provenance}
         self.seed = seed
         self.progress = progress or Progress()
-        self.weights = {
-            layer.name: layer.get_weights()
-            for layer in model.layers
-            if layer.weights
-        }
         self.image_count = len(images)
-        self.validation = _subset(images[is_validation], MAX_VALIDATION)
+        self.validation = calibration.subset(
+            images[is_validation], MAX_VALIDATION
+        )
         self.images = images[~is_validation]
-        self.reconstruction_images = _subset(self.images, MAX_RECONSTRUCTION)
         self.outputs = _predict(model, self.validation)
-        batches = _batches(_subset(self.images, MAX_CALIBRATION))
+        batches = _batches(calibration.subset(self.images, MAX_CALIBRATION))
         with self.progress.task("Fisher information", len(batches)) as advance:
             self.hessians = fisher.measure(model, batches, seed, advance)
         self.quantizers = {
             name: rate_distortion.LayerQuantizer(
-                kernel.reshape(-1, kernel.shape[-1]), self.hessians[name]
+                _matrix(model.get_layer(name).get_weights()[0]), hessian
             )
-            for name, (kernel, *_) in self.weights.items()
+            for name, hessian in self.hessians.items()
         }
         # Lambda is the key of both.
         self.points, self.contents = {}, {}
 
     def pack(self, bound: Bound, steps: int = 0) -> PackResult:
-        """Return the best file within a bound.
-
-        Args:
-            bound: `Bound`.
-            steps: int, the number of steps of code training. Defaults to `0`.
+        """Return the best file within a bound, after `steps` of code training.
 
         Raises:
             ValueError: if no file is within the bound.
@@ -369,22 +356,14 @@ class Packer:
             return bound.admits(self._evaluate(lambda_)) == smallest
 
         low = high = FIRST_LAMBDA
-        if is_above(FIRST_LAMBDA):
-            while low > MIN_LAMBDA:
-                low /= LAMBDA_FACTOR
-                if not is_above(low):
-                    break
-                high = low
-            else:
-                return high if smallest else None
-        else:
-            while high < MAX_LAMBDA:
-                high *= LAMBDA_FACTOR
-                if is_above(high):
-                    break
-                low = high
-            else:
-                return None if smallest else low
+        while is_above(low):
+            if low <= MIN_LAMBDA:
+                return low if smallest else None
+            low, high = low / LAMBDA_FACTOR, low
+        while not is_above(high):
+            if high >= MAX_LAMBDA:
+                return None if smallest else high
+            low, high = high, high * LAMBDA_FACTOR
         for _ in range(BISECTIONS):
             middle = math.sqrt(low * high)
             if is_above(middle):
@@ -397,16 +376,28 @@ class Packer:
         """Quantize the model at a lambda and return its `Point`."""
         if lambda_ in self.points:
             return self.points[lambda_]
-        quantizer = _ModelQuantizer(self.quantizers, self.hessians, lambda_)
+        arrays, distortion = {}, 0.0
+
+        def quantize(name, weights, fit_bias):
+            nonlocal distortion
+            result = self.quantizers[name].quantize(lambda_, _matrix(weights))
+            distortion += float(result.distortion)
+            advance(distortion=distortion)
+            kernel = arrays[f"{name}/kernel"] = encodings.UniformArray(
+                result.codes.reshape(weights.shape), result.step
+            )
+            bias = fit_bias(kernel.to_array())
+            if bias is None:
+                return kernel.to_array(), None
+            bias = _quantize_bias(bias, self.hessians[name], lambda_)
+            arrays[f"{name}/bias"] = bias
+            return kernel.to_array(), bias.to_array()
+
         steps = len(self.quantizers) + 1
         with self.progress.task(f"lambda {lambda_:.1e}", steps) as advance:
-            quantizer.advance = advance
-            reconstruction.run(
-                self.original, self.reconstruction_images, quantizer
-            )
-            point, content = self._measure(
-                quantizer.arrays, lambda_, quantizer.distortion
-            )
+            images = calibration.subset(self.images, MAX_RECONSTRUCTION)
+            reconstruction.run(self.original, images, quantize)
+            point, content = self._measure(arrays, lambda_, distortion)
             advance(bytes=point.bytes, kl=point.kl)
         self.points[lambda_], self.contents[lambda_] = point, content
         return point
@@ -417,10 +408,10 @@ class Packer:
         """Train the codes of a file within a bound.
 
         Args:
-            point: `Point` of the file.
-            content: bytes of the file.
-            bound: `Bound`.
-            steps: int, at least `CODE_TRAINING_POINTS`.
+            point: the measurements of the file.
+            content: the file.
+            bound: a bound that admits the point.
+            steps: at least `CODE_TRAINING_POINTS`.
 
         Returns:
             `(point, content, points)`: the best point within the bound, its
@@ -433,9 +424,8 @@ class Packer:
         batches = code_training.batches(self.images, steps, self.seed)
         lambda_, points = point.lambda_, [point]
         with self.progress.task("code training", steps) as advance:
-            for index in range(CODE_TRAINING_POINTS):
-                count = (index + 1) * steps // CODE_TRAINING_POINTS
-                count -= index * steps // CODE_TRAINING_POINTS
+            ends = np.arange(CODE_TRAINING_POINTS + 1) * steps
+            for count in np.diff(ends // CODE_TRAINING_POINTS).tolist():
                 trainer.train(
                     itertools.islice(batches, count), lambda_, advance
                 )
@@ -450,11 +440,7 @@ class Packer:
 
     def _measure(self, arrays, lambda_, estimated_kl=None):
         """Return the `Point` of quantized weights and the file's content."""
-        for name, weights in self.weights.items():
-            parts = ("kernel", "bias")[: len(weights)]
-            self.model.get_layer(name).set_weights(
-                [arrays[f"{name}/{part}"].to_array() for part in parts]
-            )
+        self.model.set_weights([array.to_array() for array in arrays.values()])
         received = _predict(self.model, self.validation)
         content = codec.dump(self.model, arrays=arrays, **self.header)
         point = Point(
@@ -464,7 +450,7 @@ class Packer:
             agreement=metrics.compare(self.outputs, received).agreement,
             estimated_kl=estimated_kl,
         )
-        logger.info(
+        logger.debug(
             "lambda %.2g: %d bytes, divergence %.4f nats, agreement %.1f%%",
             lambda_,
             point.bytes,
@@ -474,40 +460,16 @@ class Packer:
         return point, content
 
 
-class _ModelQuantizer:
-    """Quantizes each layer for `reconstruction.run` and collects the arrays."""
-
-    def __init__(self, quantizers, hessians, lambda_):
-        self.quantizers, self.hessians = quantizers, hessians
-        self.lambda_ = lambda_
-        self.arrays, self.distortion = {}, 0.0
-
-    def __call__(self, name, weights, fit_bias):
-        result = self.quantizers[name].quantize(
-            self.lambda_, weights.reshape(-1, weights.shape[-1])
-        )
-        self.distortion += float(result.distortion)
-        self.advance(distortion=self.distortion)
-        codes = result.codes.reshape(weights.shape)
-        kernel = self._add(
-            name, "kernel", encodings.UniformArray(codes, result.step)
-        )
-        bias = fit_bias(kernel)
-        if bias is None:
-            return kernel, None
-        bias = _quantize_bias(bias, self.hessians[name], self.lambda_)
-        return kernel, self._add(name, "bias", bias)
-
-    def _add(self, name, part, array):
-        self.arrays[f"{name}/{part}"] = array
-        return array.to_array()
+def _matrix(kernel):
+    return kernel.reshape(-1, kernel.shape[-1])
 
 
 def _quantize_bias(bias, hessian, lambda_):
     """Quantize biases with a power of two as the step size."""
     curvature = hessian.inputs[-1, -1] * hessian.outputs.mean()
-    curvature = max(curvature, 1e-300)
-    step = BIAS_STEP * math.sqrt(12 * lambda_ / (curvature * math.log(2)))
+    step = BIAS_STEP * rate_distortion.high_rate_step(
+        lambda_, max(curvature, 1e-300)
+    )
     # A larger step keeps the codes in range.
     step = max(step, 2 * rate_distortion.min_step(bias))
     # Without curvature the step would be infinite.
@@ -517,20 +479,11 @@ def _quantize_bias(bias, hessian, lambda_):
 
 
 def _predict(model, images):
-    return np.concatenate(
-        [model.predict_on_batch(batch) for batch in _batches(images)]
-    )
-
-
-def _subset(images, count):
-    return images[calibration.spread(len(images), count)]
+    return np.concatenate(list(map(model.predict_on_batch, _batches(images))))
 
 
 def _batches(images):
-    return [
-        images[begin : begin + BATCH_SIZE]
-        for begin in range(0, len(images), BATCH_SIZE)
-    ]
+    return np.split(images, range(BATCH_SIZE, len(images), BATCH_SIZE))
 
 
 def _layers(content):
@@ -541,7 +494,6 @@ def _layers(content):
         for name, array in arrays.items()
         if name.endswith("/kernel")
     }
-    sizes = streams.sizes([array.codes for array in kernels.values()])
     return [
         {
             "name": name,
@@ -550,7 +502,7 @@ def _layers(content):
             "distinct_values": len(np.unique(array.codes)),
             "step": array.step,
             "entropy_bytes": rate_distortion.entropy(array.codes) / 8,
-            "bytes": size,
+            "bytes": frequency_tables.cost(array.codes),
         }
-        for (name, array), size in zip(kernels.items(), sizes)
+        for name, array in kernels.items()
     ]

@@ -13,6 +13,7 @@ References:
 """
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -55,10 +56,9 @@ class QuantizedWeights:
 
     Attributes:
         codes: int64 array of shape `(inputs, outputs)`.
-        step: float, the step size, exact in float32: weights are
-            `codes * step`.
-        distortion: float.
-        bits: float, the entropy of the codes.
+        step: the step size, exact in float32: weights are `codes * step`.
+        distortion: as `Hessian` defines it.
+        bits: the entropy of the codes.
     """
 
     codes: np.ndarray
@@ -99,15 +99,16 @@ class LayerQuantizer:
         """
         tried = {}
         weights = self.weights if weights is None else weights
+        optimal = high_rate_step(lambda_, self.curvature)
 
         def cost(factor):
             if not 0 <= factor < len(STEP_FACTORS):
                 return np.inf
             if factor not in tried:
-                step = STEP_FACTORS[factor] * self._high_rate_step(lambda_)
-                step = max(step, min_step(weights))
-                step = float(np.float32(step))
-                tried[factor] = self._quantize(step, lambda_, weights)
+                step = max(STEP_FACTORS[factor] * optimal, min_step(weights))
+                tried[factor] = self._quantize(
+                    float(np.float32(step)), lambda_, weights
+                )
             return tried[factor].distortion + lambda_ * tried[factor].bits
 
         # The best factor changes little from one lambda to the next.
@@ -115,11 +116,6 @@ class LayerQuantizer:
             while cost(self.factor + direction) < cost(self.factor):
                 self.factor += direction
         return tried[self.factor]
-
-    def _high_rate_step(self, lambda_):
-        """Return the optimal uniform step size at high rates."""
-        # The distortion there is `curvature * step**2 / 24` per weight.
-        return np.sqrt(12 * lambda_ / (self.curvature * np.log(2)))
 
     def _quantize(self, step, lambda_, weights):
         largest = int(2 * np.abs(weights).max() / step) + 8
@@ -184,6 +180,14 @@ def code_lengths(codes: np.ndarray, largest: int) -> np.ndarray:
     return -np.log2(counts / counts.sum())
 
 
+def high_rate_step(lambda_: float, curvature: float) -> float:
+    """Return the optimal uniform step size at high rates.
+
+    The distortion of a weight is `curvature * step**2 / 24` there.
+    """
+    return math.sqrt(12 * lambda_ / (curvature * math.log(2)))
+
+
 def min_step(weights: np.ndarray) -> float:
     """Return the smallest step size whose codes are in range.
 
@@ -196,4 +200,5 @@ def min_step(weights: np.ndarray) -> float:
 def entropy(codes: np.ndarray) -> float:
     """Return the empirical entropy of an array of codes, in bits."""
     _, counts = np.unique(codes, return_counts=True)
-    return float(-np.sum(counts * np.log2(counts / codes.size)))
+    # 0 and not -0 for a single value.
+    return float(0 - np.sum(counts * np.log2(counts / codes.size)))

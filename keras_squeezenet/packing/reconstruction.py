@@ -30,8 +30,8 @@ def run(model: keras.Model, images: np.ndarray, quantize: Callable) -> None:
     """Quantize the layers with kernels, from the input to the output.
 
     Args:
-        model: `keras.Model`, which is not changed.
-        images: array of preprocessed images.
+        model: it is not changed.
+        images: preprocessed.
         quantize: function of a layer's name, its fitted kernel, and a function
             from the quantized kernel to the fitted biases (or `None`). It
             returns the quantized kernel and biases.

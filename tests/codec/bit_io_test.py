@@ -30,7 +30,7 @@ def test_elias_gamma_is_the_standard_one():
 @pytest.mark.parametrize("read", ["read_gamma", "read_signed"])
 @pytest.mark.parametrize("content", [b"", b"\0", b"\0" * 20])
 def test_number_that_does_not_end_is_an_error(content, read):
-    with pytest.raises(ValueError, match="are cut off"):
+    with pytest.raises(ValueError, match="are cut off|at most 33 bits"):
         getattr(bit_io.Reader(content), read)()
 
 

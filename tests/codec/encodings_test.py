@@ -18,20 +18,20 @@ def bits(values):
     [SPECIAL, np.repeat(SPECIAL, 9).reshape(9, -1), np.zeros((0, 3))],
     ids=["distinct", "shared", "empty"],
 )
-def test_lossless_form_keeps_every_bit(values):
-    form = encodings.lossless(values)
-    assert form.to_array().shape == values.shape
-    assert form.to_array().dtype == "float32"
+def test_lossless_encoding_keeps_every_bit(values):
+    array = encodings.lossless(values)
+    assert array.to_array().shape == values.shape
+    assert array.to_array().dtype == "float32"
     np.testing.assert_array_equal(
-        bits(form.to_array().ravel()), bits(values.ravel())
+        bits(array.to_array().ravel()), bits(values.ravel())
     )
 
 
 def test_few_distinct_numbers_are_shared_and_many_are_not():
     few = np.repeat([0.5, -2, 0], 5)
-    form = encodings.lossless(few)
-    assert isinstance(form, encodings.CodebookArray)
-    assert form.codebook.tolist() == [-2, 0, 0.5]
+    array = encodings.lossless(few)
+    assert isinstance(array, encodings.CodebookArray)
+    assert array.codebook.tolist() == [-2, 0, 0.5]
     assert isinstance(
         encodings.lossless(np.arange(100.0)), encodings.PlainArray
     )
@@ -48,6 +48,6 @@ def test_ordered_bits_are_in_the_order_of_the_numbers():
 
 
 def test_multiples_of_a_step():
-    form = encodings.UniformArray(np.array([[-2, 0], [1, 300]]), 0.25)
-    assert form.to_array().tolist() == [[-0.5, 0], [0.25, 75]]
-    assert form.to_array().dtype == "float32"
+    array = encodings.UniformArray(np.array([[-2, 0], [1, 300]]), 0.25)
+    assert array.to_array().tolist() == [[-0.5, 0], [0.25, 75]]
+    assert array.to_array().dtype == "float32"

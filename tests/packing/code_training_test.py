@@ -7,7 +7,7 @@ from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.packing import code_training
 from keras_squeezenet.packing import rate_distortion
 
-STEPS = 150
+STEPS = 100
 
 
 def divergence(model, images, arrays):
