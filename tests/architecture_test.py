@@ -335,7 +335,7 @@ def test_value_out_of_range_is_refused(kind, expected, fields):
 
 
 @pytest.mark.parametrize("layer", ["fire1", "fire10", "conv10", "pool1"])
-def test_config_refuses_a_pooling_behind_an_unknown_layer(layer):
+def test_config_refuses_a_pooling_after_an_unknown_layer(layer):
     with pytest.raises(
         ValueError,
         match="`pools` must be one of 'conv1', 'fire2', .*, 'fire9'. "

@@ -281,7 +281,7 @@ def test_public_weights_of_the_simple_bypass_are_known(bypass_weights, publish):
     )
 
 
-def test_weights_of_the_features_are_no_classifier(shared_data):
+def test_weights_without_the_classifier_are_refused(shared_data):
     (path,) = (shared_data / "weights").glob("*_notop.h5")
     with pytest.raises(ValueError, match="notop.h5 must have the weights of"):
         classifier.load(path)
@@ -363,7 +363,7 @@ def write_noise(path, side):
     return pixels
 
 
-def test_imagenet_is_asked_about_the_centre_of_227_in_256(tmp_path):
+def test_imagenet_is_asked_about_the_center_of_227_in_256(tmp_path):
     pixels = write_noise(tmp_path / "a.png", 256)
     network = classifier.Classifier(
         "stub", None, 227, imagenet.imagenet_classes()
@@ -558,7 +558,7 @@ def test_damaged_saved_model_is_an_error_that_names_it(
         classifier.load(folder)
 
 
-def test_folder_that_is_no_saved_model_is_refused(tmp_path):
+def test_folder_that_is_not_a_saved_model_is_refused(tmp_path):
     for name in ("folder", "folder.keras", "folder.tflite"):
         (tmp_path / name).mkdir()
         with pytest.raises(OSError, match=f"a SavedModel folder.*{name}"):

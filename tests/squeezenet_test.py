@@ -235,7 +235,7 @@ def test_complex_bypass_convolves_the_input_of_the_module(randomize):
     np.testing.assert_array_equal(y, expanded + bypass)
 
 
-def test_fire_module_squeezes_and_expands_behind_relus(randomize):
+def test_fire_module_squeezes_and_expands_with_relus(randomize):
     model = randomize(SqueezeNet1_1(weights=None, input_shape=(32, 32, 3)))
     squeezed, expand1x1, expand3x3, y = outputs_of(
         model,
@@ -339,7 +339,7 @@ def test_smallest_image_is_the_smallest_with_an_output(config):
 
 
 @pytest.mark.parametrize("variant", ["1.0", "simple_bypass", "complex_bypass"])
-def test_average_takes_in_a_border_of_the_biases_of_conv10(variant, randomize):
+def test_average_includes_a_border_of_the_biases_of_conv10(variant, randomize):
     model = randomize(BUILDERS[variant](weights=None, input_shape=(80, 80, 3)))
     conv10, pool10 = outputs_of(model, images(1, 80, 80, 3), "conv10", "pool10")
     _, bias = model.get_layer("conv10").get_weights()
@@ -352,7 +352,7 @@ def test_average_takes_in_a_border_of_the_biases_of_conv10(variant, randomize):
     np.testing.assert_allclose(pool10, conv10.mean(axis=(1, 2)), rtol=1e-4)
 
 
-def test_average_of_v1_1_takes_in_nothing_but_the_features(randomize):
+def test_average_of_v1_1_includes_the_features_alone(randomize):
     model = randomize(SqueezeNet1_1(weights=None, input_shape=(64, 64, 3)))
     features, conv10, pool10 = outputs_of(
         model, images(1, 64, 64, 3), "drop9", "conv10", "pool10"
@@ -362,7 +362,7 @@ def test_average_of_v1_1_takes_in_nothing_but_the_features(randomize):
 
 
 @pytest.mark.parametrize("activation, negative", [("relu", 0), (None, 1)])
-def test_relu_behind_conv10_can_be_left_out(activation, negative, randomize):
+def test_relu_after_conv10_can_be_left_out(activation, negative, randomize):
     config = SqueezeNetConfig(conv10_activation=activation)
     model = SqueezeNet(weights=None, input_shape=(32, 32, 3), config=config)
     (conv10,) = outputs_of(randomize(model), images(1, 32, 32, 3), "conv10")
@@ -739,7 +739,7 @@ def test_transfer_head_is_trained_with_fit(frozen):
 
 
 @pytest.mark.parametrize("kind", ["array", "tensor"])
-def test_preprocessing_reverses_the_channels_and_centres_them(kind):
+def test_preprocessing_reverses_the_channels_and_centers_them(kind):
     x = np.array([[[[10.0, 20.0, 30.0]]]], "float32")
     expected = [30 - 103.939, 20 - 116.779, 10 - 123.68]
     for data_format, axes in (

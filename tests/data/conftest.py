@@ -10,7 +10,7 @@ from keras_squeezenet.data import lazy_examples
 
 @pytest.fixture
 def write_images():
-    """Return a function that writes PNG files of one grey each.
+    """Return a function that writes PNG files of one gray each.
 
     Each image's level is its number, in the order of the calls: it tells
     which image a pixel came from.
@@ -41,7 +41,7 @@ def image_folder(tmp_path, write_images):
 def counted_levels():
     """Return a function to lazily decoded images and the levels decoded so far.
 
-    Each image is of 2x2 pixels, of one grey that is its element.
+    Each image is of 2x2 pixels, of one gray that is its element.
     """
     side, decoded = 2, []
 

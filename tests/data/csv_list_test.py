@@ -35,7 +35,7 @@ def test_images_are_in_the_order_of_the_file(write):
     assert found.skipped == ()
 
 
-def test_other_columns_marks_quotes_and_empty_lines_are_no_matter(
+def test_other_columns_marks_quotes_and_empty_lines_are_allowed(
     write, image_folder
 ):
     path = write(
@@ -109,7 +109,7 @@ def test_files_of_another_kind_are_refused(text, message, write):
         csv_list.load_all(write(text), 8)
 
 
-def test_file_that_is_no_text_is_refused(write, image_folder):
+def test_file_that_is_not_text_is_refused(write, image_folder):
     with pytest.raises(ValueError, match="CSV file in UTF-8"):
         csv_list.load_all(image_folder / "cat" / "0.png", 8)
     with pytest.raises(FileNotFoundError):

@@ -15,7 +15,7 @@ SIDE = 2
 
 
 def levels_examples(levels):
-    """Return images of one grey each, labeled with it modulo 2."""
+    """Return images of one gray each, labeled with it modulo 2."""
     levels = np.array(levels, "uint8")
     pixels = np.broadcast_to(
         levels[:, None, None, None], (len(levels), SIDE, SIDE, 3)
@@ -38,7 +38,7 @@ def make_dataset(train_size=10, test_size=5, **changes):
 
 
 def levels_of(batches, count=None):
-    """The grey levels of each batch, in order."""
+    """The gray levels of each batch, in order."""
     blue_mean = IMAGENET_MEAN[2]
     return [
         np.round(image[:, 0, 0, 0].numpy() + blue_mean).astype(int).tolist()

@@ -16,7 +16,7 @@ def load(folder, **options):
 
 
 def levels(split):
-    """`(grey level, label)` of each image, in order."""
+    """`(gray level, label)` of each image, in order."""
     return [(int(image[0, 0, 0]), int(label)) for image, label in split]
 
 

@@ -68,7 +68,7 @@ def test_square_is_upright_whatever_the_orientation(
 
 
 @pytest.mark.parametrize("mode", ["1", "L"])
-def test_grey_has_three_equal_channels(mode, tmp_path):
+def test_gray_has_three_equal_channels(mode, tmp_path):
     image = Image.new("L", (2, 2), 255)
     image.putpixel((0, 1), 0)
     path = save(image.convert(mode), tmp_path / "a.png")
@@ -115,7 +115,7 @@ def test_ycbcr_becomes_rgb(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp"])
-def test_colour_profile_is_no_error(suffix, tmp_path):
+def test_color_profile_is_allowed(suffix, tmp_path):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
     path = save(
         Image.new("RGB", (8, 8), (200, 30, 40)),
@@ -133,7 +133,7 @@ def test_colour_profile_is_no_error(suffix, tmp_path):
 @pytest.mark.parametrize("suffix", ["gif", "webp", "png", "tif"])
 def test_first_image_of_an_animation_is_read(suffix, tmp_path):
     first, *others = (
-        Image.new("RGB", (8, 6), colour) for colour in ("red", "lime", "blue")
+        Image.new("RGB", (8, 6), color) for color in ("red", "lime", "blue")
     )
     path = save(
         first,
@@ -207,7 +207,7 @@ WHITE = [255] * 3
         ),
         (palette(), "gif", {"transparency": 1}, [[10, 20, 30], WHITE]),
     ],
-    ids=["alpha", "grey", "palette", "color", "gif"],
+    ids=["alpha", "gray", "palette", "color", "gif"],
 )
 def test_transparent_pixels_are_laid_over_white(
     image, suffix, options, pixels, tmp_path
@@ -295,7 +295,7 @@ def test_square_leaves_a_border_of_the_shorter_side(shape):
 
 
 @pytest.mark.parametrize("shape", [(40, 40), (33, 57), (80, 41), (9, 12)])
-def test_square_is_the_centre_of_the_resized_image(shape):
+def test_square_is_the_center_of_the_resized_image(shape):
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3), "uint8")
     scale = 32 / min(shape)
     height, width = (round(length * scale) for length in shape)

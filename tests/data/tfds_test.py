@@ -10,7 +10,7 @@ CLASSES = tfds.features.ClassLabel(names=["dark", "light"])
 
 
 class TinyBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Prepares images of one grey each from `SPLITS`: lists of labels."""
+    """Prepares images of one gray each from `SPLITS`: lists of labels."""
 
     VERSION = tfds.core.Version("1.0.0")
     IMAGE = tfds.features.Image(shape=(6, 6, 3))
@@ -45,7 +45,7 @@ class TinyColor(TinyBuilder):
     pass
 
 
-class TinyGrey(TinyBuilder):
+class TinyGray(TinyBuilder):
     IMAGE = tfds.features.Image(shape=(None, None, 1))
     SPLITS = {"train": [0, 1] * 5}
 
@@ -138,8 +138,8 @@ def test_images_beyond_the_limit_are_the_same(tmp_path, monkeypatch):
         assert levels(streamed.train) == levels(kept.train)
 
 
-def test_last_fifth_of_grey_images_of_any_size_is_tested_on(tmp_path):
-    tiny = data.load("tiny_grey", data_dir=tmp_path)
+def test_last_fifth_of_gray_images_of_any_size_is_tested_on(tmp_path):
+    tiny = data.load("tiny_gray", data_dir=tmp_path)
     assert tiny.image_size == 224
     assert (tiny.train_size, tiny.test_size) == (8, 2)
     found = levels(tiny.train) + levels(tiny.test)

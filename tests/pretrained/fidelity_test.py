@@ -15,7 +15,7 @@ CAFFE = "squeezenet_v1.1_caffe_fp32trunk_fp16conv10.npz"
 ONNX_ZOO = "squeezenet1_1_directml_fp32.npz"
 
 
-def centre_crop(path, side=227):
+def center_crop(path, side=227):
     image = Image.open(path).convert("RGB")
     left, top = ((length - side) // 2 for length in image.size)
     crop = image.crop((left, top, left + side, top + side))
@@ -26,7 +26,7 @@ def centre_crop(path, side=227):
 def images(photographs):
     """Every tenth photograph, preprocessed."""
     assert len(photographs) == 1000
-    crops = [centre_crop(photographs[index]) for index in CLASSES]
+    crops = [center_crop(photographs[index]) for index in CLASSES]
     return preprocess_input(np.stack(crops))
 
 

@@ -393,7 +393,7 @@ def test_network_of_a_released_file_is_inferred(shared_data):
     }
 
 
-def test_weights_of_another_network_are_of_none(shared_data):
+def test_weights_of_another_network_are_refused(shared_data):
     arrays = readers.read(shared_data / "caffe" / "det1.caffemodel")
     message = (
         "The weights must fit one of the networks 1.0, 1.1, "
@@ -416,7 +416,7 @@ def test_weights_of_another_network_are_of_none(shared_data):
     ],
     ids=lambda changed: " ".join(changed),
 )
-def test_weights_that_are_nearly_those_of_a_network_are_of_none(changed):
+def test_weights_that_nearly_fit_a_network_are_refused(changed):
     weights = {**random_weights(), **changed}
     with pytest.raises(ValueError, match="The weights must fit one of"):
         pretrained.infer_network(weights)

@@ -386,7 +386,7 @@ def test_values_are_written_as_json_and_rows_as_csv(tmp_path):
         ]
 
 
-def test_value_that_is_no_json_leaves_the_file_before_it(tmp_path):
+def test_value_that_is_not_json_leaves_the_file_before_it(tmp_path):
     files.write_json(tmp_path / "a.json", 1)
     with pytest.raises(TypeError):
         files.write_json(tmp_path / "a.json", object())

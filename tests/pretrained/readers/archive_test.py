@@ -91,7 +91,7 @@ def test_directory_of_a_million_members_is_refused_at_once(peak):
 @pytest.mark.parametrize(
     "content", [b"", b"PK", b"PK\3\4" + bytes(100), b"no archive"]
 )
-def test_what_is_no_archive_is_refused(suffix, content, tmp_path):
+def test_other_content_is_refused(suffix, content, tmp_path):
     path = tmp_path / f"weights{suffix}"
     path.write_bytes(content)
     with pytest.raises(ValueError, match="cannot be read as"):

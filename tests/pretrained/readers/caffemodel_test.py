@@ -295,7 +295,7 @@ def test_network_without_weights_is_refused(content):
         b"\x0b",
     ],
 )
-def test_what_is_no_protocol_buffer_is_refused(content, tmp_path):
+def test_other_content_is_refused(content, tmp_path):
     path = tmp_path / "weights.caffemodel"
     path.write_bytes(content)
     message = (

@@ -108,7 +108,7 @@ def test_last_weight_of_a_layer_may_be_coded(coded, last):
     assert kernel[0, 0, 95, 15] == last
 
 
-def test_position_behind_the_last_weight_is_refused():
+def test_position_after_the_last_weight_is_refused():
     coded = {"fire2_squeeze1x1": [(15, 1)] * 96 + [(0, 1)]}
     message = (
         "layer 'fire2_squeeze1x1' must have positions below 1536. "

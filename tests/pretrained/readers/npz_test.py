@@ -193,7 +193,7 @@ def test_empty_array_of_an_absurd_shape_is_refused(shape):
     ],
 )
 @pytest.mark.filterwarnings("ignore:Reading `.npy` or `.npz`")
-def test_header_that_is_none_is_refused(header, tmp_path):
+def test_damaged_header_is_refused(header, tmp_path):
     path = tmp_path / "weights.npz"
     path.write_bytes(encode_header(header, BIAS.tobytes()))
     with pytest.raises(ValueError, match="cannot be read as a NumPy archive"):

@@ -239,7 +239,7 @@ def test_order_in_memory_does_not_matter(torch, save):
     assert laid_out["channels_last"].stride() == (60, 1, 15, 3)
 
 
-def test_what_is_no_tensor_is_left_out(torch, save):
+def test_other_values_than_tensors_are_left_out(torch, save):
     saved = {"weight": torch.ones(2), "epoch": 90, "name": "a", "lr": [1, 2]}
     assert list(torch_pickle.read(save(saved))) == ["weight"]
 
@@ -335,7 +335,7 @@ def test_nothing_in_a_file_is_executed(attack, extension, tmp_path):
     made = tmp_path / "made"
     program = attack(str(made))
     pickle.loads(PROTO + program + STOP)
-    assert made.is_dir(), "this is no attack"
+    assert made.is_dir(), "this must be an attack"
     made.rmdir()
     harmless = state_dict(tensor([6], [1]))
     whole = PROTO + program + STOP
@@ -370,7 +370,7 @@ def test_nothing_in_a_file_is_executed(attack, extension, tmp_path):
     ],
 )
 @pytest.mark.parametrize("format", FORMATS)
-def test_name_of_no_tensor_is_refused(format, name, tmp_path):
+def test_other_names_are_refused(format, name, tmp_path):
     content = content_of(format, state_dict(named(*name.split(" "))))
     name = name.replace(" ", ".")
     reason = f"it names {name}, which state dicts of tensors do not"
@@ -607,7 +607,7 @@ def doubled(depth):
 
 
 @pytest.mark.parametrize("key", [nested(50_000), doubled(100)])
-def test_nested_tuple_is_no_key(key, tmp_path):
+def test_nested_tuple_is_refused_as_a_key(key, tmp_path):
     """Hashing it would never end, or overflow the stack."""
     of_dict = EMPTY_DICT + MARK + key + NONE + SETITEMS
     of_storage = tuple_of(text("storage"), FLOATS, key) + BINPERSID
