@@ -114,9 +114,7 @@ class Examples:
         saved = flagsaver.save_flag_values(command.FLAGS)
         try:
             positional = command.FLAGS.parse(found)
-            command.main(
-                *([positional] if hasattr(command, "ARGUMENTS") else [])
-            )
+            command.main(*positional)
         finally:
             flagsaver.restore_flag_values(saved, command.FLAGS)
         return found == arguments

@@ -9,8 +9,6 @@ a report.
 import os
 import pathlib
 
-from absl import flags
-
 from keras_squeezenet import compression
 from keras_squeezenet import report
 from keras_squeezenet import training
@@ -25,8 +23,7 @@ from keras_squeezenet.cli.flags import recipe_help
 from keras_squeezenet.cli.flags import training_flags
 from keras_squeezenet.utils import files
 
-ARGUMENTS = "[MODEL]"
-FLAGS = command_flags.CommandFlags()
+FLAGS = command_flags.CommandFlags("[MODEL]")
 
 with FLAGS.group("Network and images"):
     network_flags.define_model(FLAGS)
@@ -36,20 +33,18 @@ with FLAGS.group("Output"):
 recipe_flags.define(FLAGS, compression.RECIPES, recipe_help.COMPRESSION)
 with FLAGS.group("A new network, without MODEL"):
     training_flags.define_network(FLAGS)
-    flags.DEFINE_integer(
-        "train_epochs", 6, "epochs of its training", 1, flag_values=FLAGS
-    )
-    flags.DEFINE_float(
+    FLAGS.define(int, "train_epochs", 6, "epochs of its training", 1)
+    FLAGS.define(
+        float,
         "learning_rate",
         1e-3,
         "highest learning rate of its training",
         0.0,
-        flag_values=FLAGS,
     )
 NEW_NETWORK = ("config", "weights", "train_epochs", "learning_rate")
 
 
-def main(positional):
+def main(*positional):
     path = network_flags.take_model(FLAGS, positional, is_needed=False)
     recipe = recipe_flags.make(FLAGS, compression.RECIPES)
     require_valid(path)
@@ -60,20 +55,15 @@ def main(positional):
     out = pathlib.Path(FLAGS.out)
     files.require_writable(out, FLAGS.overwrite, pipeline.IGNORED_FILES)
     console = terminal.make_console()
-    options = {
-        **FLAGS.values_of("overwrite", "resume"),
-        "progress": terminal.ConsoleProgress(console),
-    }
+    progress = terminal.ConsoleProgress(console)
+    options = {**FLAGS.values_of("overwrite", "resume"), "progress": progress}
     model = None if path is None else models.load(path)
-    new, dataset = prepare(model, recipe, console, options["progress"])
+    model, dataset = runs.prepare(FLAGS, recipe, console, progress, model)
     trained = None
-    resumable = (
-        pipeline.CHECKPOINT_FILE,
-        f"{pipeline.TRAINING_FOLDER}/{trainer.LAST_FILE}",
-    )
-    with runs.resumable(out, *resumable):
-        if new is not None:
-            trained = train(new, dataset, recipe, out, options)
+    last_epoch = f"{pipeline.TRAINING_FOLDER}/{trainer.LAST_FILE}"
+    with runs.resumable(out, pipeline.CHECKPOINT_FILE, last_epoch):
+        if path is None:
+            trained = train(model, dataset, recipe, out, options)
             model = trained.model
         result = compression.compress(
             model,
@@ -91,7 +81,6 @@ def main(positional):
 
 def require_valid(path):
     """Raise a `ValueError` for flags that have no effect."""
-    dataset_flags.require_valid(FLAGS)
     training_flags.require_valid(FLAGS)
     for name in NEW_NETWORK:
         if path is not None and FLAGS[name].present:
@@ -99,17 +88,6 @@ def require_valid(path):
                 f"--{name} is for a new network, and a trained one is given: "
                 f"leave one of the two out. Received: {path}, --{name}"
             )
-
-
-def prepare(model, recipe, console, progress):
-    """Return a new network where there is no model, and the data set."""
-    args = (FLAGS, recipe.seed, recipe.validation_share)
-    if model is None:
-        return runs.prepare(*args, console, progress)
-    image_size = FLAGS.image_size or model.input_shape[1]
-    dataset = runs.load_dataset(*args, progress, image_size)
-    terminal.print_header(console, model, dataset)
-    return None, dataset
 
 
 def train(model, dataset, recipe, out, options):
@@ -136,11 +114,10 @@ def train(model, dataset, recipe, out, options):
 
 def print_written(console):
     """Print where to look, and what can be done next."""
-    model = os.path.join(FLAGS.out, "model.sqz")
-    page = os.path.join(FLAGS.out, report.HTML_FILE)
-    console.print()
-    terminal.print_path(console, "Written to", FLAGS.out)
-    terminal.print_path(console, "Report:", page)
+    names = ("model.sqz", report.HTML_FILE)
+    model, page = (os.path.join(FLAGS.out, name) for name in names)
+    terminal.print_line(console, f"\nWritten to {FLAGS.out}")
+    terminal.print_line(console, f"Report: {page}")
     terminal.print_next(
         console,
         ["predict", "PHOTOGRAPHS", f"--model={model}"],

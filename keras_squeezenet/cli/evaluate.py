@@ -7,8 +7,6 @@ the classes of the network and of the images are matched by name.
 
 import json
 
-from absl import flags
-
 from keras_squeezenet import evaluation
 from keras_squeezenet import report
 from keras_squeezenet.cli import terminal
@@ -18,8 +16,7 @@ from keras_squeezenet.cli.flags import network_flags
 from keras_squeezenet.cli.flags import output_flags
 from keras_squeezenet.utils import files
 
-ARGUMENTS = "MODEL"
-FLAGS = command_flags.CommandFlags()
+FLAGS = command_flags.CommandFlags("MODEL")
 JSON_FILE = "evaluation.json"
 PLOT_FILE = "confusion_matrix.png"
 PRINTED_CLASSES = 20
@@ -32,30 +29,23 @@ with FLAGS.group("Network and images"):
         + ". The labels of a CSV file are names, WordNet ids or numbers from 0",
         image_size=False,
     )
-    flags.DEFINE_enum(
+    FLAGS.define(
+        ["test", "train", "all"],
         "split",
         "test",
-        ["test", "train", "all"],
         "part of the data set; a CSV file without the column split is "
         "evaluated whole",
-        flag_values=FLAGS,
     )
     network_flags.define(FLAGS)
-    flags.DEFINE_integer(
-        "seed",
-        0,
-        "seed of the split of a folder without test images",
-        0,
-        flag_values=FLAGS,
+    FLAGS.define(
+        int, "seed", 0, "seed of the split of a folder without test images", 0
     )
-    flags.DEFINE_integer(
-        "batch_size", 32, "images in a batch", 1, flag_values=FLAGS
-    )
+    FLAGS.define(int, "batch_size", 32, "images in a batch", 1)
 with FLAGS.group("Output"):
     output_flags.define(FLAGS, f"{JSON_FILE} and {PLOT_FILE}")
 
 
-def main(positional):
+def main(*positional):
     model = network_flags.take_model(FLAGS, positional)
     dataset_flags.require_valid(FLAGS)
     output_flags.require_valid(FLAGS)
@@ -74,7 +64,7 @@ def main(positional):
         print_summary(console, summary)
     if FLAGS.out:
         write(result, summary)
-        terminal.print_path(console, "\nWritten to", FLAGS.out)
+        terminal.print_line(console, f"\nWritten to {FLAGS.out}")
 
 
 def source(network):
@@ -88,7 +78,7 @@ def source(network):
 
 def print_summary(console, summary):
     for path in summary["skipped"]:
-        terminal.print_path(console, "skipped, cannot be read:", path)
+        terminal.print_line(console, f"skipped, cannot be read: {path}")
     rows = sorted(
         (row for row in summary["classes"] if row["images"]),
         key=lambda row: (row["recall"], row["precision"] or 0),
@@ -102,40 +92,31 @@ def print_summary(console, summary):
 
 def total_table(summary):
     split = f", {summary['split']}" if summary["split"] else ""
-    return report.Table(
+    return report.Table.of(
         f"Totals, {summary['dataset']}{split}",
-        ("images", "classes", "top-1", "top-5", "batch", "images/s"),
-        [
-            (
-                f"{summary['images']:,}",
-                f"{len(summary['classes']):,}",
-                _percent(summary["top1"]),
-                _percent(summary["top5"]),
-                f"{summary['batch_size']:,}",
-                f"{summary['images_per_second']:,.0f}",
-            )
-        ],
+        [{**summary, "classes": len(summary["classes"])}],
+        {
+            "images": "images:,",
+            "classes": "classes:,",
+            "top-1": "top1:.2%",
+            "top-5": "top5:.2%",
+            "batch": "batch_size:,",
+            "images/s": "images_per_second:,.0f",
+        },
     )
 
 
 def class_table(rows):
-    return report.Table(
+    return report.Table.of(
         "Classes, lowest recall first",
-        ("class", "images", "recall", "precision"),
-        [
-            (
-                row["label"].replace("_", " "),
-                f"{row['images']:,}",
-                _percent(row["recall"]),
-                _percent(row["precision"]),
-            )
-            for row in rows
-        ],
+        [{**row, "label": row["label"].replace("_", " ")} for row in rows],
+        {
+            "class": "label",
+            "images": "images:,",
+            "recall": "recall:.2%",
+            "precision": "precision:.2%",
+        },
     )
-
-
-def _percent(value):
-    return report.NOTHING if value is None else f"{value:.2%}"
 
 
 def write(result, summary):
@@ -148,14 +129,9 @@ def write(result, summary):
     places = np.flatnonzero(confusion.sum(axis=0) + confusion.sum(axis=1))
     if len(places) > plots.MAX_NAMES:
         places = np.arange(len(confusion))
-    plot = plots.confusion(
-        {
-            "dataset": {
-                "classes": [result.classes[place][1] for place in places]
-            },
-            "confusion": confusion[np.ix_(places, places)],
-        }
-    )
-    with output_flags.new_folder(FLAGS) as folder:
+    names = [result.classes[place][1] for place in places]
+    matrix = confusion[np.ix_(places, places)]
+    plot = plots.confusion({"dataset": {"classes": names}, "confusion": matrix})
+    with files.new_folder(FLAGS.out, FLAGS.overwrite) as folder:
         files.write_json(folder / JSON_FILE, summary)
         output_flags.write_plot(folder / PLOT_FILE, plot)

@@ -6,9 +6,8 @@ With --notrain nothing is trained and no data set is read: the sizes are those
 for --image_size and --classes.
 """
 
+import itertools
 import json
-
-from absl import flags
 
 from keras_squeezenet import report
 from keras_squeezenet import training
@@ -32,35 +31,32 @@ CLASSES = 1000
 FLAGS = command_flags.CommandFlags()
 
 with FLAGS.group("Grid"):
-    flags.DEFINE_string(
+    FLAGS.define(
+        str,
         "grid",
         "paper",
         f"{', '.join(grids.GRIDS)}: those of figure 3; or JSON, or a JSON or "
         "YAML file: lists of values by metaparameter, in every combination "
         '(\'{"SR": [0.25, 0.5], "bypass": [null, "simple"]}\'), or a list '
         "of these",
-        flag_values=FLAGS,
     )
     training_flags.define_config(FLAGS, "1.0")
-    flags.DEFINE_bool(
-        "train",
-        True,
-        "compute the sizes only, and train nothing",
-        flag_values=FLAGS,
+    FLAGS.define(
+        bool, "train", True, "compute the sizes only, and train nothing"
     )
-    flags.DEFINE_integer(
+    FLAGS.define(
+        int,
         "classes",
         None,
         f"number of classes, with --notrain (default: {CLASSES:,})",
         1,
-        flag_values=FLAGS,
     )
-    flags.DEFINE_integer(
+    FLAGS.define(
+        int,
         "jobs",
         1,
         "networks to train at once, each in a process of its own",
         1,
-        flag_values=FLAGS,
     )
 with FLAGS.group("Images"):
     dataset_flags.define(FLAGS)
@@ -85,11 +81,9 @@ def require_valid():
     if FLAGS.train:
         unused, reason = ["classes"], "is for --notrain"
     else:
-        fields = [
-            field for group in recipe_help.TRAINING.values() for field in group
-        ]
         unused = ["dataset", "data_dir", "skip_bad_images", "jobs", "resume"]
-        unused += ["tensorboard", "recipe", *fields]
+        unused += ["tensorboard", "recipe"]
+        unused += itertools.chain.from_iterable(recipe_help.TRAINING.values())
         reason = "is for training, and --notrain trains nothing"
     for name in unused:
         if FLAGS[name].present:
@@ -126,50 +120,37 @@ def measure(console, grid):
     with files.new_folder(FLAGS.out, FLAGS.overwrite) as folder:
         files.write_csv(folder / sweep.CSV_FILE, rows)
     terminal.print_table(console, table(rows, image_size, classes))
-    terminal.print_path(console, f"\nWritten: {sweep.CSV_FILE} in", FLAGS.out)
+    terminal.print_line(console, f"\nWritten: {sweep.CSV_FILE} in {FLAGS.out}")
 
 
 def explore(console, grid):
     """Train the points, and write what they reached."""
     from keras_squeezenet.exploration import sweep
+    from keras_squeezenet.report import plots
 
     recipe = recipe_flags.make(FLAGS, training.RECIPES)
+    run_flags = ("overwrite", "resume", "tensorboard")
     with runs.resumable(FLAGS.out, sweep.JSON_FILE):
         found = sweep.explore(
             grid,
             dataset_flags.loader(FLAGS, recipe.seed, FLAGS.image_size),
             recipe,
             progress=terminal.ConsoleProgress(console),
-            **FLAGS.values_of(
-                *("out", "config", "jobs", "overwrite", "resume"),
-                "tensorboard",
-            ),
+            **FLAGS.values_of("out", "config", "jobs", *run_flags),
         )
-    write_plot(found)
-    dataset = found["dataset"]
-    terminal.print_table(
-        console,
-        table(found["points"], dataset["image_size"], dataset["classes"]),
-    )
-    names = (sweep.CSV_FILE, sweep.JSON_FILE, PLOT_FILE)
-    terminal.print_path(console, f"\nWritten: {', '.join(names)} in", FLAGS.out)
-    require_none_failed(found)
-
-
-def write_plot(found):
-    from keras_squeezenet.report import plots
-
-    points = found["points"]
+    points, failed = found["points"], found["failed"]
     drawn = plots.exploration(points, grids.varied(points))
     with files.new_file(f"{FLAGS.out}/{PLOT_FILE}") as temporary:
         output_flags.write_plot(temporary, drawn)
-
-
-def require_none_failed(found):
-    failed = found["failed"]
+    sizes = (found["dataset"]["image_size"], found["dataset"]["classes"])
+    terminal.print_table(console, table(points, *sizes))
+    names = (sweep.CSV_FILE, sweep.JSON_FILE, PLOT_FILE)
+    terminal.print_line(
+        console, f"\nWritten: {', '.join(names)} in {FLAGS.out}"
+    )
     if failed:
         raise RuntimeError(
-            f"{len(failed)} of {len(found['points'])} points failed; the same "
+            f"{len(failed)} of {len(points)} points failed; the same "
             "command with --resume tries them again.\n"
             + "\n".join(f"{name}: {error}" for name, error in failed.items())
         )
@@ -178,30 +159,25 @@ def require_none_failed(found):
 def table(rows, image_size, classes):
     """Return the sizes of points, and their accuracies if known."""
     fields = grids.varied(rows) or grids.FIELDS[:5]
-    is_trained = "test_accuracy" in rows[0]
-    columns = (*fields, "parameters", "MiB", "million MACs")
-    measured = ("validation", "test", "seconds") if is_trained else ()
-    return report.Table(
+    columns = {
+        **{field: field for field in fields},
+        "parameters": "parameters:,",
+        "MiB": "mib:.2f",
+        "million MACs": "macs:,.1f",
+    }
+    if "test_accuracy" in rows[0]:
+        columns["validation"] = "validation_accuracy:.2%"
+        columns["test"] = "test_accuracy:.2%"
+        columns["seconds"] = "seconds:.1f"
+    return report.Table.of(
         f"Design space, {image_size}x{image_size}, {classes:,} classes",
-        (*columns, *measured),
         [
-            (
-                *(str(row[field]) for field in fields),
-                f"{row['parameters']:,}",
-                f"{row['mib']:.2f}",
-                f"{row['macs'] / 1e6:,.1f}",
-                *(_measured(row) if is_trained else ()),
-            )
+            {
+                **row,
+                **{field: str(row[field]) for field in fields},
+                "macs": row["macs"] / 1e6,
+            }
             for row in rows
         ],
-    )
-
-
-def _measured(row):
-    if row["test_accuracy"] is None:
-        return (report.NOTHING,) * 3
-    return (
-        f"{row['validation_accuracy']:.2%}",
-        f"{row['test_accuracy']:.2%}",
-        f"{row['seconds']:.1f}",
+        columns,
     )

@@ -7,8 +7,6 @@ pack, predict and evaluate take the model.
 
 import dataclasses
 
-from absl import flags
-
 from keras_squeezenet import report
 from keras_squeezenet import training
 from keras_squeezenet.cli import runs
@@ -29,6 +27,7 @@ with FLAGS.group("Network"):
 with FLAGS.group("Output"):
     output_flags.define_run(FLAGS, out="squeezenet_finetuned")
 _DEFAULT = training_recipe.PHASES[0].recipe
+_HELP = recipe_help.TRAINING["Training"]
 with FLAGS.group("Training"):
     for _phase, _what in zip(
         training_recipe.PHASES,
@@ -37,52 +36,24 @@ with FLAGS.group("Training"):
             "epochs of the whole network; 0 to leave them out",
         ),
     ):
-        flags.DEFINE_integer(
-            f"{_phase.name}_epochs",
-            _phase.recipe.epochs,
-            _what,
-            0,
-            flag_values=FLAGS,
+        FLAGS.define(
+            int, f"{_phase.name}_epochs", _phase.recipe.epochs, _what, 0
         )
-    flags.DEFINE_integer(
-        "batch_size",
-        _DEFAULT.batch_size,
-        "images in a batch",
-        1,
-        flag_values=FLAGS,
-    )
-    flags.DEFINE_float(
+    FLAGS.define(int, "batch_size", _DEFAULT.batch_size, _HELP["batch_size"], 1)
+    FLAGS.define(
+        float,
         "learning_rate_factor",
         1.0,
         "factor of the learning rates of all phases",
-        flag_values=FLAGS,
     )
-    flags.DEFINE_enum(
-        "augmentation",
-        _DEFAULT.augmentation,
-        recipe_help.AUGMENTATIONS,
-        "augmentation of the training images; crop is for digits and letters",
-        flag_values=FLAGS,
-    )
-    flags.DEFINE_enum(
-        "precision",
-        _DEFAULT.precision,
-        training_recipe.PRECISIONS,
-        "what training computes in",
-        flag_values=FLAGS,
-    )
-    flags.DEFINE_integer(
-        "seed",
-        _DEFAULT.seed,
-        "seed of every random number",
-        0,
-        flag_values=FLAGS,
-    )
+    for _name in ("augmentation", "precision"):
+        _what, _choices = _HELP[_name]
+        FLAGS.define(_choices, _name, getattr(_DEFAULT, _name), _what)
+    FLAGS.define(int, "seed", _DEFAULT.seed, _HELP["seed"], 0)
 
 
 def main():
     phases = make_phases()
-    dataset_flags.require_valid(FLAGS)
     training_flags.require_valid(FLAGS)
     from keras_squeezenet.training import trainer
     from keras_squeezenet.training import transfer
@@ -90,9 +61,8 @@ def main():
     transfer.require_writable(FLAGS.out, FLAGS.overwrite, FLAGS.resume)
     console = terminal.make_console()
     progress = terminal.ConsoleProgress(console)
-    model, dataset = runs.prepare(
-        FLAGS, FLAGS.seed, _DEFAULT.validation_share, console, progress
-    )
+    recipe = _DEFAULT.replace(seed=FLAGS.seed)
+    model, dataset = runs.prepare(FLAGS, recipe, console, progress)
     with runs.resumable(FLAGS.out, "*/" + trainer.LAST_FILE):
         result = training.finetune(
             model,
@@ -125,18 +95,20 @@ def make_phases():
 
 
 def table(result):
-    return report.Table(
-        "Fine-tuning",
-        ("phase", "epochs", "seconds", "validation", "test", "kept"),
-        [
-            (
-                phase["name"],
-                f"{len(phase['history'])}" if "history" in phase else "",
-                f"{phase['seconds']:.1f}",
-                f"{phase['validation_accuracy']:.2%}",
-                f"{phase['test_accuracy']:.2%}",
-                "yes" if phase["name"] == result.kept else "",
-            )
-            for phase in result.phases
-        ],
-    )
+    rows = [
+        {
+            **phase,
+            "epochs": len(phase["history"]) if "history" in phase else "",
+            "kept": "yes" if phase["name"] == result.kept else "",
+        }
+        for phase in result.phases
+    ]
+    columns = {
+        "phase": "name",
+        "epochs": "epochs",
+        "seconds": "seconds:.1f",
+        "validation": "validation_accuracy:.2%",
+        "test": "test_accuracy:.2%",
+        "kept": "kept",
+    }
+    return report.Table.of("Fine-tuning", rows, columns)

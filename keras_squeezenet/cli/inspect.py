@@ -5,7 +5,6 @@ the output folder of compress, or pretrained weights by name. Nothing is run:
 the weights are read and measured.
 """
 
-import json
 import os
 
 from keras_squeezenet import report
@@ -14,8 +13,7 @@ from keras_squeezenet.cli.flags import command_flags
 from keras_squeezenet.cli.flags import network_flags
 from keras_squeezenet.cli.flags import output_flags
 
-ARGUMENTS = "MODEL"
-FLAGS = command_flags.CommandFlags()
+FLAGS = command_flags.CommandFlags("MODEL")
 
 with FLAGS.group("Flags"):
     network_flags.define_model(
@@ -24,59 +22,47 @@ with FLAGS.group("Flags"):
     output_flags.define_json(FLAGS)
 
 
-def main(positional):
+def main(*positional):
     path = network_flags.take_model(FLAGS, positional)
     console = output_flags.make_console(FLAGS)
     report_path = os.path.join(path, report.JSON_FILE)
     if os.path.isfile(report_path):
-        print_report(console, report_path)
+        summary = report.read(report_path)
+        tables = report.tables(summary)
+        output_flags.print_result(FLAGS, console, summary, tables)
         return
     from keras_squeezenet import inspection
 
     print_layers(console, path, inspection.load_kernels(path))
 
 
-def print_report(console, path):
-    summary = report.read(path)
-    if FLAGS.json:
-        print(json.dumps(summary, indent=2))
-        return
-    for table in report.tables(summary):
-        terminal.print_table(console, table)
-
-
 def print_layers(console, path, found):
     from keras_squeezenet.evaluation import kernel_statistics
 
     rows = [
-        (name, kernel_statistics.measure(kernel))
+        _row(name, kernel_statistics.measure(kernel))
         for name, kernel in found.items()
     ]
+    shown = [{**row, "shape": "x".join(map(str, row["shape"]))} for row in rows]
+    columns = {
+        "layer": "name",
+        "kernel": "shape",
+        "weights": "weights:,",
+        "density": "density:.1%",
+        "values": "distinct_values:,",
+        "a channel": "distinct_values_per_channel:,",
+        "bits": "bits",
+    }
+    table = report.Table.of("Layers", shown, columns)
+    output_flags.print_result(FLAGS, console, rows, [table])
     if FLAGS.json:
-        print(json.dumps([_row(name, one) for name, one in rows], indent=2))
         return
-    terminal.print_table(
-        console,
-        report.Table(
-            "Layers",
-            (
-                "layer",
-                "kernel",
-                "weights",
-                "density",
-                "values",
-                "a channel",
-                "bits",
-            ),
-            [_cells(name, measured) for name, measured in rows],
-        ),
-    )
     size = sum(kernel.size for kernel in found.values())
-    console.print(
-        f"\n{terminal.printable(path)}: {len(rows)} kernels of {size:,} "
+    terminal.print_line(
+        console,
+        f"\n{path}: {len(rows)} kernels of {size:,} "
         f"weights, {kernel_statistics.overall_density(found):.1%} of them not "
         "zero",
-        soft_wrap=True,
     )
 
 
@@ -90,15 +76,3 @@ def _row(name, measured):
         "distinct_values_per_channel": measured.distinct_per_channel,
         "bits": measured.bits,
     }
-
-
-def _cells(name, measured):
-    return (
-        name,
-        "x".join(map(str, measured.shape)),
-        f"{measured.weights:,}",
-        f"{measured.density:.1%}",
-        f"{measured.distinct:,}",
-        f"{measured.distinct_per_channel:,}",
-        str(measured.bits),
-    )

@@ -13,17 +13,15 @@ import os
 import signal
 import sys
 
-LIBRARIES = frozenset(
-    (
-        "ai_edge_litert",
-        "jax",
-        "keras",
-        "tensorflow",
-        "tensorflow_model_optimization",
-        "tf_keras",
-        "torch",
-    )
-)
+LIBRARIES = {
+    "ai_edge_litert",
+    "jax",
+    "keras",
+    "tensorflow",
+    "tensorflow_model_optimization",
+    "tf_keras",
+    "torch",
+}
 WAIT = b"\nStopping at the next step. Ctrl-C again stops now.\n"
 
 _received = False

@@ -42,11 +42,7 @@ NOTHING = "Nothing was written."
 
 
 def run(argv: list[str] | None = None) -> None:
-    """Run the command that the first argument names, and exit.
-
-    Args:
-        argv: the program and its arguments. Defaults to those of the process.
-    """
+    """Run the command of the arguments, by default the process's, and exit."""
     _, *arguments = sys.argv if argv is None else argv
     name, *arguments = arguments or ["help"]
     if name in HELP:
@@ -63,7 +59,10 @@ def run(argv: list[str] | None = None) -> None:
         if any(argument in HELP[1:] for argument in arguments):
             print(help_text(name, command))
             sys.exit(0)
-        positional = _parse(f"{PROGRAM} {name}", command, arguments)
+        try:
+            positional = command.FLAGS.parse(arguments)
+        except ValueError as error:
+            sys.exit(f"{PROGRAM} {name}: {error}")
         quiet_libraries()
         with interrupts.remembered():
             _call(f"{PROGRAM} {name}", command, positional)
@@ -81,12 +80,15 @@ def usage() -> str:
     return "\n".join(lines)
 
 
+def synopsis(name: str, command: Any) -> str:
+    """Return the name of a command with its arguments."""
+    return f"{PROGRAM} {name} {command.FLAGS.arguments}".rstrip()
+
+
 def help_text(name: str, command: Any) -> str:
     """Return the help of a command: what it does, and its flags."""
-    arguments = getattr(command, "ARGUMENTS", "")
-    line = " ".join(filter(None, [PROGRAM, name, arguments]))
     return (
-        f"usage: {line} [--flag=value ...]\n\n"
+        f"usage: {synopsis(name, command)} [--flag=value ...]\n\n"
         f"{command.__doc__.strip()}\n{command.FLAGS.help()}"
     )
 
@@ -111,25 +113,10 @@ def quiet_libraries() -> None:
     ours.addHandler(handler)
 
 
-def _parse(program, command, arguments):
-    try:
-        positional = command.FLAGS.parse(arguments)
-        if positional and not hasattr(command, "ARGUMENTS"):
-            raise ValueError(
-                "flags are expected, as in --flag=value. Received: "
-                f"{' '.join(positional)}"
-            )
-        return positional
-    except ValueError as error:
-        sys.exit(f"{program}: {error}")
-
-
 def _call(program, command, positional):
     try:
         with extras.named():
-            command.main(
-                *([positional] if hasattr(command, "ARGUMENTS") else [])
-            )
+            command.main(*positional)
         sys.stdout.flush()
     except BrokenPipeError:
         # `head` has enough. Python would flush the output again.

@@ -10,8 +10,6 @@ unless --finetune asks for it.
 import json
 import os
 
-from absl import flags
-
 from keras_squeezenet import packing
 from keras_squeezenet import report
 from keras_squeezenet.cli import terminal
@@ -21,8 +19,7 @@ from keras_squeezenet.cli.flags import network_flags
 from keras_squeezenet.cli.flags import output_flags
 from keras_squeezenet.utils import files
 
-ARGUMENTS = "MODEL"
-FLAGS = command_flags.CommandFlags()
+FLAGS = command_flags.CommandFlags("MODEL")
 SQZ_FILE = "model.sqz"
 SAVED_MODEL_FOLDER = "saved_model"
 JSON_FILE = "pack.json"
@@ -38,53 +35,49 @@ with FLAGS.group("Network and images"):
         "with sub-folders or without, a CSV file, or the name of a data set",
         image_size=False,
     )
-    flags.DEFINE_integer(
-        "images", 500, "number of photographs to use", 10, flag_values=FLAGS
-    )
+    FLAGS.define(int, "images", 500, "number of photographs to use", 10)
 with FLAGS.group("Size and divergence"):
-    flags.DEFINE_integer(
+    FLAGS.define(
+        int,
         "target_bytes",
         None,
         "largest size of the file; the file with the smallest divergence is "
         "written",
         1,
-        flag_values=FLAGS,
     )
-    flags.DEFINE_float(
+    FLAGS.define(
+        float,
         "max_kl",
         None,
         "largest divergence of the outputs, as mean Kullback-Leibler "
         "divergence in nats; the smallest file is written (default: 0.02)",
         0.0,
-        flag_values=FLAGS,
     )
-    flags.DEFINE_integer(
+    FLAGS.define(
+        int,
         "finetune",
         0,
         "steps in which the codes are trained, with the given network as the "
         "teacher",
         0,
-        flag_values=FLAGS,
     )
-    flags.DEFINE_integer(
-        "seed", 0, "seed of every random number", flag_values=FLAGS
-    )
+    FLAGS.define(int, "seed", 0, "seed of every random number")
 with FLAGS.group("Output"):
     output_flags.define(
         FLAGS,
         f"{SQZ_FILE}, {SAVED_MODEL_FOLDER}, {JSON_FILE} and {PLOT_FILE}",
         out="squeezenet_packed",
     )
-    flags.DEFINE_bool(
+    FLAGS.define(
+        bool,
         "raw_images",
         False,
         f"give {SAVED_MODEL_FOLDER} a second signature, raw_images, for uint8 "
         "RGB photographs of any size",
-        flag_values=FLAGS,
     )
 
 
-def main(positional):
+def main(*positional):
     model = network_flags.take_model(FLAGS, positional)
     network_flags.require_config_used(FLAGS, model)
     require_valid()
@@ -134,7 +127,7 @@ def write(packed):
     from keras_squeezenet.export import packed_saved_model
     from keras_squeezenet.report import plots
 
-    with output_flags.new_folder(FLAGS) as folder:
+    with files.new_folder(FLAGS.out, FLAGS.overwrite) as folder:
         packed.save(folder / SQZ_FILE)
         packed_saved_model.save(
             packed.content, folder / SAVED_MODEL_FOLDER, FLAGS.raw_images
@@ -161,41 +154,35 @@ def print_summary(console, packed, summary):
             f"Before code training: {before.bytes:,} bytes, divergence "
             f"{before.kl:.4f} nats, agreement {before.agreement:.2%}."
         )
-    terminal.print_path(console, "\nWritten to", FLAGS.out)
+    terminal.print_line(console, f"\nWritten to {FLAGS.out}")
     path = os.path.join(FLAGS.out, SQZ_FILE)
     terminal.print_next(console, ["predict", "PHOTOGRAPHS", f"--model={path}"])
 
 
 def tables(summary):
     """Return a table of the layers and one of the files."""
-    layers = report.Table(
+    layers = report.Table.of(
         "Layers",
-        ("layer", "weights", "density", "values", "entropy", "bytes"),
-        [
-            (
-                layer["name"],
-                f"{layer['weights']:,}",
-                f"{layer['density']:.1%}",
-                f"{layer['distinct_values']:,}",
-                f"{layer['entropy_bytes']:,.0f}",
-                f"{layer['bytes']:,}",
-            )
-            for layer in summary["layers"]
-        ],
+        summary["layers"],
+        {
+            "layer": "name",
+            "weights": "weights:,",
+            "density": "density:.1%",
+            "values": "distinct_values:,",
+            "entropy": "entropy_bytes:,.0f",
+            "bytes": "bytes:,",
+        },
     )
+    before, after = summary["float32_bytes"], summary["bytes"]
+    saved_model = summary["saved_model_bytes"]
     sizes = report.Table(
         "Files",
         ("file", "bytes", "float32", "times smaller"),
         [
-            (
-                name,
-                f"{summary[key]:,}",
-                f"{summary['float32_bytes']:,}",
-                f"{summary['float32_bytes'] / summary[key]:.1f}",
-            )
-            for name, key in (
-                (SQZ_FILE, "bytes"),
-                (f"{SAVED_MODEL_FOLDER}/", "saved_model_bytes"),
+            (name, f"{size:,}", f"{before:,}", f"{before / size:.1f}")
+            for name, size in (
+                (SQZ_FILE, after),
+                (f"{SAVED_MODEL_FOLDER}/", saved_model),
             )
         ],
     )

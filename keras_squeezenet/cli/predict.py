@@ -12,31 +12,24 @@ import os
 import pathlib
 import sys
 
-from absl import flags
-
 from keras_squeezenet import imagenet
 from keras_squeezenet.cli import terminal
 from keras_squeezenet.cli.flags import command_flags
 from keras_squeezenet.cli.flags import network_flags
 from keras_squeezenet.cli.flags import output_flags
 
-ARGUMENTS = "IMAGE..."
-FLAGS = command_flags.CommandFlags()
+FLAGS = command_flags.CommandFlags("IMAGE...")
 
 with FLAGS.group("Network"):
     network_flags.define_model(FLAGS, network_flags.ARTIFACT, "imagenet")
     network_flags.define(FLAGS)
-    flags.DEFINE_integer(
-        "batch_size", 32, "images in a batch", 1, flag_values=FLAGS
-    )
+    FLAGS.define(int, "batch_size", 32, "images in a batch", 1)
 with FLAGS.group("Output"):
-    flags.DEFINE_integer(
-        "top", 5, "number of classes to print", 1, flag_values=FLAGS
-    )
+    FLAGS.define(int, "top", 5, "number of classes to print", 1)
     output_flags.define_json(FLAGS)
 
 
-def main(arguments):
+def main(*arguments):
     paths = find_images(arguments)
     console = output_flags.make_console(FLAGS)
     network = network_flags.load(FLAGS, FLAGS.model)
@@ -59,11 +52,7 @@ def main(arguments):
 
 
 def find_images(arguments):
-    """Return the paths of the files that the arguments name, in order.
-
-    Raises:
-        ValueError: if there are no arguments, or one of them names nothing.
-    """
+    """Return the paths of the files that the arguments name, in order."""
     if not arguments:
         raise ValueError(
             "an image must be given: a file, a folder, or a pattern such as "
@@ -75,9 +64,8 @@ def find_images(arguments):
                 "an image must be given, and the model with --model. "
                 f"Received: {terminal.printable(argument)}"
             )
-    return list(
-        dict.fromkeys(itertools.chain.from_iterable(map(_files_of, arguments)))
-    )
+    found = itertools.chain.from_iterable(map(_files_of, arguments))
+    return list(dict.fromkeys(found))
 
 
 def _files_of(argument):
@@ -100,13 +88,7 @@ def _files_of(argument):
 
 
 def predict(network, paths, unreadable):
-    """Yield the result for each image, batch by batch.
-
-    Args:
-        network: `classifier.Classifier`.
-        paths: list of paths of images.
-        unreadable: dict that receives `{path: reason}`.
-    """
+    """Yield the result for each image; add the reasons to `unreadable`."""
     for start in range(0, len(paths), FLAGS.batch_size):
         squares = {}
         for path in paths[start : start + FLAGS.batch_size]:
@@ -114,16 +96,13 @@ def predict(network, paths, unreadable):
                 squares[path] = network.read(path)
             # Pillow has many exceptions for what is wrong with a file.
             except Exception as error:
-                unreadable[path] = _reason(error)
+                # An `OSError` of the system names the file once more.
+                reason = getattr(error, "strerror", None) or str(error)
+                unreadable[path] = reason or repr(error)
         if squares:
             probabilities = network.predict(list(squares.values()))
             for path, row in zip(squares, probabilities):
                 yield _result(network, path, row)
-
-
-def _reason(error):
-    # An `OSError` of the system names the file once more.
-    return getattr(error, "strerror", None) or str(error) or repr(error)
 
 
 def _result(network, path, row):
@@ -143,10 +122,10 @@ def _result(network, path, row):
 
 
 def print_result(console, result):
-    console.print(terminal.printable(result["file"]), soft_wrap=True)
+    terminal.print_line(console, result["file"])
     for prediction in result["predictions"]:
-        console.print(
+        terminal.print_line(
+            console,
             f"  {prediction['rank']:>2}  {prediction['probability']:7.2%}  "
             f"{prediction['label'].replace('_', ' ')}",
-            soft_wrap=True,
         )

@@ -11,21 +11,14 @@ def markdown() -> str:
     lines = ["# Command line", "", "```text", main.usage(), "```", ""]
     for name in main.COMMANDS:
         command = importlib.import_module(f"keras_squeezenet.cli.{name}")
-        arguments = getattr(command, "ARGUMENTS", "")
-        line = " ".join(filter(None, [main.PROGRAM, name, arguments]))
-        lines += [f"## {name}", "", f"`{line}`", ""]
+        lines += [f"## {name}", "", f"`{main.synopsis(name, command)}`", ""]
         lines += [(command.__doc__ or "").strip(), ""]
         for title, group in command.FLAGS.grouped():
             lines += [f"### {name}: {title.lower()}", ""]
             lines += ["| flag | |", "|---|---|"]
             for flag in group:
-                usage, text = (
-                    cell.replace("|", "\\|")
-                    for cell in (
-                        command_flags.usage(flag),
-                        command_flags.explanation(flag),
-                    )
-                )
+                usage = command_flags.usage(flag).replace("|", "\\|")
+                text = command_flags.explanation(flag).replace("|", "\\|")
                 lines.append(f"| `{usage}` | {text} |")
             lines.append("")
     return "\n".join(lines)

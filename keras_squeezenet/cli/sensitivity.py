@@ -5,10 +5,6 @@ densities, or shares its weights in several numbers of bits, and the accuracy is
 measured on the validation images that compress would use. MODEL is not changed.
 """
 
-import json
-
-from absl import flags
-
 from keras_squeezenet import compression
 from keras_squeezenet import report
 from keras_squeezenet.cli import terminal
@@ -19,38 +15,33 @@ from keras_squeezenet.cli.flags import output_flags
 from keras_squeezenet.compression import compression_recipe
 from keras_squeezenet.utils import files
 
-ARGUMENTS = "MODEL"
-FLAGS = command_flags.CommandFlags()
+FLAGS = command_flags.CommandFlags("MODEL")
 JSON_FILE = "sensitivity.json"
 PLOT_FILE = "sensitivity.png"
 
 with FLAGS.group("Network and images"):
     network_flags.define_model(FLAGS)
     dataset_flags.define(FLAGS, image_size=False)
-    flags.DEFINE_integer(
-        "images", 256, "number of images to measure on", 1, flag_values=FLAGS
-    )
-    flags.DEFINE_integer(
-        "seed", 0, "seed of the choice of the images", flag_values=FLAGS
-    )
+    FLAGS.define(int, "images", 256, "number of images to measure on", 1)
+    FLAGS.define(int, "seed", 0, "seed of the choice of the images")
 with FLAGS.group("Measurements"):
-    flags.DEFINE_list(
+    FLAGS.define(
+        list,
         "densities",
         list(map(str, compression_recipe.SCAN_DENSITIES)),
         "shares of the weights to keep",
-        flag_values=FLAGS,
     )
-    flags.DEFINE_list(
+    FLAGS.define(
+        list,
         "bits",
         list(map(str, compression_recipe.SCAN_BITS)),
         "bits of the code of a shared weight",
-        flag_values=FLAGS,
     )
 with FLAGS.group("Output"):
     output_flags.define(FLAGS, f"{JSON_FILE} and {PLOT_FILE}")
 
 
-def main(positional):
+def main(*positional):
     path = network_flags.take_model(FLAGS, positional)
     densities = _numbers("densities", float, compression_recipe.SHARE)
     bits = _numbers("bits", int, compression_recipe.CODE_BITS)
@@ -70,14 +61,10 @@ def main(positional):
         seed=FLAGS.seed,
         progress=progress,
     ).to_json()
-    if FLAGS.json:
-        print(json.dumps(found, indent=2))
-    else:
-        for table in tables(found):
-            terminal.print_table(console, table)
+    output_flags.print_result(FLAGS, console, found, tables(found))
     if FLAGS.out:
         write(found)
-        terminal.print_path(console, "\nWritten to", FLAGS.out)
+        terminal.print_line(console, f"\nWritten to {FLAGS.out}")
 
 
 def _numbers(name, number, rule):
@@ -129,6 +116,6 @@ def _table(scan, title, points, key):
 def write(scan):
     from keras_squeezenet.report import plots
 
-    with output_flags.new_folder(FLAGS) as folder:
+    with files.new_folder(FLAGS.out, FLAGS.overwrite) as folder:
         files.write_json(folder / JSON_FILE, scan)
         output_flags.write_plot(folder / PLOT_FILE, plots.sensitivity(scan))

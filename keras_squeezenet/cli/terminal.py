@@ -1,6 +1,7 @@
 """Progress, tables and messages on a terminal."""
 
 import contextlib
+import itertools
 import os
 import shlex
 import time
@@ -45,19 +46,15 @@ class ConsoleProgress(progress.Progress):
         metrics = ""
         with bars:
             bar = bars.add_task(name, total=steps, count="", metrics="")
-            done = 0
+            counter = itertools.count(1)
 
             def advance(**values):
-                nonlocal done, metrics
+                nonlocal metrics
                 interrupts.check()
-                done += 1
+                done = next(counter)
                 metrics = format_metrics(values)
-                bars.update(
-                    bar,
-                    completed=done,
-                    count=f"{done}/{steps}" if steps else f"{done}",
-                    metrics=metrics,
-                )
+                count = f"{done}/{steps}" if steps else f"{done}"
+                bars.update(bar, completed=done, count=count, metrics=metrics)
 
             yield advance
             interrupts.check()
@@ -70,16 +67,13 @@ class ConsoleProgress(progress.Progress):
 
 def format_metrics(values: dict) -> str:
     """Return text such as `"loss 0.1234 accuracy 98.76%"`."""
-    return " ".join(
-        f"{name} {_format_metric(name, value)}"
-        for name, value in values.items()
-    )
-
-
-def _format_metric(name, value):
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:.2%}" if name in SHARES else f"{value:.4f}"
+    texts = []
+    for name, value in values.items():
+        form = ".2%" if name in SHARES else ".4f"
+        if isinstance(value, int):
+            form = ","
+        texts.append(f"{name} {value:{form}}")
+    return " ".join(texts)
 
 
 def print_table(console, table):
@@ -106,9 +100,9 @@ def print_table(console, table):
     console.print(shown)
 
 
-def printable(path):
-    """Return a path as text; the name of a file need not be Unicode."""
-    return path.encode("utf-8", "backslashreplace").decode()
+def printable(text):
+    """Return a text in Unicode; the name of a file in it need not be."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def print_header(console, model, dataset):
@@ -121,34 +115,23 @@ def print_header(console, model, dataset):
         f"{dataset.test_size:,} test"
     )
     for path in dataset.skipped:
-        print_path(console, "skipped, cannot be read:", path)
+        print_line(console, f"skipped, cannot be read: {path}")
 
 
-def print_path(console, text, path):
-    """Print a path behind a text, on one line however long it is."""
-    console.print(f"{text} {printable(path)}", soft_wrap=True)
+def print_line(console, text):
+    """Print a text with paths on one line, however long it is."""
+    console.print(printable(text), soft_wrap=True)
 
 
 def print_next(console, *commands):
-    """Print the commands that are useful now.
-
-    Args:
-        console: `rich.console.Console`.
-        *commands: lists of the arguments of `keras-squeezenet`, which are
-            quoted for a shell.
-    """
+    """Print useful commands, lists of arguments, quoted for a shell."""
     for arguments in commands:
         command = shlex.join(["keras-squeezenet", *map(str, arguments)])
-        print_path(console, "Next:", command)
+        print_line(console, f"Next: {command}")
 
 
 def data_arguments(flag_values, *more):
-    """Return the flags that name the same images in another command.
-
-    Args:
-        flag_values: `CommandFlags` of the command.
-        *more: names of flags besides `--dataset` and `--data_dir`.
-    """
+    """Return the flags that name the same images in another command."""
     return [
         f"--{name}={flag_values[name].value}"
         for name in ("dataset", "data_dir", *more)
@@ -157,20 +140,11 @@ def data_arguments(flag_values, *more):
 
 
 def print_trained(console, flag_values, names):
-    """Print what a training wrote, and what can be done with it.
-
-    Args:
-        console: `rich.console.Console`.
-        flag_values: of the command, with the flags of `dataset_flags` and
-            `--out`.
-        names: names of the files in `--out`, a `.keras` model first.
-    """
+    """Print what training wrote, a model first, and what can be done now."""
     out = flag_values["out"].value
-    model = os.path.join(out, names[0])
+    model, small = (os.path.join(out, name) for name in (names[0], "small"))
     data = data_arguments(flag_values, "image_size")
-    console.print()
-    print_path(console, f"Written: {', '.join(names)} in", out)
-    small = os.path.join(out, "small")
+    print_line(console, f"\nWritten: {', '.join(names)} in {out}")
     print_next(
         console,
         ["predict", "PHOTOGRAPHS", f"--model={model}"],

@@ -5,8 +5,6 @@ report.json and a checkpoint. compress, pack, predict and evaluate take the
 model.
 """
 
-from absl import flags
-
 from keras_squeezenet import report
 from keras_squeezenet import training
 from keras_squeezenet.cli import runs
@@ -28,19 +26,17 @@ with FLAGS.group("Output"):
     output_flags.define_run(FLAGS, out="squeezenet_trained")
 recipe_flags.define(FLAGS, training.RECIPES, recipe_help.TRAINING)
 with FLAGS.group("Several devices"):
-    flags.DEFINE_enum(
+    FLAGS.define(
+        ["mirrored", "multi_worker"],
         "distribution",
         None,
-        ["mirrored", "multi_worker"],
         "mirrored: all GPUs of this machine; multi_worker: the processes that "
         "TF_CONFIG names, each started with this command and the same --out",
-        flag_values=FLAGS,
     )
 
 
 def main():
     recipe = recipe_flags.make(FLAGS, training.RECIPES)
-    dataset_flags.require_valid(FLAGS)
     training_flags.require_valid(FLAGS)
     from keras_squeezenet.training import trainer
 
@@ -48,9 +44,7 @@ def main():
     workers = training.distribute(FLAGS.distribution)
     console = terminal.make_console(quiet=not workers.is_chief)
     progress = terminal.ConsoleProgress(console)
-    model, dataset = runs.prepare(
-        FLAGS, recipe.seed, recipe.validation_share, console, progress
-    )
+    model, dataset = runs.prepare(FLAGS, recipe, console, progress)
     with runs.resumable(FLAGS.out, trainer.LAST_FILE):
         result = training.train(
             model,
@@ -65,17 +59,15 @@ def main():
 
 
 def table(result):
-    return report.Table(
+    return report.Table.of(
         "Training",
-        ("epochs", "best", "validation", "test", "seconds", "images/s"),
-        [
-            (
-                f"{len(result.history)}",
-                f"{result.best_epoch}",
-                f"{result.validation_accuracy:.2%}",
-                f"{result.test_accuracy:.2%}",
-                f"{result.seconds:.1f}",
-                f"{result.images_per_second:,.0f}",
-            )
-        ],
+        [{**vars(result), "epochs": len(result.history)}],
+        {
+            "epochs": "epochs",
+            "best": "best_epoch",
+            "validation": "validation_accuracy:.2%",
+            "test": "test_accuracy:.2%",
+            "seconds": "seconds:.1f",
+            "images/s": "images_per_second:,.0f",
+        },
     )

@@ -9,7 +9,7 @@ convert NAME|FILE OUT  convert to a .weights.h5, .keras or .sqz file, for input
 verify NAME|FILE...    check the digest, the architecture and the values
 """
 
-from absl import flags
+import sys
 
 from keras_squeezenet.cli import terminal
 from keras_squeezenet.cli.flags import command_flags
@@ -18,62 +18,61 @@ from keras_squeezenet.cli.flags import output_flags
 from keras_squeezenet.pretrained import registry
 from keras_squeezenet.utils import suggestions
 
-ARGUMENTS = "ACTION [NAME|FILE ...]"
-ACTIONS = ("list", "fetch", "convert", "verify")
-# The flags that each action reads.
-USED = {
-    "list": {"json"},
-    "fetch": {"config"},
-    "convert": {"config", "normalization", "overwrite"},
-    "verify": {"config"},
+# The flags of each action, and how many arguments it takes.
+SOME = range(1, sys.maxsize)
+ACTIONS = {
+    "list": ({"json"}, range(1), "no arguments"),
+    "fetch": ({"config"}, SOME, "one argument or more"),
+    "convert": (
+        {"config", "normalization", "overwrite"},
+        range(2, 3),
+        "2 arguments",
+    ),
+    "verify": ({"config"}, SOME, "one argument or more"),
 }
-FLAGS = command_flags.CommandFlags()
+FLAGS = command_flags.CommandFlags("ACTION [NAME|FILE ...]")
 
 with FLAGS.group("Flags"):
     network_flags.define_variant(FLAGS)
-    flags.DEFINE_enum(
+    FLAGS.define(
+        ["caffe", "squeezenet", "tf", "torch"],
         "normalization",
         None,
-        ["caffe", "squeezenet", "tf", "torch"],
         "convert: the input normalization that the weights were trained with "
         "(default: that of the weights or of their format)",
-        flag_values=FLAGS,
     )
-    flags.DEFINE_bool(
-        "overwrite", False, "convert: replace OUT", flag_values=FLAGS
-    )
+    FLAGS.define(bool, "overwrite", False, "convert: replace OUT")
     output_flags.define_json(FLAGS)
 
 
-def main(arguments):
+def main(*arguments):
     action, *arguments = arguments or [None]
     require_valid(action, arguments)
     from keras_squeezenet.cli import weights_actions
 
-    run = {
-        "list": weights_actions.list_,
-        "fetch": weights_actions.fetch,
-        "convert": weights_actions.convert,
-        "verify": weights_actions.verify,
-    }[action]
-    run(terminal.make_console(), arguments)
+    weights_actions.ACTIONS[action](terminal.make_console(), *arguments)
 
 
 def require_valid(action, arguments):
-    """Raise a `ValueError` for an unknown action, name or unused flag."""
+    """Raise a `ValueError` for what an action does not take."""
     if action not in ACTIONS:
         raise ValueError(
             f"one of {', '.join(ACTIONS)} must be given. Received: "
             f"{action or 'no argument'}."
             f"{suggestions.did_you_mean(action, ACTIONS)}"
         )
-    for group in FLAGS.grouped():
-        for flag in group[1]:
-            if flag.present and flag.name not in USED[action]:
-                raise ValueError(
-                    f"{action} does not take --{flag.name}. Received: "
-                    f"--{flag.name}={flag.value}"
-                )
+    used, counts, expected = ACTIONS[action]
+    for name in FLAGS:
+        if FLAGS[name].present and name not in used:
+            raise ValueError(
+                f"{action} does not take --{name}. Received: "
+                f"--{name}={FLAGS[name].value}"
+            )
+    if len(arguments) not in counts:
+        raise ValueError(
+            f"{action} takes {expected}; --help shows them. "
+            f"Received: {' '.join(arguments) or 'no argument'}"
+        )
     if action == "fetch" and arguments != ["all"]:
         for name in arguments:
             registry.find(name, FLAGS.config)

@@ -1,7 +1,6 @@
 """What `keras-squeezenet weights` does: list, fetch, convert, verify."""
 
 import json
-import math
 import os
 import sys
 
@@ -24,29 +23,26 @@ from keras_squeezenet.utils import files
 CONVERTED_SUFFIXES = (".weights.h5", ".keras", sqz.SUFFIX)
 
 
-def list_(console, arguments):
-    _require_count("list", arguments, least=0, most=0)
+def list_(console):
     rows = [_row(entry) for entry in registry.ENTRIES]
     if FLAGS.json:
         print(json.dumps(rows, indent=2))
         return
-    table = report.Table(
-        "Pretrained weights",
-        ("weights=", "config=", "top-1/5", "bytes", "here", "license"),
-        [
-            (
-                row["name"],
-                row["config"],
-                f"{row['top_1']:.1f}/{row['top_5']:.1f}",
-                f"{row['bytes']:,}" if row["bytes"] else "?",
-                "yes" if row["cached"] else "no",
-                row["license"],
-            )
-            for row in rows
-        ],
-    )
+    for row in rows:
+        row["top_1/5"] = f"{row['top_1']:.1f}/{row['top_5']:.1f}"
+        row["bytes"] = f"{row['bytes']:,}" if row["bytes"] else "?"
+        row["here"] = "yes" if row["cached"] else "no"
+    columns = {
+        "weights=": "name",
+        "config=": "config",
+        "top-1/5": "top_1/5",
+        "bytes": "bytes",
+        "here": "here",
+        "license": "license",
+    }
+    table = report.Table.of("Pretrained weights", rows, columns)
     terminal.print_table(console, table)
-    _print(
+    terminal.print_line(
         console,
         "\nTop-1/5: accuracies in percent as their publishers report them, on "
         "ImageNet or on the data set of the name. Here: with the package, or "
@@ -74,26 +70,21 @@ def _row(entry):
     }
 
 
-def fetch(console, arguments):
-    _require_count("fetch", arguments, least=1)
-    for entry in _entries(arguments):
-        path = download.fetch(entry.file)
-        _print(console, f"{entry.name}, {entry.variant}: {path}")
-
-
-def _entries(names):
-    if names == ["all"]:
-        return [
+def fetch(console, *names):
+    if names == ("all",):
+        entries = [
             entry
             for entry in registry.ENTRIES
             if FLAGS.config in (None, entry.variant)
         ]
-    return [registry.find(name, FLAGS.config) for name in names]
+    else:
+        entries = [registry.find(name, FLAGS.config) for name in names]
+    for entry in entries:
+        path = download.fetch(entry.file)
+        terminal.print_line(console, f"{entry.name}, {entry.variant}: {path}")
 
 
-def convert(console, arguments):
-    _require_count("convert", arguments, least=2, most=2)
-    path, out = arguments
+def convert(console, path, out):
     _require_target(out)
     loaded = pretrained.open_weights(
         path, FLAGS.config, normalization=FLAGS.normalization
@@ -110,13 +101,13 @@ def convert(console, arguments):
     )
     loaded.assign_to(model)
     _write(model, out)
-    _print(
+    terminal.print_line(
         console,
         f"{path}: {_describe(variant, classes)}, input "
         f"{loaded.normalization!r}\nWritten to {out}",
     )
     if config != architecture.get_config(variant):
-        _print(
+        terminal.print_line(
             console,
             "The network was trained with conv10_padding="
             f"{config.conv10_padding}: a .keras and a .sqz file keep "
@@ -168,17 +159,16 @@ def _require_same(model, arrays, path):
             )
 
 
-def verify(console, arguments):
-    _require_count("verify", arguments, least=1)
+def verify(console, *arguments):
     failed = False
     for argument in arguments:
-        _print(console, argument)
+        terminal.print_line(console, argument)
         try:
             for what, result in _verified(argument):
-                _print(console, f"  {what:13} {result}")
+                terminal.print_line(console, f"  {what:13} {result}")
         except (ValueError, OSError) as error:
             failed = True
-            _print(console, f"  {'FAILED':13} {error}")
+            terminal.print_line(console, f"  {'FAILED':13} {error}")
     if failed:
         sys.exit(1)
 
@@ -222,20 +212,4 @@ def _describe(variant, classes):
     return f"{variant}, {top}, {parameters:,} parameters"
 
 
-def _print(console, text):
-    # A path must not be broken at the end of a line.
-    console.print(terminal.printable(text), soft_wrap=True)
-
-
-def _number(least, most):
-    if most == 0:
-        return "no arguments"
-    return f"{least} arguments" if least == most else "one argument or more"
-
-
-def _require_count(action, arguments, least, most=math.inf):
-    if not least <= len(arguments) <= most:
-        raise ValueError(
-            f"{action} takes {_number(least, most)}; --help shows them. "
-            f"Received: {' '.join(arguments) or 'no argument'}"
-        )
+ACTIONS = {"list": list_, "fetch": fetch, "convert": convert, "verify": verify}

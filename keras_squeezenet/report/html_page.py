@@ -91,18 +91,16 @@ def html(report: dict[str, Any], images: Sequence[np.ndarray] = ()) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    stages, layers, files = report_tables.tables(report)
     return environment.get_template("report.html.jinja").render(
         report=report,
         title=markdown_page.title(report),
         summary=markdown_page.summary(report),
         headline=headline(report),
-        results=[
-            report_tables.stage_table(report),
-            report_tables.file_table(report),
-        ],
+        results=[stages, files],
         plots=list(_plots(report)),
         samples=list(_samples(report, images)),
-        layers=report_tables.layer_table(report),
+        layers=layers,
         made_with=markdown_page.made_with(report)
         .replace("`", "")
         .split("\n\n"),

@@ -30,10 +30,7 @@ PACKAGES = (
 
 
 def make(
-    model: "keras.Model",
-    dataset: dict[str, Any],
-    recipe: Any,
-    **measured: Any,
+    model: "keras.Model", dataset: dict[str, Any], recipe: Any, **measured: Any
 ) -> dict[str, Any]:
     """Return the report of a compression as JSON-compatible values.
 

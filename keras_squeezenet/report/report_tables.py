@@ -1,7 +1,8 @@
 """The tables of a report, as formatted cells."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 NOTHING = "-"
@@ -30,6 +31,34 @@ class Table:
     rows: list[tuple[str, ...]]
     terms: dict[str, str] = dataclasses.field(default_factory=dict)
 
+    @classmethod
+    def of(
+        cls,
+        title: str,
+        rows: Iterable[Mapping[str, Any]],
+        columns: Mapping[str, str],
+        terms: Mapping[str, str] | None = None,
+    ) -> "Table":
+        """Return a table of a field of each row in each column.
+
+        Args:
+            title: the heading.
+            rows: a dict for each row.
+            columns: the field, and perhaps a colon and its format, by the name
+                of the column: `{"accuracy": "top1:.2%"}`. `None` becomes `-`.
+            terms: the explanations of columns. Defaults to none.
+        """
+        fields = [field.partition(":") for field in columns.values()]
+        cells = [
+            tuple(_cell(row[name], form) for name, _, form in fields)
+            for row in rows
+        ]
+        return cls(title, tuple(columns), cells, dict(terms or {}))
+
+
+def _cell(value: Any, form: str) -> str:
+    return NOTHING if value is None else format(value, form)
+
 
 def percent(share: float | None, digits: int = 2) -> str:
     """Return a share as a percentage, or `-` for `None`.
@@ -50,18 +79,18 @@ def tested_on(report: dict[str, Any]) -> str:
 
 
 def stage_table(report: dict[str, Any]) -> Table:
-    return _table(
+    return Table.of(
         "Stages",
         report["stages"],
         {
-            "stage": lambda stage: stage["name"],
-            "accuracy": lambda stage: percent(stage["accuracy"]),
-            "density": lambda stage: percent(stage["density"], 1),
-            "values": lambda stage: f"{stage['distinct_values']:,}",
-            "seconds": lambda stage: f"{stage['seconds']:.1f}",
-            "bytes": lambda stage: f"{stage['bytes']:,}",
-            "gzipped": lambda stage: f"{stage['gzip_bytes']:,}",
-            "Huffman": lambda stage: f"{stage['huffman_bytes']:,}",
+            "stage": "name",
+            "accuracy": "accuracy:.2%",
+            "density": "density:.1%",
+            "values": "distinct_values:,",
+            "seconds": "seconds:.1f",
+            "bytes": "bytes:,",
+            "gzipped": "gzip_bytes:,",
+            "Huffman": "huffman_bytes:,",
         },
         {
             "accuracy": "share of the correctly classified images of the "
@@ -76,20 +105,18 @@ def stage_table(report: dict[str, Any]) -> Table:
 
 
 def layer_table(report: dict[str, Any]) -> Table:
-    return _table(
+    return Table.of(
         "Layers",
         report["layers"],
         {
-            "layer": lambda layer: layer["name"],
-            "weights": lambda layer: f"{layer['weights']:,}",
-            "density": lambda layer: percent(layer["density"], 1),
-            "paper": lambda layer: percent(layer["paper_density"], 1),
-            "values": lambda layer: f"{layer['distinct_values']:,}",
-            "bits": lambda layer: str(layer["bits"]),
-            "int8 density": lambda layer: percent(layer["int8_density"], 1),
-            "int8 values": lambda layer: _optional(
-                layer["int8_distinct_values_per_channel"]
-            ),
+            "layer": "name",
+            "weights": "weights:,",
+            "density": "density:.1%",
+            "paper": "paper_density:.1%",
+            "values": "distinct_values:,",
+            "bits": "bits",
+            "int8 density": "int8_density:.1%",
+            "int8 values": "int8_distinct_values_per_channel:,",
         },
         {
             "density": DENSITY,
@@ -104,16 +131,16 @@ def layer_table(report: dict[str, Any]) -> Table:
 
 
 def file_table(report: dict[str, Any]) -> Table:
-    return _table(
+    return Table.of(
         "Files",
-        report["files"],
+        files(report),
         {
-            "file": lambda file: file["name"],
-            "bytes": lambda file: f"{file['bytes']:,}",
-            "gzipped": lambda file: _optional(gzip_bytes(file)),
-            "accuracy": lambda file: percent(file["accuracy"]),
-            "agreement": lambda file: percent(file["agreement"]),
-            "difference": lambda file: f"{file['max_difference']:.1e}",
+            "file": "name",
+            "bytes": "bytes:,",
+            "gzipped": "gzip_bytes:,",
+            "accuracy": "accuracy:.2%",
+            "agreement": "agreement:.2%",
+            "difference": "max_difference:.1e",
         },
         {
             "gzipped": "no value for entropy-coded weights: gzip does not "
@@ -127,20 +154,9 @@ def file_table(report: dict[str, Any]) -> Table:
     )
 
 
-def gzip_bytes(file: dict[str, Any]) -> int | None:
-    """Return the gzipped size, or `None` for an entropy-coded file."""
-    return None if file["name"] in ENTROPY_CODED else file["gzip_bytes"]
-
-
-def _table(
-    title: str,
-    rows: list[dict[str, Any]],
-    columns: dict[str, Callable[[dict[str, Any]], str]],
-    terms: dict[str, str],
-) -> Table:
-    cells = [tuple(cell(row) for cell in columns.values()) for row in rows]
-    return Table(title, tuple(columns), cells, terms)
-
-
-def _optional(value: int | None) -> str:
-    return NOTHING if value is None else f"{value:,}"
+def files(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the files; the gzipped size of entropy-coded ones is `None`."""
+    return [
+        {**file, "gzip_bytes": None} if file["name"] in ENTROPY_CODED else file
+        for file in report["files"]
+    ]

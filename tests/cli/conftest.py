@@ -33,8 +33,7 @@ def run_command(capsys):
         status = 0
         try:
             positional = command.FLAGS.parse(list(map(str, arguments)))
-            has_some = hasattr(command, "ARGUMENTS")
-            command.main(*([positional] if has_some else []))
+            command.main(*positional)
         except SystemExit as stopped:
             status = stopped.code
         finally:

@@ -4,6 +4,8 @@ import contextlib
 import re
 import textwrap
 from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import Any
 
 from absl import flags
 
@@ -24,6 +26,13 @@ METAVARS = {
     "tensorboard": "FOLDER",
     "weights": "NAME|FILE",
 }
+DEFINITIONS = {
+    bool: flags.DEFINE_bool,
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    str: flags.DEFINE_string,
+    list: flags.DEFINE_list,
+}
 TYPES = {"int": "N", "float": "X", "comma separated list of strings": "LIST"}
 EXPECTED = {"int": "an integer", "float": "a number", "bool": "true or false"}
 CHOICES = re.compile(r"^<[^>]*>: ")
@@ -33,10 +42,10 @@ REFUSAL = re.compile(r"flag --(\w+)=(.*?): (.*)", re.DOTALL)
 class CommandFlags(flags.FlagValues):
     """Flags that keep the order and the groups of their definitions."""
 
-    def __init__(self):
+    def __init__(self, arguments: str = "") -> None:
+        """Define the flags of a command; say what its other arguments are."""
         super().__init__()
-        self.__dict__["groups"] = {}
-        self.__dict__["title"] = "Flags"
+        self.__dict__.update(arguments=arguments, groups={}, title="Flags")
 
     @contextlib.contextmanager
     def group(self, title: str) -> Iterator[None]:
@@ -50,6 +59,29 @@ class CommandFlags(flags.FlagValues):
         names = self.__dict__["groups"].setdefault(self.__dict__["title"], [])
         if flag.name not in names:
             names.append(flag.name)
+
+    def define(
+        self,
+        kind: type | Sequence[str],
+        name: str,
+        default: Any,
+        text: str,
+        *limits: float,
+    ) -> None:
+        """Define a flag.
+
+        Args:
+            kind: bool, int, float, str, list, or the values to choose from.
+            name: of the flag.
+            default: its value where it is not given.
+            text: its help.
+            *limits: the lowest and the highest number.
+        """
+        if isinstance(kind, type):
+            define = DEFINITIONS[kind]
+            define(name, default, text, *limits, flag_values=self)
+        else:
+            flags.DEFINE_enum(name, default, kind, text, flag_values=self)
 
     def values_of(self, *names: str) -> dict:
         """Return the values of flags by their names."""
@@ -77,11 +109,7 @@ class CommandFlags(flags.FlagValues):
         return "\n".join(lines)
 
     def parse(self, arguments: list[str]) -> list[str]:
-        """Parse the arguments of the command; return those without a flag.
-
-        Raises:
-            ValueError: for an unknown flag, or a value that is not allowed.
-        """
+        """Parse the arguments of the command; return those without a flag."""
         try:
             _, *positional = self(["", *arguments])
         except flags.UnrecognizedFlagError as error:
@@ -95,6 +123,11 @@ class CommandFlags(flags.FlagValues):
             raise ValueError(self._refusal(str(error))) from None
         except flags.Error as error:
             raise ValueError(str(error)) from None
+        if positional and not self.__dict__["arguments"]:
+            raise ValueError(
+                "flags are expected, as in --flag=value. Received: "
+                f"{' '.join(positional)}"
+            )
         return positional
 
     def _refusal(self, message):

@@ -2,8 +2,6 @@
 
 import functools
 
-from absl import flags
-
 from keras_squeezenet import data
 from keras_squeezenet.data import catalog
 
@@ -15,18 +13,11 @@ DATASET = (
 
 
 def define(flag_values, default="mnist5k", what=DATASET, image_size=True):
-    """Define the flags that `load` reads.
-
-    Args:
-        flag_values: `CommandFlags` of the command.
-        default: str, the data set where none is named, or `None`.
-        what: str, the help of `--dataset`.
-        image_size: bool, whether there is `--image_size`; a trained network
-            has a size of its own.
-    """
-    flags.DEFINE_string("dataset", default, what, flag_values=flag_values)
+    """Define the flags that `load` reads, with or without `--image_size`."""
+    flag_values.define(str, "dataset", default, what)
     if image_size:
-        flags.DEFINE_integer(
+        flag_values.define(
+            int,
             "image_size",
             None,
             "side of the square images in pixels (default: that of the model, "
@@ -35,42 +26,29 @@ def define(flag_values, default="mnist5k", what=DATASET, image_size=True):
             else "side of the square images in pixels (default: that of the "
             "data set, or 224)",
             1,
-            flag_values=flag_values,
         )
-    flags.DEFINE_string(
-        "data_dir",
-        None,
-        "where TensorFlow Datasets keeps its data sets",
-        flag_values=flag_values,
+    flag_values.define(
+        str, "data_dir", None, "where TensorFlow Datasets keeps its data sets"
     )
-    flags.DEFINE_bool(
+    flag_values.define(
+        bool,
         "skip_bad_images",
         False,
         "leave out the image files that cannot be read",
-        flag_values=flag_values,
     )
 
 
 def require_valid(flag_values):
     """Raise a `ValueError` for a combination of flags without a meaning."""
-    name, data_dir = (flag_values[n].value for n in ("dataset", "data_dir"))
+    data_dir = flag_values["data_dir"].value
     if data_dir is not None:
-        catalog.require_tfds_name(name, data_dir)
+        catalog.require_tfds_name(flag_values["dataset"].value, data_dir)
 
 
-def load(flag_values, seed, progress, image_size=None, shorter_side=None):
-    """Return the `data.ImageDataset` that the flags name.
-
-    Args:
-        flag_values: `CommandFlags` of the command.
-        seed: int, as `data.load` takes it.
-        progress: `progress.Progress`.
-        image_size: int, where there is no flag for it. Defaults to `None`.
-        shorter_side: int, as `data.load` takes it. Defaults to `None`.
-    """
-    image_size = image_size or flag_values["image_size"].value
+def load(flag_values, seed, progress, image_size=None):
+    """Return the `data.ImageDataset` that the flags name."""
     with progress.task("load data", None):
-        return loader(flag_values, seed, image_size, shorter_side)()
+        return loader(flag_values, seed, image_size)()
 
 
 def loader(flag_values, seed, image_size=None, shorter_side=None):

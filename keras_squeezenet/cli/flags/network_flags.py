@@ -3,18 +3,16 @@
 import os
 import pathlib
 
-from absl import flags
-
 from keras_squeezenet import architecture
 
-MODEL = (
-    "a trained network: a .keras or .sqz file, or pretrained weights by name "
-    "(see `keras-squeezenet weights list`) or by file"
-)
-ARTIFACT = (
-    "a trained network: a .keras, .sqz or .tflite file, a SavedModel folder, "
+_WEIGHTS = (
     "or pretrained weights by name (see `keras-squeezenet weights list`) or by "
     "file"
+)
+MODEL = f"a trained network: a .keras or .sqz file, {_WEIGHTS}"
+ARTIFACT = (
+    "a trained network: a .keras, .sqz or .tflite file, a SavedModel folder, "
+    + _WEIGHTS
 )
 # Files that have the architecture as well as the weights.
 COMPLETE_SUFFIXES = (".keras", ".sqz", ".tflite")
@@ -22,22 +20,13 @@ COMPLETE_SUFFIXES = (".keras", ".sqz", ".tflite")
 
 def define_model(flag_values, what=MODEL, default=None):
     """Define `--model`, which may also be the positional argument."""
-    flags.DEFINE_string("model", default, what, flag_values=flag_values)
+    flag_values.define(str, "model", default, what)
 
 
 def take_model(flag_values, positional, is_needed=True):
-    """Return the model that the flag or the positional argument names.
-
-    Args:
-        flag_values: `CommandFlags` of the command.
-        positional: list of str, the arguments without a flag.
-        is_needed: bool, whether there must be one.
-
-    Raises:
-        ValueError: if there are several models, or none where one is needed.
-    """
-    flag = flag_values["model"].value
-    models = [*positional, *([] if flag is None else [flag])]
+    """Return the one model that the flag or a positional argument names."""
+    models = [*positional, flag_values["model"].value]
+    models = [model for model in models if model is not None]
     if len(models) > 1 or (is_needed and not models):
         raise ValueError(
             "one model must be given, as MODEL or --model=MODEL. Received: "
@@ -48,13 +37,12 @@ def take_model(flag_values, positional, is_needed=True):
 
 def define_variant(flag_values):
     """Define `--config` of a trained network."""
-    flags.DEFINE_enum(
+    flag_values.define(
+        list(architecture.VARIANTS),
         "config",
         None,
-        list(architecture.VARIANTS),
         "the architecture of pretrained weights (default: the one that they "
         "fit)",
-        flag_values=flag_values,
     )
 
 
@@ -72,20 +60,20 @@ def require_config_used(flag_values, model):
 def define(flag_values):
     """Define the flags beside the model that `load` reads."""
     define_variant(flag_values)
-    flags.DEFINE_integer(
+    flag_values.define(
+        int,
         "image_size",
         None,
         "side of the square images in pixels, where the network takes any "
         "(default: the size that it was trained for)",
         1,
-        flag_values=flag_values,
     )
-    flags.DEFINE_string(
+    flag_values.define(
+        str,
         "labels",
         None,
         "a text file with the name of a class on each line (default: the names "
         "saved with the network, or those of ImageNet)",
-        flag_values=flag_values,
     )
 
 

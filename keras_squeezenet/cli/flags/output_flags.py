@@ -1,6 +1,6 @@
 """The flags that say where results are written, and how they are printed."""
 
-from absl import flags
+import json
 
 from keras_squeezenet.cli import terminal
 from keras_squeezenet.utils import files
@@ -11,47 +11,32 @@ DOTS_PER_INCH = 150
 def define_run(flag_values, out):
     """Define the flags of a long run that can be resumed."""
     define_folder(flag_values, out, "output folder")
-    flags.DEFINE_bool(
+    flag_values.define(
+        bool,
         "resume",
         False,
         "continue the interrupted run in --out from its last checkpoint",
-        flag_values=flag_values,
     )
-    flags.DEFINE_string(
-        "tensorboard",
-        None,
-        "folder for the logs of TensorBoard",
-        flag_values=flag_values,
+    flag_values.define(
+        str, "tensorboard", None, "folder for the logs of TensorBoard"
     )
 
 
 def define_folder(flag_values, out, what):
     """Define `--out` and `--overwrite`."""
-    flags.DEFINE_string("out", out, what, flag_values=flag_values)
-    flags.DEFINE_bool(
-        "overwrite",
-        False,
-        "replace the files of an earlier run in --out",
-        flag_values=flag_values,
+    flag_values.define(str, "out", out, what)
+    flag_values.define(
+        bool, "overwrite", False, "replace the files of an earlier run in --out"
     )
 
 
 def define_json(flag_values):
     """Define `--json`."""
-    flags.DEFINE_bool(
-        "json", False, "print JSON instead of tables", flag_values=flag_values
-    )
+    flag_values.define(bool, "json", False, "print JSON instead of tables")
 
 
 def define(flag_values, written, out=None):
-    """Define the flags of a command that measures.
-
-    Args:
-        flag_values: `CommandFlags` of the command.
-        written: str, the names of the files.
-        out: str, the folder for them. Defaults to `None`: they are written
-            only with `--out`.
-    """
+    """Define the flags of a command that measures, and may write files."""
     define_folder(flag_values, out, f"folder for {written}")
     define_json(flag_values)
 
@@ -68,26 +53,23 @@ def make_console(flag_values):
 
 
 def require_valid(flag_values):
-    """Raise an error unless the files can be written.
-
-    Raises:
-        ValueError: for `--overwrite` without `--out`.
-        FileExistsError: if the folder is not empty.
-    """
-    out, overwrite = (flag_values[name].value for name in ("out", "overwrite"))
+    """Raise an error unless the files can be written."""
+    out = flag_values["out"].value
     if out:
-        files.require_writable(out, overwrite)
-    elif overwrite:
+        files.require_writable(out, flag_values["overwrite"].value)
+    elif flag_values["overwrite"].value:
         raise ValueError(
             "--overwrite needs --out, the folder whose files it replaces."
         )
 
 
-def new_folder(flag_values):
-    """Return `files.new_folder` of the flags."""
-    return files.new_folder(
-        flag_values["out"].value, flag_values["overwrite"].value
-    )
+def print_result(flag_values, console, value, tables):
+    """Print a result as JSON or as tables."""
+    if flag_values["json"].value:
+        print(json.dumps(value, indent=2))
+        return
+    for table in tables:
+        terminal.print_table(console, table)
 
 
 def write_plot(path, figure):

@@ -3,22 +3,17 @@
 import dataclasses
 from collections.abc import Mapping
 
-from absl import flags
-
 from keras_squeezenet.utils import recipe_fields
 from keras_squeezenet.utils import suggestions
 
-_DEFINE = {
-    bool: flags.DEFINE_bool,
-    int: flags.DEFINE_integer,
-    int | None: flags.DEFINE_integer,
-    float: flags.DEFINE_float,
-    float | None: flags.DEFINE_float,
-    str: flags.DEFINE_string,
-    str | None: flags.DEFINE_string,
-    tuple[str, ...]: flags.DEFINE_list,
-    Mapping[str, float]: flags.DEFINE_list,
-    Mapping[str, int]: flags.DEFINE_list,
+# The kind of the flag for a field of another type.
+_KINDS = {
+    int | None: int,
+    float | None: float,
+    str | None: str,
+    tuple[str, ...]: list,
+    Mapping[str, float]: list,
+    Mapping[str, int]: list,
 }
 _NUMBERS = {Mapping[str, float]: float, Mapping[str, int]: int}
 
@@ -26,57 +21,39 @@ _NUMBERS = {Mapping[str, float]: float, Mapping[str, int]: int}
 def define(flag_values, recipes, groups):
     """Define `--recipe` and a flag for each field of a recipe.
 
-    Args:
-        flag_values: `CommandFlags` of the command.
-        recipes: dict of recipes by name; the first one is the default.
-        groups: dict of the title of a group to a dict of its fields and their
-            help, or their help and choices.
+    `groups` has the help of each field, or its help and choices, by the title
+    of the group and the name of the field.
     """
-    name, default = _default(recipes)
+    default = recipes["default"]
     types = {field.name: field.type for field in dataclasses.fields(default)}
     with flag_values.group("Recipe"):
-        flags.DEFINE_string(
+        flag_values.define(
+            str,
             "recipe",
-            name,
+            "default",
             f"{', '.join(recipes)}, or a JSON or YAML file of the fields "
             "below; a flag replaces its field",
-            flag_values=flag_values,
         )
     for title, fields in groups.items():
         with flag_values.group(title):
             for field, text in fields.items():
-                text, *choices = [text] if isinstance(text, str) else text
-                define_ = (
-                    flags.DEFINE_enum if choices else _DEFINE[types[field]]
-                )
-                define_(
-                    field,
-                    None,
-                    *choices,
-                    f"{text} (default: {_text(getattr(default, field))})",
-                    flag_values=flag_values,
+                kind = _KINDS.get(types[field], types[field])
+                if not isinstance(text, str):
+                    text, kind = text
+                value = _text(getattr(default, field))
+                flag_values.define(
+                    kind, field, None, f"{text} (default: {value})"
                 )
 
 
 def make(flag_values, recipes):
-    """Return the recipe that the flags describe.
-
-    Raises:
-        ValueError: if a flag, or the file of the recipe, has a bad value.
-        OSError: if there is no such file.
-    """
-    _, default = _default(recipes)
+    """Return the recipe that the flags describe."""
     changes = {
         field.name: _value(field, flag_values[field.name].value)
-        for field in dataclasses.fields(default)
-        if field.name in flag_values
-        and flag_values[field.name].value is not None
+        for field in dataclasses.fields(recipes["default"])
+        if flag_values[field.name].value is not None
     }
     return _base(flag_values["recipe"].value, recipes).replace(**changes)
-
-
-def _default(recipes):
-    return next(iter(recipes.items()))
 
 
 def _base(name, recipes):
@@ -88,7 +65,7 @@ def _base(name, recipes):
             f"in {', '.join(recipe_fields.SUFFIXES)}. Received: "
             f"--recipe={name}.{suggestions.did_you_mean(name, recipes)}"
         )
-    return recipe_fields.load(type(_default(recipes)[1]), name)
+    return recipe_fields.load(type(recipes["default"]), name)
 
 
 def _value(field, value):

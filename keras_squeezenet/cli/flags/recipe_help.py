@@ -1,25 +1,23 @@
 """The help of the fields of the recipes, in groups; choices beside it."""
 
+from typing import Any
+
 from keras_squeezenet.compression import compression_recipe
 from keras_squeezenet.training import training_recipe
 
-AUGMENTATIONS = ("flip_crop", "crop", "none")
-TRAINING = {
+AUGMENTATION = (
+    "augmentation of the training images; crop is for digits and letters",
+    ("flip_crop", "crop", "none"),
+)
+TRAINING: dict[str, dict[str, Any]] = {
     "Training": {
         "epochs": "largest number of epochs",
         "batch_size": "images in a batch",
         "learning_rate": "highest learning rate",
-        "augmentation": (
-            "augmentation of the training images; crop is for digits and "
-            "letters",
-            AUGMENTATIONS,
-        ),
+        "augmentation": AUGMENTATION,
         "patience": "epochs without a better validation accuracy after which "
         "training stops",
-        "precision": (
-            "what training computes in",
-            training_recipe.PRECISIONS,
-        ),
+        "precision": ("what training computes in", training_recipe.PRECISIONS),
         "validation_share": "share of the training images that become the "
         "validation set, which chooses the best epoch",
         "seed": "seed of every random number",
@@ -27,10 +25,7 @@ TRAINING = {
     "Optimizer": {
         "optimizer": ("the optimizer", training_recipe.OPTIMIZERS),
         "momentum": "momentum of sgd",
-        "schedule": (
-            "how the learning rate falls",
-            training_recipe.SCHEDULES,
-        ),
+        "schedule": ("how the learning rate falls", training_recipe.SCHEDULES),
         "warmup": "share of the steps in which the learning rate rises",
         "clip_norm": "largest norm of all gradients together; 0 for no limit",
         "weight_decay": "weight decay of kernels and biases",
@@ -46,11 +41,9 @@ TRAINING = {
         "mixup": "alpha of MixUp, from 0 to 1",
         "cutmix": "factor of CutMix, from 0 to 1",
     },
-    "For trials": {
-        "max_train_steps": "largest number of steps",
-    },
+    "For trials": {"max_train_steps": "largest number of steps"},
 }
-COMPRESSION = {
+COMPRESSION: dict[str, dict[str, Any]] = {
     "Stages": {
         "stages": "in their order, of " + ", ".join(compression_recipe.STAGES),
         "max_accuracy_drop": "points of validation accuracy that a stage may "
@@ -59,11 +52,7 @@ COMPRESSION = {
         "finetune_learning_rate": "learning rate of pruning; the other stages "
         "take a half or a fifth of it",
         "batch_size": "images in a batch",
-        "augmentation": (
-            "augmentation of the training images; crop is for digits and "
-            "letters",
-            AUGMENTATIONS,
-        ),
+        "augmentation": AUGMENTATION,
         "validation_share": "share of the training images that become the "
         "validation set, which chooses the best epoch of a stage",
         "keep_frozen": "leave layers with trainable=False as they are",

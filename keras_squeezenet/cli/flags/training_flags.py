@@ -7,6 +7,7 @@ import os
 from absl import flags
 
 from keras_squeezenet import architecture
+from keras_squeezenet.cli.flags import dataset_flags
 from keras_squeezenet.pretrained import registry
 from keras_squeezenet.utils import suggestions
 
@@ -49,26 +50,21 @@ def define_config(flag_values, default="1.1"):
 
 
 def define_network(flag_values, weights=None):
-    """Define `--config` and `--weights`.
-
-    Args:
-        flag_values: `CommandFlags` of the command.
-        weights: str, the initial weights where none are named. Defaults to
-            `None`, random weights.
-    """
+    """Define `--config` and `--weights`."""
     define_config(flag_values)
-    flags.DEFINE_string(
+    flag_values.define(
+        str,
         "weights",
         weights,
         "the pretrained weights that training starts from, by name such as "
         "'imagenet' (see `keras-squeezenet weights list`), or by file"
         + ("" if weights else " (default: random weights)"),
-        flag_values=flag_values,
     )
 
 
 def require_valid(flag_values):
-    """Raise a `ValueError` if `--weights` is neither a name nor a file."""
+    """Raise a `ValueError` for impossible images or initial weights."""
+    dataset_flags.require_valid(flag_values)
     weights = flag_values["weights"].value
     if weights in (None, *registry.NAMES) or os.path.isfile(weights):
         return

@@ -1,6 +1,5 @@
 """The networks of a sweep over the metaparameters."""
 
-from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
@@ -35,17 +34,19 @@ def exploration(
         (panels[0], "mib", 1, "MiB of float32 weights"),
         (panels[1], "macs", 1e6, "million multiply-accumulates per image"),
     ):
-
-        def place(point, key=key, unit=unit):
-            return point[key] / unit, 100 * point["test_accuracy"]
-
+        placed = [
+            {
+                **point,
+                "place": (point[key] / unit, 100 * point["test_accuracy"]),
+            }
+            for point in measured
+        ]
         # Some points do not belong to any line.
-        axes.plot(
-            *zip(*map(place, measured)), "o", color=style.GREY, markersize=4
-        )
+        places = [point["place"] for point in placed]
+        axes.plot(*zip(*places), "o", color=style.GREY, markersize=4)
         for index, field in enumerate(fields):
-            for line in _lines(measured, field, fields):
-                _draw_line(axes, line, field, index, place)
+            for line in _lines(placed, field, fields):
+                _draw_line(axes, line, field, index)
         axes.set_xlabel(label)
         axes.margins(0.12)
         style.plain(axes, grid="both")
@@ -78,19 +79,15 @@ def _lines(
 
 
 def _draw_line(
-    axes: Axes,
-    line: Sequence[dict[str, Any]],
-    field: str,
-    index: int,
-    place: Callable[[dict[str, Any]], tuple[float, float]],
+    axes: Axes, line: Sequence[dict[str, Any]], field: str, index: int
 ) -> None:
     color = style.HIGHLIGHTS[index % len(style.HIGHLIGHTS)]
-    places = list(map(place, line))
+    places = [point["place"] for point in line]
     axes.plot(*zip(*places), color=color, marker="o", markersize=4, label=field)
-    for point, found in zip(line, places):
+    for point in line:
         axes.annotate(
             style.short(str(point[field])),
-            found,
+            point["place"],
             textcoords="offset points",
             fontsize=7,
             color=color,

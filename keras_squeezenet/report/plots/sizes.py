@@ -22,11 +22,7 @@ COUNTS = {
 
 def stages_and_files(report: dict[str, Any]) -> figure.Figure:
     """Plot bytes and accuracy of every stage and file, one below the other."""
-    files = [
-        {**file, "gzip_bytes": report_tables.gzip_bytes(file)}
-        for file in report["files"]
-    ]
-    rows = [*report["stages"], *files]
+    rows = [*report["stages"], *report_tables.files(report)]
     drawn = figure.Figure(
         (style.WIDTH, 0.9 + 0.27 * len(rows)), layout="constrained"
     )

@@ -1,7 +1,6 @@
 import importlib
 
 import pytest
-from absl import flags
 
 from keras_squeezenet.cli import main
 from keras_squeezenet.cli.flags import command_flags
@@ -18,16 +17,16 @@ SEVERAL_TEXTS = {
 
 @pytest.fixture
 def flag_values():
-    values = command_flags.CommandFlags()
+    values = command_flags.CommandFlags("FILE...")
     with values.group("First"):
-        flags.DEFINE_integer("size", 5, "how large", 1, 9, flag_values=values)
-        flags.DEFINE_float("rate", None, "how fast", flag_values=values)
+        values.define(int, "size", 5, "how large", 1, 9)
+        values.define(float, "rate", None, "how fast")
     with values.group("Second"):
-        flags.DEFINE_bool("train", True, "do not train", flag_values=values)
-        flags.DEFINE_bool("json", False, "print JSON", flag_values=values)
-        flags.DEFINE_enum("kind", None, ["a", "b"], "which", flag_values=values)
-        flags.DEFINE_list("names", ["x", "y"], "some", flag_values=values)
-        flags.DEFINE_string("out", "here", "where", flag_values=values)
+        values.define(bool, "train", True, "do not train")
+        values.define(bool, "json", False, "print JSON")
+        values.define(["a", "b"], "kind", None, "which")
+        values.define(list, "names", ["x", "y"], "some")
+        values.define(str, "out", "here", "where")
     return values
 
 

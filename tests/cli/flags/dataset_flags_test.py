@@ -15,23 +15,7 @@ def flag_values():
     return values
 
 
-@pytest.mark.parametrize(
-    "arguments,name,options",
-    [
-        ([], "mnist5k", {}),
-        (
-            [
-                *("--dataset=cifar10", "--data_dir=/tfds"),
-                *("--image_size=96", "--skip_bad_images"),
-            ],
-            "cifar10",
-            {"data_dir": "/tfds", "image_size": 96, "skip_bad_images": True},
-        ),
-    ],
-)
-def test_flags_reach_the_data_set(
-    arguments, name, options, flag_values, monkeypatch
-):
+def test_flags_reach_the_data_set(flag_values, monkeypatch):
     calls, tasks = [], []
 
     class Tasks(progress.Progress):
@@ -40,16 +24,20 @@ def test_flags_reach_the_data_set(
             tasks.append((name, steps))
             yield
 
-    monkeypatch.setattr(
-        data, "load", lambda name, **options: calls.append((name, options))
+    def load(name, **options):
+        calls.append({"name": name, **options})
+
+    monkeypatch.setattr(data, "load", load)
+    default = {"data_dir": None, "skip_bad_images": False, "shorter_side": None}
+    default |= {"name": "mnist5k", "seed": 5, "image_size": 96}
+    dataset_flags.load(flag_values, 5, Tasks(), 96)
+    given = {"name": "cifar10", "data_dir": "/tfds", "skip_bad_images": True}
+    flag_values.parse(
+        ["--dataset=cifar10", "--data_dir=/tfds", "--skip_bad_images"]
     )
-    flag_values.parse(arguments)
-    dataset_flags.load(flag_values, 5, Tasks(), shorter_side=100)
-    default = {"data_dir": None, "image_size": None, "skip_bad_images": False}
-    assert calls == [
-        (name, {**default, "seed": 5, "shorter_side": 100, **options})
-    ]
-    assert tasks == [("load data", None)]
+    dataset_flags.load(flag_values, 5, Tasks(), 96)
+    assert calls == [default, default | given]
+    assert tasks == 2 * [("load data", None)]
 
 
 @pytest.mark.parametrize("name", ["mnist5k", "photos/", "photos.csv"])

@@ -108,16 +108,11 @@ def test_every_field_of_a_recipe_is_a_flag(kind, parse):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_field_of_a_recipe_is_turned_off_by_none(kind, parse):
-    assert parse(kind, "--augmentation=none").augmentation is None
-
-
-def test_recipe_by_name_is_changed_by_flags(parse):
-    for kind in KINDS:
-        paper = KINDS[kind][0]["paper"]
-        assert parse(kind, "--recipe=paper", "--batch_size=64") == (
-            paper.replace(batch_size=64)
-        )
+def test_recipe_by_name_is_changed_by_flags(kind, parse):
+    arguments = ("--recipe=paper", "--batch_size=64", "--augmentation=none")
+    assert parse(kind, *arguments) == KINDS[kind][0]["paper"].replace(
+        batch_size=64, augmentation=None
+    )
 
 
 def test_recipe_from_a_file_is_changed_by_flags(parse, tmp_path):
@@ -164,30 +159,13 @@ def test_rule_that_cannot_be_read_is_refused(value, parse):
         parse("compression", "--bits=x")
 
 
-@pytest.mark.parametrize("density", ["0", "1.5", "-0.33", "nan"])
-def test_density_out_of_range_is_refused(density, parse):
-    with pytest.raises(
-        ValueError,
-        match=r"`overall_density` .* be a share of weights to keep.* "
-        rf"Received: overall_density={float(density)}",
-    ):
-        parse("compression", f"--overall_density={density}")
-
-
 @pytest.mark.parametrize(
     "kind,flag",
     [
         ("training", "--epochs=0"),
-        ("training", "--mixup=2"),
-        ("compression", "--prune_epochs=0"),
-        ("compression", "--max_train_steps=0"),
-        ("compression", "--batch_size=0"),
-        ("compression", "--finetune_learning_rate=0"),
+        ("compression", "--overall_density=nan"),
         ("compression", "--bits=1"),
-        ("compression", "--densities=0"),
-        ("compression", "--max_accuracy_drop=-1"),
         ("compression", "--stages=train"),
-        ("compression", "--litert=int4"),
     ],
 )
 def test_value_out_of_range_is_refused(kind, flag, parse):

@@ -4,12 +4,14 @@ from keras_squeezenet import SqueezeNetConfig
 from keras_squeezenet import Stem
 from keras_squeezenet import architecture
 from keras_squeezenet.cli.flags import command_flags
+from keras_squeezenet.cli.flags import dataset_flags
 from keras_squeezenet.cli.flags import training_flags
 
 
 @pytest.fixture
 def flag_values():
     values = command_flags.CommandFlags()
+    dataset_flags.define(values)
     training_flags.define_network(values)
     return values
 
