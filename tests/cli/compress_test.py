@@ -15,6 +15,7 @@ from keras_squeezenet import data
 from keras_squeezenet import report
 from keras_squeezenet import training
 from keras_squeezenet.cli import compress
+from keras_squeezenet.cli import terminal
 from keras_squeezenet.compression import pipeline
 from keras_squeezenet.training import network
 from keras_squeezenet.training import trainer
@@ -102,7 +103,6 @@ def trained(tmp_path_factory, randomize):
 
 
 def assert_same_weights(model, expected):
-    assert len(model.weights) > 0
     for one, other in zip(
         model.get_weights(), expected.get_weights(), strict=True
     ):
@@ -139,50 +139,39 @@ def test_output_folder_is_passed_on(
     assert compressed["overwrite"] is overwrite
 
 
-@pytest.mark.parametrize("side", [SIDE, network.SMALL_IMAGE_SIZE])
-def test_small_images_get_the_stem_for_small_images(
-    side, run, compressed, load
+@pytest.mark.parametrize(
+    "side,config,filters,kernel,stride,padding,conv10_padding",
+    [
+        (SIDE, "1.1", 64, 3, 1, "same", 0),
+        (network.SMALL_IMAGE_SIZE, "complex_bypass", 96, 3, 1, "same", 0),
+        (network.SMALL_IMAGE_SIZE + 1, "1.0", 96, 7, 2, "valid", 1),
+        (96, "1.1", 64, 3, 2, "valid", 0),
+    ],
+)
+def test_network_fits_the_images_and_has_no_relu_to_get_stuck_in(
+    side,
+    config,
+    filters,
+    kernel,
+    stride,
+    padding,
+    conv10_padding,
+    run,
+    compressed,
+    load,
 ):
     load["dataset"] = make_dataset(side)
-    run()
+    run(f"--config={config}")
     model = compressed["model"]
     assert model.input_shape == (None, side, side, 3)
     assert model.output_shape == (None, len(CLASSES))
     conv1 = model.get_layer("conv1")
-    assert (conv1.kernel_size, conv1.strides) == ((3, 3), (1, 1))
-    assert (conv1.filters, conv1.padding) == (64, "same")
-
-
-@pytest.mark.parametrize("side", [network.SMALL_IMAGE_SIZE + 1, 96])
-@pytest.mark.parametrize(
-    "config,kernel,filters,conv10_padding",
-    [("1.0", 7, 96, 1), ("1.1", 3, 64, 0)],
-)
-def test_large_images_get_the_stem_of_the_paper(
-    side, config, kernel, filters, conv10_padding, run, compressed, load
-):
-    load["dataset"] = make_dataset(side)
-    run(f"--config={config}")
-    model = compressed["model"]
-    assert model.input_shape == (None, side, side, 3)
-    conv1 = model.get_layer("conv1")
-    assert (conv1.kernel_size, conv1.strides) == ((kernel, kernel), (2, 2))
-    assert (conv1.filters, conv1.padding) == (filters, "valid")
+    assert (conv1.kernel_size, conv1.strides) == ((kernel,) * 2, (stride,) * 2)
+    assert (conv1.filters, conv1.padding) == (filters, padding)
+    assert conv1.activation is keras.activations.relu
+    assert model.get_layer("conv10").activation is keras.activations.linear
     names = [layer.name for layer in model.layers]
     assert names.count("conv10_pad") == conv10_padding
-
-
-@pytest.mark.parametrize("side", [SIDE, 96])
-@pytest.mark.parametrize("config", list(architecture.VARIANTS))
-def test_classifier_has_no_relu_to_get_stuck_in(
-    config, side, run, compressed, load
-):
-    load["dataset"] = make_dataset(side)
-    run(f"--config={config}")
-    model = compressed["model"]
-    assert model.get_layer("conv10").activation is keras.activations.linear
-    assert model.get_layer("conv1").activation is keras.activations.relu
-    names = [layer.name for layer in model.layers]
     assert ("fire2_bypass1x1" in names) is (config == "complex_bypass")
 
 
@@ -195,8 +184,7 @@ def test_network_is_the_same_for_the_same_seed(run, compressed):
     assert (kernels[0] != kernels[2]).any()
 
 
-@pytest.mark.parametrize("side", [SIDE, 96])
-@pytest.mark.parametrize("suffix", [".weights.h5", ".npz"])
+@pytest.mark.parametrize("side,suffix", [(SIDE, ".npz"), (96, ".weights.h5")])
 def test_weights_are_those_of_the_backbone(
     suffix, side, run, compressed, load, tmp_path, randomize, write_npz
 ):
@@ -220,32 +208,11 @@ def test_weights_are_those_of_the_backbone(
     assert copied.pop() == "conv10"
     assert len(copied) == 1 + 3 * 8
     for name in copied:
-        for one, other in zip(
-            model.get_layer(name).get_weights(),
-            pretrained.get_layer(name).get_weights(),
-            strict=True,
-        ):
-            np.testing.assert_array_equal(one, other, err_msg=name)
+        assert_same_weights(model.get_layer(name), pretrained.get_layer(name))
     kernel, bias = model.get_layer("conv10").get_weights()
     assert kernel.shape == (1, 1, 512, len(CLASSES))
     assert kernel.std() == pytest.approx(0.01, rel=0.2)
     assert not bias.any()
-
-
-@pytest.mark.parametrize(
-    "name,text",
-    [
-        ("missing.npz", "weights=.*missing.npz"),
-        ("notes.txt", "must end with one of .weights.h5.*notes.txt"),
-    ],
-)
-def test_weights_that_cannot_be_read_are_refused(
-    name, text, run, compressed, tmp_path
-):
-    (tmp_path / "notes.txt").write_text("no weights")
-    with pytest.raises(ValueError, match=text):
-        run(f"--weights={tmp_path / name}")
-    assert not compressed
 
 
 def test_new_network_is_trained_first(run, compressed, tmp_path):
@@ -279,11 +246,6 @@ def test_images_have_the_size_of_the_model(run, compressed, load, trained):
     assert options["image_size"] == SIDE
 
 
-def test_model_is_given_once(run, compressed):
-    with pytest.raises(ValueError, match="Received: a.keras, b.keras"):
-        run("a.keras", "--model=b.keras")
-
-
 @pytest.mark.parametrize(
     "flag",
     [
@@ -296,26 +258,18 @@ def test_trained_model_takes_no_flag_of_a_new_one(flag, run, compressed):
         run("trained.keras", flag)
 
 
-def test_missing_model_is_refused(run, compressed):
-    with pytest.raises(OSError, match="missing.keras"):
-        run("missing.keras")
-    assert not compressed
-
-
 @pytest.mark.parametrize(
     "flag,message",
     [
-        ("--recipe=tiny", "one of default, .*--recipe=tiny"),
-        ("--densities=conv1:x", r"conv1:1,\*:0.25. Received: conv1:x"),
         ("--prune_epochs=0", "`prune_epochs` .* be .*prune_epochs=0"),
         ("--learning_rate=-1", "--learning_rate must be a number of at least"),
-        ("--config=2.0", "1.0.*1.1"),
         ("--weights=imagnet", "Did you mean 'imagenet'"),
         ("--data_dir=there", "data_dir.*Received: 'mnist5k'"),
+        ("missing.keras", "missing.keras"),
     ],
 )
 def test_bad_flag_is_refused_at_once(flag, message, run, load, tmp_path):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, OSError), match=message):
         run(flag)
     assert load["calls"] == []
     assert not (tmp_path / "out").exists()
@@ -334,45 +288,6 @@ def test_output_folder_with_content_is_refused_at_once(run, load, tmp_path):
 def test_unknown_data_set_is_an_error_with_similar_names(run, tmp_path):
     with pytest.raises(ValueError, match="'mnist_5k'.*'mnist5k'"):
         run("--dataset=mnist_5k")
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    "changes,text",
-    [
-        (
-            {"class_names": (*CLASSES, "fish")},
-            r"outputs of shape \(None, 4\).*'pets'.*of shape \(None, 3\)",
-        ),
-        ({"side": 32}, r"take images of shape \(32, 32, 3\)"),
-    ],
-)
-def test_model_that_does_not_fit_the_data_set_is_refused(
-    changes, text, run, load, trained, tmp_path
-):
-    load["dataset"] = make_dataset(**changes)
-    with pytest.raises(ValueError, match=text):
-        run(trained[1])
-    assert not (tmp_path / "out").exists()
-
-
-def test_model_that_is_not_a_squeezenet_is_refused(run, load, tmp_path):
-    model = keras.Sequential(
-        [
-            keras.Input((SIDE, SIDE, 3)),
-            keras.layers.Conv2D(4, 3, name="conv1"),
-            keras.layers.GlobalAveragePooling2D(),
-            keras.layers.Dense(len(CLASSES), activation="softmax"),
-        ],
-        name="lenet",
-    )
-    model.save(tmp_path / "lenet.keras")
-    with pytest.raises(
-        ValueError,
-        match="must be a SqueezeNet .*Received: 'lenet', which lacks 24 of 25 "
-        "layers, such as 'fire2_expand1x1'",
-    ):
-        run(tmp_path / "lenet.keras")
     assert not (tmp_path / "out").exists()
 
 
@@ -416,37 +331,44 @@ def test_skipped_file_names_need_not_be_unicode(run, compressed, load):
     assert "cannot be read: /cats/" in printed
 
 
+@pytest.mark.parametrize("stage", ["training", "compression"])
+def test_ctrl_c_says_how_to_resume_where_there_is_a_checkpoint(
+    stage, run, compressed, monkeypatch, tmp_path
+):
+    last = tmp_path / "out" / pipeline.CHECKPOINT_FILE
+    if stage == "training":
+        last = last.with_name(pipeline.TRAINING_FOLDER) / trainer.LAST_FILE
+
+    def stop(model, data, **options):
+        raise KeyboardInterrupt
+
+    def stop_later(model, data, **options):
+        last.parent.mkdir(parents=True)
+        last.touch()
+        raise KeyboardInterrupt
+
+    module, name = {
+        "training": (training, "train"),
+        "compression": (compression, "compress"),
+    }[stage]
+    monkeypatch.setattr(module, name, stop)
+    with pytest.raises(KeyboardInterrupt, match="^$"):
+        run(SLIM_FLAG)
+    monkeypatch.setattr(module, name, stop_later)
+    with pytest.raises(KeyboardInterrupt, match="with --resume continues"):
+        run(SLIM_FLAG)
+
+
 @pytest.mark.slow
 def test_ctrl_c_before_the_first_epoch_ends_leaves_nothing(
-    start, interrupt, tmp_path
+    run, dataset, load, monkeypatch, tmp_path
 ):
-    pytest.importorskip("mlxtend")
+    def stop(metrics):
+        raise KeyboardInterrupt
+
+    load["dataset"] = dataset
+    monkeypatch.setattr(terminal, "format_metrics", stop)
     out = tmp_path / "runs" / "out"
-    process = start("compress", "--train_epochs=9", f"--out={out}")
-    lines = iter(process.stdout.readline, "")
-    assert any("727,626 parameters, on mnist5k" in line for line in lines)
-    stdout = interrupt(process)
-    assert stdout.splitlines()[-1] == (
-        "keras-squeezenet compress: stopped. Nothing was written."
-    )
+    with pytest.raises(KeyboardInterrupt, match="^$"):
+        run(SLIM_FLAG, out=out)
     assert not out.parent.exists()
-
-
-@pytest.mark.slow
-def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_resume(
-    start, wait_for, interrupt, tmp_path
-):
-    pytest.importorskip("mlxtend")
-    out = tmp_path / "out"
-    process = start(
-        *("compress", SLIM_FLAG, "--image_size=16", "--batch_size=1000"),
-        *("--train_epochs=1000", f"--out={out}"),
-    )
-    wait_for(out / pipeline.TRAINING_FOLDER / trainer.LAST_FILE, process)
-    stdout = interrupt(process)
-    assert stdout.splitlines()[-1] == (
-        "keras-squeezenet compress: stopped. The last finished epoch is "
-        "saved: the same command with --resume continues from there."
-    )
-    assert "test dense" not in stdout
-    assert os.listdir(out) == [pipeline.TRAINING_FOLDER]

@@ -114,11 +114,6 @@ def test_ctrl_c_ends_a_task_and_starts_none(steps):
                 pytest.fail("another task must not start")
 
 
-def test_without_ctrl_c_nothing_happens():
-    with interrupts.remembered():
-        interrupts.check()
-
-
 def test_one_command_does_not_stop_the_next():
     with interrupts.remembered():
         press_ctrl_c_unheard()
@@ -156,7 +151,7 @@ trace()
 seconds = time.monotonic() - started
 delays = random.Random(1)
 stopped = 0
-for _ in range(60):
+for _ in range(30):
     try:
         with interrupts.remembered():
             signal.signal(signal.SIGALRM, signal.getsignal(signal.SIGINT))
@@ -177,4 +172,4 @@ def test_tensorflow_survives_a_ctrl_c_at_any_moment_of_a_trace():
         [sys.executable, "-c", TRACES], capture_output=True, text=True
     )
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout == "60\n"
+    assert ended.stdout == "30\n"

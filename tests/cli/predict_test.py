@@ -3,7 +3,6 @@ import http.server
 import json
 import os
 import threading
-import zlib
 
 import numpy as np
 import pytest
@@ -113,8 +112,8 @@ def public_weights(shared_data, monkeypatch, tmp_path):
     monkeypatch.setenv(download.MIRROR, str(shared_data / "weights"))
 
 
-def test_files_are_found_in_the_order_of_the_arguments(run, stub, photos):
-    best = found(run, "b.png", "sub/c.gif", "a.jpg")
+def test_files_are_found_once_in_the_order_of_the_arguments(run, stub, photos):
+    best = found(run, "b.png", "sub/c.gif", "a.jpg", "*.png", "b.png")
     assert list(best.items()) == [("b.png", 0), ("sub/c.gif", 3), ("a.jpg", 1)]
 
 
@@ -148,18 +147,7 @@ def test_patterns_are_found_sorted(run, stub, photos):
 
 def test_two_stars_are_any_sub_folders(run, stub, photos):
     assert found(run, "**/*.webp") == {"sub/deep/e.webp": 4}
-    assert list(found(run, "**/*.*")) == [
-        "a.jpg",
-        "b.png",
-        "sub/c.gif",
-        "sub/d.JPG",
-        "sub/deep/e.webp",
-    ]
-
-
-def test_file_that_is_named_twice_is_shown_once(run, stub, photos):
-    best = found(run, "b.png", "*.png", ".", "b.png")
-    assert list(best.values()) == [0, 1, 3, 2, 4]
+    assert list(found(run, "**/*.*").values()) == [1, 0, 3, 2, 4]
 
 
 @pytest.mark.parametrize(
@@ -195,10 +183,7 @@ def test_file_names_need_not_be_unicode(run, stub, tmp_path, monkeypatch):
     assert r"cannot be read: \udcff.png: cannot identify" in err
 
 
-@pytest.mark.parametrize(
-    "batch_size,batches",
-    [(1, [1] * 5), (2, [2, 2, 1]), (5, [5]), (32, [5])],
-)
+@pytest.mark.parametrize("batch_size,batches", [(2, [2, 2, 1]), (32, [5])])
 def test_images_are_looked_at_in_batches(
     batch_size, batches, run, stub, photos
 ):
@@ -230,30 +215,19 @@ def test_text_names_the_classes_with_their_probabilities(run, stub, photos):
 def test_json_has_all_there_is_to_know(run, stub, photos):
     _, out, _ = run("a.jpg", "--json", "--top=2")
     (result,) = json.loads(out)
-    for each in result["predictions"]:
-        each["probability"] = round(each["probability"], 6)
-    assert result == {
-        "file": "a.jpg",
-        "predictions": [
-            {
-                "rank": 1,
-                "index": 1,
-                "wordnet_id": None,
-                "label": "level_1",
-                "probability": 0.73,
-            },
-            {
-                "rank": 2,
-                "index": 0,
-                "wordnet_id": None,
-                "label": "level_0",
-                "probability": 0.03,
-            },
-        ],
+    first, second = result.pop("predictions")
+    assert result == {"file": "a.jpg"}
+    assert first == {
+        "rank": 1,
+        "index": 1,
+        "wordnet_id": None,
+        "label": "level_1",
+        "probability": pytest.approx(0.73),
     }
+    assert (second["rank"], second["index"]) == (2, 0)
 
 
-@pytest.mark.parametrize("top,count", [(None, 5), (1, 1), (10, 10), (99, 10)])
+@pytest.mark.parametrize("top,count", [(None, 5), (1, 1), (99, 10)])
 def test_top_is_how_many_classes_are_named(top, count, run, stub, photos):
     arguments = [f"--top={top}"] if top else []
     _, out, _ = run("--json", "a.jpg", *arguments)
@@ -265,37 +239,22 @@ def test_top_is_how_many_classes_are_named(top, count, run, stub, photos):
 def test_flags_reach_the_network(run, stub, photos):
     found(run, ".")
     assert stub.arguments == ("imagenet", None, None, None)
-    (photos / "names.txt").write_text("cat\n dog \n\n")
-    found(
-        run,
-        ".",
-        "--model=a.npz",
-        "--config=1.0",
-        "--image_size=64",
-        "--labels=names.txt",
-    )
-    assert stub.arguments == ("a.npz", "1.0", 64, ["cat", "dog"])
+    found(run, ".", "--model=a.npz", "--config=1.0", "--image_size=64")
+    assert stub.arguments == ("a.npz", "1.0", 64, None)
 
 
 @pytest.mark.parametrize(
-    "flag", ["--top=0", "--batch_size=0", "--image_size=0", "--config=2.0"]
+    "arguments,message",
+    [
+        ([], "an image must be given: .*Received: none"),
+        (["a.keras", "a.jpg"], "the model with --model. .*: a.keras"),
+        ([".", "--top=0"], "must be .*Received: --top=0"),
+        ([".", "--batch_size=0"], "must be .*Received: --batch_size=0"),
+    ],
 )
-def test_flag_out_of_range_is_refused(flag, run, stub, photos):
-    with pytest.raises(ValueError, match=f"must be .*Received: {flag}$"):
-        run(".", flag)
-
-
-def test_no_argument_is_an_error(run, stub):
-    with pytest.raises(
-        ValueError, match="an image must be given: .*Received: none"
-    ):
-        run()
-    assert stub.arguments is None
-
-
-def test_model_in_place_of_an_image_is_refused(run, stub, photos):
-    with pytest.raises(ValueError, match="the model with --model. .*: a.keras"):
-        run("a.keras", "a.jpg")
+def test_bad_arguments_are_refused(arguments, message, run, stub, photos):
+    with pytest.raises(ValueError, match=message):
+        run(*arguments)
     assert stub.arguments is None
 
 
@@ -310,47 +269,19 @@ def test_argument_that_names_nothing_is_an_error(name, run, stub, photos):
     assert stub.arguments is None
 
 
-def write_bomb(path):
-    """A PNG that says that it has 2^30 pixels."""
-    write_image(path, 1)
-    with open(path, "r+b") as file:
-        content = file.read()
-        sides = 2**15
-        header = b"IHDR" + sides.to_bytes(4, "big") * 2 + content[24:29]
-        file.seek(12)
-        file.write(header + zlib.crc32(header).to_bytes(4, "big"))
-
-
-def write_unreadable(kind, path):
-    if kind == "truncated":
-        noise = Image.effect_noise((64, 64), 50)
-        noise.save(path)
-        with open(path, "r+b") as file:
-            file.truncate(800)
-    elif kind == "bomb":
-        write_bomb(path)
-    elif kind != "missing":
-        with open(path, "w") as file:
-            file.write({"text": "no image", "empty": ""}[kind])
-
-
 @pytest.mark.parametrize("output", ["--json", "--nojson"])
 @pytest.mark.parametrize(
-    "kind,name,reason",
+    "name,reason",
     [
-        ("text", "x.jpg", "cannot identify image file"),
-        ("text", "x.txt", "cannot identify image file"),
-        ("empty", "x.png", "cannot identify image file"),
-        ("truncated", "x.jpg", "image file is truncated"),
-        ("missing", "x.jpg", "No such file or directory\n"),
-        ("missing", "x/", "No such file or directory\n"),
-        ("bomb", "x.png", "could be decompression bomb"),
+        ("text.jpg", "cannot identify image file"),
+        ("missing.jpg", "No such file or directory\n"),
+        ("missing/", "No such file or directory\n"),
     ],
 )
 def test_what_cannot_be_read_is_named_and_skipped(
-    kind, name, reason, output, run, stub, photos
+    name, reason, output, run, stub, photos
 ):
-    write_unreadable(kind, name)
+    (photos / "text.jpg").write_text("no image")
     status, out, err = run(output, "b.png", name, "a.jpg")
     assert status == 1
     start = f"keras-squeezenet predict: skipped, cannot be read: {name}: "
@@ -377,10 +308,7 @@ def test_nothing_readable_leaves_an_empty_list(run, stub, photos):
     (photos / "x.jpg").write_text("no image")
     status, out, err = run("--json", "x.jpg", "missing.jpg")
     assert (status, json.loads(out)) == (1, [])
-    assert [line.split(": ")[2] for line in err.splitlines()] == [
-        "x.jpg",
-        "missing.jpg",
-    ]
+    assert err.count("skipped") == 2
     status, out, err = run("x.jpg")
     assert (status, out) == (1, "")
     assert stub.batches == []
@@ -406,14 +334,11 @@ def test_error_without_a_text_is_named_by_its_kind(run, stub, photos):
     "weights,text",
     [
         ("imagnet", "Received: imagnet. Did you mean 'imagenet'"),
-        ("missing.keras", "path of a file .*Received: missing.keras"),
         ("a.jpg", "weights file must end with one of.*a.jpg"),
-        ("a.npz", "a.npz cannot be read as a NumPy archive"),
         ("sub", "a SavedModel folder.*Received: sub"),
     ],
 )
 def test_bad_weights_are_an_error(weights, text, run, photos):
-    (photos / "a.npz").write_text("no weights")
     with pytest.raises((ValueError, OSError), match=text):
         run(".", f"--model={weights}")
 
@@ -436,37 +361,6 @@ def test_trained_network_names_its_own_classes(run, model_path, photos):
     (photos / "names.txt").write_text("Vogel\nKatze\nGreat_Dane\nHai\n")
     _, out, _ = run(f"--model={model_path}", "a.jpg", "--labels=names.txt")
     assert "Great Dane" in out and "%  b" not in out
-
-
-def test_as_many_labels_as_outputs_are_expected(run, model_path, photos):
-    (photos / "names.txt").write_text("Vogel\nKatze\n")
-    with pytest.raises(ValueError, match="2 .* 4 outputs"):
-        run(f"--model={model_path}", "a.jpg", "--labels=names.txt")
-
-
-@pytest.mark.parametrize("batch_size", [1, 3])
-def test_batch_size_changes_no_result(
-    batch_size, run, public_weights, photographs
-):
-    paths = [str(path) for path in photographs[:1000:250]]
-    results = []
-    for size in (32, batch_size):
-        _, out, _ = run(
-            "--json",
-            "--top=3",
-            f"--batch_size={size}",
-            DEEP_COMPRESSION,
-            *paths,
-        )
-        results.append(json.loads(out))
-    for one, other in zip(*results, strict=True):
-        assert one["file"] == other["file"]
-        for each, same in zip(one["predictions"], other["predictions"]):
-            probability = each.pop("probability")
-            assert same.pop("probability") == pytest.approx(
-                probability, rel=1e-3
-            )
-            assert each == same
 
 
 def test_photographs_are_what_they_show(run, public_weights, photographs):

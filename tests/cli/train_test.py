@@ -1,13 +1,16 @@
 import json
 import os
+import signal
 import types
 
-import keras
 import pytest
+from PIL import Image
 
 from keras_squeezenet import data
 from keras_squeezenet import report
 from keras_squeezenet import training
+from keras_squeezenet.cli import interrupts
+from keras_squeezenet.cli import predict
 from keras_squeezenet.cli import train
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.training import distributed
@@ -151,57 +154,31 @@ def test_missing_cluster_is_refused_before_images_are_loaded(run, monkeypatch):
         run("--distribution=multi_worker")
 
 
-SMALL = (
-    "--dataset=mnist5k",
-    "--image_size=16",
-    "--recipe=paper",
-    '--config={"base_e": 16, "incr_e": 16}',
-)
-
-
 @pytest.mark.slow
-def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_resume(
-    start, wait_for, interrupt, tmp_path
+def test_ctrl_c_keeps_the_last_epoch_whose_model_predict_takes(
+    run, run_command, default_handler, monkeypatch, tmp_path
 ):
-    pytest.importorskip("mlxtend")
-    out = tmp_path / "out"
-    arguments = ("train", *SMALL, "--batch_size=500", f"--out={out}")
-    process = start(*arguments, "--epochs=1000")
-    wait_for(out / report.JSON_FILE, process)
-    stdout = interrupt(process)
-    assert stdout.splitlines()[-1] == (
-        "keras-squeezenet train: stopped. The last finished epoch is saved: "
-        "the same command with --resume continues from there."
-    )
+    out, folder = tmp_path / "out", tmp_path / "images"
+    for number, name in enumerate(2 * ["cat", "dog"] * 4):
+        path = folder / name / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.effect_noise((16, 16), 50).convert("RGB").save(path)
+    check = interrupts.check
+
+    def press_ctrl_c():
+        if (out / report.JSON_FILE).exists():
+            os.kill(os.getpid(), signal.SIGINT)
+        check()
+
+    monkeypatch.setattr(interrupts, "check", press_ctrl_c)
+    with interrupts.remembered():
+        with pytest.raises(KeyboardInterrupt, match="with --resume continues"):
+            run(
+                *(f"--dataset={folder}", "--recipe=paper", "--epochs=1000"),
+                *("--image_size=16", '--config={"base_e": 8, "incr_e": 8}'),
+            )
     assert sorted(os.listdir(out)) == sorted(trainer.FILES)
     assert json.loads((out / report.JSON_FILE).read_text())["history"]
-    keras.models.load_model(out / trainer.MODEL_FILE)
-
-
-@pytest.mark.slow
-def test_other_commands_take_the_model(start, tmp_path, shared_data):
-    out = tmp_path / "out"
-    photographs = shared_data / "flowers12"
-    for arguments in (
-        (
-            "train",
-            f"--dataset={photographs}",
-            "--image_size=32",
-            "--max_train_steps=2",
-            "--rand_augment=0",
-            f"--out={out}",
-        ),
-        (
-            "predict",
-            f"--model={out / 'model.keras'}",
-            "--top=1",
-            "--json",
-            next((photographs / "test").rglob("*.jpg")),
-        ),
-    ):
-        process = start(*arguments)
-        stdout, stderr = process.communicate(timeout=300)
-        assert process.returncode == 0, stderr
-    (result,) = json.loads(stdout)
-    label = result["predictions"][0]["label"]
-    assert label in os.listdir(photographs / "train")
+    model = f"--model={out / trainer.MODEL_FILE}"
+    _, printed, _ = run_command(predict, path, model)
+    assert printed.split()[-1] in ("cat", "dog")

@@ -1,5 +1,7 @@
 import importlib.metadata
 
+import pytest
+
 from keras_squeezenet import report
 from keras_squeezenet.report.markdown_page import markdown
 
@@ -37,14 +39,10 @@ def test_markdown_tells_what_was_done(make):
     assert text.endswith(".\n")
 
 
-def test_markdown_counts_skipped_images(make):
-    text = markdown(make(dataset={"skipped_images": ["a.jpg"] * 1234}))
-    assert "1,000 test images. 1,234 files could not be read.\n" in text
-
-
-def test_markdown_counts_one_skipped_image(make):
-    text = markdown(make(dataset={"skipped_images": ["a.jpg"]}))
-    assert "test images. 1 file could not be read.\n" in text
+@pytest.mark.parametrize("count,files", [(1, "1 file"), (1234, "1,234 files")])
+def test_markdown_counts_skipped_images(count, files, make):
+    text = markdown(make(dataset={"skipped_images": ["a.jpg"] * count}))
+    assert f"1,000 test images. {files} could not be read.\n" in text
 
 
 def test_markdown_names_the_lost_accuracy_and_the_set_it_was_measured_on(make):

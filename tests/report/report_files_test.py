@@ -57,42 +57,35 @@ def test_report_says_what_was_compressed(make):
     assert made["recipe"]["stages"] == ["prune", "cluster", "quantize"]
 
 
-def test_report_names_the_versions_of_the_packages(make):
-    packages = make()["environment"]["packages"]
-    assert packages["keras"] == importlib.metadata.version("keras")
-    assert set(packages) == {
-        "squeezenet-keras",
-        "keras",
-        "tensorflow",
-        "tf-keras",
-        "tensorflow-model-optimization",
-        "ai-edge-litert",
+def test_report_names_the_versions_of_the_packages(make, monkeypatch):
+    monkeypatch.setattr(report_files, "PACKAGES", ("keras", "no-such-package"))
+    assert make()["environment"]["packages"] == {
+        "keras": importlib.metadata.version("keras"),
+        "no-such-package": None,
     }
-
-
-def test_missing_package_has_no_version(make, monkeypatch):
-    monkeypatch.setattr(report_files, "PACKAGES", ("no-such-package-here",))
-    packages = make()["environment"]["packages"]
-    assert packages == {"no-such-package-here": None}
 
 
 def test_written_report_is_read_unchanged(make, images, tmp_path):
     made = make(dataset={"name": "kočky", "classes": ["kočka", "犬", "c"]})
     report.write(made, tmp_path, images)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "report.html",
-        "report.json",
-        "report.md",
+        *("report.html", "report.json", "report.md")
     ]
     assert report.read(tmp_path / "report.json") == made
     text = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert text.startswith("# squeezenet on kočky\n")
 
 
-def test_report_of_another_version_is_refused(make, tmp_path):
-    path = tmp_path / "report.json"
-    path.write_text(json.dumps({**make(), "version": 1}))
-    with pytest.raises(
-        ValueError, match="of version 2. Received: version=1; run `compress` "
-    ):
-        report.read(path)
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ("{}", "of version 2. Received: version=None$"),
+        ("[]", "of version 2. Received: version=None$"),
+        ('{"version": 1}', "Received: version=1; run `compress` again$"),
+        ("x", "Expecting value"),
+    ],
+)
+def test_file_that_is_not_a_report_is_refused(content, message, tmp_path):
+    (tmp_path / "report.json").write_text(content)
+    with pytest.raises(ValueError, match=message):
+        report.read(tmp_path / "report.json")
