@@ -6,6 +6,7 @@ own code. Both are prevented here.
 """
 
 import contextlib
+import functools
 import os
 from collections.abc import Collection
 from collections.abc import Iterator
@@ -91,6 +92,33 @@ def one_codebook_per_layer() -> Iterator[None]:
         yield
     finally:
         cluster_preserve.get_centroids = original
+
+
+def break_ties(wrapped: Any) -> None:
+    """Make the pruning wrappers of a model keep no more weights than asked for.
+
+    Of the weights that are as large as the smallest one to keep TF-MOT keeps
+    all: in a network with a codebook, or with more zeros than asked for, many.
+    """
+    for layer in wrapped.layers:
+        pruning = getattr(layer, "pruning_obj", None)
+        if pruning is not None:
+            pruning._update_mask = functools.partial(
+                _update_mask, pruning._update_mask
+            )
+
+
+def _update_mask(update, weights):
+    """Call TF-MOT's function with ranks instead of magnitudes."""
+    magnitudes = tf.reshape(tf.abs(weights), [-1])
+    # Equal magnitudes get their ranks in a random order, which is always the
+    # same: they may not all be at one end of the kernel.
+    order = tf.random.experimental.stateless_shuffle(
+        tf.range(tf.size(magnitudes)), seed=(0, 0)
+    )
+    order = tf.gather(order, tf.argsort(tf.gather(magnitudes, order)))
+    ranks = tf.reshape(tf.argsort(order), weights.shape)
+    return update(tf.cast(ranks, weights.dtype))
 
 
 def freeze(wrapped: Any, names: Collection[str]) -> None:

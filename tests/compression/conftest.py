@@ -15,6 +15,9 @@ def fit(dataset):
 
     def fit(model, steps, callbacks=()):
         optimizers.compile_classifier(tf_keras, model, steps, 1e-3)
+        # To trace the wrappers of 26 layers would take most of the time. The
+        # tests of the pipeline do so.
+        model.run_eagerly = True
         model.fit(
             dataset.epoch_batches(BATCH_SIZE).repeat(),
             steps_per_epoch=steps,
@@ -31,3 +34,36 @@ def calibration(dataset):
         np.asarray(images)
         for images, _ in dataset.train_batches(BATCH_SIZE).take(2)
     ]
+
+
+@pytest.fixture(scope="session")
+def make_scan():
+    """Return a function that makes the scan of layers by their weights.
+
+    The divergence of a layer is proportional to its factor, 1 by default, and
+    to the squared sparsity or the squared error of its shared values.
+    """
+
+    def make_scan(weights, **factors):
+        return {
+            "layers": [
+                {
+                    "name": name,
+                    "weights": size,
+                    "densities": [
+                        {
+                            "density": density,
+                            "kl": factors.get(name, 1) * (1 - density) ** 2,
+                        }
+                        for density in (0.75, 0.5, 0.25, 0.1)
+                    ],
+                    "bits": [
+                        {"bits": bits, "kl": factors.get(name, 1) * 4.0**-bits}
+                        for bits in (8, 6, 5, 4)
+                    ],
+                }
+                for name, size in weights.items()
+            ]
+        }
+
+    return make_scan

@@ -98,7 +98,9 @@ class Prune(Stage):
             )
             return tfmot.prune_low_magnitude(layer, schedule, **options)
 
-        return tf_keras_twin.clone(self.model, wrap_layer)
+        trainee = tf_keras_twin.clone(self.model, wrap_layer)
+        tfmot.break_ties(trainee)
+        return trainee
 
     @property
     def _schedule(self):
