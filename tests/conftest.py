@@ -15,6 +15,7 @@ import weight_arrays
 
 from keras_squeezenet import SqueezeNet
 from keras_squeezenet.pretrained import registry
+from keras_squeezenet.training import optimizers
 
 SHARED_DATA = pathlib.Path(__file__).parents[2] / "shared" / "data"
 
@@ -118,6 +119,23 @@ def publish(monkeypatch):
         monkeypatch.setattr(registry, "ENTRIES", tuple(entries))
 
     return publish
+
+
+@pytest.fixture
+def untraced(monkeypatch):
+    """Trains SqueezeNets eagerly, which is quicker for a few steps."""
+
+    def make_eager(compile_model):
+        def compile_eagerly(first, model, *arguments, **options):
+            compile_model(first, model, *arguments, **options)
+            model.run_eagerly = len(model.layers) > 26
+
+        return compile_eagerly
+
+    for name in ("compile_for", "compile_classifier"):
+        monkeypatch.setattr(
+            optimizers, name, make_eager(getattr(optimizers, name))
+        )
 
 
 @pytest.fixture(scope="session")

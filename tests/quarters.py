@@ -1,5 +1,6 @@
 """Images of four classes, and a network small enough for tests."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -13,6 +14,10 @@ TINY = SqueezeNetConfig(
 ).for_small_images()
 
 
+class Killed(BaseException):
+    """An exception that no handler of this package catches."""
+
+
 def make_images(count, seed):
     """Images whose class is the quarter that is bright."""
     rng = np.random.default_rng(seed)
@@ -23,6 +28,20 @@ def make_images(count, seed):
         top, left = half * (label // 2), half * (label % 2)
         image[top : top + half, left : left + half] += 150
     return images.astype("uint8"), labels.astype("int64")
+
+
+def make_classifier(dropout=0.1):
+    """The smallest network with all that training has to handle.
+
+    Untrained, its loss is that of a random guess.
+    """
+    inputs = keras.Input((SIDE, SIDE, 3))
+    x = keras.layers.Rescaling(1 / 64)(inputs)
+    x = keras.layers.Conv2D(8, 4, strides=4, activation="relu", name="conv1")(x)
+    x = keras.layers.Dropout(dropout)(keras.layers.Flatten()(x))
+    small = keras.initializers.RandomNormal(stddev=1e-3)
+    dense = keras.layers.Dense(CLASSES, "softmax", kernel_initializer=small)
+    return keras.Model(inputs, dense(x), name="classifier")
 
 
 def make_dataset():

@@ -22,15 +22,22 @@ def match(rules: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
     Every layer must match a pattern, and every pattern a layer of the network
     or at least of some SqueezeNet.
     """
+    known = [
+        layer.name
+        for config in architecture.VARIANTS.values()
+        for layer in architecture.convolutions(config)
+    ]
     for pattern in rules:
-        if not any(map(_matcher(pattern), {*names, *_known_layers()})):
+        if not fnmatch.filter([*names, *known], pattern):
             raise ValueError(
                 "every pattern must match one of the layers "
                 f"{', '.join(names)}. Received: {pattern!r}"
             )
     found = {}
     for name in names:
-        patterns = [pattern for pattern in rules if _matcher(pattern)(name)]
+        patterns = [
+            pattern for pattern in rules if fnmatch.fnmatchcase(name, pattern)
+        ]
         if not patterns:
             raise ValueError(
                 "every layer must match a pattern. Received: "
@@ -39,18 +46,6 @@ def match(rules: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
             )
         found[name] = rules[patterns[0]]
     return found
-
-
-def _matcher(pattern):
-    return lambda name: fnmatch.fnmatchcase(name, pattern)
-
-
-def _known_layers():
-    return [
-        layer.name
-        for config in architecture.VARIANTS.values()
-        for layer in architecture.convolutions(config)
-    ]
 
 
 def scale(

@@ -44,28 +44,6 @@ PAPER_NETWORK = architecture.VARIANTS["1.0"]
 FINAL_FILES = (INT8_FILE, MODEL_FILE)
 
 
-@dataclasses.dataclass(frozen=True)
-class Written:
-    """The rows of the report, and what was measured on each artifact.
-
-    `evaluations` are by file name. `int8_kernels` are by layer name, and empty
-    without the int8 file.
-    """
-
-    files: list
-    evaluations: dict
-    int8_kernels: dict
-
-    @property
-    def final(self):
-        """The evaluation of the artifact that stands for the final network."""
-        return next(
-            self.evaluations[name]
-            for name in FINAL_FILES
-            if name in self.evaluations
-        )
-
-
 def quantized(model, ranges, calibration, recipe):
     """Return the tf_keras model that 8-bit artifacts are converted from.
 
@@ -83,47 +61,56 @@ def write(
 ):
     """Write every artifact of a recipe to an empty folder.
 
+    Returns:
+        What was `Written`.
+
     Raises:
         CheckError: if the outputs of an artifact differ from the model's.
     """
-    writer = _Writer(folder, test, progress)
     copy = models.copy(model)
-    writer.reference("model", copy.predict_on_batch)
-    if quantized is not None:
-        writer.reference("quantized model", quantized.predict_on_batch)
-    _write_models(writer, copy, recipe, dataset)
+    sources = {"model": copy, "quantized model": quantized}
+    written = Written(
+        folder,
+        test,
+        progress,
+        {
+            name: metrics.evaluate(source.predict_on_batch, test.batches(0))
+            for name, source in sources.items()
+            if source is not None
+        },
+    )
+    _write_models(written, copy, recipe, dataset)
     if "quantize" in recipe.stages:
         saved_model.save_quantized(quantized, folder / QUANTIZED_FOLDER)
-        writer.add_saved_model(QUANTIZED_FOLDER, "quantized model")
+        written.add_saved_model(QUANTIZED_FOLDER, "quantized model")
     converters = {
         "float32": lambda: litert.convert_float32(copy),
         "float16": lambda: litert.convert_float16(copy),
         "int8": lambda: litert.convert_int8(quantized),
         "int16x8": lambda: litert.convert_int16x8(copy, calibration),
     }
-    int8_kernels = {}
     for kind in recipe.litert:
         with progress.task(f"convert to {kind}", None):
             content = converters[kind]()
         name = LITERT_FILE.format(kind)
         (folder / name).write_bytes(content)
-        writer.add(
+        written.add(
             name,
             litert.LiteRTModel(content),
             "quantized model" if kind == "int8" else "model",
             TOLERANCE if kind == "float32" else None,
         )
         if kind == "int8":
-            int8_kernels = _require_int8(content, model)
-    return Written(writer.rows, writer.evaluations, int8_kernels)
+            written.int8_kernels = _require_int8(content, model)
+    return written
 
 
-def _write_models(writer, model, recipe, dataset):
+def _write_models(written, model, recipe, dataset):
     """Write the Keras model, the .sqz file and the SavedModels."""
-    folder = writer.folder
+    folder = written.folder
     model.save(folder / MODEL_FILE)
     loaded = keras.models.load_model(folder / MODEL_FILE)
-    writer.add(MODEL_FILE, loaded.predict_on_batch)
+    written.add(MODEL_FILE, loaded.predict_on_batch)
     codec.save(
         model,
         folder / SQZ_FILE,
@@ -134,28 +121,39 @@ def _write_models(writer, model, recipe, dataset):
         },
     )
     loaded = codec.load(folder / SQZ_FILE)
-    writer.add(SQZ_FILE, loaded.predict_on_batch)
-    with writer.progress.task("export SavedModel", None):
+    written.add(SQZ_FILE, loaded.predict_on_batch)
+    with written.progress.task("export SavedModel", None):
         saved_model.save(model, folder / SAVED_MODEL_FOLDER)
         content = (folder / SQZ_FILE).read_bytes()
         packed_saved_model.save(content, folder / PACKED_FOLDER)
-    writer.add_saved_model(SAVED_MODEL_FOLDER)
-    writer.add_saved_model(PACKED_FOLDER)
+    written.add_saved_model(SAVED_MODEL_FOLDER)
+    written.add_saved_model(PACKED_FOLDER)
 
 
-class _Writer:
-    """Evaluates each artifact as it is written."""
+class Written:
+    """The artifacts that were written, each evaluated.
 
-    def __init__(self, folder, test, progress):
+    `files` are rows of the report, and `evaluations` are by file name.
+    `int8_kernels` are by layer name, and empty without the int8 file.
+    """
+
+    def __init__(self, folder, test, progress, sources):
         self.folder = folder
         self.test = test
         self.progress = progress
-        self.sources = {}
-        self.rows = []
+        self.sources = sources
+        self.files = []
         self.evaluations = {}
+        self.int8_kernels = {}
 
-    def reference(self, name, predict):
-        self.sources[name] = metrics.evaluate(predict, self.test.batches(0))
+    @property
+    def final(self):
+        """The evaluation of the artifact that stands for the final network."""
+        return next(
+            self.evaluations[name]
+            for name in FINAL_FILES
+            if name in self.evaluations
+        )
 
     def add_saved_model(self, name, source="model"):
         self.add(name, saved_model.load(self.folder / name), source)
@@ -169,7 +167,7 @@ class _Writer:
         compared = metrics.compare(expected, found.probabilities)
         content = files.content(self.folder / name)
         self.evaluations[name] = found
-        self.rows.append(
+        self.files.append(
             {
                 "name": name + "/" * (self.folder / name).is_dir(),
                 "bytes": len(content),

@@ -7,7 +7,7 @@ from typing import Any
 from keras_squeezenet.compression import stages
 from keras_squeezenet.utils import recipe_fields
 
-STAGES = tuple(stages.STAGES)
+STAGES = stages.STAGES
 AUGMENTATIONS = (None, "crop", "flip_crop")
 SCHEDULES = ("polynomial", "constant", "iterative")
 PATTERNS = (None, "2:4")

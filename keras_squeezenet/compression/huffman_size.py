@@ -19,6 +19,7 @@ Reference:
 import dataclasses
 import heapq
 import math
+import operator
 from typing import Any
 from typing import NamedTuple
 
@@ -82,9 +83,10 @@ def count_bytes(
     last.
     """
     sizes = count_sparse(kernel, bias), count_dense(kernel, bias)
+    total = operator.attrgetter("total")
     return LayerSize(
-        plain=min((size.plain for size in sizes), key=_total),
-        huffman=min((size.huffman for size in sizes), key=_total),
+        plain=min((size.plain for size in sizes), key=total),
+        huffman=min((size.huffman for size in sizes), key=total),
     )
 
 
@@ -131,18 +133,15 @@ def _flatten(kernel):
 
 def _count(values, codebook, gaps, bias):
     if len(codebook) <= MAX_CODEBOOK:
-        counts = np.bincount(
-            np.searchsorted(codebook, values), minlength=len(codebook)
-        )
         # Even a single value takes a code of one bit.
-        codes = _count_stream(counts, max(1, (len(codebook) - 1).bit_length()))
+        bits = max(1, (len(codebook) - 1).bit_length())
+        indices = np.searchsorted(codebook, values)
+        codes = _count_stream(indices, len(codebook), bits)
     else:
-        codes = _Stream(plain=4 * len(values), huffman=4 * len(values), table=0)
-        codebook = ()
-    indices = _Stream(plain=0, huffman=0, table=0)
+        codes, codebook = _Stream(4 * len(values), 4 * len(values), 0), ()
+    indices = _Stream(0, 0, 0)
     if gaps is not None:
-        counts = np.bincount(gaps, minlength=MAX_GAP + 1)
-        indices = _count_stream(counts, INDEX_BITS)
+        indices = _count_stream(gaps, MAX_GAP + 1, INDEX_BITS)
     fixed = {
         "header": HEADER_BYTES,
         "codebook": 4 * len(codebook),
@@ -167,12 +166,13 @@ class _Stream(NamedTuple):
     table: int
 
 
-def _count_stream(counts, bits):
+def _count_stream(symbols, alphabet, bits):
+    counts = np.bincount(symbols, minlength=alphabet)
     lengths = code_lengths(counts)
     return _Stream(
-        plain=math.ceil(bits * int(counts.sum()) / 8),
+        plain=math.ceil(bits * len(symbols) / 8),
         huffman=math.ceil(int(counts @ lengths) / 8),
-        table=math.ceil(LENGTH_BITS * len(counts) / 8),
+        table=math.ceil(LENGTH_BITS * alphabet / 8),
     )
 
 
@@ -198,7 +198,3 @@ def code_lengths(counts: Any) -> np.ndarray:
         lengths[symbols] += 1
         heapq.heappush(heap, (first[0] + second[0], first[1], symbols))
     return lengths
-
-
-def _total(size):
-    return size.total

@@ -318,7 +318,12 @@ class _Run:
             recipe = kind.relax(recipe, attempt)
         self._require_same_outputs_of_twin()
         if kind.needs_scan(recipe) and not self.state.sensitivity:
-            self.state.sensitivity = self._scan()
+            images, labels = sensitivity.choose(
+                self.validation, recipe.sensitivity_images
+            )
+            self.state.sensitivity = sensitivity.scan(
+                self.model, images, labels, progress=self.progress
+            )
         keras.utils.set_random_seed(recipe.seed)
         return kind(self.model, recipe, self.state.sensitivity)
 
@@ -456,16 +461,6 @@ class _Run:
             samples=[samples.sample(before, final, index) for index in chosen],
             sensitivity=self.state.sensitivity,
         ), samples.sample_images(self.test.batches(0), chosen)
-
-    def _scan(self):
-        images, labels = sensitivity.choose(
-            self.validation.batches(0),
-            self.validation.size,
-            self.recipe.sensitivity_images,
-        )
-        return sensitivity.scan(
-            self.model, images, labels, progress=self.progress
-        )
 
     def _accuracy(self, model, split, task=None):
         progress = Progress() if task is None else self.progress

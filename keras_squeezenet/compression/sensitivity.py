@@ -95,7 +95,7 @@ def scan_sensitivity(
     )
     validation = data if validation is None else validation
     split = splits.evaluation_split(validation, BATCH_SIZE, "data")
-    chosen, labels = choose(split.batches(0), split.size, images)
+    chosen, labels = choose(split, images)
     dataset = splits.describe(data, classes=model.output_shape[-1])
     requirements.require_fit(model, chosen[:BATCH_SIZE], dataset)
     found = scan(model, chosen, labels, densities, bits, progress=progress)
@@ -122,37 +122,36 @@ def scan(
     changes = len(kernels) * (len(densities) + len(bits))
     layers, cut, rest, inputs = [], None, None, None
     with progress.task("sensitivity", changes) as advance:
+
+        def measure(name, changed):
+            kernel = model.get_layer(name).kernel
+            try:
+                kernel.assign(changed)
+                outputs = rest.predict(inputs, batch_size, verbose=0)
+            finally:
+                kernel.assign(kernels[name])
+            advance()
+            return {
+                "accuracy": _accuracy(outputs, labels),
+                "kl": metrics.divergence(expected, outputs),
+            }
+
         for name, kernel in kernels.items():
             bottleneck = _bottleneck(model, name)
             if bottleneck is not cut:
                 cut = bottleneck
                 rest, inputs = _rest_behind(model, cut, images, batch_size)
-            layer = model.get_layer(name)
-
-            def measure(
-                changed, layer=layer, kernel=kernel, rest=rest, inputs=inputs
-            ):
-                try:
-                    layer.kernel.assign(changed)
-                    outputs = rest.predict(inputs, batch_size, verbose=0)
-                finally:
-                    layer.kernel.assign(kernel)
-                advance()
-                return {
-                    "accuracy": _accuracy(outputs, labels),
-                    "kl": metrics.divergence(expected, outputs),
-                }
-
             layers.append(
                 {
                     "name": name,
                     "weights": kernel.size,
                     "densities": [
-                        {"density": density, **measure(prune(kernel, density))}
+                        {"density": density}
+                        | measure(name, prune(kernel, density))
                         for density in densities
                     ],
                     "bits": [
-                        {"bits": count, **measure(share(kernel, count))}
+                        {"bits": count} | measure(name, share(kernel, count))
                         for count in bits
                     ],
                 }
@@ -164,12 +163,13 @@ def scan(
     }
 
 
-def choose(batches, size, count):
+def choose(split, count):
     """Return up to `count` images at equal distances, and their labels.
 
-    `batches` may be sorted by class, and have `size` images.
+    The images of a `splits.Split` may be sorted by class.
     """
-    chosen = batches.unbatch().shard(max(1, size // count), 0).take(count)
+    every = max(1, split.size // count)
+    chosen = split.batches(0).unbatch().shard(every, 0).take(count)
     images, labels = zip(*chosen.as_numpy_iterator())
     return np.stack(images), np.stack(labels)
 
@@ -201,18 +201,14 @@ def _rest_behind(model, tensor, images, batch_size):
 def _bottleneck(model, name):
     """Return the last tensor before a layer that all later ones depend on."""
     operations = model.operations
-    last_use = {}
-    for index, operation in enumerate(operations):
-        if not isinstance(operation, keras.layers.InputLayer):
-            for tensor in keras.tree.flatten(operation.input):
-                last_use[id(tensor)] = index
-    target = next(
-        index
+    last_use = {
+        id(tensor): index
         for index, operation in enumerate(operations)
-        if operation.name == name
-    )
-    found = model.inputs[0]
-    alive = {}
+        if not isinstance(operation, keras.layers.InputLayer)
+        for tensor in keras.tree.flatten(operation.input)
+    }
+    target = operations.index(model.get_layer(name))
+    found, alive = model.inputs[0], {}
     for index, operation in enumerate(operations[:target]):
         alive[id(operation.output)] = operation.output
         alive = {

@@ -34,14 +34,13 @@ def generators() -> Iterator[None]:
     fit continues with the same numbers.
     """
     random = tf_keras.backend.experimental
-    if random.is_tf_random_generator_enabled():
-        yield
-        return
+    was_enabled = random.is_tf_random_generator_enabled()
     random.enable_tf_random_generator()
     try:
         yield
     finally:
-        random.disable_tf_random_generator()
+        if not was_enabled:
+            random.disable_tf_random_generator()
 
 
 def clone(model: keras.Model, wrap_layer: Callable) -> tf_keras.Model:

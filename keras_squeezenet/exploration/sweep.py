@@ -69,14 +69,11 @@ def explore(
         jobs: int, the number of points to train at once, each in its own
             process with its share of the cores. Defaults to `1`: one after the
             other, in this process.
-        overwrite: bool, whether to replace an earlier sweep. Defaults to
-            `False`.
+        overwrite, tensorboard, progress: as in `training.train`. The logs of
+            each point have their own folder.
         resume: bool, whether to resume an earlier sweep. Finished points are
             not trained again, and new points of the grid are added. Defaults
             to `False`.
-        tensorboard: path of a folder for TensorBoard's logs, with a folder for
-            each point. Defaults to `None`, no logs.
-        progress: `Progress`. Defaults to a silent one.
 
     Returns:
         A dict: `dataset`, `config` and `recipe`; `points`, a list of a dict
@@ -95,7 +92,7 @@ def explore(
             f"`jobs` must be a positive integer. Received: jobs={jobs!r}"
         )
     recipe = recipe or training.Recipe()
-    require_writable(out, overwrite, resume)
+    files.require_resumable(out, JSON_FILE, overwrite, resume)
     dataset = load()
     classes = len(dataset.class_names)
     base = network.for_images(dataset.image_size, config)
@@ -119,7 +116,9 @@ def explore(
     train = functools.partial(
         _train, recipe=recipe, out=exploration.out, tensorboard=tensorboard
     )
-    left = [point for point in points if not exploration.is_done(point.name)]
+    left = [
+        point for point in points if not _is_done(exploration.rows[point.name])
+    ]
     if jobs == 1:
         outcomes = _one_by_one(train, left, dataset, progress or Progress())
     else:
@@ -129,11 +128,6 @@ def explore(
         for name, outcome in outcomes:
             exploration.keep(name, outcome)
     return exploration.report()
-
-
-def require_writable(out, overwrite=False, resume=False):
-    """Raise a `FileExistsError` unless `explore` may write to a folder."""
-    files.require_resumable(out, JSON_FILE, overwrite, resume)
 
 
 def point_folder(out, name):
@@ -175,9 +169,6 @@ class _Exploration:
         done = [row for row in earlier["points"] if _is_done(row)]
         self.rows.update((row["name"], row) for row in done)
 
-    def is_done(self, name):
-        return _is_done(self.rows[name])
-
     def keep(self, name, outcome):
         """Keep the result of a point, or its error."""
         if isinstance(outcome, Exception):
@@ -186,7 +177,7 @@ class _Exploration:
             self.rows[name].update(outcome)
         with files.uninterrupted():
             self._write()
-        if self.is_done(name):
+        if _is_done(self.rows[name]):
             # The checkpoint is several times as large as the model.
             last = point_folder(self.out, name) / trainer.LAST_FILE
             last.unlink(missing_ok=True)

@@ -227,13 +227,9 @@ class Fit:
 
     def _task(self):
         restarts = self.state.restarts
-        return " ".join(
-            [
-                *([self.name] if self.name else []),
-                *([f"try {restarts + 1},"] if restarts else []),
-                f"epoch {len(self.state.history) + 1}/{self.epochs}",
-            ]
-        )
+        attempt = f"try {restarts + 1}," if restarts else ""
+        epoch = f"epoch {len(self.state.history) + 1}/{self.epochs}"
+        return " ".join(filter(None, [self.name, attempt, epoch]))
 
     def _fit(self, model, steps, advance):
         """Train one epoch; return its number, mean loss and accuracy."""

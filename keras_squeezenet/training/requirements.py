@@ -32,10 +32,6 @@ def require_fit(model: keras.Model, images: np.ndarray, dataset: dict) -> None:
                 "the weights of the model must be finite. Received: NaN or "
                 f"infinity in the layer {layer.name!r}"
             )
-    _require_probabilities(model, images)
-
-
-def _require_probabilities(model, images):
     sums = np.sum(model.predict_on_batch(images), axis=-1)
     # NaN passes, since the first step reports it.
     if np.any(np.abs(sums - 1) > 0.01):

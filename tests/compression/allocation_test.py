@@ -19,27 +19,6 @@ def overall(densities):
     return weights / sum(SIZES.values())
 
 
-def make_scan(steepness):
-    """A scan whose divergences are proportional to the squared sparsity."""
-    return {
-        "layers": [
-            {
-                "name": name,
-                "weights": SIZES[name],
-                "densities": [
-                    {"density": density, "kl": factor * (1 - density) ** 2}
-                    for density in (0.75, 0.5, 0.25, 0.1)
-                ],
-                "bits": [
-                    {"bits": bits, "kl": factor * 4.0**-bits}
-                    for bits in (8, 6, 5, 4)
-                ],
-            }
-            for name, factor in steepness.items()
-        ]
-    }
-
-
 def test_first_pattern_that_matches_counts():
     rules = {"conv1": 1, "*_squeeze1x1": 0.5, "conv1*": 0.25, "*": 0.1}
     names = ["conv1", "fire2_squeeze1x1", "conv10", "head"]
@@ -105,14 +84,12 @@ def test_no_layer_dies():
     assert found["conv10"] == allocation.MIN_DENSITY
 
 
-def test_dense_layers_that_are_too_much_are_an_error():
+def test_dense_layers_that_are_too_much_are_an_error(make_scan):
     fixed = ["conv1", "fire2_squeeze1x1"]
     with pytest.raises(ValueError, match=r"at least 15.08%.* 616 of 4,616"):
         allocation.global_threshold(KERNELS, 0.14, fixed)
     with pytest.raises(ValueError, match="Received: 14.00%"):
-        allocation.split_density(
-            make_scan(dict.fromkeys(SIZES, 1)), 0.14, fixed
-        )
+        allocation.split_density(make_scan(SIZES), 0.14, fixed)
 
 
 @hypothesis.settings(deadline=None, max_examples=40)
@@ -120,25 +97,25 @@ def test_dense_layers_that_are_too_much_are_an_error():
     strategies.floats(0.05, 1),
     strategies.lists(strategies.floats(1e-6, 10), min_size=3, max_size=3),
 )
-def test_water_fills_the_overall_density(density, factors):
-    scan = make_scan(dict(zip(SIZES, factors)))
+def test_water_fills_the_overall_density(make_scan, density, factors):
+    scan = make_scan(SIZES, **dict(zip(SIZES, factors)))
     found = allocation.split_density(scan, density)
     assert overall(found) == pytest.approx(density)
     assert min(found.values()) >= allocation.MIN_DENSITY - 1e-12
 
 
-def test_sensitive_layer_keeps_more():
-    scan = make_scan({"conv1": 1e-3, "fire2_squeeze1x1": 1, "conv10": 1e-3})
+def test_sensitive_layer_keeps_more(make_scan):
+    scan = make_scan(SIZES, conv1=1e-3, conv10=1e-3)
     found = allocation.split_density(scan, 0.3)
     assert found["fire2_squeeze1x1"] > 0.9
     assert found["conv10"] < 0.3
-    even = allocation.split_density(make_scan(dict.fromkeys(SIZES, 1.0)), 0.3)
+    even = allocation.split_density(make_scan(SIZES), 0.3)
     # One weight of the small layer changes as much as many of the large one.
     assert even["conv1"] > even["conv10"]
 
 
-def test_bits_go_where_they_help():
-    scan = make_scan({"conv1": 100, "fire2_squeeze1x1": 1, "conv10": 1})
+def test_bits_go_where_they_help(make_scan):
+    scan = make_scan(SIZES, conv1=100)
     found = allocation.split_bits(scan, 5)
     used = sum(SIZES[name] * bits for name, bits in found.items())
     assert used <= 5 * sum(SIZES.values())
@@ -147,11 +124,11 @@ def test_bits_go_where_they_help():
 
 
 @pytest.mark.parametrize("average,bits", [(8, 8), (4, 4)])
-def test_extreme_averages_leave_no_choice(average, bits):
-    scan = make_scan(dict.fromkeys(SIZES, 1))
+def test_extreme_averages_leave_no_choice(make_scan, average, bits):
+    scan = make_scan(SIZES)
     assert set(allocation.split_bits(scan, average).values()) == {bits}
 
 
-def test_average_out_of_reach_is_an_error():
+def test_average_out_of_reach_is_an_error(make_scan):
     with pytest.raises(ValueError, match="at least 4.*average_bits=3"):
-        allocation.split_bits(make_scan(dict.fromkeys(SIZES, 1)), 3)
+        allocation.split_bits(make_scan(SIZES), 3)

@@ -1,4 +1,4 @@
-import dataclasses
+import functools
 import json
 import os
 import sys
@@ -6,17 +6,20 @@ import sys
 import keras
 import numpy as np
 import pytest
+import quarters
 import tensorflow as tf
 
 from keras_squeezenet import SqueezeNet
-from keras_squeezenet import SqueezeNetConfig
 from keras_squeezenet import compression
 from keras_squeezenet import training
+from keras_squeezenet.compression import artifacts
 from keras_squeezenet.compression import checks
 from keras_squeezenet.compression import pipeline
+from keras_squeezenet.compression import sensitivity
 from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.evaluation import kernel_statistics
 from keras_squeezenet.export import litert
+from keras_squeezenet.export import packed_saved_model
 from keras_squeezenet.export import saved_model
 from keras_squeezenet.training import optimizers
 
@@ -29,18 +32,10 @@ RECIPE = compression.Recipe(
     densities={"conv1": 1, "*_squeeze1x1": 1, "*": 0.7},
     bits={"*": 3},
 )
-
-
-def run(model, dataset, recipe, out, **options):
-    return compression.compress(
-        model, dataset.split_validation(0.25), recipe=recipe, out=out, **options
-    )
-
-
-def run_arrays(model, arrays, recipe, out, **options):
-    return compression.compress(
-        model, arrays, arrays, recipe=recipe, out=out, **options
-    )
+# A short training is enough for most tests.
+SHORT = RECIPE.replace(
+    prune_epochs=1, cluster_epochs=1, quantize_epochs=1, litert=()
+)
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +46,42 @@ def compressed(make_model, dataset, tmp_path_factory):
     model = make_model()
     optimizers.compile_classifier(keras, model, 160, 1e-3)
     model.fit(dataset.train_batches(16), steps_per_epoch=160, verbose=0)
-    result = run(model, dataset, RECIPE, out)
+    images = dataset.split_validation(0.25)
+    result = compression.compress(model, images, recipe=RECIPE, out=out)
     return result.model, result.report, out
 
 
+@pytest.fixture(autouse=True)
+def quick(untraced, monkeypatch):
+    """All but `compressed` trains eagerly, and writes no SavedModel."""
+    for module, name in (
+        (artifacts.Written, "add_saved_model"),
+        (saved_model, "save"),
+        (saved_model, "save_quantized"),
+        (packed_saved_model, "save"),
+    ):
+        monkeypatch.setattr(module, name, lambda *arguments: None)
+
+
+@pytest.fixture
+def compress(make_model, dataset, tmp_path):
+    """Return a function that compresses a new model with arrays of images."""
+    ((images, labels),) = dataset.epoch_batches(64).as_numpy_iterator()
+
+    def compress(recipe=SHORT, model=None, **options):
+        return compression.compress(
+            model or make_model(),
+            (images, labels),
+            (images, labels),
+            recipe=recipe,
+            out=tmp_path / "out",
+            **options,
+        )
+
+    return compress
+
+
+@pytest.mark.slow
 def test_every_artifact_is_written(compressed):
     _, report, out = compressed
     assert sorted(path.name for path in out.iterdir()) == [
@@ -73,50 +100,45 @@ def test_every_artifact_is_written(compressed):
     assert json.loads((out / "report.json").read_text()) == report
 
 
+@pytest.mark.slow
 def test_network_learned_and_lost_little(compressed):
     _, report, _ = compressed
     accuracy = {stage["name"]: stage["accuracy"] for stage in report["stages"]}
-    assert list(accuracy) == [
-        "dense",
-        "pruned",
-        "clustered",
-        "quantized",
-    ]
+    assert [*accuracy] == ["dense", "pruned", "clustered", "quantized"]
     assert accuracy["dense"] > 0.9  # 0.25 is chance
     for file in report["files"]:
         assert file["accuracy"] > accuracy["dense"] - 0.1, file["name"]
         assert file["agreement"] > 0.9, file["name"]
 
 
-def test_every_kernel_of_the_keras_file_is_sparse_and_shared(compressed):
-    _, _, out = compressed
-    kernels = tf_keras_twin.kernels(
-        keras.models.load_model(out / "model.keras")
-    )
+@pytest.mark.slow
+def test_every_kernel_of_every_file_is_sparse_and_shared(compressed):
+    model, _, out = compressed
+    loaded = keras.models.load_model(out / "model.keras")
+    # Adam's moments would make the file three times as large.
+    assert not loaded.compiled
+    size = (out / "model.keras").stat().st_size
+    assert size < 4 * model.count_params() + 300_000
+    kernels = tf_keras_twin.kernels(loaded)
     assert len(kernels) == 26
     for name, kernel in kernels.items():
         assert len(np.unique(kernel)) <= 8, name
-        dense = name == "conv1" or "squeeze" in name
-        share = 1 if dense else 0.7
-        assert np.count_nonzero(kernel) <= share * kernel.size + 1, name
-        if dense:
-            assert np.count_nonzero(kernel) > 0.9 * kernel.size, name
-
-
-def test_every_kernel_of_the_int8_file_is_sparse_and_shared(compressed):
-    model, _, out = compressed
-    interpreter = litert.LiteRTModel((out / "model_int8.tflite").read_bytes())
-    assert interpreter.float_tensors() == []
-    kernels = tf_keras_twin.kernels(model)
-    found = litert.read_kernels((out / "model_int8.tflite").read_bytes())
+        kept = np.count_nonzero(kernel)
+        if name == "conv1" or "squeeze" in name:
+            assert kept > 0.9 * kernel.size, name
+        else:
+            assert kept <= 0.7 * kernel.size + 1, name
+    content = (out / "model_int8.tflite").read_bytes()
+    assert litert.LiteRTModel(content).float_tensors() == []
+    found = litert.read_kernels(content)
     assert found.keys() == kernels.keys()
     for name, kernel in found.items():
         assert kernel.dtype == np.int8
-        assert kernel.shape == kernels[name].shape
         assert not np.any(kernel[kernels[name] == 0]), name
         assert kernel_statistics.measure(kernel).distinct_per_channel <= 8, name
 
 
+@pytest.mark.slow
 def test_artifacts_agree_on_the_test_images(compressed, dataset):
     model, _, out = compressed
     images, _ = next(iter(dataset.test_batches(32)))
@@ -133,14 +155,7 @@ def test_artifacts_agree_on_the_test_images(compressed, dataset):
     assert agree.mean() > 0.9
 
 
-def test_keras_file_holds_no_state_of_the_training(compressed):
-    model, _, out = compressed
-    size = (out / "model.keras").stat().st_size
-    # Adam's moments would make it three times as large.
-    assert size < 4 * model.count_params() + 300_000
-    assert not keras.models.load_model(out / "model.keras").compiled
-
-
+@pytest.mark.slow
 def test_report_counts_what_is_in_the_files(compressed):
     model, report, out = compressed
     stages = {stage["name"]: stage for stage in report["stages"]}
@@ -168,168 +183,154 @@ def test_report_counts_what_is_in_the_files(compressed):
 
 @pytest.mark.slow
 def test_scan_of_the_layers_sets_their_densities_and_bits(
-    make_model, dataset, tmp_path
+    compress, monkeypatch
 ):
-    recipe = RECIPE.replace(
-        stages=("prune", "cluster"),
-        prune_epochs=4,
-        cluster_epochs=1,
-        overall_density=0.5,
-        density_split="sensitivity",
-        average_bits=5,
-        sensitivity_images=8,
-        litert=("float32",),
+    scan = functools.partial(
+        sensitivity.scan, densities=(0.5, 0.1), bits=(8, 6, 5, 4)
     )
-    model = make_model()
-    result = run(model, dataset, recipe, tmp_path / "out")
-    model, report = result.model, result.report
-    assert len(report["sensitivity"]["layers"]) == 26
-    kernels = tf_keras_twin.kernels(model)
+
+    def scan_eagerly(*arguments, **options):
+        tf.config.run_functions_eagerly(True)
+        try:
+            return scan(*arguments, **options)
+        finally:
+            tf.config.run_functions_eagerly(False)
+
+    monkeypatch.setattr(sensitivity, "scan", scan_eagerly)
+    result = compress(
+        SHORT.replace(
+            stages=("prune", "cluster"),
+            overall_density=0.5,
+            density_split="sensitivity",
+            average_bits=5,
+            sensitivity_images=8,
+        )
+    )
+    assert len(result.report["sensitivity"]["layers"]) == 26
+    kernels = tf_keras_twin.kernels(result.model)
     assert kernel_statistics.overall_density(kernels) == pytest.approx(
         0.5, abs=0.02
     )
-    found = {layer["name"]: layer for layer in report["layers"]}
-    assert len({round(layer["density"], 1) for layer in found.values()}) > 1
-    average = sum(
-        layer["bits"] * layer["weights"] for layer in found.values()
-    ) / sum(layer["weights"] for layer in found.values())
+    layers = result.report["layers"]
+    assert len({round(layer["density"], 1) for layer in layers}) > 1
+    average = sum(layer["bits"] * layer["weights"] for layer in layers) / sum(
+        layer["weights"] for layer in layers
+    )
     assert average <= 5.01
 
 
-def test_folder_that_is_not_empty_is_refused(make_model, dataset, tmp_path):
-    (tmp_path / "notes.txt").write_text("mine")
+def test_folder_that_is_not_empty_is_refused(compress, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "notes.txt").write_text("mine")
     with pytest.raises(FileExistsError, match="not empty.*--overwrite"):
-        run(make_model(), dataset, RECIPE, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+        compress()
+    assert os.listdir(tmp_path / "out") == ["notes.txt"]
 
 
-def test_model_of_another_image_size_is_refused(dataset, tmp_path):
-    larger = SqueezeNet(weights=None, input_shape=(32, 32, 3), classes=4)
-    with pytest.raises(ValueError, match=r"\(16, 16, 3\).*\(32, 32, 3\)"):
-        run(larger, dataset, RECIPE, tmp_path / "out")
+def make_larger(model):
+    return SqueezeNet(weights=None, input_shape=(32, 32, 3), classes=4)
 
 
-def test_model_of_other_classes_is_refused(make_model, dataset, tmp_path):
-    fewer = dataclasses.replace(dataset, class_names=("a", "b"))
-    with pytest.raises(ValueError, match=r"\(None, 2\).*\(None, 4\)"):
-        run(make_model(), fewer, RECIPE, tmp_path / "out")
+def make_logits(model):
+    return keras.Model(model.input, model.get_layer("pool10").output)
 
 
-def test_pattern_that_no_layer_has_is_refused_before_any_work(
-    make_model, dataset, tmp_path
+def make_nan(model):
+    model.get_layer("conv10").bias.assign([np.nan] * 4)
+    return model
+
+
+@pytest.mark.parametrize(
+    "change, options, message",
+    [
+        (make_larger, {}, r"\(16, 16, 3\).*\(32, 32, 3\)"),
+        (None, {"class_names": "ab"}, r"\(None, 2\).*\(None, 4\)"),
+        (make_logits, {}, "'pool10' .*End .* with a softmax"),
+        (make_nan, {}, "must be finite.* 'conv10'"),
+        (None, {"recipe": RECIPE.replace(bits={"fire10_*": 4})}, "fire10_"),
+        (
+            None,
+            {"recipe": RECIPE.replace(densities={"fire10_*": 1})},
+            "fire10_",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_any_work(
+    change, options, message, compress, make_model, tmp_path
 ):
-    for field, number in (("densities", 1), ("bits", 4)):
-        recipe = RECIPE.replace(**{field: {"fire10_*": number, "*": number}})
-        with pytest.raises(ValueError, match="fire10_"):
-            run(make_model(), dataset, recipe, tmp_path / "out")
-    assert list(tmp_path.iterdir()) == []
+    model = change(make_model()) if change else None
+    with pytest.raises(ValueError, match=message):
+        compress(model=model, **options)
+    assert not (tmp_path / "out").exists()
 
 
-def test_model_with_logits_is_refused(make_model, dataset, tmp_path):
-    model = make_model()
-    logits = keras.Model(model.input, model.get_layer("pool10").output)
-    with pytest.raises(ValueError, match="'pool10' .*End .* with a softmax"):
-        run(logits, dataset, RECIPE, tmp_path / "out")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_other_backends_are_refused_before_any_work(
-    make_model, dataset, tmp_path, monkeypatch
-):
+def test_other_backends_are_refused_before_any_work(compress, monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(RuntimeError, match="KERAS_BACKEND=tensorflow"):
-        run(make_model(), dataset, RECIPE, tmp_path / "out")
+        compress()
 
 
-def test_model_that_is_nan_is_refused(make_model, dataset, tmp_path):
-    model = make_model()
-    model.get_layer("conv10").bias.assign([np.nan] * 4)
-    with pytest.raises(ValueError, match="must be finite.* 'conv10'"):
-        run(model, dataset, RECIPE, tmp_path / "out")
-    assert list(tmp_path.iterdir()) == []
+def test_logs_without_tensorboard_are_refused_before_any_work(
+    compress, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    with pytest.raises(ImportError, match=r"\[tensorboard\]"):
+        compress(tensorboard=tmp_path / "logs")
+    assert not (tmp_path / "out").exists()
 
 
-def test_loss_that_becomes_nan_names_its_stage(make_model, dataset, tmp_path):
-    recipe = RECIPE.replace(stages=("densify",), finetune_learning_rate=1e38)
+def test_loss_that_becomes_nan_names_its_stage(compress, tmp_path):
+    recipe = SHORT.replace(stages=("densify",), finetune_learning_rate=1e38)
     with pytest.raises(
         training.NonFiniteLossError, match="^densify: .*in epoch 1"
     ):
-        run(make_model(), dataset, recipe, tmp_path / "out")
+        compress(recipe)
     assert os.listdir(tmp_path / "out") == [pipeline.CHECKPOINT_FILE]
 
 
 def test_twin_that_differs_from_its_model_is_an_error(
-    make_model, dataset, tmp_path, monkeypatch, randomize
+    compress, make_model, monkeypatch, randomize
 ):
     monkeypatch.setattr(
         pipeline.tf_keras_twin, "make_twin", lambda model: make_model()
     )
     with pytest.raises(checks.CheckError, match="the tf_keras twin"):
-        run(randomize(make_model()), dataset, RECIPE, tmp_path / "out")
-
-
-@pytest.fixture
-def arrays(dataset):
-    """Preprocessed images and labels, as for `Model.fit`."""
-    batches = dataset.epoch_batches(64)
-    ((images, labels),) = batches.as_numpy_iterator()
-    return images, labels
-
-
-# A short training is enough for these tests.
-SHORT = RECIPE.replace(
-    prune_epochs=1,
-    cluster_epochs=1,
-    quantize_epochs=1,
-    litert=(),
-)
+        compress(model=randomize(make_model()))
 
 
 def test_file_that_differs_from_its_model_is_an_error(
-    make_model, arrays, tmp_path, monkeypatch
+    compress, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(
-        saved_model, "load", lambda path: lambda x: np.zeros((len(x), 4))
-    )
-    recipe = SHORT.replace(stages=())
-    with pytest.raises(checks.CheckError, match="saved_model must"):
-        run_arrays(make_model(), arrays, recipe, tmp_path / "out")
+    load = keras.models.load_model
+
+    def load_other(path):
+        model = load(path)
+        model.get_layer("conv10").bias.assign([9, 0, 0, 0])
+        return model
+
+    monkeypatch.setattr(keras.models, "load_model", load_other)
+    with pytest.raises(checks.CheckError, match="model.keras must"):
+        compress(SHORT.replace(stages=()))
     assert os.listdir(tmp_path / "out") == [pipeline.CHECKPOINT_FILE]
 
 
 @pytest.mark.slow
-def test_any_order_and_subset_of_the_stages_runs(make_model, arrays, tmp_path):
-    orders = [("cluster",), ("quantize", "prune"), ("prune", "densify")]
-    for index, order in enumerate(orders):
-        model = make_model()
-        result = run_arrays(
-            model,
-            arrays,
-            SHORT.replace(stages=order),
-            tmp_path / str(index),
-            name="quarters",
-        )
-        model, report = result.model, result.report
-        assert [stage["kind"] for stage in report["stages"]] == [
-            "train",
-            *order,
-        ]
-        assert report["stages"][0]["epochs"] == 0
-        kernels = tf_keras_twin.kernels(model).values()
-        density = sum(map(np.count_nonzero, kernels)) / sum(
-            kernel.size for kernel in kernels
-        )
-        assert (density < 0.8) == (order[-1] == "prune")
-        shared = max(len(np.unique(kernel)) for kernel in kernels) <= 8
-        assert shared == (order == ("cluster",))
+@pytest.mark.parametrize(
+    "order", [("cluster",), ("quantize", "prune"), ("prune", "densify")]
+)
+def test_any_order_and_subset_of_the_stages_runs(order, compress):
+    result = compress(SHORT.replace(stages=order), name="quarters")
+    assert [stage["kind"] for stage in result.stages] == ["train", *order]
+    assert result.stages[0]["epochs"] == 0
+    kernels = tf_keras_twin.kernels(result.model)
+    density = kernel_statistics.overall_density(kernels)
+    assert (density < 0.8) == (order[-1] == "prune")
+    shared = max(len(np.unique(kernel)) for kernel in kernels.values()) <= 8
+    assert shared == (order == ("cluster",))
 
 
-def test_arrays_without_test_images_are_measured_on_validation(
-    make_model, arrays, tmp_path
-):
-    report = run_arrays(
-        make_model(), arrays, SHORT.replace(stages=()), tmp_path / "out"
-    ).report
+def test_arrays_without_test_images_are_measured_on_validation(compress):
+    report = compress(SHORT.replace(stages=())).report
     assert report["dataset"]["test_images"] == 0
     assert report["dataset"]["validation_images"] == 64
     assert report["dataset"]["classes"] == ["0", "1", "2", "3"]
@@ -338,28 +339,22 @@ def test_arrays_without_test_images_are_measured_on_validation(
 
 
 @pytest.mark.slow
-def test_transfer_model_keeps_its_frozen_layers(arrays, tmp_path):
+def test_transfer_model_keeps_its_frozen_layers(compress):
     base = SqueezeNet(
         include_top=False,
         weights=None,
         pooling="avg",
-        input_shape=(16, 16, 3),
-        config=SqueezeNetConfig(
-            base_e=16, incr_e=16, SR=0.25, pools=("conv1", "fire4")
-        ).for_small_images(),
+        input_shape=(quarters.SIDE, quarters.SIDE, 3),
+        config=quarters.TINY,
     )
     head = keras.layers.Dense(4, activation="softmax", name="head")
     model = keras.Model(base.input, head(base.output))
     for layer in model.layers:
         layer.trainable = not layer.name.startswith(("conv1", "fire2"))
     before = tf_keras_twin.kernels(model)
-    model = run_arrays(
-        model,
-        arrays,
-        SHORT.replace(keep_frozen=True, densities={"*": 0.5}),
-        tmp_path / "out",
-    ).model
-    for name, kernel in tf_keras_twin.kernels(model).items():
+    recipe = SHORT.replace(keep_frozen=True, densities={"*": 0.5})
+    after = tf_keras_twin.kernels(compress(recipe, model).model)
+    for name, kernel in after.items():
         if name.startswith(("conv1", "fire2")):
             np.testing.assert_array_equal(kernel, before[name])
         else:
@@ -381,18 +376,12 @@ def validation_accuracies(monkeypatch):
     return accuracies
 
 
-def test_best_epoch_is_kept(
-    make_model, arrays, tmp_path, validation_accuracies
-):
+def test_best_epoch_is_kept(compress, validation_accuracies):
     # The dense model, and four epochs.
     validation_accuracies += [0.9, 0.5, 0.75, 0.75, 0.25]
-    report = run_arrays(
-        make_model(),
-        arrays,
-        SHORT.replace(stages=("cluster",), cluster_epochs=4),
-        tmp_path / "out",
-    ).report
-    _, stage = report["stages"]
+    _, stage = compress(
+        SHORT.replace(stages=("cluster",), cluster_epochs=4)
+    ).stages
     assert stage["validation_accuracy"] == 0.75
     assert [epoch["validation_accuracy"] for epoch in stage["history"]] == [
         *(0.5, 0.75, 0.75, 0.25)
@@ -402,21 +391,18 @@ def test_best_epoch_is_kept(
 
 @pytest.mark.slow
 def test_stage_that_loses_too_much_is_relaxed(
-    make_model, arrays, tmp_path, validation_accuracies, caplog
+    compress, validation_accuracies, caplog
 ):
     # The dense model, pruning at 40%, at 55%, and at 66.25%.
     validation_accuracies += [0.9, 0.5, 0.88, 0.8901]
-    report = run_arrays(
-        make_model(),
-        arrays,
+    report = compress(
         SHORT.replace(
             stages=("prune",), densities={"*": 0.4}, max_accuracy_drop=1.0
-        ),
-        tmp_path / "out",
+        )
     ).report
     _, pruned = report["stages"]
     assert pruned["attempts"] == 3
-    assert "'prune' loses 40.00 points" in caplog.messages[0]
+    assert "'prune' loses 40.00 percentage points" in caplog.messages[0]
     assert caplog.messages[0].endswith("it is relaxed (attempt 2 of 3).")
     assert pruned["density"] == pytest.approx(0.6625, abs=0.001)
     assert report["status"] == "complete"
@@ -424,61 +410,40 @@ def test_stage_that_loses_too_much_is_relaxed(
 
 @pytest.mark.slow
 def test_stage_that_always_loses_too_much_ends_with_the_last_good_model(
-    make_model, arrays, tmp_path, validation_accuracies
+    compress, tmp_path, validation_accuracies
 ):
     # The dense model, pruning, and weight sharing twice.
     validation_accuracies += [0.9, 0.9, 0.5, 0.6]
-    out = tmp_path / "out"
     recipe = SHORT.replace(
-        stages=("prune", "cluster", "quantize"),
-        densities={"*": 0.5},
-        max_accuracy_drop=1.0,
-        max_retries=1,
+        densities={"*": 0.5}, max_accuracy_drop=1.0, max_retries=1
     )
     with pytest.raises(
         compression.AccuracyLossError,
         match="loses 30.00 percentage points .* allows 1.0. Attempts: 2",
     ):
-        run_arrays(make_model(), arrays, recipe, out)
+        compress(recipe)
+    out = tmp_path / "out"
     report = json.loads((out / "report.json").read_text())
     assert report["status"] == "accuracy_lost"
     assert "'cluster' loses" in report["message"]
     assert [stage["name"] for stage in report["stages"]] == ["dense", "pruned"]
-    kernels = tf_keras_twin.kernels(
-        keras.models.load_model(out / "model.keras")
-    )
-    for kernel in kernels.values():
+    model = keras.models.load_model(out / "model.keras")
+    for kernel in tf_keras_twin.kernels(model).values():
         assert np.mean(kernel == 0) == pytest.approx(0.5, abs=0.02)
     assert pipeline.CHECKPOINT_FILE not in os.listdir(out)
 
 
 @pytest.mark.slow
-def test_tensorboard_has_a_run_for_each_stage(make_model, arrays, tmp_path):
+def test_tensorboard_has_a_run_for_each_stage(compress, tmp_path):
     pytest.importorskip("tensorboard")
-    run_arrays(
-        make_model(),
-        arrays,
-        SHORT.replace(stages=("cluster",), cluster_epochs=2),
-        tmp_path / "out",
-        tensorboard=tmp_path / "logs",
-    )
-    assert sorted(os.listdir(tmp_path / "logs")) == ["clustered"]
+    logs = tmp_path / "logs"
+    recipe = SHORT.replace(stages=("cluster",), cluster_epochs=2)
+    compress(recipe, tensorboard=logs)
+    assert os.listdir(logs) == ["clustered"]
     steps = {
         (event.step, value.tag)
-        for path in (tmp_path / "logs" / "clustered").rglob("events.*")
+        for path in (logs / "clustered").rglob("events.*")
         for event in tf.compat.v1.train.summary_iterator(str(path))
         for value in event.summary.value
     }
     assert {(0, "epoch_loss"), (1, "epoch_loss")} <= steps
-
-
-def test_logs_without_tensorboard_are_refused_before_any_work(
-    make_model, arrays, tmp_path, monkeypatch
-):
-    monkeypatch.setitem(sys.modules, "tensorboard", None)
-    with pytest.raises(ImportError, match=r"\[tensorboard\]"):
-        run_arrays(
-            *(make_model(), arrays, SHORT, tmp_path / "out"),
-            tensorboard=tmp_path / "logs",
-        )
-    assert list(tmp_path.iterdir()) == []

@@ -8,10 +8,11 @@ import tensorflow as tf
 from keras_squeezenet import compression
 from keras_squeezenet.compression import sensitivity
 from keras_squeezenet.compression import tf_keras_twin
+from keras_squeezenet.data import splits
 from keras_squeezenet.utils.progress import Progress
 
-DENSITIES = (0.5, 0.1)
-BITS = (8, 2)
+DENSITIES = (0.5,)
+BITS = (2,)
 
 
 @pytest.fixture(autouse=True)
@@ -25,12 +26,12 @@ def untraced():
 @pytest.fixture(scope="module")
 def images():
     rng = np.random.default_rng(0)
-    return rng.normal(scale=60, size=(24, 16, 16, 3)).astype("float32")
+    return rng.normal(scale=60, size=(16, 16, 16, 3)).astype("float32")
 
 
 @pytest.fixture(scope="module")
 def labels():
-    return np.arange(24) % 4
+    return np.arange(16) % 4
 
 
 class Listener(Progress):
@@ -56,14 +57,21 @@ def divergence(expected, received):
     return np.mean(np.sum(expected * np.log(expected / received), axis=1))
 
 
-@pytest.mark.parametrize("bypass", [None, "complex"])
+@pytest.mark.parametrize(
+    "bypass", [None, pytest.param("complex", marks=pytest.mark.slow)]
+)
 def test_scan_measures_the_outputs_of_changed_networks(
     bypass, make_model, randomize, images, labels
 ):
     model = randomize(make_model(bypass=bypass))
-    found = scan(model, images, labels)
+    before = model.get_weights()
+    calls = []
+    progress = Listener(lambda **metrics: calls.append(metrics))
+    found = scan(model, images, labels, progress=progress)
+    assert progress.steps == len(calls) == 2 * len(found["layers"])
+    np.testing.assert_equal(before, model.get_weights())
     expected = model.predict_on_batch(images)
-    assert found["images"] == 24
+    assert found["images"] == 16
     assert found["accuracy"] == np.mean(expected.argmax(1) == labels)
     kernels = tf_keras_twin.kernels(model)
     assert [row["name"] for row in found["layers"]] == list(kernels)
@@ -82,24 +90,7 @@ def test_scan_measures_the_outputs_of_changed_networks(
             divergence(expected, outputs), rel=1e-3, abs=1e-6
         )
         model.get_layer(name).kernel.assign(kernel)
-    for kind in ("densities", "bits"):
-        mild, severe = zip(
-            *([r["kl"] for r in row[kind]] for row in found["layers"])
-        )
-        assert np.mean(mild) < np.mean(severe)
-
-
-def test_progress_counts_every_change_and_weights_stay(
-    make_model, images, labels
-):
-    model = make_model()
-    before = model.get_weights()
-    calls = []
-    progress = Listener(lambda **metrics: calls.append(metrics))
-    scan(model, images, labels, progress=progress)
-    assert progress.steps == len(calls) == 26 * 4
-    for one, other in zip(before, model.get_weights()):
-        np.testing.assert_array_equal(one, other)
+        assert row["bits"][0]["kl"] > 0
 
 
 def test_weights_stay_when_a_scan_is_stopped(make_model, images, labels):
@@ -111,27 +102,28 @@ def test_weights_stay_when_a_scan_is_stopped(make_model, images, labels):
 
     with pytest.raises(KeyboardInterrupt):
         scan(model, images, labels, progress=Listener(stop))
-    for one, other in zip(before, model.get_weights()):
-        np.testing.assert_array_equal(one, other)
+    np.testing.assert_equal(before, model.get_weights())
 
 
 @pytest.mark.parametrize("form", ["arrays", "batches", "dataset"])
-def test_any_data_is_scanned_and_the_model_stays(form, make_model, dataset):
-    model = make_model()
-    before = model.get_weights()
+def test_images_of_any_data_are_scanned(form, make_model, dataset, monkeypatch):
     data = {
         "arrays": quarters.make_images(40, 0),
         "batches": dataset.test_batches(8),
         "dataset": dataset,
     }[form]
+
+    def scan(model, images, labels, densities, bits, progress):
+        assert images.shape == (4, 16, 16, 3) and labels.shape == (4,)
+        assert (densities, bits) == ([0.5], [])
+        return {"images": 4, "accuracy": 0.5, "layers": [{"name": "conv1"}]}
+
+    monkeypatch.setattr(sensitivity, "scan", scan)
     found = compression.scan_sensitivity(
-        model, data, densities=[0.5], bits=[], images=4
+        make_model(), data, densities=[0.5], bits=[], images=4
     )
-    assert found.images == 4
-    assert len(found.layers) == 26
+    assert found == compression.SensitivityResult(4, 0.5, [{"name": "conv1"}])
     assert found.to_json()["layers"] == found.layers
-    for one, other in zip(before, model.get_weights()):
-        np.testing.assert_array_equal(one, other)
 
 
 def test_pruned_kernel_keeps_its_largest_weights():
@@ -163,6 +155,7 @@ def test_images_are_chosen_at_equal_distances(count, expected):
     batches = tf.data.Dataset.from_tensor_slices(
         (np.arange(20.0).reshape(10, 2), np.arange(10))
     ).batch(4)
-    chosen, labels = sensitivity.choose(batches, 10, count)
+    split = splits.Split(lambda epoch: batches, steps=3, size=10)
+    chosen, labels = sensitivity.choose(split, count)
     assert labels.tolist() == list(expected)
     assert chosen[:, 0].tolist() == [2 * label for label in expected]

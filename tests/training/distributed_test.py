@@ -66,9 +66,7 @@ def train(out, recipe, is_arrays=False, **options):
 def make_model():
     """Return the same model in every process, without random dropout."""
     keras.utils.set_random_seed(0)
-    model = training.build(quarters.SIDE, quarters.CLASSES, quarters.TINY)
-    model.get_layer("drop9").rate = 0.0
-    return model
+    return quarters.make_classifier(dropout=0)
 
 
 def config(workers=("a:1", "b:2"), kind="worker", index=0, **others):
@@ -208,8 +206,8 @@ def test_killed_worker_ends_the_run_which_is_resumed(start, tmp_path):
     addresses, _ = distributed.read_cluster(configs[1]["TF_CONFIG"])
     assert (
         f"WorkerLostError: worker 1 ({addresses[1]}) was lost, and the "
-        "training has ended. Run the same command with --resume (resume=True) "
-        "for every worker to resume from the last finished epoch."
+        "training has ended. To resume from the last finished epoch, run the "
+        "same command with --resume (resume=True) for every worker."
     ) in stderr
     again = [job(out, recipe, resume=True)]
     for process in start(cluster(2), "multi_worker", [again] * 2):

@@ -7,7 +7,9 @@ from keras_squeezenet.training import Recipe
 from keras_squeezenet.training import optimizers
 from keras_squeezenet.training.epochs import averaged
 
-NEW = {"warmup": 0.0, "clip_norm": 0.0, "schedule": "constant"}
+SGD = Recipe(
+    optimizer="sgd", momentum=0, warmup=0, clip_norm=0, schedule="constant"
+)
 
 
 def make_model(*weights):
@@ -57,7 +59,7 @@ def test_schedule_comes_back_from_its_config():
 
 
 def test_accumulated_batches_make_one_update_of_their_mean():
-    recipe = Recipe(optimizer="sgd", momentum=0, learning_rate=0.5, **NEW)
+    recipe = SGD.replace(learning_rate=0.5)
     whole, parts = make_model(1, 2), make_model(1, 2)
     optimizers.compile_for(recipe, whole, steps=1)
     optimizers.compile_for(recipe.replace(accumulation=2), parts, steps=2)
@@ -72,13 +74,7 @@ def test_accumulated_batches_make_one_update_of_their_mean():
 
 def test_schedule_counts_batches_where_they_are_accumulated():
     """Keras's documentation says updates: this test would show a change."""
-    recipe = Recipe(
-        optimizer="sgd",
-        momentum=0,
-        learning_rate=0.8,
-        accumulation=2,
-        **{**NEW, "schedule": "linear"},
-    )
+    recipe = SGD.replace(learning_rate=0.8, accumulation=2, schedule="linear")
     model = make_model(1, 2)
     optimizers.compile_for(recipe, model, steps=8)
     for rate in np.array([7, 5, 3, 1]) / 8 * 0.8:
@@ -93,9 +89,7 @@ def test_schedule_counts_batches_where_they_are_accumulated():
 
 
 def test_weight_decay_of_sgd_goes_through_the_momentum_as_in_caffe():
-    recipe = Recipe(
-        optimizer="sgd", momentum=0.9, learning_rate=0.1, weight_decay=0.3
-    ).replace(**NEW)
+    recipe = SGD.replace(momentum=0.9, learning_rate=0.1, weight_decay=0.3)
     model = optimizers.make_trainee(make_model(1, 2), recipe)
     optimizers.compile_for(recipe, model, steps=3)
     weights = np.diag([1.0, 2.0])
@@ -109,9 +103,9 @@ def test_weight_decay_of_sgd_goes_through_the_momentum_as_in_caffe():
 
 
 def test_gradients_are_clipped_together():
-    recipe = Recipe(optimizer="sgd", momentum=0, learning_rate=1, **NEW)
     model = make_model(1, 2)
-    optimizers.compile_for(recipe.replace(clip_norm=0.01), model, steps=1)
+    recipe = SGD.replace(learning_rate=1, clip_norm=0.01)
+    optimizers.compile_for(recipe, model, steps=1)
     before = model.get_weights()[0]
     model.train_on_batch(IMAGES, LABELS)
     change = model.get_weights()[0] - before
@@ -120,13 +114,8 @@ def test_gradients_are_clipped_together():
 
 @pytest.mark.parametrize("accumulation", [1, 2])
 def test_average_of_the_weights_moves_with_the_updates(accumulation):
-    recipe = Recipe(
-        optimizer="sgd",
-        momentum=0,
-        learning_rate=0.5,
-        average=0.75,
-        accumulation=accumulation,
-        **NEW,
+    recipe = SGD.replace(
+        learning_rate=0.5, average=0.75, accumulation=accumulation
     )
     model = make_model(1, 2)
     optimizers.compile_for(recipe, model, steps=6)
@@ -173,8 +162,7 @@ def test_trainee_computes_in_another_precision_with_the_same_weights(
     assert trainee.get_layer("predictions").compute_dtype == "float32"
     assert {weight.dtype for weight in trainee.weights} == {"float32"}
     assert model.get_layer("conv1").compute_dtype == "float32"
-    for one, other in zip(model.get_weights(), trainee.get_weights()):
-        np.testing.assert_array_equal(one, other)
+    np.testing.assert_equal(model.get_weights(), trainee.get_weights())
 
 
 @pytest.mark.parametrize("namespace", [keras, tf_keras])

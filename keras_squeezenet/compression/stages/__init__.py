@@ -2,15 +2,11 @@
 
 import importlib
 
-# The class of each stage, by its module, which is its name in a recipe.
-STAGES = {
-    "prune": "Prune",
-    "densify": "Densify",
-    "cluster": "Cluster",
-    "quantize": "Quantize",
-}
+# The names of the stages in a recipe, which are those of their modules.
+STAGES = ("prune", "densify", "cluster", "quantize")
 
 
 def find(kind: str) -> type:
     """Return the class of a stage by its name in a recipe."""
-    return getattr(importlib.import_module(f"{__name__}.{kind}"), STAGES[kind])
+    module = importlib.import_module(f"{__name__}.{kind}")
+    return getattr(module, kind.capitalize())

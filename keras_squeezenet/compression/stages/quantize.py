@@ -10,6 +10,8 @@ from keras_squeezenet.compression.stages.stage import Stage
 
 # The key of the activation range of the input.
 INPUT = "input"
+# TF-MOT's names of the ranges; that of a QuantizeLayer may end in a number.
+RANGES = ("post_activation", "pre_activation", "output", "quantize_layer")
 
 
 class Quantize(Stage):
@@ -103,18 +105,16 @@ def _set_ranges(wrapped, ranges, kernels):
         source = inputs[name] if kind == "pre_activation" else name
         if source in ranges:
             weight.assign(ranges[source][end])
+    signs = {"kernel_min": -1, "kernel_max": 1}
     for layer in wrapped.layers:
         for weight in layer.weights:
-            sign = {"kernel_min": -1, "kernel_max": 1}.get(
-                tf_keras_twin.weight_name(weight)
-            )
+            sign = signs.get(tf_keras_twin.weight_name(weight))
             if sign:
                 # TF-MOT quantizes each output channel symmetrically.
                 kernel = np.abs(kernels[layer.layer.name])
-                limit = kernel.max(axis=tuple(range(kernel.ndim - 1)))
-                if not weight.shape.rank:
-                    limit = limit.max()
-                weight.assign(sign * limit)
+                channels = tuple(range(kernel.ndim - 1))
+                axes = channels if weight.shape.rank else None
+                weight.assign(sign * kernel.max(axis=axes))
 
 
 def _range_weights(wrapped):
@@ -124,12 +124,7 @@ def _range_weights(wrapped):
         name = layer.layer.name if hasattr(layer, "layer") else INPUT
         for weight in layer.weights:
             kind, _, end = tf_keras_twin.weight_name(weight).rpartition("_")
-            # The name of a QuantizeLayer may end in a number.
-            if kind in (
-                "post_activation",
-                "pre_activation",
-                "output",
-            ) or kind.startswith("quantize_layer"):
+            if kind.startswith(RANGES):
                 yield name, kind, ("min", "max").index(end), weight
 
 

@@ -13,43 +13,15 @@ from keras_squeezenet.compression.stages.quantize import Quantize
 from keras_squeezenet.compression.stages.stage import Stage
 
 
-def scan_of(model):
-    """A scan in which only conv10 is sensitive."""
-    points = (0.75, 0.5, 0.33, 0.2, 0.1, 0.05)
-    return {
-        "images": 1,
-        "accuracy": 1.0,
-        "layers": [
-            {
-                "name": name,
-                "weights": kernel.size,
-                "densities": [
-                    {
-                        "density": density,
-                        "accuracy": 1.0,
-                        "kl": (1 - density) * (100 if name == "conv10" else 1),
-                    }
-                    for density in points
-                ],
-                "bits": [
-                    {
-                        "bits": bits,
-                        "accuracy": 1.0,
-                        "kl": 2.0**-bits * (1e6 if name == "conv10" else 1),
-                    }
-                    for bits in (8, 6, 5, 4)
-                ],
-            }
-            for name, kernel in tf_keras_twin.kernels(model).items()
-        ],
-    }
+def sizes(model):
+    kernels = tf_keras_twin.kernels(model)
+    return {name: kernel.size for name, kernel in kernels.items()}
 
 
 def overall(model, densities):
-    kernels = tf_keras_twin.kernels(model)
-    return sum(
-        densities[name] * kernel.size for name, kernel in kernels.items()
-    ) / sum(kernel.size for kernel in kernels.values())
+    weights = sizes(model)
+    kept = sum(densities[name] * size for name, size in weights.items())
+    return kept / sum(weights.values())
 
 
 def test_paper_recipe_gives_table_1_of_v1_0():
@@ -73,25 +45,30 @@ def test_paper_recipe_is_33_percent_with_few_classes_too(make_model):
 
 
 @pytest.mark.parametrize("split", ["threshold", "proportional", "sensitivity"])
-def test_overall_density_is_reached_and_dense_layers_stay(split, make_model):
+def test_overall_density_is_reached_and_dense_layers_stay(
+    split, make_model, make_scan
+):
     model = make_model()
     recipe = Recipe(
         densities={"conv1": 1, "*": 0.5},
         overall_density=0.3,
         density_split=split,
     )
-    densities = Prune(model, recipe, scan_of(model)).densities
+    densities = Prune(
+        model, recipe, make_scan(sizes(model), conv10=1e6)
+    ).densities
     assert densities["conv1"] == 1
     assert overall(model, densities) == pytest.approx(0.3, abs=0.005)
     assert (split == "sensitivity") == (densities["conv10"] > 0.7)
 
 
-def test_bits_by_the_scan_go_to_the_layer_that_matters(make_model):
+def test_bits_by_the_scan_go_to_the_layer_that_matters(make_model, make_scan):
     model = make_model()
     recipe = Recipe(average_bits=4.5)
-    sizes = Cluster(model, recipe, scan_of(model)).codebooks
-    assert sizes["conv10"] == 256
-    assert min(sizes.values()) == 16
+    scan = make_scan(sizes(model), conv10=1e6)
+    codebooks = Cluster(model, recipe, scan).codebooks
+    assert codebooks["conv10"] == 256
+    assert min(codebooks.values()) == 16
 
 
 def test_pattern_leaves_alone_what_has_no_groups(make_model):
