@@ -42,7 +42,12 @@ SMALL = {
     "train": ["--max_train_steps=1", TINY_CONFIG],
 }
 # One run of `compress` has all stages, the others have the first.
-ONE_STAGE = ["--stages=prune", "--litert=float32"]
+ONE_STAGE = [
+    "--stages=prune",
+    "--litert=float32",
+    "--prune_rounds=1",
+    "--sensitivity_images=4",
+]
 # Parts of the examples in Python, and what runs instead.
 SMALL_PYTHON = {
     "steps_per_epoch=125, epochs=4": "steps_per_epoch=1, epochs=1",
@@ -50,7 +55,7 @@ SMALL_PYTHON = {
     ".replace(epochs=": ".replace(max_train_steps=1, epochs=",
     "batch_size=16": (
         "stages=('prune',), litert=('float32',), prune_rounds=1, "
-        "max_train_steps=1"
+        "max_train_steps=1, density_split='proportional'"
     ),
     "target_bytes=150_000": "target_bytes=50_000, images=20",
     '"imagenet", flowers, out': '"imagenet", flowers, phases=[], out',
@@ -83,6 +88,8 @@ MAKERS = {
 }
 # Commands whose output is that of the page.
 EXACT = ("explore", "predict")
+# Commands of several seconds, which run until each of their flags was used.
+LONG = ("compress", "finetune", "pack", "train")
 
 
 class Examples:
@@ -91,6 +98,7 @@ class Examples:
     def __init__(self, folder):
         self.folder = folder
         self.ran = set()
+        self.used = {name: set() for name in LONG}
 
     def run_python(self, source, page, namespace):
         """Run a block, after the commands that make what it reads."""
@@ -107,17 +115,28 @@ class Examples:
         self.ran.add(tuple(words))
         program, name, *arguments = words
         assert program == "keras-squeezenet", line
-        if line not in MAKERS.values():
-            self.make(line)
-        found = self.small(name, arguments)
+        is_maker = line in MAKERS.values()
+        self.make(line)
+        found = self.small(name, arguments, is_maker)
         command = importlib.import_module(f"keras_squeezenet.cli.{name}")
         saved = flagsaver.save_flag_values(command.FLAGS)
         try:
             positional = command.FLAGS.parse(found)
-            command.main(*positional)
+            if self.is_new(name, arguments) or is_maker:
+                command.main(*positional)
         finally:
             flagsaver.restore_flag_values(saved, command.FLAGS)
         return found == arguments
+
+    def is_new(self, name, arguments):
+        """Return whether a command was not run with all of its flags before."""
+        if name not in LONG:
+            return True
+        flags = {word.partition("=")[0] for word in arguments if "=" in word}
+        flags |= {"MODEL" for word in arguments if word[0] != "-"}
+        is_new = not self.used[name] or not flags <= self.used[name]
+        self.used[name] |= flags
+        return is_new
 
     def make(self, text):
         """Run the commands that make what a text names."""
@@ -125,7 +144,7 @@ class Examples:
             if name in text:
                 self.run_command(line)
 
-    def small(self, name, arguments):
+    def small(self, name, arguments, is_maker):
         """Return the arguments of a command with small settings."""
         arguments = [OTHER_DATA.get(word, word) for word in arguments]
         if "--notrain" in arguments:
@@ -144,10 +163,12 @@ class Examples:
         if name == "compress":
             found += [TINY_CONFIG] * is_new + ONE_STAGE * bool(arguments)
         flags = importlib.import_module(f"keras_squeezenet.cli.{name}").FLAGS
-        if "out" in flags and (
-            flags["out"].default or "--out=" in " ".join(arguments)
-        ):
-            found.append("--overwrite")
+        if "out" in flags:
+            if "--out=" in " ".join(arguments):
+                found.append("--overwrite")
+            elif not is_maker and flags["out"].default:
+                # What a maker writes stays.
+                found.append(f"--out=out_{len(self.ran)}")
         return found
 
 
