@@ -379,9 +379,8 @@ def validation_accuracies(monkeypatch):
 def test_best_epoch_is_kept(compress, validation_accuracies):
     # The dense model, and four epochs.
     validation_accuracies += [0.9, 0.5, 0.75, 0.75, 0.25]
-    _, stage = compress(
-        SHORT.replace(stages=("cluster",), cluster_epochs=4)
-    ).stages
+    recipe = SHORT.replace(stages=("cluster",), cluster_epochs=4, batch_size=64)
+    _, stage = compress(recipe).stages
     assert stage["validation_accuracy"] == 0.75
     assert [epoch["validation_accuracy"] for epoch in stage["history"]] == [
         *(0.5, 0.75, 0.75, 0.25)
