@@ -44,7 +44,7 @@ BELOW = {
     },
     "packing": {
         *("architecture", "classifier", "codec", "data", "evaluation"),
-        *("graph", "imagenet", "models", "squeezenet", "utils"),
+        *("graph", "imagenet", "models", "utils"),
     },
 }
 # They are the top, and may import everything.
