@@ -13,6 +13,7 @@ from keras_squeezenet import data
 from keras_squeezenet import packing
 from keras_squeezenet.cli import pack
 from keras_squeezenet.export import saved_model
+from keras_squeezenet.packing import packer
 from keras_squeezenet.utils import files
 
 SIDE = 16
@@ -27,6 +28,16 @@ def photographs(tmp_path_factory):
         pixels = rng.integers(0, 256, (20, 24, 3)).astype("uint8")
         Image.fromarray(pixels).save(folder / f"{number}.png")
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_points():
+    """Few points of the rate-distortion curve, so that packing is quick."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(packer, "LAMBDA_FACTOR", 100)
+        monkeypatch.setattr(packer, "BISECTIONS", 1)
+        monkeypatch.setattr(packer, "CURVE_POWERS", (1,))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +76,7 @@ def called(packed, monkeypatch):
     return calls
 
 
+@pytest.mark.slow
 def test_files_are_written_and_the_model_stays(
     run, model_path, packed, tmp_path
 ):
