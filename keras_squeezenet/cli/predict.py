@@ -9,7 +9,6 @@ import glob
 import itertools
 import json
 import os
-import pathlib
 import sys
 
 from keras_squeezenet import imagenet
@@ -69,10 +68,16 @@ def find_images(arguments):
 
 
 def _files_of(argument):
-    from keras_squeezenet.data import image_folder
+    from keras_squeezenet.data import image_files
 
     if os.path.isdir(argument):
-        found = image_folder.image_files(pathlib.Path(argument))
+        found, left_out = image_files.find(argument)
+        if left_out:
+            print(
+                f"Files of {terminal.printable(argument)} that are left out: "
+                f"{image_files.describe(left_out)}",
+                file=sys.stderr,
+            )
     elif glob.has_magic(argument) and not os.path.exists(argument):
         matches = glob.glob(argument, recursive=True)
         found = sorted(filter(os.path.isfile, matches))
@@ -80,8 +85,7 @@ def _files_of(argument):
         return [argument]
     if not found:
         raise ValueError(
-            "a folder or a pattern must contain images "
-            f"({', '.join(image_folder.IMAGE_SUFFIXES)}). Received: "
+            "a folder or a pattern must contain images. Received: "
             f"{terminal.printable(argument)}, which contains none"
         )
     return found

@@ -32,15 +32,18 @@ def load(
 
     Args:
         name: one of:
-            - a folder: with a `train` and a `test` folder (or `val`,
-              `validation`, `valid`), each with a sub-folder of images for
-              each class; or with the sub-folders of the classes, and then 20%
-              of each class are the test set. A `pathlib.Path` or a name that
-              begins with `.`, `~` or `/` or ends with `/` is a folder; any
-              other name is one if the folder exists and has sub-folders;
+            - a folder: with a `train` and a `test` folder and perhaps a
+              `validation` folder, each with a sub-folder of images for each
+              class; or with the sub-folders of the classes, and then 20% of
+              each class are the test set. The sets may also be called
+              `training`, `testing`, `valid`, `val` or `eval`, in any case; the
+              validation set is the test set where there is no other. A
+              `pathlib.Path` or a name that begins with `.`, `~` or `/` or ends
+              with `/` is a folder; any other name is one if the folder exists
+              and has sub-folders;
             - a CSV list: a `.csv` file with the columns `path` (relative to
               the folder of the file), `label` and optionally `split`
-              (`train` or `test`; without it 20% are the test set);
+              (the name of a set; without it 20% are the test set);
             - `"mnist5k"`: 5,000 digits of MNIST, which need no download;
             - the name of an image classification data set in TensorFlow
               Datasets, such as `"cifar10"` or `"imagenet_resized/64x64"`.

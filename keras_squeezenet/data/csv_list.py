@@ -11,7 +11,6 @@ from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import image_folder
 
 COLUMNS = ("path", "label")
-SPLITS = ("train", "test")
 
 
 class Row(NamedTuple):
@@ -27,7 +26,7 @@ def load(name: str, **options: Any) -> image_dataset.ImageDataset:
     """Load a CSV list of images; the arguments are those of `data.load`."""
     path = pathlib.Path(name).expanduser()
     splits = _read_splits(path)
-    sources = [path] * len(splits)
+    sources = dict.fromkeys(splits, path)
     return image_folder.load_files(path.name, splits, sources, **options)
 
 
@@ -69,18 +68,17 @@ def load_all(
             )
         return decode.examples(labeled, squares, image_size, shorter_side)
 
-    has_splits = rows[0].split is not None
+    if rows[0].split is None:
+        splits = {"train": None, "test": examples(None)}
+    else:
+        splits = {split: examples(split) for split in _present(rows)}
     return image_dataset.ImageDataset(
-        path.name,
-        tuple(names),
-        train=examples("train") if has_splits else None,
-        test=examples("test" if has_splits else None),
-        skipped=skipped,
+        path.name, tuple(names), skipped=skipped, **splits
     )
 
 
 def _read_splits(path):
-    """Return `{class name: paths}` of the training and the test set, or of all.
+    """Return `{class name: paths}` of each split, or of `"all"` images.
 
     Every dict has all classes, in the order of their names.
     """
@@ -94,8 +92,11 @@ def _read_splits(path):
             )
         lines[row.path] = row.line
     names = sorted({row.label for row in rows})
-    return [
-        {
+    splits = {"all": None}
+    if rows[0].split is not None:
+        splits = {name: name for name in _present(rows)}
+    return {
+        key: {
             name: sorted(
                 row.path
                 for row in rows
@@ -103,8 +104,14 @@ def _read_splits(path):
             )
             for name in names
         }
-        for split in ([None] if rows[0].split is None else SPLITS)
-    ]
+        for key, split in splits.items()
+    }
+
+
+def _present(rows):
+    """Return the splits that there are, or have to be."""
+    found = {row.split for row in rows} | {"train", "test"}
+    return [split for split in image_folder.SPLIT_NAMES if split in found]
 
 
 def _read(path):
@@ -133,13 +140,22 @@ def _read(path):
                 f"every row of {path} must have a path and a label. "
                 f"Received: line {number}, which lacks one"
             )
-        split = (line["split"] or "") if "split" in columns else None
-        if split not in (None, *SPLITS):
-            raise ValueError(
-                f"the split of every row of {path} must be "
-                f"{' or '.join(SPLITS)}. Received: line {number}, which has "
-                f"{split!r}"
-            )
+        split = None
+        if "split" in columns:
+            written = line["split"] or ""
+            split = image_folder.split_of(written)
+            if split is None:
+                raise ValueError(
+                    f"the split of every row of {path} must be "
+                    f"{', '.join(image_folder.SPLIT_NAMES)}. Received: line "
+                    f"{number}, which has {written!r}"
+                )
         image = str(path.parent / line["path"])
         found.append(Row(number, image, line["label"], split))
+    if "test" not in {row.split for row in found}:
+        # As in a folder.
+        found = [
+            row._replace(split="test") if row.split == "validation" else row
+            for row in found
+        ]
     return found

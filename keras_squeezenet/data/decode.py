@@ -33,24 +33,28 @@ def read(
         try:
             image = image_ops.read_image(path)
         # Pillow raises many kinds of exceptions for damaged files.
-        except Exception:
-            return False, None
+        except Exception as error:
+            return str(error) or repr(error), None
         if not keep:
-            return True, None
+            return None, None
         # As within `tf.data`: the images stay off the accelerator.
         with tf.device("CPU:0"):
-            return True, image_ops.square(image, image_size, shorter_side)
+            return None, image_ops.square(image, image_size, shorter_side)
 
     with futures.ThreadPoolExecutor() as pool:
         found = dict(zip(paths, pool.map(read_one, paths)))
-    squares = {path: square for path, (good, square) in found.items() if good}
-    skipped = tuple(path for path in paths if path not in squares)
+    errors = {path: error for path, (error, _) in found.items() if error}
+    squares = {
+        path: square for path, (error, square) in found.items() if not error
+    }
+    skipped = tuple(errors)
     if skipped and not skip_bad_images:
         more = len(skipped) - NAMED_FILES
         raise ValueError(
             f"the images must be readable. Received: {len(skipped)} that "
             f"cannot be read: {', '.join(map(repr, skipped[:NAMED_FILES]))}"
-            f"{f' and {more} more' if more > 0 else ''}. Repair or remove "
+            f"{f' and {more} more' if more > 0 else ''}. The first one: "
+            f"{errors[skipped[0]]}. Repair or remove "
             "them, or leave them out with --skip_bad_images "
             "(skip_bad_images=True)"
         )

@@ -60,6 +60,8 @@ class ImageDataset:
         validation: the validation set. Defaults to `None`: there is none.
         skipped: the paths of the files that could not be read and were left
             out. Defaults to `()`.
+        left_out: the number of other files that were left out, for each
+            reason. Defaults to none.
 
     Raises:
         ValueError: if there are fewer than two classes, or a split is empty.
@@ -75,6 +77,7 @@ class ImageDataset:
     test: lazy_examples.Examples
     validation: lazy_examples.Examples | None = None
     skipped: tuple[str, ...] = ()
+    left_out: dict[str, int] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         if self.train is None:

@@ -1,17 +1,27 @@
 """Folders of images with a sub-folder for each class."""
 
+import collections
 import itertools
+import logging
 import pathlib
 import random
 from typing import Any
 
 from keras_squeezenet.data import decode
 from keras_squeezenet.data import image_dataset
+from keras_squeezenet.data import image_files
 
-IMAGE_SUFFIXES = tuple(".jpg .jpeg .png .bmp .gif .webp .tif .tiff".split())
-TRAIN_FOLDER = "train"
-TEST_FOLDERS = ("test", "val", "validation", "valid")
+# What the sets may be called, in any case.
+SPLIT_NAMES = {
+    "train": ("train", "training"),
+    "test": ("test", "testing"),
+    "validation": ("validation", "valid", "val", "eval"),
+}
 TEST_SHARE = 0.2
+NO_CLASS = "in no class folder"
+NO_SPLIT = "in folders beside the sets"
+
+logger = logging.getLogger(__name__)
 
 
 def load(name: str, **options: Any) -> image_dataset.ImageDataset:
@@ -21,72 +31,141 @@ def load(name: str, **options: Any) -> image_dataset.ImageDataset:
         raise ValueError(
             f"the data must be an existing folder of images. Received: {name!r}"
         )
-    folders = _split_folders(root)
-    splits = [_find_files(folder) for folder in folders]
-    _require_same_classes(splits, folders)
-    return load_files(root.resolve().name, splits, folders, **options)
+    left_out = collections.Counter()
+    sources = _split_folders(root, left_out) or {"all": root}
+    splits = {
+        split: _find_files(folder, left_out)
+        for split, folder in sources.items()
+    }
+    _require_same_classes(splits, sources)
+    if left_out:
+        reasons = image_files.describe(left_out)
+        logger.info("Files of %s that are left out: %s", root, reasons)
+    return load_files(
+        root.resolve().name, splits, sources, left_out=left_out, **options
+    )
+
+
+def split_of(name: str) -> str | None:
+    """Return the split that a name stands for, or `None`."""
+    for split, names in SPLIT_NAMES.items():
+        if name.lower() in names:
+            return split
+    return None
 
 
 def load_files(
     name: str,
-    splits: list[dict[str, list[str]]],
-    sources: list[pathlib.Path],
+    splits: dict[str, dict[str, list[str]]],
+    sources: dict[str, pathlib.Path],
     image_size: int | None,
     skip_bad_images: bool,
     seed: int,
     shorter_side: int | None,
+    left_out: dict[str, int] | None = None,
     **unused: Any,
 ) -> image_dataset.ImageDataset:
-    """Load image files by class, the files of both splits or of all images.
+    """Load image files by split and class.
 
     Every image is decoded once here, so that a damaged file is found before
     training and not during it.
 
     Args:
-        splits: `{class name: paths}` of the training and the test set, or one
-            of all images, of which 20% become the test set.
+        splits: `{class name: paths}` of each split: `"train"` and `"test"`, and
+            perhaps `"validation"`; or of `"all"`, of which 20% become the test
+            set.
         sources: where each of these comes from, for errors.
+        left_out: `ImageDataset.left_out`.
     """
     image_size = image_size or image_dataset.DEFAULT_IMAGE_SIZE
     paths = [
-        path for files in splits for path in itertools.chain(*files.values())
+        path
+        for files in splits.values()
+        for path in itertools.chain(*files.values())
     ]
     squares, skipped = decode.read(
         paths, image_size, shorter_side, skip_bad_images
     )
-    splits = [_readable(files, squares) for files in splits]
-    for files, source in zip(splits, sources):
-        _require_images(files, source)
-    if len(splits) == 1:
-        splits = _split(splits[0], seed)
-    labeled = [_labeled(files) for files in splits]
-    # So that the first images are not all of one class.
-    random.Random(seed).shuffle(labeled[0])
-    train, test = (
-        decode.examples(split, squares, image_size, shorter_side)
-        for split in labeled
-    )
-    return image_dataset.ImageDataset(
-        name, tuple(splits[0]), train=train, test=test, skipped=skipped
-    )
-
-
-def _split_folders(root):
-    """Return the folders of the training and the test set, or one of both."""
-    train = root / TRAIN_FOLDER
-    for name in TEST_FOLDERS:
-        if train.is_dir() and (root / name).is_dir():
-            return [train, root / name]
-    return [root]
-
-
-def _find_files(folder):
-    """Return `{class name: sorted paths}` of the sub-folders of a folder."""
-    files = {
-        child.name: image_files(child)
-        for child in sorted(folder.iterdir())
-        if child.is_dir() and not child.name.startswith(".")
+    splits = {
+        split: _readable(files, squares) for split, files in splits.items()
     }
+    for split, files in splits.items():
+        _require_images(files, sources[split])
+    if "all" in splits:
+        splits = _split(splits["all"], seed)
+    labeled = {split: _labeled(files) for split, files in splits.items()}
+    # So that the first images are not all of one class.
+    random.Random(seed).shuffle(labeled["train"])
+    examples = {
+        split: decode.examples(each, squares, image_size, shorter_side)
+        for split, each in labeled.items()
+    }
+    return image_dataset.ImageDataset(
+        name,
+        tuple(splits["train"]),
+        skipped=skipped,
+        left_out=dict(left_out or {}),
+        **examples,
+    )
+
+
+def _split_folders(root, left_out):
+    """Return `{split: folder}`, or `None` where the sub-folders are classes."""
+    folders = {}
+    others = []
+    for folder in _sub_folders(root):
+        split = split_of(folder.name)
+        if split is None:
+            others.append(folder)
+        elif split in folders:
+            raise ValueError(
+                f"a folder of images must have one {split} folder. Received: "
+                f"{str(root)!r}, which has {folders[split].name!r} and "
+                f"{folder.name!r}"
+            )
+        else:
+            folders[split] = folder
+    if not folders:
+        return None
+    if set(folders) == {"train"} and not others:
+        return {"all": folders["train"]}
+    if "train" not in folders or len(folders) < 2:
+        names = [folder.name for folder in folders.values()]
+        raise ValueError(
+            "a folder of images must have sub-folders for the classes, or a "
+            "train folder and a test or validation folder that have them. "
+            f"Received: {str(root)!r}, whose sub-folders {names} are called "
+            f"like a set, beside {[folder.name for folder in others]}. Rename "
+            "or move them, or name one of them instead of the whole"
+        )
+    if others:
+        left_out[NO_SPLIT] = sum(
+            len(image_files.find(folder)[0]) for folder in others
+        )
+    if "test" not in folders:
+        folders["test"] = folders.pop("validation")
+    return {split: folders[split] for split in SPLIT_NAMES if split in folders}
+
+
+def _sub_folders(folder):
+    return [
+        child
+        for child in sorted(folder.iterdir())
+        if child.is_dir() and not image_files.is_ignored(child.name)
+    ]
+
+
+def _find_files(folder, left_out):
+    """Return `{class name: sorted paths}` of the sub-folders of a folder."""
+    images, others = image_files.find(folder)
+    left_out.update(others)
+    files = {child.name: [] for child in _sub_folders(folder)}
+    for path in images:
+        name, *deeper = pathlib.Path(path).relative_to(folder).parts
+        if deeper:
+            files[name].append(path)
+        else:
+            left_out[NO_CLASS] += 1
     if not files:
         raise ValueError(
             "a folder of images must have a sub-folder of images for each "
@@ -101,42 +180,22 @@ def _find_files(folder):
     return files
 
 
-def image_files(folder: pathlib.Path) -> list[str]:
-    """Return the sorted paths of the images in a folder and its sub-folders.
-
-    Files and folders whose names begin with a dot are left out.
-    """
-
-    def is_image(path):
-        hidden = any(
-            part.startswith(".") for part in path.relative_to(folder).parts
-        )
-        return path.suffix.lower() in IMAGE_SUFFIXES and not hidden
-
-    return sorted(
-        str(path)
-        for path in folder.rglob("*")
-        if is_image(path) and path.is_file()
-    )
-
-
 def _require_images(files, folder):
     empty = [name for name, paths in files.items() if not paths]
     if empty:
         raise ValueError(
-            "every class must have at least one readable image "
-            f"({', '.join(IMAGE_SUFFIXES)}). Received: {str(folder)!r}, which "
-            f"has none for {empty}"
+            "every class must have at least one readable image. Received: "
+            f"{str(folder)!r}, which has none for {empty}"
         )
 
 
-def _require_same_classes(splits, folders):
-    for files, folder in zip(splits, folders):
-        missing = sorted(set().union(*splits) - set(files))
+def _require_same_classes(splits, sources):
+    for split, files in splits.items():
+        missing = sorted(set().union(*splits.values()) - set(files))
         if missing:
             raise ValueError(
-                "the train and the test folder must have the same classes. "
-                f"Received: {str(folder)!r}, which lacks {missing}"
+                "the folders of the sets must have the same classes. "
+                f"Received: {str(sources[split])!r}, which lacks {missing}"
             )
 
 
@@ -161,7 +220,7 @@ def _split(files, seed):
         chosen = set(random.Random(seed).sample(paths, size))
         train[name] = [path for path in paths if path not in chosen]
         test[name] = [path for path in paths if path in chosen]
-    return train, test
+    return {"train": train, "test": test}
 
 
 def _labeled(files):

@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import pathlib
 from typing import TypeAlias
 
 import numpy as np
@@ -11,7 +10,7 @@ import tensorflow as tf
 from keras_squeezenet import classifier
 from keras_squeezenet.data import catalog
 from keras_squeezenet.data import image_dataset
-from keras_squeezenet.data import image_folder
+from keras_squeezenet.data import image_files
 from keras_squeezenet.data import image_ops
 from keras_squeezenet.data import splits
 
@@ -54,7 +53,7 @@ def spread(size: int, count: int) -> np.ndarray:
 
 
 def _read_folder(folder, network, count):
-    paths = list(image_folder.image_files(pathlib.Path(folder)))
+    paths, _ = image_files.find(folder)
     if not paths:
         raise ValueError(
             "the folder must have photographs, in subfolders or not. "

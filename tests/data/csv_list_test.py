@@ -130,6 +130,19 @@ def test_splits_are_a_column(write):
     assert sorted(found) == [(2, 0), (12, 1)]
 
 
+def test_splits_have_the_names_of_folders(write):
+    lines = [f"{name}/{i}.png,{name}" for i in (0, 1, 2) for name in CLASSES]
+    for splits in (("Training", "val", "TEST"), ("train", "val", "val")):
+        rows = [
+            f"{row},{splits[index // 2]}" for index, row in enumerate(lines)
+        ]
+        loaded = data.load(
+            write("\n".join(["path,label,split", *rows])), image_size=8
+        )
+        sizes = (loaded.train_size, loaded.validation_size, loaded.test_size)
+        assert sizes == ((2, 2, 2) if "TEST" in splits else (2, 0, 4))
+
+
 def test_a_fifth_is_for_testing_where_there_are_no_splits(write):
     lines = [f"{name}/{i}.png,{name}" for i in range(10) for name in CLASSES]
     path = write("\n".join(["path,label", *lines]))
@@ -140,7 +153,7 @@ def test_a_fifth_is_for_testing_where_there_are_no_splits(write):
 @pytest.mark.parametrize(
     "lines,message",
     [
-        ("cat/0.png,cat,validation", "line 2, which has 'validation'"),
+        ("cat/0.png,cat,final", "line 2, which has 'final'"),
         ("cat/0.png,cat", "line 2, which has ''"),
         (
             "cat/0.png,cat,train\ncat/0.png,dog,test",

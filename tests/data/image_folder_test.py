@@ -1,3 +1,4 @@
+import logging
 import os
 import re
 import shutil
@@ -70,38 +71,99 @@ def test_train_and_test_folders_are_the_splits(test, tmp_path, write_images):
     assert levels(images.test) == [(5, 0), (4, 0), (7, 1), (6, 1)]
 
 
-def test_test_folder_goes_before_validation(tmp_path, write_images):
-    for split in ("train", "val", "test"):
+@pytest.mark.parametrize("names", [("Train", "Test"), ("training", "TESTING")])
+def test_splits_have_their_names_in_any_case(names, tmp_path, write_images):
+    for split in names:
         for name in ("cat", "dog"):
             write_images(tmp_path / split / name, ["a.png"])
-    assert levels(load(tmp_path).test) == [(4, 0), (5, 1)]
+    images = load(tmp_path)
+    assert images.class_names == ("cat", "dog")
+    assert sorted(levels(images.train)) == [(0, 0), (1, 1)]
+    assert (levels(images.test), images.validation) == ([(2, 0), (3, 1)], None)
 
 
-def test_class_may_be_named_train(image_folder, write_images):
-    write_images(image_folder / "train", ["a.png", "b.png"])
-    assert load(image_folder).class_names == ("cat", "dog", "train")
+@pytest.mark.parametrize("third", ["val", "Validation", "valid", "eval"])
+def test_third_folder_is_the_validation_set(third, tmp_path, write_images):
+    for split in ("train", third, "test"):
+        for name in ("cat", "dog"):
+            write_images(tmp_path / split / name, ["a.png"])
+    images = load(tmp_path)
+    assert levels(images.validation) == [(2, 0), (3, 1)]
+    assert levels(images.test) == [(4, 0), (5, 1)]
+
+
+def test_train_folder_alone_is_split(tmp_path, write_images):
+    for name in ("cat", "dog"):
+        write_images(tmp_path / "Train" / name, [f"{i}.jfif" for i in range(5)])
+    images = load(tmp_path)
+    assert images.class_names == ("cat", "dog")
+    assert (images.train_size, images.test_size) == (8, 2)
+
+
+@pytest.mark.parametrize("name", ["train", "Val", "testing"])
+def test_class_that_is_called_like_a_set_is_refused(
+    name, image_folder, write_images
+):
+    write_images(image_folder / name, ["a.png", "b.png"])
+    expected = rf"{name}.* called like a set, beside \['cat', 'dog'\]. Rename"
+    with pytest.raises(ValueError, match=expected):
+        load(image_folder)
+
+
+def test_two_folders_for_one_set_are_refused(tmp_path, write_images):
+    for split in ("train", "val", "valid"):
+        for name in ("cat", "dog"):
+            write_images(tmp_path / split / name, ["a.png"])
+    expected = "one validation folder. .* 'val' and 'valid'"
+    with pytest.raises(ValueError, match=expected):
+        load(tmp_path)
 
 
 def test_images_of_every_suffix_are_found_in_deeper_folders(
     image_folder, write_images
 ):
-    suffixes = "JPG jpeg png bmp GIF webp tiff".split()
-    names = [f"a.{suffix}" for suffix in suffixes]
+    suffixes = "JPG jpeg jfif png bmp GIF webp tiff avif".split()
+    names = ["without_suffix", *(f"a.{suffix}" for suffix in suffixes)]
     write_images(image_folder / "cat" / "black" / "old", names)
     images = load(image_folder)
     found = levels(images.train) + levels(images.test)
-    assert {(level, 0) for level in range(20, 27)} < set(found)
+    assert {(level, 0) for level in range(20, 30)} < set(found)
+    assert images.left_out == {}
 
 
-def test_hidden_and_other_files_are_ignored(image_folder, write_images):
+def test_what_is_left_out_is_counted_by_reason(
+    image_folder, write_images, caplog
+):
+    caplog.set_level(logging.INFO)
     write_images(image_folder / ".cache", ["a.png"])
     write_images(image_folder / "cat", ["._a.png"])
     write_images(image_folder / "cat" / ".thumbnails", ["a.png"])
+    write_images(image_folder / "cat" / "@eaDir", ["a.png"])
+    write_images(image_folder / "__MACOSX" / "dog", ["a.png", "b.png"])
+    write_images(image_folder, ["cover.png"])
     (image_folder / "cat" / "notes.txt").write_text("a cat")
+    (image_folder / "cat" / "LICENSE").write_text("free")
     (image_folder / "README.md").write_text("cats and dogs")
     images = load(image_folder)
     assert images.class_names == ("cat", "dog")
     assert images.train_size + images.test_size == 20
+    system = "in @eaDir or __MACOSX or $RECYCLE.BIN"
+    assert images.left_out == {
+        "hidden": 3,
+        system: 3,
+        "not images": 3,
+        "in no class folder": 1,
+    }
+    assert "3 hidden" in caplog.text and f"3 {system}" in caplog.text
+
+
+def test_folders_beside_the_sets_are_left_out(tmp_path, write_images):
+    for split in ("train", "test", "unlabeled"):
+        for name in ("cat", "dog"):
+            write_images(tmp_path / split / name, ["a.png"])
+    images = load(tmp_path)
+    assert (images.train_size, images.test_size) == (2, 2)
+    assert images.left_out == {"in folders beside the sets": 2}
 
 
 def test_images_become_squares_of_224_by_default(image_folder, write_images):

@@ -167,12 +167,6 @@ def test_sixteen_bits_are_scaled_to_eight(suffix, tmp_path):
     assert image[..., 0].tolist() == [[0, 0, 1], [128, 254, 255]]
 
 
-def test_thirty_two_bit_integers_are_read_as_sixteen(tmp_path):
-    levels = np.array([[0, 65535, 70000, -5]], "int32")
-    path = save(Image.fromarray(levels), tmp_path / "a.tif")
-    assert image_ops.read_image(path)[0, :, 0].tolist() == [0, 255, 255, 0]
-
-
 def palette():
     image = Image.new("P", (2, 1))
     image.putpalette([10, 20, 30, 40, 50, 60])
@@ -221,6 +215,47 @@ def test_big_endian_tiff_of_sixteen_bits_is_read(tmp_path):
     image = Image.frombytes("I;16B", (3, 1), levels.tobytes())
     path = save(image, tmp_path / "a.tif")
     assert image_ops.read_image(path)[0, :, 0].tolist() == [0, 128, 255]
+
+
+@pytest.mark.parametrize(
+    "values, dtype, expected",
+    [
+        ([0, 7, 255], "int32", [0, 7, 255]),
+        ([0, 32768, 65535], "int32", [0, 128, 255]),
+        ([0, 0.5, 1], "float32", [0, 128, 255]),
+        ([0, 1.5, 255], "float32", [0, 2, 255]),
+    ],
+)
+def test_values_of_32_bits_are_read_by_their_range(
+    values, dtype, expected, tmp_path
+):
+    path = save(Image.fromarray(np.array([values], dtype)), tmp_path / "a.tif")
+    assert image_ops.read_image(path)[0, :, 0].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    "values, dtype, message",
+    [
+        ([0, 65536], "int32", "0 to 255 or 0 to 65535. Received: 0 to 65536"),
+        ([-1, 9], "int32", "Received: -1 to 9"),
+        ([0, 256], "float32", "0 to 1 or 0 to 255. Received: 0 to 256"),
+        ([np.nan, 1], "float32", "Received: nan"),
+    ],
+)
+def test_values_of_an_unclear_range_are_refused(
+    values, dtype, message, tmp_path
+):
+    path = save(Image.fromarray(np.array([values], dtype)), tmp_path / "a.tif")
+    with pytest.raises(ValueError, match=message):
+        image_ops.read_image(path)
+
+
+def test_a_file_that_is_a_program_is_not_read(tmp_path):
+    # Pillow would start Ghostscript.
+    path = save(Image.new("RGB", (8, 8)), tmp_path / "a.eps")
+    path = path.rename(tmp_path / "a.png")
+    with pytest.raises(OSError, match="cannot identify"):
+        image_ops.read_image(path)
 
 
 def test_decompression_bomb_is_an_error(tmp_path):

@@ -1,0 +1,89 @@
+"""Which files of a folder are images, and why others are left out."""
+
+import collections
+import functools
+import os
+import pathlib
+
+# Formats that Pillow reads by itself: for the others it starts a program (EPS),
+# or knows the name only.
+FORMATS = tuple(
+    "AVIF BMP DIB GIF ICO JPEG JPEG2000 MPO PCX PNG PPM PSD QOI SGI TGA TIFF "
+    "WEBP XBM".split()
+)
+# Folders of previews and metadata that systems add.
+SYSTEM_FOLDERS = ("@eaDir", "__MACOSX", "$RECYCLE.BIN")
+HIDDEN = "hidden"
+SYSTEM = f"in {' or '.join(SYSTEM_FOLDERS)}"
+OTHER = "not images"
+
+
+def find(
+    folder: str | os.PathLike,
+) -> tuple[list[str], collections.Counter[str]]:
+    """Return the sorted paths of the images in a folder and its sub-folders.
+
+    A file is an image if its suffix is that of a format that can be read, or,
+    without a suffix, if its content is. The counter has the number of the other
+    files for each reason to leave them out.
+    """
+    folder = pathlib.Path(folder)
+    images, left_out = [], collections.Counter()
+    for path in folder.rglob("*"):
+        if path.is_file():
+            reason = _reason(path, path.relative_to(folder).parts)
+            if reason is None:
+                images.append(str(path))
+            else:
+                left_out[reason] += 1
+    return sorted(images), left_out
+
+
+def is_ignored(name: str) -> bool:
+    """Return whether a folder of this name has no images of the user."""
+    return name.startswith(".") or name in SYSTEM_FOLDERS
+
+
+def describe(left_out: dict[str, int]) -> str:
+    """Return the counts as a phrase, such as `"3 hidden, 1 not images"`."""
+    return ", ".join(f"{count:,} {why}" for why, count in left_out.items())
+
+
+def _reason(path, parts):
+    """Return why a file is left out, or `None` for an image."""
+    if set(parts) & set(SYSTEM_FOLDERS):
+        return SYSTEM
+    if any(part.startswith(".") for part in parts):
+        return HIDDEN
+    if path.suffix:
+        return None if path.suffix.lower() in suffixes() else OTHER
+    return None if _has_image(path) else OTHER
+
+
+@functools.cache
+def formats() -> tuple[str, ...]:
+    """Return those of `FORMATS` that the installed Pillow opens."""
+    from PIL import Image
+
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+@functools.cache
+def suffixes() -> frozenset[str]:
+    """Return the suffixes of `FORMATS`, in lower case."""
+    from PIL import Image
+
+    known = Image.registered_extensions()
+    return frozenset(name for name, kind in known.items() if kind in FORMATS)
+
+
+def _has_image(path):
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=formats()):
+            return True
+    # Pillow has many exceptions for what is wrong with a file.
+    except Exception:
+        return False
