@@ -236,7 +236,14 @@ class _Run:
             np.asarray(images)
             for images, _ in self.train.batches(0).take(CALIBRATION_BATCHES)
         ]
-        requirements.require_fit(self.model, self.calibration[0], self.dataset)
+        requirements.require_fit(
+            self.model,
+            self.calibration[0],
+            self.dataset,
+            train=self.train,
+            validation=self.validation,
+            test=self.test,
+        )
         layers = list(tf_keras_twin.kernels(self.model))
         for rules in (recipe.densities, recipe.bits):
             allocation.match(rules, layers)

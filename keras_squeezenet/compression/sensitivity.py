@@ -97,7 +97,7 @@ def scan_sensitivity(
     split = splits.evaluation_split(validation, BATCH_SIZE, "data")
     chosen, labels = choose(split, images)
     dataset = splits.describe(data, classes=model.output_shape[-1])
-    requirements.require_fit(model, chosen[:BATCH_SIZE], dataset)
+    requirements.require_fit(model, chosen[:BATCH_SIZE], dataset, data=split)
     found = scan(model, chosen, labels, densities, bits, progress=progress)
     return SensitivityResult(**found)
 

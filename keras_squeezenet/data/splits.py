@@ -13,6 +13,7 @@ from keras_squeezenet.data import image_dataset
 Data: TypeAlias = (
     tuple[np.ndarray, np.ndarray] | tf.data.Dataset | image_dataset.ImageDataset
 )
+ONE_HOT = "`labels.argmax(axis=1)` makes integers of one-hot labels"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,11 +27,14 @@ class Split:
             set are the same in every epoch.
         steps: the number of batches in an epoch.
         size: the number of images in an epoch.
+        labels: the least and the greatest label; `None` for an `ImageDataset`,
+            whose labels are those of its classes.
     """
 
     batches: Callable[[int], tf.data.Dataset]
     steps: int
     size: int
+    labels: tuple[int, int] | None = None
 
 
 def describe(
@@ -135,7 +139,7 @@ def training_split(
         batches = examples.batch(part, drop_remainder=True).take(steps)
         return batches.prefetch(tf.data.AUTOTUNE)
 
-    return Split(batches, steps, len(x))
+    return Split(batches, steps, len(x), (int(y.min()), int(y.max())))
 
 
 def evaluation_split(images: Data, batch_size: int, name: str) -> Split:
@@ -154,20 +158,38 @@ def evaluation_split(images: Data, batch_size: int, name: str) -> Split:
         return _batched(images, name)
     x, y = _arrays(images, name)
     batches = tf.data.Dataset.from_tensor_slices((x, y)).batch(batch_size)
-    return Split(lambda epoch: batches, -(-len(x) // batch_size), len(x))
+    return Split(
+        lambda epoch: batches,
+        -(-len(x) // batch_size),
+        len(x),
+        (int(y.min()), int(y.max())),
+    )
 
 
 def _batched(batches, name, shard=image_dataset.ALL):
     spec = batches.element_spec
     shapes = [getattr(part, "shape", None) for part in tf.nest.flatten(spec)]
-    if len(shapes) != 2 or [shape.rank for shape in shapes] != [4, 1]:
+    types = [getattr(part, "dtype", None) for part in tf.nest.flatten(spec)]
+    if (
+        len(shapes) != 2
+        or [shape.rank for shape in shapes] != [4, 1]
+        or not types[1].is_integer
+    ):
         raise ValueError(
             f"`{name}` must be batches of images (batch, height, width, 3) "
-            f"and integer labels (batch,). Received: {spec}"
+            f"and integer labels (batch,). Received: {spec}. {ONE_HOT}"
         )
-    sizes = [len(labels) for _, labels in batches.as_numpy_iterator()]
-    if not sizes:
+    if batches.cardinality() == tf.data.INFINITE_CARDINALITY:
+        raise ValueError(
+            f"`{name}` must end, since an epoch is all of it. Received: an "
+            "endless `tf.data.Dataset`; leave out `repeat()`, or bound it with "
+            "`take(steps)`"
+        )
+    labels = [labels for _, labels in batches.as_numpy_iterator()]
+    sizes = [len(batch) for batch in labels]
+    if not sum(sizes):
         raise ValueError(f"`{name}` must have images. Received: none")
+    labels = np.concatenate(labels)
     for size in sizes:
         shard.part(size)
     if shard.count > 1:
@@ -175,7 +197,12 @@ def _batched(batches, name, shard=image_dataset.ALL):
         batches = batches.map(
             lambda images, labels: (images[mine], labels[mine])
         )
-    return Split(lambda epoch: batches, len(sizes), sum(sizes))
+    return Split(
+        lambda epoch: batches,
+        len(sizes),
+        sum(sizes),
+        (int(labels.min()), int(labels.max())),
+    )
 
 
 def _arrays(images, name):
@@ -191,7 +218,7 @@ def _arrays(images, name):
         raise ValueError(
             f"`{name}` must be images of shape (images, height, width, 3) "
             f"and integer labels of shape (images,). Received: {x.shape} and "
-            f"{y.shape} of {y.dtype}"
+            f"{y.shape} of {y.dtype}. {ONE_HOT}"
         )
     if not len(x):
         raise ValueError(f"`{name}` must have images. Received: none")

@@ -197,6 +197,8 @@ def evaluate(
     outputs = examples.predict(network, images).shape[1]
     network = _named(network, examples, outputs)
     indices = _output_indices(network, examples)
+    if isinstance(data, tuple):
+        _take(indices, data[1])
     timed = timing.Timed(network.function, examples.batch_size)
     timed_network = dataclasses.replace(network, function=timed)
     steps = examples.size and math.ceil(examples.size / examples.batch_size)
@@ -204,7 +206,7 @@ def evaluate(
         found = metrics.evaluate(
             functools.partial(examples.predict, timed_network),
             (
-                (images, indices[np.ravel(labels)])
+                (images, _take(indices, labels))
                 for images, labels in examples.batches()
             ),
             advance,
@@ -303,6 +305,24 @@ def _output_indices(network, examples):
     if examples.are_indices:
         keys.append([str(index) for index in range(len(names))])
     return np.array(imagenet.match(examples.class_names, *keys))
+
+
+def _take(indices, labels):
+    """Return the indices of labels, which must be numbers of classes."""
+    labels = np.ravel(labels)
+    if labels.dtype.kind not in "iu":
+        raise ValueError(
+            "the labels of `data` must be integers. Received: "
+            f"{labels.dtype}; `labels.argmax(axis=1)` makes integers of "
+            "one-hot labels"
+        )
+    if labels.min(initial=0) < 0 or labels.max(initial=0) >= len(indices):
+        raise ValueError(
+            f"the labels of `data` must be from 0 to {len(indices) - 1}, the "
+            f"numbers of {len(indices)} classes. Received: labels from "
+            f"{labels.min()} to {labels.max()}"
+        )
+    return indices[labels]
 
 
 def _require_finite(network, probabilities):

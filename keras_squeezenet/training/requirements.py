@@ -3,13 +3,20 @@
 import keras
 import numpy as np
 
+from keras_squeezenet.data import splits
 from keras_squeezenet.utils import extras
 
 
-def require_fit(model: keras.Model, images: np.ndarray, dataset: dict) -> None:
+def require_fit(
+    model: keras.Model,
+    images: np.ndarray,
+    dataset: dict,
+    **sets: splits.Split | None,
+) -> None:
     """Raise a `ValueError` unless a model fits the images and classes of data.
 
-    `images` is a batch, and `dataset` what `splits.describe` returned.
+    `images` is a batch, `dataset` what `splits.describe` returned, and the
+    labels of the `sets` must be those of its classes.
     """
     expected = images.shape[1:]
     if model.input_shape[1:] != expected:
@@ -26,6 +33,8 @@ def require_fit(model: keras.Model, images: np.ndarray, dataset: dict) -> None:
             f"model with outputs of shape {model.output_shape}. Build it with "
             f"`classes={classes}`, or fine-tune it."
         )
+    for name, split in sets.items():
+        _require_labels(name, split, classes)
     for layer in model.layers:
         if not all(np.isfinite(array).all() for array in layer.get_weights()):
             raise ValueError(
@@ -39,6 +48,19 @@ def require_fit(model: keras.Model, images: np.ndarray, dataset: dict) -> None:
             "the outputs of the model must be probabilities. Received: "
             f"outputs of {model.layers[-1].name!r} that add up to "
             f"{sums[0]:.3f} for an image. End the model with a softmax."
+        )
+
+
+def _require_labels(name, split, classes):
+    if split is None or split.labels is None:
+        return
+    least, greatest = split.labels
+    if least < 0 or greatest >= classes:
+        raise ValueError(
+            f"the labels of `{name}` must be from 0 to {classes - 1}, the "
+            f"numbers of {classes} classes. Received: labels from {least} to "
+            f"{greatest}. Number the classes from 0, or build the model with "
+            "as many `classes` as there are"
         )
 
 

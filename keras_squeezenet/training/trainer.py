@@ -236,7 +236,14 @@ class _Run:
             "validation_images": self.validation.size,
             "test_images": self.test.size if self.test else 0,
         }
-        requirements.require_fit(model, np.asarray(images), self.dataset)
+        requirements.require_fit(
+            model,
+            np.asarray(images),
+            self.dataset,
+            train=self.train,
+            validation=self.validation,
+            test=self.test,
+        )
 
     def begin(self, overwrite, resume):
         """Load the state of a run to resume, or start a new one."""

@@ -147,9 +147,15 @@ def finetune(
     dataset = splits.describe(
         train, name or "images", class_names, model.output_shape[-1]
     )
-    requirements.require_fit(model, np.asarray(images), dataset)
+    ordered = train
+    if isinstance(train, image_dataset.ImageDataset):
+        ordered = train.ordered_train_batches(recipe.batch_size)
+    unshuffled = splits.evaluation_split(ordered, recipe.batch_size, "train")
+    requirements.require_fit(
+        model, np.asarray(images), dataset, train=unshuffled, **measured
+    )
     keras.utils.set_random_seed(recipe.seed)
-    found = [_fit_head(model, train, recipe, measured, progress)]
+    found = [_fit_head(model, unshuffled, measured, progress)]
     kept, weights = 0, model.get_weights()
     for phase in phases:
         _set_trainable(model, phase.modules)
@@ -212,10 +218,10 @@ def _require_linear_head(model):
         )
 
 
-def _fit_head(model, train, recipe, measured, progress):
+def _fit_head(model, train, measured, progress):
     """Fit `conv10` and return the row of this phase in the report."""
     started = time.monotonic()
-    x, y = _features(model, train, recipe.batch_size, progress)
+    x, y = _features(model, train, progress)
     mean = x.mean(axis=0)
     deviation = np.maximum(x.std(axis=0), MIN_DEVIATION)
     with progress.task("head", HEAD_STEPS) as advance:
@@ -239,16 +245,12 @@ def _fit_head(model, train, recipe, measured, progress):
     }
 
 
-def _features(model, train, batch_size, progress):
+def _features(model, train, progress):
     """Return the pooled input of `conv10` for each image, and the labels."""
-    images = train
-    if isinstance(train, image_dataset.ImageDataset):
-        images = train.ordered_train_batches(batch_size)
-    images = splits.evaluation_split(images, batch_size, "train")
     backbone = keras.Model(model.input, model.get_layer(HEAD).input)
     features, labels = [], []
-    with progress.task("features", images.steps) as advance:
-        for x, y in images.batches(0):
+    with progress.task("features", train.steps) as advance:
+        for x, y in train.batches(0):
             features.append(backbone.predict_on_batch(x).mean(axis=(1, 2)))
             labels.append(np.asarray(y))
             advance()

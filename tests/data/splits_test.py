@@ -147,3 +147,25 @@ def test_description_is_that_of_the_data_set(dataset):
         "classes": ["0", "1"],
         "skipped_images": [],
     }
+
+
+def test_least_and_greatest_label_are_known():
+    batches = tf.data.Dataset.from_tensor_slices((IMAGES, LABELS + 1)).batch(4)
+    for images in ((IMAGES, LABELS + 1), batches):
+        assert splits.training_split(images, 4).labels == (1, 3)
+        assert splits.evaluation_split(images, 4, "test").labels == (1, 3)
+
+
+def test_endless_batches_are_refused_at_once():
+    batches = tf.data.Dataset.from_tensor_slices((IMAGES, LABELS)).batch(4)
+    with pytest.raises(ValueError, match=r"`train` must end.*take\(steps\)"):
+        splits.training_split(batches.repeat(), 4)
+
+
+@pytest.mark.parametrize("as_batches", [False, True])
+def test_one_hot_labels_are_refused_with_what_to_do(as_batches):
+    images = (IMAGES, np.eye(3, dtype="float32")[LABELS])
+    if as_batches:
+        images = tf.data.Dataset.from_tensor_slices(images).batch(4)
+    with pytest.raises(ValueError, match=r"labels.argmax\(axis=1\)"):
+        splits.training_split(images, 4)

@@ -106,3 +106,12 @@ def test_all_images_of_a_csv_file_without_splits_are_used(tmp_path):
     path.write_text("\n".join(["path,label,split", *lines]))
     found = evaluation.evaluate(make_network(), path)
     assert (len(found.outputs.labels), found.split) == (1, "test")
+
+
+@pytest.mark.parametrize("shift, received", [(1, "1 to 4"), (-1, "-1 to 2")])
+def test_labels_that_are_no_classes_are_refused(shift, received, dataset):
+    images, labels = map(np.concatenate, zip(*dataset.test_batches(16)))
+    with pytest.raises(ValueError, match=f"from 0 to 3, .* from {received}"):
+        evaluation.evaluate(make_network(), (images, labels + shift))
+    with pytest.raises(ValueError, match="of one-hot labels"):
+        evaluation.evaluate(make_network(), (images, np.eye(4)[labels]))
