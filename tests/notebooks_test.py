@@ -11,6 +11,9 @@ import nbformat
 import pytest
 from matplotlib import cbook
 
+from keras_squeezenet import SqueezeNet
+from keras_squeezenet import SqueezeNetConfig
+
 ROOT = pathlib.Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "colab").glob("*.ipynb"))
 BADGE = "https://colab.research.google.com/github/{}/blob/main/colab/{}"
@@ -22,7 +25,12 @@ ABSOLUTE_PATH = re.compile(
 # Settings with which a notebook runs in seconds, without a network.
 SMALL = {
     "classify": {"WEIGHTS": "cifar10"},
-    "compress": {"DATA": "mnist5k", "MAX_STEPS": 1},
+    "compress": {
+        "DATA": "mnist5k",
+        "MAX_STEPS": 1,
+        "MODEL": "small.keras",
+        "TARGET_BYTES": 30000,
+    },
     "design_space": {
         "DATA": "mnist5k",
         "FILTERS": 16,
@@ -95,6 +103,14 @@ def execute(tmp_path):
     (folder / "photos").mkdir(parents=True)
     photo = cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)
     shutil.copy(photo, folder / "photos")
+    config = SqueezeNetConfig(base_e=32, incr_e=32, SR=0.25)
+    small = SqueezeNet(
+        weights=None,
+        input_shape=(28, 28, 3),
+        classes=10,
+        config=config.for_small_images(),
+    )
+    small.save(folder / "small.keras")
     closed = "http://127.0.0.1:9"
     environment = {
         **os.environ,
