@@ -32,7 +32,7 @@ BELOW = {
         *("pretrained", "squeezenet", "utils"),
     },
     "evaluation": {"classifier", "data", "imagenet", "utils"},
-    "report": {"evaluation", "imagenet"},
+    "report": {"evaluation", "imagenet", "utils"},
     "training": {
         *("architecture", "data", "evaluation", "models", "pretrained"),
         *("report", "squeezenet", "utils"),

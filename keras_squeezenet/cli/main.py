@@ -14,6 +14,7 @@ from keras_squeezenet.cli import interrupts
 from keras_squeezenet.cli import native_notes
 from keras_squeezenet.utils import extras
 from keras_squeezenet.utils import suggestions
+from keras_squeezenet.utils.text import printable
 
 PROGRAM = "keras-squeezenet"
 USAGE = f"usage: {PROGRAM} COMMAND [ARGUMENT ...] [--flag=value ...]"
@@ -62,7 +63,7 @@ def run(argv: list[str] | None = None) -> None:
         try:
             positional = command.FLAGS.parse(arguments)
         except ValueError as error:
-            sys.exit(f"{PROGRAM} {name}: {error}")
+            sys.exit(f"{PROGRAM} {name}: {printable(str(error))}")
         quiet_libraries()
         with interrupts.remembered():
             _call(f"{PROGRAM} {name}", command, positional)
@@ -109,8 +110,13 @@ def quiet_libraries() -> None:
     ours = logging.getLogger("keras_squeezenet")
     ours.setLevel(logging.INFO)
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_PrintableFormatter("%(message)s"))
     ours.addHandler(handler)
+
+
+class _PrintableFormatter(logging.Formatter):
+    def format(self, record):
+        return printable(super().format(record))
 
 
 def _call(program, command, positional):
@@ -125,4 +131,4 @@ def _call(program, command, positional):
     except USER_ERRORS as error:
         if os.environ.get(DEBUG):
             traceback.print_exc()
-        sys.exit(f"{program}: {error}")
+        sys.exit(f"{program}: {printable(str(error))}")

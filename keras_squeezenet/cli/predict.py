@@ -16,6 +16,7 @@ from keras_squeezenet.cli import terminal
 from keras_squeezenet.cli.flags import command_flags
 from keras_squeezenet.cli.flags import network_flags
 from keras_squeezenet.cli.flags import output_flags
+from keras_squeezenet.utils.text import one_line
 
 FLAGS = command_flags.CommandFlags("IMAGE...")
 
@@ -43,7 +44,7 @@ def main(*arguments):
     for path, reason in unreadable.items():
         print(
             f"keras-squeezenet predict: skipped, cannot be read: "
-            f"{terminal.printable(path)}: {reason}",
+            f"{one_line(path)}: {one_line(reason)}",
             file=sys.stderr,
         )
     if unreadable:
@@ -61,7 +62,7 @@ def find_images(arguments):
         if argument.endswith(network_flags.COMPLETE_SUFFIXES):
             raise ValueError(
                 "an image must be given, and the model with --model. "
-                f"Received: {terminal.printable(argument)}"
+                f"Received: {one_line(argument)}"
             )
     found = itertools.chain.from_iterable(map(_files_of, arguments))
     return list(dict.fromkeys(found))
@@ -74,7 +75,7 @@ def _files_of(argument):
         found, left_out = image_files.find(argument)
         if left_out:
             print(
-                f"Files of {terminal.printable(argument)} that are left out: "
+                f"Files of {one_line(argument)} that are left out: "
                 f"{image_files.describe(left_out)}",
                 file=sys.stderr,
             )
@@ -86,7 +87,7 @@ def _files_of(argument):
     if not found:
         raise ValueError(
             "a folder or a pattern must contain images. Received: "
-            f"{terminal.printable(argument)}, which contains none"
+            f"{one_line(argument)}, which contains none"
         )
     return found
 
@@ -126,10 +127,10 @@ def _result(network, path, row):
 
 
 def print_result(console, result):
-    terminal.print_line(console, result["file"])
+    terminal.print_line(console, one_line(result["file"]))
     for prediction in result["predictions"]:
         terminal.print_line(
             console,
             f"  {prediction['rank']:>2}  {prediction['probability']:7.2%}  "
-            f"{prediction['label'].replace('_', ' ')}",
+            f"{one_line(prediction['label'].replace('_', ' '))}",
         )

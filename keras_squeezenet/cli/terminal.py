@@ -8,6 +8,8 @@ import time
 
 from keras_squeezenet.cli import interrupts
 from keras_squeezenet.utils import progress
+from keras_squeezenet.utils.text import one_line
+from keras_squeezenet.utils.text import printable
 
 # Metrics that are shares of images, and are shown as percentages.
 SHARES = ("accuracy", "agreement", "validation")
@@ -82,7 +84,7 @@ def print_table(console, table):
     import rich.table
 
     shown = rich.table.Table(
-        title=table.title,
+        title=one_line(table.title),
         title_justify="left",
         title_style="bold",
         box=rich.box.SIMPLE_HEAD,
@@ -92,25 +94,22 @@ def print_table(console, table):
     )
     for index, column in enumerate(table.columns):
         shown.add_column(
-            column, justify="right" if index else "left", no_wrap=index < 2
+            one_line(column),
+            justify="right" if index else "left",
+            no_wrap=index < 2,
         )
     for row in table.rows:
-        shown.add_row(*row)
+        shown.add_row(*map(one_line, row))
     console.print()
     console.print(shown)
-
-
-def printable(text):
-    """Return a text in Unicode; the name of a file in it need not be."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def print_header(console, model, dataset):
     """Print what is trained on what: a `keras.Model` and an `ImageDataset`."""
     console.print(
-        f"{model.name}, {model.count_params():,} parameters, on "
-        f"{dataset.name}: {len(dataset.class_names)} classes, images of "
-        f"{dataset.image_size}x{dataset.image_size}: {dataset.train_size:,} "
+        f"{one_line(model.name)}, {model.count_params():,} parameters, on "
+        f"{one_line(dataset.name)}: {len(dataset.class_names)} classes, images "
+        f"of {dataset.image_size}x{dataset.image_size}: {dataset.train_size:,} "
         f"training, {dataset.validation_size:,} validation, "
         f"{dataset.test_size:,} test"
     )

@@ -46,7 +46,8 @@ def is_ignored(name: str) -> bool:
 
 def describe(left_out: dict[str, int]) -> str:
     """Return the counts as a phrase, such as `"3 hidden, 1 not images"`."""
-    return ", ".join(f"{count:,} {why}" for why, count in left_out.items())
+    counts = sorted(left_out.items())
+    return ", ".join(f"{count:,} {why}" for why, count in counts)
 
 
 def _reason(path, parts):

@@ -1,9 +1,11 @@
 """A report as Markdown, and sentences that the HTML page shares."""
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
 
 from keras_squeezenet.report import report_tables
+from keras_squeezenet.utils.text import one_line
 
 
 def markdown(report: dict[str, Any]) -> str:
@@ -19,7 +21,8 @@ def markdown(report: dict[str, Any]) -> str:
 
 
 def title(report: dict[str, Any]) -> str:
-    return f"{report['model']['name']} on {report['dataset']['name']}"
+    names = report["model"]["name"], report["dataset"]["name"]
+    return " on ".join(map(one_line, names))
 
 
 def summary(report: dict[str, Any]) -> str:
@@ -65,7 +68,12 @@ def _setting(value: Any) -> str:
 
 
 def _rows(table: report_tables.Table) -> Iterator[str]:
-    yield f"| {' | '.join(table.columns)} |"
+    yield _row(table.columns)
     yield f"|---|{'---:|' * (len(table.columns) - 1)}"
-    for row in table.rows:
-        yield f"| {' | '.join(row)} |"
+    yield from map(_row, table.rows)
+
+
+def _row(cells: Iterable[str]) -> str:
+    # Names of classes may have any character.
+    texts = (one_line(cell).replace("|", "\\|") for cell in cells)
+    return f"| {' | '.join(texts)} |"

@@ -79,10 +79,10 @@ def run(run_command):
     return functools.partial(run_command, predict)
 
 
-def found(run, *arguments):
+def found(run, *arguments, err=""):
     """Runs the command with `--json`; returns `{file: best class}`."""
-    status, out, err = run("--json", *arguments)
-    assert (status, err) == (0, "")
+    status, out, printed = run("--json", *arguments)
+    assert (status, printed) == (0, err)
     assert out.startswith("["), out
     results = json.loads(out)
     best = {each["file"]: each["predictions"][0]["index"] for each in results}
@@ -134,7 +134,8 @@ def test_hidden_files_and_other_files_of_a_folder_are_left_out(
     write_image("sub/.hidden/f.png", 6)
     (photos / "sub" / "notes.txt").write_text("no image")
     (photos / "sub" / "folder.jpg").mkdir()
-    assert list(found(run, "sub").values()) == [3, 2, 4]
+    err = "Files of sub that are left out: 1 hidden, 1 not images\n"
+    assert list(found(run, "sub", err=err).values()) == [3, 2, 4]
     assert found(run, ".hidden.png") == {".hidden.png": 5}
     assert found(run, "sub/.hidden") == {"sub/.hidden/f.png": 6}
 
@@ -262,7 +263,7 @@ def test_bad_arguments_are_refused(arguments, message, run, stub, photos):
 def test_argument_that_names_nothing_is_an_error(name, run, stub, photos):
     (photos / "empty").mkdir()
     with pytest.raises(
-        ValueError, match="must contain images .*, which contains none"
+        ValueError, match="must contain images. .*, which contains none"
     ):
         run("a.jpg", name)
     # Before anything is downloaded.

@@ -1,5 +1,4 @@
 import io
-import os
 import re
 import types
 
@@ -187,17 +186,15 @@ def test_numbers_are_aligned_to_the_right():
     ]
 
 
-@pytest.mark.parametrize(
-    "path,text",
-    [
-        ("photos/[red]ä 猫.jpg", "photos/[red]ä 猫.jpg"),
-        (os.fsdecode(b"caf\xe9.jpg"), r"caf\udce9.jpg"),
-        ("", ""),
-    ],
-)
-def test_every_path_is_printable(path, text):
-    assert terminal.printable(path) == text
-    text.encode("utf-8")
+def test_names_cannot_control_the_terminal():
+    console = make_console(width=60)
+    table = report.Table("\x1b[2JA", ("\x1b[1mb",), [("c\x1b[31m\nd",)])
+    terminal.print_table(console, table)
+    terminal.print_line(console, "e\x1b[2Jf")
+    shown = printed(console)
+    assert "\x1b[2J" not in shown and "\x1b[31m" not in shown
+    for text in (r"\x1b[2JA", r"\x1b[1mb", r"c\x1b[31m\nd", r"e\x1b[2Jf"):
+        assert text in shown
 
 
 def test_next_command_is_quoted_for_a_shell_and_on_one_line():

@@ -23,6 +23,12 @@ def test_markdown_has_every_table(make):
         ]
 
 
+def test_names_do_not_break_a_table(make):
+    made = make()
+    made["layers"][0]["name"] = "a|b\n\x1b[2Jc"
+    assert r"| a\|b\n\x1b[2Jc |" in markdown(made)
+
+
 def test_markdown_tells_what_was_done(make):
     text = markdown(make())
     lines = text.splitlines()
