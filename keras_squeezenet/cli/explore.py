@@ -42,7 +42,11 @@ with FLAGS.group("Grid"):
     )
     training_flags.define_config(FLAGS, "1.0")
     FLAGS.define(
-        bool, "train", True, "compute the sizes only, and train nothing"
+        bool,
+        "train",
+        True,
+        "train nothing: compute the sizes, and write them to exploration.csv "
+        "in --out",
     )
     FLAGS.define(
         int,

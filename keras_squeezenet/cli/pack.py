@@ -19,7 +19,7 @@ from keras_squeezenet.cli.flags import network_flags
 from keras_squeezenet.cli.flags import output_flags
 from keras_squeezenet.utils import files
 
-FLAGS = command_flags.CommandFlags("MODEL")
+FLAGS = command_flags.CommandFlags("MODEL --dataset=IMAGES")
 SQZ_FILE = "model.sqz"
 SAVED_MODEL_FOLDER = "saved_model"
 JSON_FILE = "pack.json"
@@ -32,7 +32,8 @@ with FLAGS.group("Network and images"):
         FLAGS,
         default=None,
         what="photographs to measure on, of which no label is read: a folder, "
-        "with sub-folders or without, a CSV file, or the name of a data set",
+        "with sub-folders or without, a CSV file, or the name of a data set; "
+        "required",
         image_size=False,
     )
     FLAGS.define(int, "images", 500, "number of photographs to use", 10)
@@ -42,7 +43,7 @@ with FLAGS.group("Size and divergence"):
         "target_bytes",
         None,
         "largest size of the file; the file with the smallest divergence is "
-        "written",
+        "written; give this or --max_kl, not both",
         1,
     )
     FLAGS.define(
@@ -106,7 +107,8 @@ def require_valid():
         )
     if FLAGS.target_bytes and FLAGS.max_kl is not None:
         raise ValueError(
-            "one of --target_bytes and --max_kl must be given. Received: both"
+            "one of --target_bytes and --max_kl must be given, not both. "
+            "Received: both"
         )
     dataset_flags.require_valid(FLAGS)
     output_flags.require_valid(FLAGS)

@@ -41,8 +41,8 @@ def define_variant(flag_values):
         list(architecture.VARIANTS),
         "config",
         None,
-        "the architecture of pretrained weights (default: the one that they "
-        "fit)",
+        "the architecture of pretrained weights (default: 1.1 if there are "
+        "such weights for it, else the one that has them)",
     )
 
 
