@@ -5,12 +5,8 @@ import functools
 import os
 import pathlib
 
-# Formats that Pillow reads by itself: for the others it starts a program (EPS),
-# or knows the name only.
-FORMATS = tuple(
-    "AVIF BMP DIB GIF ICO JPEG JPEG2000 MPO PCX PNG PPM PSD QOI SGI TGA TIFF "
-    "WEBP XBM".split()
-)
+# Pillow starts a program for EPS, and knows only the names of the others.
+UNREADABLE = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")
 # Folders of previews and metadata that systems add.
 SYSTEM_FOLDERS = ("@eaDir", "__MACOSX", "$RECYCLE.BIN")
 HIDDEN = "hidden"
@@ -61,22 +57,23 @@ def _reason(path, parts):
     return None if _has_image(path) else OTHER
 
 
-@functools.cache
 def formats() -> tuple[str, ...]:
-    """Return those of `FORMATS` that the installed Pillow opens."""
+    """Return the formats that are read: Pillow's, and those of its plugins."""
     from PIL import Image
 
     Image.init()
-    return tuple(name for name in FORMATS if name in Image.OPEN)
+    return tuple(name for name in Image.OPEN if name not in UNREADABLE)
 
 
 @functools.cache
 def suffixes() -> frozenset[str]:
-    """Return the suffixes of `FORMATS`, in lower case."""
+    """Return the suffixes of image files, in lower case."""
     from PIL import Image
 
+    # Of files that the format JPEG opens.
+    read = {*formats(), "MPO"}
     known = Image.registered_extensions()
-    return frozenset(name for name, kind in known.items() if kind in FORMATS)
+    return frozenset(name for name, kind in known.items() if kind in read)
 
 
 def _has_image(path):
