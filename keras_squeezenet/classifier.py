@@ -163,7 +163,6 @@ def load(
 
 
 def _known_classes(name):
-    """Return the classes of named weights, or those that a file lists."""
     if name in registry.NAMES:
         return registry.find(name).labels
     if name.endswith(".sqz"):

@@ -170,11 +170,6 @@ def SqueezeNet1_0(
     """Instantiate SqueezeNet v1.0 (paper table 1): 1,248,424 parameters.
 
     The arguments are those of `SqueezeNet`, without `config`.
-
-    Example:
-
-    >>> SqueezeNet1_0(weights=None).count_params()
-    1248424
     """
     return SqueezeNet(**locals(), config="1.0")
 
@@ -195,11 +190,6 @@ def SqueezeNet1_1(
     times less computation than v1.0 with the same accuracy.
 
     The arguments are those of `SqueezeNet`, without `config`.
-
-    Example:
-
-    >>> SqueezeNet1_1(weights=None).count_params()
-    1235496
     """
     return SqueezeNet(**locals(), config="1.1")
 
@@ -220,11 +210,6 @@ def SqueezeNetSimpleBypass(
     There are 1,248,424 parameters, as in v1.0.
 
     The arguments are those of `SqueezeNet`, without `config`.
-
-    Example:
-
-    >>> SqueezeNetSimpleBypass(weights=None).count_params()
-    1248424
     """
     return SqueezeNet(**locals(), config="simple_bypass")
 
@@ -246,11 +231,6 @@ def SqueezeNetComplexBypass(
     `weights` must be `None` or the path of a file.
 
     The arguments are those of `SqueezeNet`, without `config`.
-
-    Example:
-
-    >>> SqueezeNetComplexBypass(weights=None).count_params()
-    1589672
     """
     return SqueezeNet(**locals(), config="complex_bypass")
 
@@ -330,7 +310,6 @@ def _require_activation(activation):
 def _image_input(
     config, input_tensor, input_shape, include_top, named, default_side
 ):
-    """Validate the shape of the images and return the input tensor."""
     if input_shape:
         _require_shape(config, input_shape, include_top, named)
     else:
@@ -353,7 +332,6 @@ def _image_input(
 
 
 def _require_shape(config, input_shape, include_top, named):
-    """Validate an `input_shape` as `keras.applications` does."""
     if len(input_shape) != 3:
         raise ValueError("`input_shape` must be a tuple of three integers.")
     batch_shape = (None, *input_shape)

@@ -113,7 +113,6 @@ def read_grid(text):
 
 
 def measure(console, grid):
-    """Write the sizes alone."""
     from keras_squeezenet.exploration import sweep
     from keras_squeezenet.training import network
 
@@ -128,7 +127,6 @@ def measure(console, grid):
 
 
 def explore(console, grid):
-    """Train the points, and write what they reached."""
     from keras_squeezenet.exploration import sweep
     from keras_squeezenet.report import plots
 

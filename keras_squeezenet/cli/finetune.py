@@ -76,7 +76,6 @@ def main():
 
 
 def make_phases():
-    """Return the phases of the library, changed by the flags."""
     augmentation = FLAGS.augmentation
     return [
         dataclasses.replace(

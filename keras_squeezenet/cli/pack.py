@@ -162,7 +162,6 @@ def print_summary(console, packed, summary):
 
 
 def tables(summary):
-    """Return a table of the layers and one of the files."""
     layers = report.Table.of(
         "Layers",
         summary["layers"],

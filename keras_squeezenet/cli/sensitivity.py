@@ -83,7 +83,6 @@ def _numbers(name, number, rule):
 
 
 def tables(scan):
-    """Return a table of the densities and one of the bits, by layer."""
     base = (
         f"{scan['accuracy']:.2%} on {scan['images']:,} images without "
         "compression"

@@ -79,7 +79,6 @@ def format_metrics(values: dict) -> str:
 
 
 def print_table(console, table):
-    """Print a `report.Table`."""
     import rich.box
     import rich.table
 

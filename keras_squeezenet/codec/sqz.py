@@ -135,7 +135,6 @@ def load(content: bytes) -> tuple[dict, dict[str, encodings.Array]]:
 
 
 def _array(row, codes, deltas, numbers):
-    """Return the array that a row of the header describes."""
     shape = row["shape"]
     if row["form"] == "plain":
         values = _take(numbers, math.prod(shape), "f4")

@@ -59,14 +59,7 @@ def quantized(model, ranges, calibration, recipe):
 def write(
     model, quantized, recipe, folder, dataset, test, calibration, progress
 ):
-    """Write every artifact of a recipe to an empty folder.
-
-    Returns:
-        What was `Written`.
-
-    Raises:
-        CheckError: if the outputs of an artifact differ from the model's.
-    """
+    """Write the artifacts of a recipe to an empty folder; return `Written`."""
     copy = models.copy(model)
     sources = {"model": copy, "quantized model": quantized}
     written = Written(
@@ -106,7 +99,6 @@ def write(
 
 
 def _write_models(written, model, recipe, dataset):
-    """Write the Keras model, the .sqz file and the SavedModels."""
     folder = written.folder
     model.save(folder / MODEL_FILE)
     loaded = keras.models.load_model(folder / MODEL_FILE)
@@ -207,7 +199,6 @@ def _require_int8(content, model):
 
 
 def layers(model, int8_kernels):
-    """Return the rows of the report, one for each kernel."""
     paper = allocation.match(
         compression_recipe.TABLE_1,
         [layer.name for layer in architecture.convolutions(PAPER_NETWORK)],

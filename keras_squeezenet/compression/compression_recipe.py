@@ -2,10 +2,14 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Annotated
 from typing import Any
 
 from keras_squeezenet.compression import stages
 from keras_squeezenet.utils import recipe_fields
+from keras_squeezenet.utils.recipe_fields import by_layer
+from keras_squeezenet.utils.recipe_fields import one_of
+from keras_squeezenet.utils.recipe_fields import some_of
 
 STAGES = stages.STAGES
 AUGMENTATIONS = (None, "crop", "flip_crop")
@@ -19,6 +23,15 @@ SCAN_BITS = (8, 6, 5, 4, 3, 2)
 INITIALIZATIONS = ("kmeans++", "linear", "density", "random")
 PRESERVED = ("both", "sparsity", "clusters", "none")
 LITERT_TYPES = ("float32", "float16", "int8", "int16x8")
+SHARE = (
+    "a share of weights to keep, greater than 0 and at most 1",
+    lambda value: 0 < value <= 1,
+)
+AVERAGE_BITS = "from 4 to 8", lambda value: min(BITS) <= value <= max(BITS)
+CODE_BITS = (
+    "an integer from 2 to 8",
+    lambda value: isinstance(value, int) and 2 <= value <= 8,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,101 +42,102 @@ class Recipe:
     `"*_expand3x3"`, to numbers. The first pattern that matches a layer applies.
 
     Args:
-        stages: tuple of `"prune"`, `"densify"` (the last part of
-            dense-sparse-dense training), `"cluster"` and `"quantize"`, in any
-            order, each at most once. Defaults to all but `"densify"`.
-        batch_size: int. Defaults to `32`.
-        max_train_steps: int, the maximum number of training steps of each
-            stage, for quick trials. Defaults to `None`, no maximum.
-        seed: int, the seed of the order of the images and of every other
-            random choice. Defaults to `0`.
+        stages: `"prune"`, `"densify"` (the last part of dense-sparse-dense
+            training), `"cluster"` and `"quantize"`, in any order, each at most
+            once.
+        batch_size: the images in a batch.
+        max_train_steps: the maximum number of training steps of each stage, for
+            quick trials.
+        seed: the seed of the order of the images and of every other random
+            choice.
         augmentation: `None`, `"crop"` or `"flip_crop"`, the augmentation of
-            the training images of an `ImageDataset`. Defaults to `None`.
-        validation_share: float in (0, 0.5], the share of an `ImageDataset`'s
-            training images that become its validation set. Defaults to `0.1`.
-        finetune_learning_rate: float, the learning rate of pruning. Weight
-            sharing and densifying use half of it, quantization-aware training
-            a fifth. Defaults to `1e-3`.
-        prune_epochs: float. Defaults to `3`.
+            the training images of an `ImageDataset`.
+        validation_share: the share of an `ImageDataset`'s training images that
+            become its validation set.
+        finetune_learning_rate: the learning rate of pruning. Weight sharing and
+            densifying use half of it, quantization-aware training a fifth.
+        prune_epochs, densify_epochs, cluster_epochs: the epochs of each stage;
+            fractions are allowed.
         prune_schedule: how the density falls: `"polynomial"`, `"constant"`
             (at once) or `"iterative"` (in `prune_rounds` steps, with training
-            after each). Defaults to `"polynomial"`.
-        prune_rounds: int. Defaults to `4`.
+            after each).
         prune_pattern: `None`, or `"2:4"`: two weights of every four are kept
-            where the density is not 1. Defaults to `None`.
-        densities: rule by layer, the share of weights to keep, in (0, 1].
-            Defaults to a quarter of the weights, but all of `conv1` and of
-            the squeeze layers, which have few weights and stay dense in the
-            paper too (table 1).
-        overall_density: float in (0, 1], the density of all kernels together.
-            Layers whose density is 1 stay dense; `density_split` sets the
-            other densities. Defaults to `None`: `densities` applies.
+            where the density is not 1.
+        densities: rule by layer, the share of weights to keep. By default a
+            quarter, but all of `conv1` and of the squeeze layers, which have
+            few weights and stay dense in the paper too (table 1).
+        overall_density: the density of all kernels together. Layers whose
+            density is 1 stay dense; `density_split` sets the other densities.
+            `None`: `densities` applies.
         density_split: `"threshold"` (one magnitude for all layers),
             `"proportional"` (`densities` times one factor, at most 1) or
-            `"sensitivity"` (by a scan). Defaults to `"threshold"`.
-        densify_epochs: float. Defaults to `2`.
-        cluster_epochs: float. Defaults to `1`.
-        bits: rule by layer, from 2 to 8: a kernel shares `2**bits` values,
-            zero included. Defaults to 4 in all layers.
-        average_bits: float, the maximum mean of the bits over all weights. A
-            scan chooses 8, 6, 5 or 4 bits for each layer. Defaults to `None`:
-            `bits` applies.
+            `"sensitivity"` (by a scan).
+        bits: rule by layer: a kernel shares `2**bits` values, zero included.
+        average_bits: the maximum mean of the bits over all weights. A scan
+            chooses 8, 6, 5 or 4 bits for each layer. `None`: `bits` applies.
         cluster_initialization: `"kmeans++"`, `"linear"`, `"density"` or
-            `"random"`. Defaults to `"kmeans++"`.
-        quantize_epochs: float; 0 quantizes after training, with measured
-            activation ranges. Defaults to `1`.
+            `"random"`.
+        quantize_epochs: 0 quantizes after training, with measured activation
+            ranges.
         quantize_preserve: what quantization-aware training keeps of each
             kernel: `"both"` (zeros and shared values), `"sparsity"`,
-            `"clusters"` or `"none"`. Defaults to `"both"`.
-        keep_frozen: bool, whether layers with `trainable=False` are left out
-            of training, pruning and weight sharing. Defaults to `False`.
-        max_accuracy_drop: float, how many percentage points of validation
-            accuracy a stage may lose, compared with the dense model. Defaults
-            to `None`, no limit.
-        max_retries: int, how often a stage that lost more is relaxed and
-            retried. Defaults to `2`.
-        sensitivity_images: int, the number of validation images of a scan.
-            Defaults to `256`.
-        litert: tuple of `"float32"`, `"float16"`, `"int8"` and `"int16x8"`,
-            the LiteRT files to write. Defaults to the first three.
+            `"clusters"` or `"none"`.
+        keep_frozen: whether layers with `trainable=False` are left out of
+            training, pruning and weight sharing.
+        max_accuracy_drop: how many percentage points of validation accuracy a
+            stage may lose, compared with the dense model; `None` for no limit.
+        max_retries: how often a stage that lost more is relaxed and retried.
+        sensitivity_images: the number of validation images of a scan.
+        litert: the LiteRT files to write, of `"float32"`, `"float16"`,
+            `"int8"` and `"int16x8"`.
 
     Raises:
         ValueError: if a value is out of range.
     """
 
-    stages: tuple[str, ...] = ("prune", "cluster", "quantize")
-    batch_size: int = 32
-    max_train_steps: int | None = None
-    seed: int = 0
-    augmentation: str | None = None
-    validation_share: float = 0.1
-    finetune_learning_rate: float = 1e-3
-    prune_epochs: float = 3
-    prune_schedule: str = "polynomial"
-    prune_rounds: int = 4
-    prune_pattern: str | None = None
-    densities: Mapping[str, float] = dataclasses.field(
-        default_factory=lambda: {"conv1": 1, "*_squeeze1x1": 1, "*": 0.25}
+    stages: Annotated[tuple[str, ...], some_of(STAGES)] = (
+        "prune",
+        "cluster",
+        "quantize",
     )
-    overall_density: float | None = None
-    density_split: str = "threshold"
-    densify_epochs: float = 2
-    cluster_epochs: float = 1
-    bits: Mapping[str, int] = dataclasses.field(
+    batch_size: recipe_fields.Count = 32
+    max_train_steps: recipe_fields.Count | None = None
+    seed: recipe_fields.CountOrZero = 0
+    augmentation: Annotated[str | None, one_of(AUGMENTATIONS)] = None
+    validation_share: recipe_fields.ValidationShare = 0.1
+    finetune_learning_rate: recipe_fields.Positive = 1e-3
+    prune_epochs: recipe_fields.Positive = 3
+    prune_schedule: Annotated[str, one_of(SCHEDULES)] = "polynomial"
+    prune_rounds: recipe_fields.Count = 4
+    prune_pattern: Annotated[str | None, one_of(PATTERNS)] = None
+    densities: Annotated[Mapping[str, float], by_layer(SHARE)] = (
+        dataclasses.field(
+            default_factory=lambda: {"conv1": 1, "*_squeeze1x1": 1, "*": 0.25}
+        )
+    )
+    overall_density: Annotated[float, SHARE] | None = None
+    density_split: Annotated[str, one_of(SPLITS)] = "threshold"
+    densify_epochs: recipe_fields.Positive = 2
+    cluster_epochs: recipe_fields.Positive = 1
+    bits: Annotated[Mapping[str, int], by_layer(CODE_BITS)] = dataclasses.field(
         default_factory=lambda: {"*": 4}
     )
-    average_bits: float | None = None
-    cluster_initialization: str = "kmeans++"
-    quantize_epochs: float = 1
-    quantize_preserve: str = "both"
+    average_bits: Annotated[float, AVERAGE_BITS] | None = None
+    cluster_initialization: Annotated[str, one_of(INITIALIZATIONS)] = "kmeans++"
+    quantize_epochs: recipe_fields.PositiveOrZero = 1
+    quantize_preserve: Annotated[str, one_of(PRESERVED)] = "both"
     keep_frozen: bool = False
-    max_accuracy_drop: float | None = None
-    max_retries: int = 2
-    sensitivity_images: int = 256
-    litert: tuple[str, ...] = ("float32", "float16", "int8")
+    max_accuracy_drop: recipe_fields.PositiveOrZero | None = None
+    max_retries: recipe_fields.CountOrZero = 2
+    sensitivity_images: recipe_fields.Count = 256
+    litert: Annotated[tuple[str, ...], some_of(LITERT_TYPES)] = (
+        "float32",
+        "float16",
+        "int8",
+    )
 
     def __post_init__(self):
-        recipe_fields.require_valid(self, _RULES)
+        recipe_fields.require_valid(self)
 
     def steps(self, epochs: float, epoch_steps: int) -> int:
         """Return the number of training steps of a stage."""
@@ -135,49 +149,6 @@ class Recipe:
     def replace(self, **changes: Any) -> "Recipe":
         """Return a copy with other values."""
         return dataclasses.replace(self, **changes)
-
-
-SHARE = (
-    "a share of weights to keep, greater than 0 and at most 1",
-    lambda value: 0 < value <= 1,
-)
-CODE_BITS = (
-    "an integer from 2 to 8",
-    lambda value: isinstance(value, int) and 2 <= value <= 8,
-)
-# The rule of each field: a description, and a test of a value.
-_RULES = {
-    "stages": recipe_fields.some_of(STAGES),
-    "batch_size": recipe_fields.integer(1),
-    "max_train_steps": recipe_fields.optional(recipe_fields.integer(1)),
-    "seed": recipe_fields.integer(0),
-    "augmentation": recipe_fields.one_of(AUGMENTATIONS),
-    "validation_share": (
-        "greater than 0 and at most 0.5",
-        lambda value: 0 < value <= 0.5,
-    ),
-    "finetune_learning_rate": recipe_fields.POSITIVE,
-    "prune_epochs": recipe_fields.POSITIVE,
-    "prune_schedule": recipe_fields.one_of(SCHEDULES),
-    "prune_rounds": recipe_fields.integer(1),
-    "prune_pattern": recipe_fields.one_of(PATTERNS),
-    "densities": recipe_fields.by_layer(SHARE),
-    "overall_density": recipe_fields.optional(SHARE),
-    "density_split": recipe_fields.one_of(SPLITS),
-    "densify_epochs": recipe_fields.POSITIVE,
-    "cluster_epochs": recipe_fields.POSITIVE,
-    "bits": recipe_fields.by_layer(CODE_BITS),
-    "average_bits": recipe_fields.optional(
-        ("from 4 to 8", lambda value: min(BITS) <= value <= max(BITS))
-    ),
-    "cluster_initialization": recipe_fields.one_of(INITIALIZATIONS),
-    "quantize_epochs": recipe_fields.at_least(0),
-    "quantize_preserve": recipe_fields.one_of(PRESERVED),
-    "max_accuracy_drop": recipe_fields.optional(recipe_fields.at_least(0)),
-    "max_retries": recipe_fields.integer(0),
-    "sensitivity_images": recipe_fields.integer(1),
-    "litert": recipe_fields.some_of(LITERT_TYPES),
-}
 
 
 # Table 1, except for fire8's expand3x3: the printed 33% does not give the

@@ -159,8 +159,6 @@ def _count(values, codebook, gaps, bias):
 
 
 class _Stream(NamedTuple):
-    """The bytes of fixed-length codes, of Huffman codes, and of their table."""
-
     plain: int
     huffman: int
     table: int

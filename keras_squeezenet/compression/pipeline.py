@@ -193,8 +193,6 @@ def compress(
 
 
 class _Run:
-    """A run of the pipeline and its progress."""
-
     def __init__(self, model, recipe, out, progress, tensorboard):
         self.model = model
         self.recipe = recipe
@@ -204,34 +202,19 @@ class _Run:
         self.state = State()
 
     def take_data(self, data, validation, test, name, class_names):
-        recipe, seed = self.recipe, self.recipe.seed
-        train, validation, test = splits.of_dataset(
-            data,
-            validation,
-            test,
-            recipe.batch_size,
-            recipe.validation_share,
-            seed,
+        self.train, self.validation, test = splits.of_run(
+            data, validation, test, self.recipe
         )
-        self.train = splits.training_split(
-            train, recipe.batch_size, seed, recipe.augmentation
-        )
-        self.validation, self.test = (
-            splits.evaluation_split(images, recipe.batch_size, split)
-            for images, split in (
-                (validation, "validation"),
-                (validation if test is None else test, "test"),
-            )
-        )
+        self.test = test or self.validation
         classes = self.model.output_shape[-1]
         self.dataset = {
-            **splits.describe(train, name or "images", class_names, classes),
+            **splits.describe(data, name or "images", class_names, classes),
             "image_size": self.model.input_shape[1],
             "train_images": self.train.size,
             "validation_images": self.validation.size,
-            "test_images": 0 if test is None else self.test.size,
+            "test_images": test.size if test else 0,
         }
-        keras.utils.set_random_seed(seed)
+        keras.utils.set_random_seed(self.recipe.seed)
         self.calibration = [
             np.asarray(images)
             for images, _ in self.train.batches(0).take(CALIBRATION_BATCHES)
@@ -245,7 +228,7 @@ class _Run:
             test=self.test,
         )
         layers = list(tf_keras_twin.kernels(self.model))
-        for rules in (recipe.densities, recipe.bits):
+        for rules in (self.recipe.densities, self.recipe.bits):
             allocation.match(rules, layers)
 
     def begin(self, overwrite, resume):
@@ -405,7 +388,6 @@ class _Run:
         self.save()
 
     def _measure(self, kind, name, measured, validation_accuracy, started):
-        """Return the row of a stage in the report."""
         kernels = tf_keras_twin.kernels(self.model)
         content = _weight_bytes(self.model)
         history = [

@@ -89,10 +89,8 @@ def scan_sensitivity(
     """
     model = models.load(model)
     tf_keras_twin.require_squeezenet(model)
-    share = compression_recipe.Recipe().validation_share
-    _, validation, _ = splits.of_dataset(
-        data, None, None, BATCH_SIZE, share, seed
-    )
+    recipe = compression_recipe.Recipe(batch_size=BATCH_SIZE, seed=seed)
+    _, validation, _ = splits.of_dataset(data, None, None, recipe)
     validation = data if validation is None else validation
     split = splits.evaluation_split(validation, BATCH_SIZE, "data")
     chosen, labels = choose(split, images)
@@ -175,7 +173,6 @@ def choose(split, count):
 
 
 def prune(kernel, density):
-    """Return a kernel with its smallest weights set to zero."""
     kept = max(1, round(density * kernel.size))
     order = np.argsort(np.abs(kernel), axis=None, kind="stable")
     pruned = kernel.copy().reshape(-1)
@@ -184,7 +181,6 @@ def prune(kernel, density):
 
 
 def share(kernel, bits):
-    """Return a kernel with `2**bits` shared values."""
     return kmeans.quantize(kernel, kmeans.kmeans(kernel, 2**bits))
 
 

@@ -115,14 +115,10 @@ class ImageDataset:
         return self.test.size
 
     def split(self, name: str) -> lazy_examples.Examples:
-        """Return the examples of a split.
+        """Return the examples of a split; a `ValueError` if there is none.
 
-        Args:
-            name: `"test"`, `"train"`, `"validation"`, or `"all"` for the
-                training set and then the test set.
-
-        Raises:
-            ValueError: if there is no such split.
+        Its name is `"test"`, `"train"`, `"validation"`, or `"all"` for the
+        training set and then the test set.
         """
         if name == "all":
             if self.train is None:
@@ -233,12 +229,8 @@ class ImageDataset:
     def split_validation(self, share: float, seed: int = 0) -> "ImageDataset":
         """Return the data set with some of its training set as `validation`.
 
-        Args:
-            share: the share of the training set, from 0 to 1.
-            seed: of the choice. Defaults to `0`.
-
-        Raises:
-            ValueError: if the training set would be empty.
+        It is a `share` of the training set, from 0 to 1, chosen by `seed`. A
+        `ValueError` is raised if the training set would be empty.
         """
         size = max(1, round(share * self.train_size))
         chosen = np.random.default_rng(seed).permutation(self.train_size)[:size]

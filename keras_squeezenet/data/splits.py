@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 from collections.abc import Sequence
+from typing import Any
 from typing import TypeAlias
 
 import numpy as np
@@ -63,24 +64,46 @@ def of_dataset(
     train: Data,
     validation: Data | None,
     test: Data | None,
-    batch_size: int,
-    validation_share: float,
-    seed: int = 0,
+    recipe: Any,
 ) -> tuple[Data, Data | None, Data | None]:
     """Return `(train, validation, test)`.
 
     Those of an `ImageDataset` are the defaults. If it has no validation set,
-    `validation_share` of its training set is taken, chosen by `seed`. The
-    `batch_size` is that of the validation and the test set.
+    `recipe.validation_share` of its training set is taken, chosen by
+    `recipe.seed`; `recipe.batch_size` is that of the other two sets.
     """
     if isinstance(train, image_dataset.ImageDataset):
         if validation is None and train.validation is None:
-            train = train.split_validation(validation_share, seed)
+            train = train.split_validation(recipe.validation_share, recipe.seed)
         if validation is None:
-            validation = train.validation_batches(batch_size)
+            validation = train.validation_batches(recipe.batch_size)
         if test is None:
-            test = train.test_batches(batch_size)
+            test = train.test_batches(recipe.batch_size)
     return train, validation, test
+
+
+def of_run(
+    data: Data,
+    validation: Data | None,
+    test: Data | None,
+    recipe: Any,
+    rand_augment: float = 0.0,
+    shard: image_dataset.Shard = image_dataset.ALL,
+) -> tuple[Split, Split, Split | None]:
+    """Return the training, validation and test set of a run.
+
+    They are those of `of_dataset`; `rand_augment` and `shard` are as
+    `training_split` takes them. The last one is `None` without a test set.
+    """
+    data, validation, test = of_dataset(data, validation, test, recipe)
+    size, augmentation = recipe.batch_size, recipe.augmentation
+    return (
+        training_split(
+            data, size, recipe.seed, augmentation, rand_augment, shard
+        ),
+        evaluation_split(validation, size, "validation"),
+        None if test is None else evaluation_split(test, size, "test"),
+    )
 
 
 def training_split(
@@ -142,7 +165,7 @@ def training_split(
     return Split(batches, steps, len(x), (int(y.min()), int(y.max())))
 
 
-def evaluation_split(images: Data, batch_size: int, name: str) -> Split:
+def evaluation_split(images: Data | None, batch_size: int, name: str) -> Split:
     """Return the `Split` of a validation or test set, in its order.
 
     The arguments are like those of `training_split`; the test set of a

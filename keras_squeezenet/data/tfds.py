@@ -80,7 +80,6 @@ def _builder(name, data_dir):
 
 
 def _image_and_label(builder):
-    """Return the features of the image and the label."""
     features = builder.info.features
     keys = builder.info.supervised_keys or ()
     found = [features[key] for key in keys[:2] if isinstance(key, str)]
@@ -140,7 +139,6 @@ def _has_labels(builder, split):
 
 
 def _read(builder, split):
-    """Return encoded images and their labels."""
     image, *_ = builder.info.supervised_keys
     return builder.as_dataset(
         split=split,

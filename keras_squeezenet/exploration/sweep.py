@@ -137,8 +137,6 @@ def point_folder(out, name):
 
 
 class _Exploration:
-    """The progress of a sweep, and its files."""
-
     def __init__(self, out, identity, rows):
         self.out = out
         # As it is read from JSON, to be compared with it.
@@ -170,7 +168,6 @@ class _Exploration:
         self.rows.update((row["name"], row) for row in done)
 
     def keep(self, name, outcome):
-        """Keep the result of a point, or its error."""
         if isinstance(outcome, Exception):
             self.failed[name] = f"{type(outcome).__name__}: {outcome}"
         else:
@@ -201,7 +198,6 @@ def _is_done(row):
 
 
 def _train(point, dataset, recipe, out, tensorboard, progress):
-    """Train one point; return its measured values."""
     keras.utils.set_random_seed(recipe.seed)
     side = dataset.image_size
     model = squeezenet.SqueezeNet(
@@ -224,8 +220,6 @@ def _train(point, dataset, recipe, out, tensorboard, progress):
 
 
 class _Numbered(Progress):
-    """Progress that shows the number of the point before each task."""
-
     def __init__(self, progress, prefix):
         self.progress = progress
         self.prefix = prefix

@@ -125,7 +125,6 @@ class _Weights(tf.saved_model.experimental.TrackableResource):
         )
 
     def read(self):
-        """Return `{name: tensor}`."""
         numbers = tf.raw_ops.ReadVariableOp(
             resource=self.resource_handle, dtype=tf.float32
         )

@@ -465,7 +465,6 @@ def _matrix(kernel):
 
 
 def _quantize_bias(bias, hessian, lambda_):
-    """Quantize biases with a power of two as the step size."""
     curvature = hessian.inputs[-1, -1] * hessian.outputs.mean()
     step = BIAS_STEP * rate_distortion.high_rate_step(
         lambda_, max(curvature, 1e-300)

@@ -162,7 +162,6 @@ def _stream(url, out):
 
 
 def _length(response):
-    """Return the number of bytes to download, or `None` if unknown."""
     length = response.headers.get("Content-Length", "")
     # Some servers compress in spite of the header.
     is_known = length.isdigit() and "Content-Encoding" not in response.headers

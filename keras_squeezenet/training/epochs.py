@@ -74,7 +74,6 @@ class State:
             self.best_weights = weights
 
     def clear(self):
-        """Forget all epochs."""
         self.history, self.best = [], None
         self.training, self.best_weights = [], []
 

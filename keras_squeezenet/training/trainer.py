@@ -173,7 +173,7 @@ def train(
     keras.utils.set_random_seed(recipe.seed)
     distribution = distribution or distributed.Distribution()
     run = _Run(recipe, pathlib.Path(out), progress or Progress(), distribution)
-    run.take_images(data, validation, test)
+    run.take_data(data, validation, test)
     run.take_model(model, data, name, class_names)
     with distribution.watched(run.out / LAST_FILE):
         run.begin(overwrite, resume)
@@ -187,8 +187,6 @@ def require_writable(out, overwrite=False, resume=False):
 
 
 class _Run:
-    """A training run and its progress."""
-
     def __init__(self, recipe, out, progress, distribution):
         self.recipe = recipe
         self.out = out
@@ -197,30 +195,11 @@ class _Run:
         self.state = State()
         self.test_accuracy = None
 
-    def take_images(self, train, validation, test):
-        recipe = self.recipe
-        train, validation, test = splits.of_dataset(
-            train,
-            validation,
-            test,
-            recipe.batch_size,
-            recipe.validation_share,
-            recipe.seed,
+    def take_data(self, data, validation, test):
+        shard, rand_augment = self.distribution.shard, self.recipe.rand_augment
+        self.train, self.validation, self.test = splits.of_run(
+            data, validation, test, self.recipe, rand_augment, shard
         )
-        self.train = splits.training_split(
-            train,
-            recipe.batch_size,
-            recipe.seed,
-            recipe.augmentation,
-            recipe.rand_augment,
-            self.distribution.shard,
-        )
-        self.validation = splits.evaluation_split(
-            validation, recipe.batch_size, "validation"
-        )
-        self.test = None
-        if test is not None:
-            self.test = splits.evaluation_split(test, recipe.batch_size, "test")
 
     def take_model(self, model, train, name, class_names):
         (images, _), *_ = self.validation.batches(0).take(1)
@@ -268,7 +247,6 @@ class _Run:
         return epochs.identify(self.recipe, self.dataset, self.model)
 
     def fit(self, tensorboard):
-        """Train the remaining epochs."""
         callbacks = ()
         if tensorboard is not None and self.distribution.is_chief:
             callbacks = (keras.callbacks.TensorBoard(tensorboard),)
@@ -335,7 +313,6 @@ class _Run:
                 self._write(is_best=self.state.best == len(history) - 1)
 
     def _write(self, is_best):
-        """Write the model, the history and the report."""
         if is_best:
             self.model.set_weights(self.state.best_weights)
         if not self.distribution.is_chief:

@@ -127,14 +127,7 @@ def finetune(
     out = pathlib.Path(out)
     require_writable(out, overwrite, resume)
     recipe = phases[0].recipe if phases else Recipe()
-    train, validation, test = splits.of_dataset(
-        data,
-        validation,
-        test,
-        recipe.batch_size,
-        recipe.validation_share,
-        recipe.seed,
-    )
+    train, validation, test = splits.of_dataset(data, validation, test, recipe)
     measured = {
         split: splits.evaluation_split(images, recipe.batch_size, split)
         for split, images in {"validation": validation, "test": test}.items()
@@ -258,7 +251,6 @@ def _features(model, train, progress):
 
 
 def _regress(x, y, classes, advance):
-    """Return the kernel and the bias of a logistic regression."""
     inputs = keras.Input(x.shape[1:])
     outputs = keras.layers.Dense(classes, "softmax")(inputs)
     regression = keras.Model(inputs, outputs)

@@ -1,9 +1,10 @@
 """Recipes: dataclasses with validated fields, also read from files.
 
-A rule is a pair: what a value must be, in words, and a function that returns
-whether a value is valid.
+The type of a field is `Annotated` with a rule, a pair: what a value must be, in
+words, and a function that returns whether a value is valid.
 """
 
+import contextlib
 import dataclasses
 import json
 import numbers
@@ -12,6 +13,7 @@ import pathlib
 import typing
 from collections.abc import Callable
 from collections.abc import Collection
+from typing import Annotated
 from typing import Any
 
 from keras_squeezenet.utils import files
@@ -20,7 +22,6 @@ from keras_squeezenet.utils import suggestions
 Rule = tuple[str, Callable[[Any], bool]]
 
 SUFFIXES = (".json", ".yaml", ".yml")
-POSITIVE: Rule = "greater than 0", lambda value: value > 0
 _TYPES = {
     bool: ("true or false", bool),
     int: ("an integer", int),
@@ -29,48 +30,47 @@ _TYPES = {
 }
 
 
-def require_valid(recipe: Any, rules: dict[str, Rule]) -> None:
+def require_valid(recipe: Any) -> None:
     """Check the fields of a frozen dataclass; make lists in it tuples.
 
     A `ValueError` names the first field with a wrong type or value.
     """
-    for field, annotation in typing.get_type_hints(type(recipe)).items():
+    hints = typing.get_type_hints(type(recipe), include_extras=True)
+    for field, annotation in hints.items():
         value = getattr(recipe, field)
         # Files have lists.
         if isinstance(value, list):
-            object.__setattr__(recipe, field, tuple(value))
-        if expected := _wrong_type(annotation, value):
-            raise _error(field, expected, value)
-    for field, (expected, is_valid) in rules.items():
-        value = getattr(recipe, field)
-        try:
-            holds = is_valid(value)
-        # A file may have values of another type.
-        except (TypeError, AttributeError):
-            holds = False
-        if not holds:
-            raise _error(field, expected, value)
+            value = tuple(value)
+            object.__setattr__(recipe, field, value)
+        if expected := _violated(annotation, value):
+            raise ValueError(
+                f"`{field}` must be {expected}. Received: {field}={value!r}"
+            )
 
 
-def _wrong_type(annotation, value):
-    """Return what the value must be, or `None` if it has the right type."""
+def _violated(annotation, value):
+    """Return what the value must be, or `None` if it is valid."""
     arguments = typing.get_args(annotation)
-    is_optional = arguments[1:] == (type(None),)
-    kind = arguments[0] if is_optional else annotation
-    if kind not in _TYPES or (is_optional and value is None):
-        return None
-    expected, accepted = _TYPES[kind]
+    if arguments[1:] == (type(None),):
+        if value is None:
+            return None
+        expected = _violated(arguments[0], value)
+        return expected and f"{expected}, or `None`"
+    if typing.get_origin(annotation) is Annotated:
+        kind, (expected, is_valid) = arguments
+        if wrong_type := _violated(kind, value):
+            return wrong_type
+        # A file may have values of another type.
+        with contextlib.suppress(TypeError, AttributeError):
+            if is_valid(value):
+                return None
+        return expected
+    expected, accepted = _TYPES.get(annotation, (None, object))
     # In Python `True` is an integer.
     is_bool = isinstance(value, bool)
-    if isinstance(value, accepted) and is_bool == (kind is bool):
+    if isinstance(value, accepted) and is_bool == (annotation is bool):
         return None
-    return f"{expected}, or `None`" if is_optional else expected
-
-
-def _error(field, expected, value):
-    return ValueError(
-        f"`{field}` must be {expected}. Received: {field}={value!r}"
-    )
+    return expected
 
 
 def load(kind: type, path: str | os.PathLike) -> Any:
@@ -122,28 +122,6 @@ def parse(path: str | os.PathLike) -> Any:
         return yaml.safe_load(text)
 
 
-def at_least(limit: float) -> Rule:
-    """Return the rule of numbers with a lower bound."""
-    return f"at least {limit}", lambda value: value >= limit
-
-
-def integer(limit: int) -> Rule:
-    """Return the rule of integers with a lower bound."""
-    return (
-        f"an integer, at least {limit}",
-        lambda value: isinstance(value, int) and value >= limit,
-    )
-
-
-def optional(rule: Rule) -> Rule:
-    """Return the rule that allows `None` too."""
-    expected, is_valid = rule
-    return (
-        f"{expected}, or `None`",
-        lambda value: value is None or is_valid(value),
-    )
-
-
 def one_of(choices: Collection) -> Rule:
     """Return the rule of one out of several values."""
     return (
@@ -169,3 +147,18 @@ def by_layer(rule: Rule) -> Rule:
         f"a dict of patterns of layers, each with {expected}",
         lambda rules: len(rules) > 0 and all(map(is_valid, rules.values())),
     )
+
+
+Count = Annotated[int, ("an integer, at least 1", lambda value: value >= 1)]
+CountOrZero = Annotated[
+    int, ("an integer, at least 0", lambda value: value >= 0)
+]
+Positive = Annotated[float, ("greater than 0", lambda value: value > 0)]
+PositiveOrZero = Annotated[float, ("at least 0", lambda value: value >= 0)]
+Fraction = Annotated[float, ("from 0 to 1", lambda value: 0 <= value <= 1)]
+FractionBelowOne = Annotated[
+    float, ("from 0 to below 1", lambda value: 0 <= value < 1)
+]
+ValidationShare = Annotated[
+    float, ("greater than 0 and at most 0.5", lambda value: 0 < value <= 0.5)
+]

@@ -23,7 +23,6 @@ def define_run(flag_values, out):
 
 
 def define_folder(flag_values, out, what):
-    """Define `--out` and `--overwrite`."""
     flag_values.define(str, "out", out, what)
     flag_values.define(
         bool, "overwrite", False, "replace the files of an earlier run in --out"
@@ -31,7 +30,6 @@ def define_folder(flag_values, out, what):
 
 
 def define_json(flag_values):
-    """Define `--json`."""
     flag_values.define(bool, "json", False, "print JSON instead of tables")
 
 
@@ -64,7 +62,6 @@ def require_valid(flag_values):
 
 
 def print_result(flag_values, console, value, tables):
-    """Print a result as JSON or as tables."""
     if flag_values["json"].value:
         print(json.dumps(value, indent=2))
         return
@@ -73,5 +70,4 @@ def print_result(flag_values, console, value, tables):
 
 
 def write_plot(path, figure):
-    """Write a matplotlib figure."""
     figure.savefig(path, dpi=DOTS_PER_INCH)

@@ -1,6 +1,6 @@
 """The fields of a recipe as flags, over a recipe by name or from a file."""
 
-import dataclasses
+import typing
 from collections.abc import Mapping
 
 from keras_squeezenet.utils import recipe_fields
@@ -25,7 +25,7 @@ def define(flag_values, recipes, groups):
     of the group and the name of the field.
     """
     default = recipes["default"]
-    types = {field.name: field.type for field in dataclasses.fields(default)}
+    types = typing.get_type_hints(type(default))
     with flag_values.group("Recipe"):
         flag_values.define(
             str,
@@ -47,11 +47,11 @@ def define(flag_values, recipes, groups):
 
 
 def make(flag_values, recipes):
-    """Return the recipe that the flags describe."""
+    types = typing.get_type_hints(type(recipes["default"]))
     changes = {
-        field.name: _value(field, flag_values[field.name].value)
-        for field in dataclasses.fields(recipes["default"])
-        if flag_values[field.name].value is not None
+        field: _value(field, kind, flag_values[field].value)
+        for field, kind in types.items()
+        if flag_values[field].value is not None
     }
     return _base(flag_values["recipe"].value, recipes).replace(**changes)
 
@@ -68,11 +68,11 @@ def _base(name, recipes):
     return recipe_fields.load(type(recipes["default"]), name)
 
 
-def _value(field, value):
-    if field.type == str | None and value == "none":
+def _value(field, kind, value):
+    if kind == str | None and value == "none":
         return None
-    number = _NUMBERS.get(field.type)
-    return value if number is None else _rules(field.name, value, number)
+    number = _NUMBERS.get(kind)
+    return value if number is None else _rules(field, value, number)
 
 
 def _rules(name, items, number):

@@ -36,7 +36,6 @@ class _ConfigSerializer(flags.ArgumentSerializer):
 
 
 def define_config(flag_values, default="1.1"):
-    """Define `--config`."""
     flags.DEFINE(
         ConfigParser(),
         "config",
@@ -50,7 +49,6 @@ def define_config(flag_values, default="1.1"):
 
 
 def define_network(flag_values, weights=None):
-    """Define `--config` and `--weights`."""
     define_config(flag_values)
     flag_values.define(
         str,

@@ -71,7 +71,6 @@ class _Content(io.BytesIO):
 
 
 def _objects(file):
-    """Return the group or data set at each path."""
     found = {}
     pending = [("", file)]
     for path, opened in pending:
