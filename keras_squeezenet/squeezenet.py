@@ -187,9 +187,8 @@ def SqueezeNet1_1(
     """Instantiate SqueezeNet v1.1: 1,235,496 parameters.
 
     The authors' later network has a smaller `conv1` and earlier pooling: 2.4
-    times less computation than v1.0 with the same accuracy.
-
-    The arguments are those of `SqueezeNet`, without `config`.
+    times less computation than v1.0 with the same accuracy. The arguments are
+    those of `SqueezeNet`, without `config`.
     """
     return SqueezeNet(**locals(), config="1.1")
 
@@ -207,9 +206,8 @@ def SqueezeNetSimpleBypass(
     """Instantiate v1.0 with simple bypass (paper section 6, figure 2).
 
     The inputs of fire3, fire5, fire7 and fire9 are added to their outputs.
-    There are 1,248,424 parameters, as in v1.0.
-
-    The arguments are those of `SqueezeNet`, without `config`.
+    There are 1,248,424 parameters, as in v1.0. The arguments are those of
+    `SqueezeNet`, without `config`.
     """
     return SqueezeNet(**locals(), config="simple_bypass")
 
@@ -228,9 +226,8 @@ def SqueezeNetComplexBypass(
 
     A 1x1 convolution around fire2, fire4, fire6 and fire8 is added to the
     simple bypass: 1,589,672 parameters. There are no pretrained weights, so
-    `weights` must be `None` or the path of a file.
-
-    The arguments are those of `SqueezeNet`, without `config`.
+    `weights` must be `None` or the path of a file. The arguments are those of
+    `SqueezeNet`, without `config`.
     """
     return SqueezeNet(**locals(), config="complex_bypass")
 

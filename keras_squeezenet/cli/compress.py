@@ -113,7 +113,6 @@ def train(model, dataset, recipe, out, options):
 
 
 def print_written(console):
-    """Print where to look, and what can be done next."""
     names = ("model.sqz", report.HTML_FILE)
     model, page = (os.path.join(FLAGS.out, name) for name in names)
     terminal.print_line(console, f"\nWritten to {FLAGS.out}")

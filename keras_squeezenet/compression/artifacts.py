@@ -173,7 +173,6 @@ class Written:
 
 
 def _require_int8(content, model):
-    """Check the tensors of an int8 file and return its kernels."""
     interpreter = litert.LiteRTModel(content)
     kernels = tf_keras_twin.kernels(model)
     if interpreter.float_tensors():

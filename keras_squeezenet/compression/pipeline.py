@@ -89,12 +89,9 @@ class State(epochs.State):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CompressionResult:
-    """A compressed model and the report of its compression.
+    """A compressed model and the content of its `report.json`.
 
-    Args:
-        model: `keras.Model`, compressed.
-        report: dict, the content of `report.json`; `report/schema.json`
-            describes every field.
+    `report/schema.json` describes every field of the report.
     """
 
     model: keras.Model
@@ -146,14 +143,12 @@ def compress(
         test: the test set, as arrays or batches, for the accuracies in the
             report. Defaults to `None`: that of an `ImageDataset`, or else the
             validation set.
-        recipe: `Recipe`. Defaults to `Recipe()`.
-        out: path of the output folder, for the artifacts, `report.json`,
-            `report.md` and `report.html`. They are written at the end; until
-            then the folder has a checkpoint. Defaults to
-            `"squeezenet_compressed"`.
+        recipe: defaults to `Recipe()`.
+        out: the output folder, for the artifacts, `report.json`, `report.md`
+            and `report.html`. They are written at the end; until then the
+            folder has a checkpoint.
         overwrite, resume, tensorboard, progress: as in `training.train`.
-        trained: `training.TrainingResult` of the run that trained `model`, for
-            the report. Defaults to `None`.
+        trained: the result of the run that trained `model`, for the report.
 
     Returns:
         A `CompressionResult`.

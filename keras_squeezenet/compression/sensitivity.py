@@ -72,13 +72,11 @@ def scan_sensitivity(
         data: the images of the scan: `(images, labels)`, two arrays; a
             `tf.data.Dataset` of batches of them; or a `data.ImageDataset`,
             whose validation set is used, the same as in `compress`.
-        densities: shares of weights to keep, by magnitude. Defaults to
-            `DENSITIES`.
-        bits: numbers of bits of a code for a shared value. Defaults to `BITS`.
-        images: int, the maximum number of images, which are taken at equal
-            distances. Defaults to `256`.
-        seed: int, the seed of the split of the validation set. Defaults to `0`.
-        progress: `Progress`. Defaults to a silent one.
+        densities: shares of weights to keep, by magnitude.
+        bits: numbers of bits of a code for a shared value.
+        images: the maximum number of images, taken at equal distances.
+        seed: the seed of the split of the validation set.
+        progress: defaults to a silent one.
 
     Returns:
         A `SensitivityResult`.

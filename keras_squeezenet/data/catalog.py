@@ -54,9 +54,8 @@ def load(
             of the images where the data set declares one that is square, else
             224.
         skip_bad_images: whether to leave out image files that cannot be read.
-            Defaults to `False`.
         seed: of the split where there is no test set, and of the order of the
-            training set. Defaults to `0`.
+            training set.
         shorter_side: what the shorter side is resized to before the crop.
             Defaults to `image_size`.
 

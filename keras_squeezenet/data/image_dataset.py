@@ -183,14 +183,12 @@ class ImageDataset:
                 dropped.
             seed: of the order and of the augmentation. Defaults to `0`.
             epoch: the number of the epoch. Defaults to `0`.
-            augmentation: a key of `augmentations.AUGMENTATIONS`. Defaults to
-                `None`.
+            augmentation: a key of `augmentations.AUGMENTATIONS`, or `None`.
             rand_augment: the strength of `RandAugment`, from 0 to 1, which is
-                applied after `augmentation`. Defaults to `0.0`, none.
+                applied after `augmentation`.
             shard: the part of each batch to return. The images of the batches,
                 their crops and their flips do not depend on it;
-                `rand_augment` is drawn for each part. Defaults to whole
-                batches.
+                `rand_augment` is drawn for each part.
 
         Returns:
             A `tf.data.Dataset` like that of `train_batches`, but finite.

@@ -57,8 +57,7 @@ def points(
     Args:
         grid: dict of names of fields of `SqueezeNetConfig` to lists of
             values, or a list of such dicts.
-        config: the base network, which sets all other fields: the name of a
-            variant or a `SqueezeNetConfig`. Defaults to `"1.0"`.
+        config: the base network, which sets all other fields.
 
     Returns:
         A list of `Point`, in the order of the grid; the last field of a dict
@@ -134,9 +133,9 @@ def sizes(
     """Return the parameters and operations of each point, without building it.
 
     Args:
-        points: list of `Point`.
-        image_size: int, the side of the square RGB images. Defaults to `227`.
-        classes: int. Defaults to `1000`.
+        points: the points.
+        image_size: the side of the square RGB images in pixels.
+        classes: the number of classes.
 
     Returns:
         A list of a dict for each point: its `name`, every field of its

@@ -61,19 +61,16 @@ def explore(
         load: function without arguments that returns the `data.ImageDataset`,
             such as `functools.partial(data.load, "cifar10")`. With `jobs`,
             other processes call it, so pickle must be able to serialize it.
-        recipe: `training.Recipe` of every point. Defaults to `Recipe()`.
-        out: path of the output folder. Defaults to `"squeezenet_explored"`.
+        recipe: that of every point. Defaults to `Recipe()`.
+        out: the output folder.
         config: the base network, which sets all fields that are not in the
-            grid and is adapted to the images: the name of a variant or a
-            `SqueezeNetConfig`. Defaults to `"1.0"`.
-        jobs: int, the number of points to train at once, each in its own
-            process with its share of the cores. Defaults to `1`: one after the
-            other, in this process.
+            grid and is adapted to the images.
+        jobs: the number of points to train at once, each in its own process
+            with its share of the cores; 1 is one after the other, in this one.
         overwrite, tensorboard, progress: as in `training.train`. The logs of
             each point have their own folder.
-        resume: bool, whether to resume an earlier sweep. Finished points are
-            not trained again, and new points of the grid are added. Defaults
-            to `False`.
+        resume: whether to resume an earlier sweep. Finished points are not
+            trained again, and new points of the grid are added.
 
     Returns:
         A dict: `dataset`, `config` and `recipe`; `points`, a list of a dict

@@ -49,16 +49,9 @@ def convert_post_training_int8(
 
     Kernels have one scale per output channel, from its largest weight, so
     equal weights of a channel stay equal and zeros stay zero. The scales of
-    the activations come from their ranges on the calibration images. Inputs
-    and outputs are int8.
-
-    Args:
-        model: as in all converters.
-        calibration: float32 batches of preprocessed images, usually at least
-            100 images together.
-
-    Raises:
-        ValueError: if `calibration` has no image.
+    the activations come from their ranges on the calibration images: float32
+    batches of preprocessed images, usually at least 100 images together.
+    Inputs and outputs are int8. A `ValueError` is raised if there is no image.
     """
     return _convert_calibrated(
         model, calibration, tf.lite.OpsSet.TFLITE_BUILTINS_INT8, tf.int8
@@ -121,12 +114,9 @@ def _converter(model, dtype=tf.float32, is_optimized=True):
 
 
 class LiteRTModel:
-    """A LiteRT image classifier.
+    """A LiteRT image classifier with one input and one output.
 
-    Args:
-        content: a `.tflite` file with one input and one output: float32, int8
-            or int16.
-        num_threads: the number of CPU threads.
+    `content` is a `.tflite` file: float32, int8 or int16.
     """
 
     def __init__(self, content: bytes, num_threads: int = 2):

@@ -405,17 +405,10 @@ class Packer:
     def train_codes(
         self, point: Point, content: bytes, bound: Bound, steps: int
     ) -> tuple[Point, bytes, list[Point]]:
-        """Train the codes of a file within a bound.
+        """Train the codes of a file, whose `point` the bound admits.
 
-        Args:
-            point: the measurements of the file.
-            content: the file.
-            bound: a bound that admits the point.
-            steps: at least `CODE_TRAINING_POINTS`.
-
-        Returns:
-            `(point, content, points)`: the best point within the bound, its
-            file, and all points.
+        There are at least `CODE_TRAINING_POINTS` steps. The best point within
+        the bound, its file, and all points are returned.
         """
         _, arrays = sqz.load(content)
         trainer = code_training.CodeTrainer(
@@ -486,7 +479,6 @@ def _batches(images):
 
 
 def _layers(content):
-    """Return the rate and the entropy of each kernel."""
     _, arrays = sqz.load(content)
     kernels = {
         name.removesuffix("/kernel"): array

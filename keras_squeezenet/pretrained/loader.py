@@ -76,10 +76,8 @@ class Weights:
     ) -> architecture.SqueezeNetConfig:
         """Return the configuration of the network to load the weights into.
 
-        Args:
-            config: `SqueezeNetConfig` or the name of a variant, which is
-                adapted to the trained network. Defaults to the trained network,
-                or to `variant`.
+        A `config` is adapted to the trained network. The default is the trained
+        network, or `variant`.
         """
         if config is None and self.entry:
             return self.entry.config
@@ -89,14 +87,9 @@ class Weights:
     def assign_to(self, model: "keras.Model") -> None:
         """Assign `arrays` to the layers of a model, all of them or none.
 
-        Weights with a classifier also serve a model without one.
-
-        Args:
-            model: `keras.Model` with the layers of this package's builders.
-
-        Raises:
-            ValueError: if the file is damaged, or a layer's arrays are missing,
-                of other shapes, or not finite.
+        Weights with a classifier also serve a model without one. A `ValueError`
+        is raised if the file is damaged, or a layer's arrays are missing, of
+        other shapes, or not finite.
         """
         layers = [layer for layer in model.layers if layer.weights]
         # All are checked before the first is assigned.
@@ -143,8 +136,7 @@ def open_weights(
         config: `SqueezeNetConfig` or the name of a variant, for a name.
             Defaults to the variant with such weights, v1.1 if there are
             several.
-        include_top: whether the classifier's weights are needed. Defaults to
-            `True`.
+        include_top: whether the classifier's weights are needed.
         normalization: a key of `normalizations.NORMALIZATIONS`, the input that
             the weights were trained on. Defaults to that of the registry or of
             the file's format.

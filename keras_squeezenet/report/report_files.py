@@ -34,11 +34,8 @@ def make(
 ) -> dict[str, Any]:
     """Return the report of a compression as JSON-compatible values.
 
-    Args:
-        model: the compressed `keras.Model`.
-        dataset: the `dataset` field of the report.
-        recipe: the `compression.Recipe` of the run.
-        **measured: the other fields of `schema.json`.
+    The model is the compressed one; `measured` has all other fields of
+    `schema.json`.
     """
     return {
         "version": VERSION,
@@ -67,11 +64,8 @@ def write(
 ) -> None:
     """Write `report.json`, `report.md` and `report.html` into a folder.
 
-    Args:
-        report: as `make` returns it.
-        folder: an existing folder.
-        images: uint8 RGB arrays of shape `(height, width, 3)`, one for each
-            sample of the report. Defaults to none.
+    The folder exists; `images` are uint8 RGB arrays of shape `(height, width,
+    3)`, one for each sample of the report.
     """
     # Only this function needs Matplotlib and Jinja.
     from keras_squeezenet.report import html_page

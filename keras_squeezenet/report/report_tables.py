@@ -41,12 +41,8 @@ class Table:
     ) -> "Table":
         """Return a table of a field of each row in each column.
 
-        Args:
-            title: the heading.
-            rows: a dict for each row.
-            columns: the field, and perhaps a colon and its format, by the name
-                of the column: `{"accuracy": "top1:.2%"}`. `None` becomes `-`.
-            terms: the explanations of columns. Defaults to none.
+        `columns` has the field, and perhaps a colon and its format, by the name
+        of the column: `{"accuracy": "top1:.2%"}`. `None` becomes `-`.
         """
         fields = [field.partition(":") for field in columns.values()]
         cells = [

@@ -204,7 +204,6 @@ class Fit:
         return self._begin()
 
     def _train_epoch(self, model):
-        """Train one epoch, measure it, and save the state."""
         steps = min(self.train.steps, self.steps - self.done)
         with self.progress.task(self._task(), steps + 1) as advance:
             started = time.monotonic()

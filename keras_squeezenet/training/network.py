@@ -24,12 +24,10 @@ def build(
     """Build a SqueezeNet for a data set, from scratch or pretrained.
 
     Args:
-        image_size: int, the side of the images in pixels.
-        classes: int.
-        config: the name of a variant or a `SqueezeNetConfig`, which is adapted
-            to the size of the images. Defaults to `"1.1"`.
-        weights: weights of all layers but `conv10`, as `SqueezeNet` takes
-            them. Defaults to `None`, random weights.
+        image_size: the side of the images in pixels.
+        classes: the number of classes.
+        config: the network, which is adapted to the size of the images.
+        weights: weights of all layers but `conv10`, as `SqueezeNet` takes them.
 
     Returns:
         A `keras.Model` from preprocessed images to probabilities.

@@ -41,8 +41,8 @@ class TrainingResult:
     """The best model of a training run, and what was measured.
 
     Args:
-        model: `keras.Model` at its best epoch.
-        dataset: dict of the data set's `name`, `classes`, `skipped_images`,
+        model: the model at its best epoch.
+        dataset: the data set's `name`, `classes`, `skipped_images`,
             `image_size`, `train_images`, `validation_images` and
             `test_images`.
         parameters: int, the number of parameters of the model.
@@ -122,24 +122,19 @@ def train(
         data: the training set: `(images, labels)`, arrays as `Model.fit` takes
             them; a `tf.data.Dataset` of batches of them; or a
             `data.ImageDataset`.
-        validation: the validation set, as arrays or batches. Defaults to
-            `None`: that of an `ImageDataset`, which may be split off its
-            training images (`recipe.validation_share`).
-        test: the test set, as arrays or batches. Defaults to `None`: that of an
-            `ImageDataset`.
-        recipe: `Recipe`. Defaults to `Recipe()`.
-        out: path of the output folder. Defaults to `"squeezenet_trained"`.
-        name: str, the name of the data set in the report. Defaults to that of
-            the `ImageDataset`.
-        class_names: list of str. Defaults to those of the `ImageDataset`, or
+        validation, test: the validation and the test set, as arrays or batches.
+            Those of an `ImageDataset` are the defaults; its validation set may
+            be split off its training images (`recipe.validation_share`).
+        recipe: defaults to `Recipe()`.
+        out: the output folder.
+        name, class_names: the names of the data set and of its classes, in the
+            report. Default to those of an `ImageDataset`, or to `"images"` and
             numbers.
-        overwrite: bool, whether to replace the files of an earlier run.
-            Defaults to `False`.
-        resume: bool, whether to resume a run of the same arguments from its
-            last finished epoch, if there is one. Defaults to `False`.
-        tensorboard: path of a folder for TensorBoard's logs. Defaults to
-            `None`, no logs.
-        progress: `Progress`. Defaults to a silent one.
+        overwrite: whether to replace the files of an earlier run.
+        resume: whether to resume a run of the same arguments from its last
+            finished epoch, if there is one.
+        tensorboard: a folder for TensorBoard's logs; `None` for no logs.
+        progress: defaults to a silent one.
         distribution: the devices and workers to train on, from `distribute`.
             Every worker calls this function with the same arguments, and `out`
             is a folder that they share. Only the first worker writes, evaluates

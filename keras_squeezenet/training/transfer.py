@@ -105,10 +105,10 @@ def finetune(
             weights must be a `conv10` without an activation. A model is left
             unchanged.
         data, validation, test, name, class_names: as in `training.train`.
-        phases: sequence of `Phase`, after the head. Their recipes must agree
-            on `seed` and `validation_share`. Defaults to `PHASES`.
-        out: path of the output folder: `model.keras`, `report.json`, and a
-            folder for each phase. Defaults to `"squeezenet_finetuned"`.
+        phases: those after the head. Their recipes must agree on `seed` and
+            `validation_share`.
+        out: the output folder, for `model.keras`, `report.json`, and a folder
+            for each phase.
         overwrite, resume, tensorboard, progress: as in `training.train`.
 
     Returns:

@@ -13,11 +13,8 @@ from keras_squeezenet.utils import files
 def save(path: pathlib.Path, state: Any, run: dict) -> None:
     """Write a state; after a kill at any moment the previous one is left.
 
-    Args:
-        path: path of the file.
-        state: a dataclass of JSON values, and of lists of arrays in the fields
-            that its `ARRAYS` names.
-        run: JSON values that identify the run.
+    The state is a dataclass of JSON values, and of lists of arrays in the
+    fields that its `ARRAYS` names. `run` has JSON values that identify the run.
     """
     values = vars(state).copy()
     arrays = {

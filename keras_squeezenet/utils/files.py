@@ -23,14 +23,9 @@ def require_writable(
 ) -> None:
     """Raise unless `new_folder` may write to `folder`.
 
-    Args:
-        folder: path of the folder.
-        overwrite: whether it may have files. Defaults to `False`.
-        ignored: patterns of names that it may have anyway.
-
-    Raises:
-        FileExistsError: if it has files and `overwrite` is not set.
-        NotADirectoryError: if it is a file.
+    A `FileExistsError` is raised if it has files and `overwrite` is not set,
+    unless their names match one of the `ignored` patterns, and a
+    `NotADirectoryError` if it is itself a file.
     """
     folder = pathlib.Path(folder)
     if folder.exists() and not folder.is_dir():

@@ -36,7 +36,6 @@ def take_model(flag_values, positional, is_needed=True):
 
 
 def define_variant(flag_values):
-    """Define `--config` of a trained network."""
     flag_values.define(
         list(architecture.VARIANTS),
         "config",

@@ -186,9 +186,8 @@ def histograms(report: dict[str, Any]) -> figure.Figure:
 def pack(summary: Mapping[str, Any]) -> figure.Figure:
     """Plot the rate-distortion curve of `pack`.
 
-    Args:
-        summary: `bytes`, `kl` and `agreement` of the chosen file, and the
-            `curve`, a list of dicts with the same fields.
+    `summary` has the `bytes`, `kl` and `agreement` of the chosen file, and the
+    `curve`, a list of dicts with the same fields.
     """
     drawn = figure.Figure((9, 3.6), layout="constrained")
     left, right = drawn.subplots(1, 2)
