@@ -13,6 +13,7 @@ import pathlib
 import typing
 from collections.abc import Callable
 from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Annotated
 from typing import Any
 
@@ -28,6 +29,7 @@ _TYPES = {
     float: ("a number", numbers.Real),
     str: ("a string", str),
 }
+_MANY = (tuple, Mapping)
 
 
 def require_valid(recipe: Any) -> None:
@@ -35,11 +37,12 @@ def require_valid(recipe: Any) -> None:
 
     A `ValueError` names the first field with a wrong type or value.
     """
+    kinds = typing.get_type_hints(type(recipe))
     hints = typing.get_type_hints(type(recipe), include_extras=True)
     for field, annotation in hints.items():
         value = getattr(recipe, field)
         # Files have lists.
-        if isinstance(value, list):
+        if isinstance(value, list) and typing.get_origin(kinds[field]) in _MANY:
             value = tuple(value)
             object.__setattr__(recipe, field, value)
         if expected := _violated(annotation, value):
