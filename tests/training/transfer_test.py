@@ -13,6 +13,7 @@ from keras_squeezenet import SqueezeNet
 from keras_squeezenet import compression
 from keras_squeezenet import data
 from keras_squeezenet import training
+from keras_squeezenet.data import splits
 from keras_squeezenet.training import transfer
 
 PHASES = tuple(
@@ -99,9 +100,8 @@ def test_features_and_a_dense_layer_are_trained_as_with_any_application(
 def test_head_sees_the_border_that_conv10_pads(finetune, make_model, dataset):
     model = make_model(conv10_activation=None, conv10_padding=1)
     images = dataset.ordered_train_batches(16)
-    features, labels = transfer._features(
-        model, dataset, 16, transfer.Progress()
-    )
+    split = splits.evaluation_split(images, 16, "train")
+    features, labels = transfer._features(model, split, transfer.Progress())
     assert features.shape == (64, model.get_layer("conv10").input.shape[-1])
     np.testing.assert_array_equal(
         labels, np.concatenate([labels for _, labels in images])
