@@ -74,11 +74,8 @@ def _files_of(argument):
     if os.path.isdir(argument):
         found, left_out = image_files.find(argument)
         if left_out:
-            print(
-                f"Files of {one_line(argument)} that are left out: "
-                f"{image_files.describe(left_out)}",
-                file=sys.stderr,
-            )
+            line = image_files.describe(one_line(argument), left_out)
+            print(line, file=sys.stderr)
     elif glob.has_magic(argument) and not os.path.exists(argument):
         matches = glob.glob(argument, recursive=True)
         found = sorted(filter(os.path.isfile, matches))

@@ -40,10 +40,11 @@ def is_ignored(name: str) -> bool:
     return name.startswith(".") or name in SYSTEM_FOLDERS
 
 
-def describe(left_out: dict[str, int]) -> str:
-    """Return the counts as a phrase, such as `"3 hidden, 1 not images"`."""
+def describe(folder: str | os.PathLike, left_out: dict[str, int]) -> str:
+    """Return a line with the counts, such as `"... 3 hidden, 1 not images"`."""
     counts = sorted(left_out.items())
-    return ", ".join(f"{count:,} {why}" for why, count in counts)
+    reasons = ", ".join(f"{count:,} {why}" for why, count in counts)
+    return f"Files of {folder} that are left out: {reasons}"
 
 
 def _reason(path, parts):

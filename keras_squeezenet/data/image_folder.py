@@ -32,15 +32,14 @@ def load(name: str, **options: Any) -> image_dataset.ImageDataset:
             f"the data must be an existing folder of images. Received: {name!r}"
         )
     left_out = collections.Counter()
-    sources = _split_folders(root, left_out) or {"all": root}
+    sources = _split_folders(root, left_out)
     splits = {
         split: _find_files(folder, left_out)
         for split, folder in sources.items()
     }
     _require_same_classes(splits, sources)
     if left_out:
-        reasons = image_files.describe(left_out)
-        logger.info("Files of %s that are left out: %s", root, reasons)
+        logger.info("%s", image_files.describe(root, left_out))
     return load_files(
         root.resolve().name, splits, sources, left_out=left_out, **options
     )
@@ -110,7 +109,7 @@ def load_files(
 
 
 def _split_folders(root, left_out):
-    """Return `{split: folder}`, or `None` where the sub-folders are classes."""
+    """Return `{split: folder}`; `"all"` where the sub-folders are classes."""
     folders = {}
     others = []
     for folder in _sub_folders(root):
@@ -126,7 +125,7 @@ def _split_folders(root, left_out):
         else:
             folders[split] = folder
     if not folders:
-        return None
+        return {"all": root}
     if set(folders) == {"train"} and not others:
         return {"all": folders["train"]}
     if "train" not in folders or len(folders) < 2:

@@ -162,7 +162,7 @@ def training_split(
         batches = examples.batch(part, drop_remainder=True).take(steps)
         return batches.prefetch(tf.data.AUTOTUNE)
 
-    return Split(batches, steps, len(x), (int(y.min()), int(y.max())))
+    return Split(batches, steps, len(x), _range(y))
 
 
 def evaluation_split(images: Data | None, batch_size: int, name: str) -> Split:
@@ -181,12 +181,8 @@ def evaluation_split(images: Data | None, batch_size: int, name: str) -> Split:
         return _batched(images, name)
     x, y = _arrays(images, name)
     batches = tf.data.Dataset.from_tensor_slices((x, y)).batch(batch_size)
-    return Split(
-        lambda epoch: batches,
-        -(-len(x) // batch_size),
-        len(x),
-        (int(y.min()), int(y.max())),
-    )
+    steps = -(-len(x) // batch_size)
+    return Split(lambda epoch: batches, steps, len(x), _range(y))
 
 
 def _batched(batches, name, shard=image_dataset.ALL):
@@ -212,7 +208,6 @@ def _batched(batches, name, shard=image_dataset.ALL):
     sizes = [len(batch) for batch in labels]
     if not sum(sizes):
         raise ValueError(f"`{name}` must have images. Received: none")
-    labels = np.concatenate(labels)
     for size in sizes:
         shard.part(size)
     if shard.count > 1:
@@ -220,12 +215,26 @@ def _batched(batches, name, shard=image_dataset.ALL):
         batches = batches.map(
             lambda images, labels: (images[mine], labels[mine])
         )
-    return Split(
-        lambda epoch: batches,
-        len(sizes),
-        sum(sizes),
-        (int(labels.min()), int(labels.max())),
-    )
+    found = _range(np.concatenate(labels))
+    return Split(lambda epoch: batches, len(sizes), sum(sizes), found)
+
+
+def _range(labels):
+    return int(labels.min()), int(labels.max())
+
+
+def require_labels(
+    name: str, labels: tuple[int, int] | None, classes: int
+) -> None:
+    """Raise a `ValueError` unless `Split.labels` are numbers of classes."""
+    least, greatest = labels or (0, 0)
+    if least < 0 or greatest >= classes:
+        raise ValueError(
+            f"the labels of `{name}` must be from 0 to {classes - 1}, the "
+            f"numbers of {classes} classes. Received: labels from {least} to "
+            f"{greatest}. Number the classes from 0, or build the model with "
+            "as many `classes` as there are"
+        )
 
 
 def _arrays(images, name):

@@ -313,15 +313,11 @@ def _take(indices, labels):
     if labels.dtype.kind not in "iu":
         raise ValueError(
             "the labels of `data` must be integers. Received: "
-            f"{labels.dtype}; `labels.argmax(axis=1)` makes integers of "
-            "one-hot labels"
+            f"{labels.dtype}. {splits.ONE_HOT}"
         )
-    if labels.min(initial=0) < 0 or labels.max(initial=0) >= len(indices):
-        raise ValueError(
-            f"the labels of `data` must be from 0 to {len(indices) - 1}, the "
-            f"numbers of {len(indices)} classes. Received: labels from "
-            f"{labels.min()} to {labels.max()}"
-        )
+    if len(labels):
+        found = (int(labels.min()), int(labels.max()))
+        splits.require_labels("data", found, len(indices))
     return indices[labels]
 
 

@@ -34,7 +34,8 @@ def require_fit(
             f"`classes={classes}`, or fine-tune it."
         )
     for name, split in sets.items():
-        _require_labels(name, split, classes)
+        if split is not None:
+            splits.require_labels(name, split.labels, classes)
     for layer in model.layers:
         if not all(np.isfinite(array).all() for array in layer.get_weights()):
             raise ValueError(
@@ -48,19 +49,6 @@ def require_fit(
             "the outputs of the model must be probabilities. Received: "
             f"outputs of {model.layers[-1].name!r} that add up to "
             f"{sums[0]:.3f} for an image. End the model with a softmax."
-        )
-
-
-def _require_labels(name, split, classes):
-    if split is None or split.labels is None:
-        return
-    least, greatest = split.labels
-    if least < 0 or greatest >= classes:
-        raise ValueError(
-            f"the labels of `{name}` must be from 0 to {classes - 1}, the "
-            f"numbers of {classes} classes. Received: labels from {least} to "
-            f"{greatest}. Number the classes from 0, or build the model with "
-            "as many `classes` as there are"
         )
 
 
