@@ -16,6 +16,7 @@ import weight_arrays
 from keras_squeezenet import SqueezeNet
 from keras_squeezenet.pretrained import registry
 from keras_squeezenet.training import optimizers
+from keras_squeezenet.utils import files
 
 SHARED_DATA = pathlib.Path(__file__).parents[2] / "shared" / "data"
 
@@ -45,11 +46,20 @@ def fresh_keras():
 
 
 @pytest.fixture
-def default_handler():
-    """Ctrl-C works even where the process that started the tests ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+def default_handlers():
+    """Signals work even where the process that starts the tests ignores them."""
+    before = {
+        number: signal.signal(
+            number,
+            signal.default_int_handler
+            if number == signal.SIGINT
+            else signal.SIG_DFL,
+        )
+        for number in files.STOPS
+    }
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

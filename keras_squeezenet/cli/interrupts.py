@@ -1,17 +1,20 @@
-"""Ctrl-C stops a command where the libraries allow it.
+"""Ctrl-C, SIGTERM and SIGHUP stop a command where the libraries allow it.
 
 A signal handler can raise an exception at any point. While TensorFlow traces a
 function, that exception may be swallowed, may leave TensorFlow in a state in
 which every later trace fails ("Concurrent access?"), or may crash native code.
-A first Ctrl-C within a library therefore waits for the next `check`; a second
-one stops at once. Python also swallows exceptions in finalizers, and there
-`check` raises the exception again.
+A first signal within a library therefore waits for the next `check`; a second
+Ctrl-C stops at once. Further signals of a shutdown do not: they would cut the
+clean-up short. Python also swallows exceptions in finalizers, and there `check`
+raises the exception again.
 """
 
 import contextlib
 import os
 import signal
 import sys
+
+from keras_squeezenet.utils import files
 
 LIBRARIES = {
     "ai_edge_litert",
@@ -24,46 +27,67 @@ LIBRARIES = {
 }
 WAIT = b"\nStopping at the next step. Ctrl-C again stops now.\n"
 
-_received = False
+# The number of the first signal.
+_received = None
 
 
 @contextlib.contextmanager
 def remembered():
-    """Raise `KeyboardInterrupt` on Ctrl-C, at once or at the next `check`.
+    """Raise `KeyboardInterrupt` on a signal, at once or at the next `check`.
 
-    A process that ignores Ctrl-C, such as one started by `nohup`, still does.
+    A process that ignores a signal, such as one started by `nohup`, still does.
     """
     global _received
-    before = signal.getsignal(signal.SIGINT)
-    if before is not signal.default_int_handler:
-        yield
-        return
-
+    _received = None
+    before = {number: signal.getsignal(number) for number in files.STOPS}
+    defaults = (signal.SIG_DFL, signal.default_int_handler)
+    replaced = [number for number in before if before[number] in defaults]
     report = sys.unraisablehook
 
     def report_others(unraisable):
         if not issubclass(unraisable.exc_type, KeyboardInterrupt):
             report(unraisable)
 
-    signal.signal(signal.SIGINT, _receive)
+    for number in replaced:
+        signal.signal(number, _receive)
     sys.unraisablehook = report_others
     try:
         yield
     finally:
         sys.unraisablehook = report
-        signal.signal(signal.SIGINT, before)
-        _received = False
+        for number in replaced:
+            signal.signal(number, before[number])
+
+
+@contextlib.contextmanager
+def first():
+    """Raise `KeyboardInterrupt` for errors of the block that follow a signal.
+
+    Libraries raise some, and so does writing to a terminal that is gone.
+    """
+    try:
+        yield
+    except Exception:
+        check()
+        raise
 
 
 def check():
-    """Raise `KeyboardInterrupt` if Ctrl-C was pressed."""
+    """Raise `KeyboardInterrupt` if a signal has come."""
     if _received:
         raise KeyboardInterrupt
 
 
+def status():
+    """Return the exit status of a command that was stopped."""
+    return 128 + (_received or signal.SIGINT)
+
+
 def _receive(number, frame):
     global _received
-    is_first, _received = not _received, True
+    is_first, _received = not _received, _received or number
+    if not is_first and number != signal.SIGINT:
+        return
     if is_first and _is_in_library(frame):
         # `print` cannot be used: it may be interrupted in the middle.
         with contextlib.suppress(Exception):

@@ -38,7 +38,6 @@ DEBUG = "KERAS_SQUEEZENET_DEBUG"
 # What bad input raises, besides the errors of this package, which derive
 # from these.
 USER_ERRORS = (ValueError, OSError, ImportError, RuntimeError)
-INTERRUPTED = 130
 NOTHING = "Nothing was written."
 
 
@@ -56,21 +55,26 @@ def run(argv: list[str] | None = None) -> None:
         hint = suggestions.did_you_mean(name, COMMANDS)
         sys.exit(f"{PROGRAM}: there is no command {name!r}.{hint}\n{usage()}")
     try:
-        command = importlib.import_module(f"keras_squeezenet.cli.{name}")
-        if any(argument in HELP[1:] for argument in arguments):
-            print(help_text(name, command))
-            sys.exit(0)
-        try:
-            positional = command.FLAGS.parse(arguments)
-        except ValueError as error:
-            sys.exit(f"{PROGRAM} {name}: {printable(str(error))}")
-        quiet_libraries()
         with interrupts.remembered():
-            _call(f"{PROGRAM} {name}", command, positional)
+            _run_command(name, arguments)
     except KeyboardInterrupt as stop:
-        print(f"\n{PROGRAM} {name}: stopped. {str(stop) or NOTHING}")
-        sys.exit(INTERRUPTED)
+        _print_last(f"\n{PROGRAM} {name}: stopped. {str(stop) or NOTHING}")
+        sys.exit(interrupts.status())
     sys.exit(0)
+
+
+def _run_command(name, arguments):
+    command = importlib.import_module(f"keras_squeezenet.cli.{name}")
+    if any(argument in HELP[1:] for argument in arguments):
+        print(help_text(name, command))
+        return
+    try:
+        positional = command.FLAGS.parse(arguments)
+    except ValueError as error:
+        sys.exit(f"{PROGRAM} {name}: {printable(str(error))}")
+    quiet_libraries()
+    interrupts.check()
+    _call(f"{PROGRAM} {name}", command, positional)
 
 
 def usage() -> str:
@@ -121,14 +125,26 @@ class _PrintableFormatter(logging.Formatter):
 
 def _call(program, command, positional):
     try:
-        with extras.named():
+        with interrupts.first(), extras.named():
             command.main(*positional)
         sys.stdout.flush()
     except BrokenPipeError:
-        # `head` has enough. Python would flush the output again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # `head` has enough.
+        _discard_output()
         sys.exit(1)
     except USER_ERRORS as error:
         if os.environ.get(DEBUG):
             traceback.print_exc()
         sys.exit(f"{program}: {printable(str(error))}")
+
+
+def _print_last(text):
+    try:
+        print(text, flush=True)
+    except OSError:
+        _discard_output()
+
+
+def _discard_output():
+    """Keep Python from flushing the output again, to a reader that is gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,6 +3,7 @@
 import contextlib
 import pathlib
 
+from keras_squeezenet.cli import interrupts
 from keras_squeezenet.cli import terminal
 from keras_squeezenet.cli.flags import dataset_flags
 
@@ -11,7 +12,8 @@ from keras_squeezenet.cli.flags import dataset_flags
 def resumable(out, *patterns):
     """Tell how to resume after Ctrl-C if `out` has a file to resume from."""
     try:
-        yield
+        with interrupts.first():
+            yield
     except KeyboardInterrupt as stop:
         folder = pathlib.Path(out)
         if not any(any(folder.glob(pattern)) for pattern in patterns):

@@ -1,13 +1,20 @@
-"""Single-file checkpoints of resumable runs."""
+"""Single-file checkpoints of resumable runs.
 
+A checkpoint is an .npz file and the SHA-256 digest of its bytes: whatever else
+a damaged one might be read as, it is refused.
+"""
+
+import hashlib
+import io
 import json
 import pathlib
-import zipfile
 from typing import Any
 
 import numpy as np
 
 from keras_squeezenet.utils import files
+
+DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 def save(path: pathlib.Path, state: Any, run: dict) -> None:
@@ -23,10 +30,12 @@ def save(path: pathlib.Path, state: Any, run: dict) -> None:
         for index, array in enumerate(values.pop(group))
     }
     text = json.dumps({"run": run, "state": values})
+    file = io.BytesIO()
+    np.savez(file, json=np.frombuffer(text.encode(), "uint8"), **arrays)
+    content = file.getvalue()
     path.parent.mkdir(parents=True, exist_ok=True)
     with files.new_file(path) as temporary:
-        with open(temporary, "wb") as file:
-            np.savez(file, json=np.frombuffer(text.encode(), "uint8"), **arrays)
+        temporary.write_bytes(content + hashlib.sha256(content).digest())
 
 
 def load(path: pathlib.Path, run: dict, kind: type) -> Any:
@@ -36,32 +45,38 @@ def load(path: pathlib.Path, run: dict, kind: type) -> Any:
         FileNotFoundError: if the file does not exist.
         ValueError: if it is the checkpoint of another run, or damaged.
     """
-    try:
-        with np.load(path) as file:
-            found = json.loads(file["json"].tobytes())
-            state = kind(**found["state"])
-            for name in file.files:
-                group, _, index = name.partition("/")
-                if index:
-                    getattr(state, group).append((int(index), file[name]))
-    # The zip archive, the JSON or their content may be damaged.
-    except (
-        zipfile.BadZipFile,
-        EOFError,
-        KeyError,
-        TypeError,
-        ValueError,
-    ) as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
+    content = path.read_bytes()
+    content, digest = content[:-DIGEST_BYTES], content[-DIGEST_BYTES:]
+    if hashlib.sha256(content).digest() != digest:
+        raise ValueError(
+            f"{path} is damaged: its digest is not that of its content. Pass "
+            "--overwrite (overwrite=True) to start again."
+        )
+    with np.load(io.BytesIO(content)) as file:
+        found = json.loads(file["json"].tobytes())
+        _require_same(found["run"], run, path.parent)
+        with files.as_value_error(f"{path} is of another version"):
+            return _read(file, found["state"], kind)
+
+
+def _read(file, values, kind):
+    state = kind(**values)
+    for name in file.files:
+        group, _, index = name.partition("/")
+        if index:
+            getattr(state, group).append((int(index), file[name]))
     for group in state.ARRAYS:
         pairs = sorted(getattr(state, group), key=lambda pair: pair[0])
         setattr(state, group, [array for _, array in pairs])
+    return state
+
+
+def _require_same(found, run, folder):
     for key, expected in json.loads(json.dumps(run)).items():
-        before = found["run"].get(key)
+        before = found.get(key)
         if before != expected:
             raise ValueError(
                 "a run must be resumed with the arguments that it was "
-                f"started with. In {path.parent} {key} was {before}. "
+                f"started with. In {folder} {key} was {before}. "
                 f"Received: {expected}"
             )
-    return state

@@ -15,6 +15,13 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
 
+# The signals that ask a process to end. Windows has no SIGHUP.
+STOPS = tuple(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP")
+    if hasattr(signal, name)
+)
+
 
 def require_writable(
     folder: str | os.PathLike,
@@ -187,23 +194,25 @@ def _replace(folder, staged, replaced):
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Delay a Ctrl-C until the end of the block, which should be short."""
+    """Delay Ctrl-C, SIGTERM and SIGHUP to the end of the block, a short one.
+
+    Only those that are handled by Python can be delayed.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     received = []
-    before = signal.getsignal(signal.SIGINT)
-    if not callable(before):
-        # Ctrl-C is ignored, or not handled by Python.
-        yield
-        return
-    signal.signal(signal.SIGINT, lambda *arguments: received.append(arguments))
+    before = {number: signal.getsignal(number) for number in STOPS}
+    delayed = [number for number in before if callable(before[number])]
+    for number in delayed:
+        signal.signal(number, lambda *arguments: received.append(arguments))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-        if received:
-            before(*received[-1])
+        for number in delayed:
+            signal.signal(number, before[number])
+        for number, frame in received:
+            before[number](number, frame)
 
 
 @contextlib.contextmanager

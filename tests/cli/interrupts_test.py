@@ -11,8 +11,9 @@ import tensorflow as tf
 
 from keras_squeezenet.cli import interrupts
 from keras_squeezenet.cli import terminal
+from keras_squeezenet.utils import files
 
-pytestmark = pytest.mark.usefixtures("default_handler")
+pytestmark = pytest.mark.usefixtures("default_handlers")
 
 
 def press_ctrl_c_unheard():
@@ -22,10 +23,34 @@ def press_ctrl_c_unheard():
         pytest.fail("no KeyboardInterrupt was raised")
 
 
-def test_ctrl_c_raises_at_once():
+@pytest.mark.parametrize("number", files.STOPS)
+def test_signal_raises_at_once(number):
     with interrupts.remembered():
         with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
+    assert interrupts.status() == 128 + number
+
+
+def test_signals_of_a_shutdown_do_not_cut_the_clean_up():
+    cleaned = []
+    with interrupts.remembered(), pytest.raises(KeyboardInterrupt):
+        try:
+            os.kill(os.getpid(), signal.SIGHUP)
+        finally:
+            os.kill(os.getpid(), signal.SIGHUP)
+            os.kill(os.getpid(), signal.SIGTERM)
+            cleaned.append(1)
+    assert cleaned == [1]
+    assert interrupts.status() == 129
+
+
+def test_errors_that_follow_a_signal_are_not_the_reason():
+    with interrupts.remembered():
+        with pytest.raises(OSError), interrupts.first():
+            raise OSError("the disk")
+        press_ctrl_c_unheard()
+        with pytest.raises(KeyboardInterrupt), interrupts.first():
+            raise OSError("the terminal is gone")
 
 
 def test_ctrl_c_that_was_swallowed_ends_the_next_step():
@@ -122,12 +147,13 @@ def test_one_command_does_not_stop_the_next():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_ignored_ctrl_c_stays_ignored():
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@pytest.mark.parametrize("number", files.STOPS)
+def test_ignored_signal_stays_ignored(number):
+    signal.signal(number, signal.SIG_IGN)
     with interrupts.remembered():
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), number)
         interrupts.check()
-    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    assert signal.getsignal(number) is signal.SIG_IGN
 
 
 TRACES = """

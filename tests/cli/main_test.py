@@ -12,6 +12,7 @@ import keras_squeezenet
 from keras_squeezenet.cli import main
 from keras_squeezenet.cli import reference
 from keras_squeezenet.cli.flags import command_flags
+from keras_squeezenet.utils import files
 
 # A command in a process of its own that costs no import of TensorFlow.
 COMMAND = """
@@ -341,6 +342,36 @@ def test_ctrl_c_is_no_error(stop, message, run_fake):
 
     printed = f"\nkeras-squeezenet fake: stopped. {message}\n"
     assert run_fake(command) == (130, printed, "")
+
+
+@pytest.mark.parametrize("number", files.STOPS)
+def test_signal_stops_a_command(number, run_fake, default_handlers):
+    def command(flag_values):
+        os.kill(os.getpid(), number)
+
+    printed = "\nkeras-squeezenet fake: stopped. Nothing was written.\n"
+    assert run_fake(command) == (128 + number, printed, "")
+
+
+def test_terminal_that_is_gone_does_not_hide_its_signal():
+    program = (
+        "import os, pty, signal, subprocess, sys\n"
+        "ours, theirs = pty.openpty()\n"
+        "command = subprocess.Popen(\n"
+        "    [sys.executable, '-c', sys.argv[1], 'fake'], stdin=theirs,\n"
+        "    stdout=theirs, stderr=subprocess.PIPE, start_new_session=True,\n"
+        "    preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))\n"
+        "os.read(ours, 1)\n"
+        "os.close(theirs); os.close(ours)\n"
+        "command.send_signal(signal.SIGHUP)\n"
+        "print(command.wait(), command.stderr.read())\n"
+    )
+    body = (
+        "print('x', flush=True); import time; "
+        "[(time.sleep(0.01), print('x', flush=True)) for _ in range(1000)]"
+    )
+    result = run_python("-c", program, COMMAND.format(body=body))
+    assert result.stdout == "129 b''\n"
 
 
 def test_ctrl_c_while_a_command_is_imported_is_no_error(run_main, monkeypatch):

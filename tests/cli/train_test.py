@@ -156,7 +156,7 @@ def test_missing_cluster_is_refused_before_images_are_loaded(run, monkeypatch):
 
 @pytest.mark.slow
 def test_ctrl_c_keeps_the_last_epoch_whose_model_predict_takes(
-    run, run_command, default_handler, monkeypatch, tmp_path
+    run, run_command, default_handlers, monkeypatch, tmp_path
 ):
     out, folder = tmp_path / "out", tmp_path / "images"
     for number, name in enumerate(2 * ["cat", "dog"] * 4):

@@ -491,7 +491,7 @@ def test_full_disk_is_told_as_it_is(server, cache, monkeypatch):
 # Interrupts and concurrency.
 
 
-@pytest.mark.usefixtures("default_handler")
+@pytest.mark.usefixtures("default_handlers")
 def test_interrupt_leaves_nothing(server, cache):
     def interrupt(handler):
         cut(handler)

@@ -56,12 +56,33 @@ def test_run_with_other_arguments_is_refused(tmp_path):
         checkpoints.load(path, RUN | {"recipe.seed": 1}, State)
 
 
-@pytest.mark.parametrize("size", [0, 1, 100, -30])
-def test_damaged_file_is_refused(size, tmp_path):
+@pytest.mark.parametrize("size", [0, 1, 32, 100, -1, -32])
+def test_cut_file_is_refused(size, tmp_path):
     path = tmp_path / FILE
     checkpoints.save(path, STATE, RUN)
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(ValueError, match="unfinished.npz is damaged"):
+        checkpoints.load(path, RUN, State)
+
+
+def test_any_flipped_bit_is_refused(tmp_path):
+    path = tmp_path / FILE
+    checkpoints.save(path, STATE, RUN)
+    content = path.read_bytes()
+    for place in np.random.default_rng(0).choice(8 * len(content), 500, False):
+        damaged = bytearray(content)
+        damaged[place // 8] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match="is damaged.*--overwrite"):
+            checkpoints.load(path, RUN, State)
+
+
+def test_state_of_another_version_is_refused(tmp_path):
+    path = tmp_path / FILE
+    state = dataclasses.replace(STATE)
+    state.epoch = 3
+    checkpoints.save(path, state, RUN)
+    with pytest.raises(ValueError, match="another version: .*'epoch'"):
         checkpoints.load(path, RUN, State)
 
 

@@ -324,14 +324,21 @@ def test_sweeping_removes_what_matches_and_nothing_else(tmp_path):
     files.sweep(tmp_path / "missing", IGNORED)
 
 
-def test_ctrl_c_waits_for_the_end_of_what_is_not_interrupted(default_handler):
+@pytest.mark.parametrize("number", files.STOPS)
+def test_signal_waits_for_the_end_of_what_is_not_interrupted(
+    number, default_handlers
+):
+    def stop(number, frame):
+        raise KeyboardInterrupt
+
+    signal.signal(number, stop)
     done = []
     with pytest.raises(KeyboardInterrupt):
         with files.uninterrupted():
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
             done.append(1)
     assert done == [1]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(number) is stop
 
 
 def test_ctrl_c_that_is_ignored_stays_so():
