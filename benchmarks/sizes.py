@@ -35,6 +35,7 @@ from keras_squeezenet.compression import huffman_size
 from keras_squeezenet.compression import kmeans
 from keras_squeezenet.data import image_folder
 from keras_squeezenet.data import image_ops
+from keras_squeezenet.data import image_reader
 from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.packing import packer
 
@@ -72,7 +73,7 @@ def main(argv):
     wholes = preprocess(
         [
             image_ops.square(
-                image_ops.read_image(path), network.image_size
+                image_reader.read(path), network.image_size
             ).numpy()
             for path in paths[1::2]
         ]

@@ -16,6 +16,7 @@ from keras_squeezenet import imagenet
 from keras_squeezenet import models
 from keras_squeezenet import squeezenet
 from keras_squeezenet.data import image_ops
+from keras_squeezenet.data import image_reader
 from keras_squeezenet.pretrained import registry
 from keras_squeezenet.utils import files
 
@@ -60,7 +61,7 @@ class Classifier:
                 some kinds of damage.
         """
         return image_ops.square(
-            image_ops.read_image(path), self.image_size, self.shorter_side
+            image_reader.read(path), self.image_size, self.shorter_side
         ).numpy()
 
     def predict(self, squares: np.ndarray) -> np.ndarray:

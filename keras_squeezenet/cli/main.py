@@ -37,7 +37,7 @@ NATIVE_LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 DEBUG = "KERAS_SQUEEZENET_DEBUG"
 # What bad input raises, besides the errors of this package, which derive
 # from these.
-USER_ERRORS = (ValueError, OSError, ImportError, RuntimeError)
+USER_ERRORS = (ValueError, OSError, ImportError, RuntimeError, MemoryError)
 NOTHING = "Nothing was written."
 
 
@@ -135,7 +135,7 @@ def _call(program, command, positional):
     except USER_ERRORS as error:
         if os.environ.get(DEBUG):
             traceback.print_exc()
-        sys.exit(f"{program}: {printable(str(error))}")
+        sys.exit(f"{program}: {printable(str(error) or repr(error))}")
 
 
 def _print_last(text):

@@ -96,6 +96,8 @@ def predict(network, paths, unreadable):
         for path in paths[start : start + FLAGS.batch_size]:
             try:
                 squares[path] = network.read(path)
+            except MemoryError:
+                raise
             # Pillow has many exceptions for what is wrong with a file.
             except Exception as error:
                 # An `OSError` of the system names the file once more.

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_squeezenet.data import image_ops
+from keras_squeezenet.data import image_reader
 from keras_squeezenet.data import lazy_examples
 
 NAMED_FILES = 5
@@ -31,7 +32,9 @@ def read(
 
     def read_one(path):
         try:
-            image = image_ops.read_image(path)
+            image = image_reader.read(path)
+        except MemoryError:
+            raise
         # Pillow raises many kinds of exceptions for damaged files.
         except Exception as error:
             return str(error) or repr(error), None
@@ -83,7 +86,7 @@ def examples(
     names = [os.fsencode(path) for path in paths]
 
     def read_square(path):
-        image = tf.numpy_function(image_ops.read_image, [path], tf.uint8)
+        image = tf.numpy_function(image_reader.read, [path], tf.uint8)
         image = tf.ensure_shape(image, (None, None, 3))
         return image_ops.square(image, image_size, shorter_side)
 

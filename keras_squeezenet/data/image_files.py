@@ -83,6 +83,8 @@ def _has_image(path):
     try:
         with Image.open(path, formats=formats()):
             return True
+    except MemoryError:
+        raise
     # Pillow has many exceptions for what is wrong with a file.
     except Exception:
         return False

@@ -8,6 +8,7 @@ import os
 import pathlib
 import shutil
 import signal
+import stat
 import tempfile
 import threading
 import uuid
@@ -213,6 +214,17 @@ def uninterrupted() -> Iterator[None]:
             signal.signal(number, before[number])
         for number, frame in received:
             before[number](number, frame)
+
+
+def require_regular(path: str | bytes | os.PathLike) -> None:
+    """Raise an `OSError` unless `path` is a file.
+
+    Opening a pipe or a device could wait for ever.
+    """
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+        raise OSError(f"{os.fsdecode(path)} must be a file. Received: {kind}")
 
 
 @contextlib.contextmanager

@@ -286,7 +286,8 @@ def test_bad_flag_is_refused(argument, message, run_fake):
 
 
 @pytest.mark.parametrize(
-    "error", [ValueError, FileNotFoundError, ImportError, RuntimeError]
+    "error",
+    [ValueError, FileNotFoundError, ImportError, RuntimeError, MemoryError],
 )
 def test_error_of_the_user_is_one_line(error, run_fake, monkeypatch):
     def fail(flag_values):

@@ -315,20 +315,24 @@ def test_nothing_readable_leaves_an_empty_list(run, stub, photos):
     assert stub.batches == []
 
 
-def test_error_without_a_text_is_named_by_its_kind(run, stub, photos):
-    class Damaged(Exception):
-        pass
-
+@pytest.mark.parametrize("error", [KeyError, MemoryError])
+def test_error_without_a_text_is_named_by_its_kind(error, stub):
     def read(path):
-        raise Damaged
+        raise error
 
     network = stub.load()
     object.__setattr__(network, "read", read)
     unreadable = {}
     with flagsaver.flagsaver():
         predict.FLAGS(["predict"])
-        assert list(predict.predict(network, ["a.jpg"], unreadable)) == []
-    assert unreadable == {"a.jpg": "Damaged()"}
+        found = predict.predict(network, ["a.jpg"], unreadable)
+        if error is MemoryError:
+            # It is not a damaged file.
+            with pytest.raises(MemoryError):
+                list(found)
+        else:
+            assert list(found) == []
+            assert unreadable == {"a.jpg": "KeyError()"}
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from PIL import Image
 from keras_squeezenet import data
 from keras_squeezenet.data import csv_list
 from keras_squeezenet.data import image_ops
+from keras_squeezenet.data import image_reader
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def test_images_are_cut_as_asked_for(write, image_folder):
         write("path,label\nphoto.png,a"), 8, shorter_side=12
     )
     ((image, _),) = found.test
-    expected = image_ops.square(image_ops.read_image(photo), 8, 12)
+    expected = image_ops.square(image_reader.read(photo), 8, 12)
     np.testing.assert_array_equal(image, expected)
 
 

@@ -9,6 +9,7 @@ from PIL import Image
 
 from keras_squeezenet import data
 from keras_squeezenet.data import image_ops
+from keras_squeezenet.data import image_reader
 from keras_squeezenet.data import lazy_examples
 
 
@@ -251,6 +252,15 @@ def test_unreadable_images_are_skipped_when_asked_to(image_folder):
     assert sorted(found) == [(i, i // 10) for i in range(20)]
 
 
+def test_missing_memory_is_not_damage(image_folder, monkeypatch):
+    def fail(path):
+        raise MemoryError("the memory ran out")
+
+    monkeypatch.setattr(image_reader, "read", fail)
+    with pytest.raises(MemoryError, match="the memory ran out"):
+        load(image_folder, skip_bad_images=True)
+
+
 @pytest.mark.parametrize(
     "folder, names, message",
     [
@@ -327,7 +337,7 @@ def test_more_of_an_image_may_be_cut_off(image_folder, limit, monkeypatch):
     path = image_folder / "cat" / "0.png"
     Image.fromarray(pixels.astype("uint8")).save(path)
     found = data.load(image_folder, image_size=8, shorter_side=12).split("all")
-    expected = image_ops.square(image_ops.read_image(path), 8, 12).numpy()
+    expected = image_ops.square(image_reader.read(path), 8, 12).numpy()
     assert any(
         np.array_equal(image, expected)
         for image, _ in found.decoded.as_numpy_iterator()

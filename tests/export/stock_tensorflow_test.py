@@ -10,7 +10,7 @@ import pytest
 from keras_squeezenet import classifier
 from keras_squeezenet import codec
 from keras_squeezenet import models
-from keras_squeezenet.data import image_ops
+from keras_squeezenet.data import image_reader
 from keras_squeezenet.export import packed_saved_model
 from keras_squeezenet.export import saved_model
 
@@ -100,7 +100,7 @@ def photograph_paths(photographs):
     """A wide photograph and a tall one."""
     ratios = {}
     for path in photographs[:20]:
-        height, width, _ = image_ops.read_image(path).shape
+        height, width, _ = image_reader.read(path).shape
         ratios[path] = height / width
     wide, tall = (choose(ratios, key=ratios.get) for choose in (min, max))
     assert ratios[wide] < 0.9 < 1.1 < ratios[tall]
@@ -117,7 +117,7 @@ def test_raw_photographs_get_the_outputs_of_the_classifier(
     )
     content = codec.dump(model, labels=codec.IMAGENET)
     packed_saved_model.save(content, tmp_path / "packed", raw_images=True)
-    images = [image_ops.read_image(path)[None] for path in photograph_paths]
+    images = [image_reader.read(path)[None] for path in photograph_paths]
     outputs = run_elsewhere(
         tmp_path,
         {

@@ -393,6 +393,17 @@ def test_values_are_written_as_json_and_rows_as_csv(tmp_path):
         ]
 
 
+def test_what_is_not_a_file_is_refused_at_once(tmp_path):
+    (tmp_path / "file").touch()
+    files.require_regular(tmp_path / "file")
+    with pytest.raises(FileNotFoundError, match="absent"):
+        files.require_regular(tmp_path / "absent")
+    received = {os.devnull: "a pipe or a device", str(tmp_path): "a folder"}
+    for path, kind in received.items():
+        with pytest.raises(OSError, match=f"{path} must be a file.*{kind}"):
+            files.require_regular(path)
+
+
 def test_value_that_is_not_json_leaves_the_file_before_it(tmp_path):
     files.write_json(tmp_path / "a.json", 1)
     with pytest.raises(TypeError):
