@@ -5,14 +5,20 @@ Reference:
   model size](https://arxiv.org/abs/1602.07360) (Iandola et al., 2016)
 """
 
+import bisect
 import dataclasses
+import numbers
 
 from keras_squeezenet.utils import suggestions
+from keras_squeezenet.utils.text import shown
 
 BYPASSES = (None, "simple", "complex")
 FIRE_INDICES = range(2, 10)
 # The side in pixels of the input images in the authors' prototxts.
 DEFAULT_SIDE = 227
+MAX_FILTERS = 2**16
+# More than any network needs: the stem and nine poolings divide a side.
+MAX_SIDE = 2**32
 POOL_SIZE = 3
 POOL_STRIDES = 2
 
@@ -24,7 +30,7 @@ def _round(value):
 def _require(condition, field, expected, value):
     if not condition:
         raise ValueError(
-            f"`{field}` must be {expected}. Received: {field}={value!r}"
+            f"`{field}` must be {expected}. Received: {field}={shown(value)}"
         )
 
 
@@ -35,8 +41,26 @@ def _require_one_of(field, value, allowed):
 
 def _require_int(owner, field, minimum=1):
     value = getattr(owner, field)
-    is_valid = isinstance(value, int) and value >= minimum
-    _require(is_valid, field, f"an integer of at least {minimum}", value)
+    _require(
+        # In Python `True` is an integer.
+        isinstance(value, int)
+        and not isinstance(value, bool)
+        and minimum <= value <= MAX_FILTERS,
+        field,
+        f"an integer of at least {minimum} and at most {MAX_FILTERS}",
+        value,
+    )
+
+
+def _require_below(owner, field, limit):
+    value = getattr(owner, field)
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    _require(
+        is_number and 0 < value < limit,
+        field,
+        f"greater than 0 and less than {limit}",
+        value,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,19 +170,16 @@ class SqueezeNetConfig:
     conv10_activation: str | None = "relu"
 
     def __post_init__(self):
+        is_list = isinstance(self.pools, list | tuple)
+        _require(is_list, "pools", "a list of layers", self.pools)
         object.__setattr__(self, "pools", tuple(self.pools))
         for field in ("base_e", "freq"):
             _require_int(self, field)
         for field in ("incr_e", "conv10_padding"):
             _require_int(self, field, minimum=0)
         _require(isinstance(self.stem, Stem), "stem", "a `Stem`", self.stem)
-        _require(
-            0 < self.pct_3x3 < 1,
-            "pct_3x3",
-            "greater than 0 and less than 1",
-            self.pct_3x3,
-        )
-        _require(self.SR > 0, "SR", "greater than 0", self.SR)
+        _require_below(self, "pct_3x3", 1)
+        _require_below(self, "SR", MAX_FILTERS)
         _require_one_of("bypass", self.bypass, BYPASSES)
         _require_one_of(
             "conv10_activation", self.conv10_activation, ("relu", None)
@@ -167,10 +188,12 @@ class SqueezeNetConfig:
         for layer in self.pools:
             _require_one_of("pools", layer, poolable)
         for fire in self.fires:
-            if min(fire.squeeze1x1, fire.expand1x1, fire.expand3x3) < 1:
+            filters = fire.squeeze1x1, fire.expand1x1, fire.expand3x3
+            if min(filters) < 1 or max(filters) > MAX_FILTERS:
                 raise ValueError(
                     "every layer of a Fire module must have at least one "
-                    f"filter. Received: {self!r}, with the module {fire!r}"
+                    f"filter and at most {MAX_FILTERS}. Received: "
+                    f"{self!r}, with the module {fire!r}"
                 )
 
     @property
@@ -333,7 +356,8 @@ def pool_name(layer: str) -> str:
 
 def min_side(config: SqueezeNetConfig) -> int:
     """Return the side of the smallest image with outputs in every layer."""
-    side = 1
-    while min(feature_sides(config, side).values()) < 1:
-        side += 1
-    return side
+    return 1 + bisect.bisect_left(
+        range(1, MAX_SIDE),
+        1,
+        key=lambda side: min(feature_sides(config, side).values()),
+    )

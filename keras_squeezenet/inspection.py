@@ -33,6 +33,7 @@ def load_kernels(path: "str | os.PathLike") -> dict[str, np.ndarray]:
     elif path.endswith(".tflite"):
         from keras_squeezenet.export import litert
 
+        files.require_regular(path)
         content = pathlib.Path(path).read_bytes()
         with files.as_value_error(f"{path} cannot be read as a LiteRT file"):
             kernels = litert.read_kernels(content)

@@ -239,6 +239,7 @@ def test_poolings_are_named_after_the_layer_before(layer, pool):
         (VARIANTS["complex_bypass"], 21),
         (VARIANTS["1.0"].for_small_images(), 8),
         (SqueezeNetConfig(pools=()), 7),
+        (SqueezeNetConfig(stem=Stem(96, 65_536, 65_536)), 524_288),
     ],
 )
 def test_smallest_image_leaves_every_layer_an_output(config, side):
@@ -278,12 +279,18 @@ def test_unknown_config_is_refused(config):
     [
         (
             SqueezeNetConfig,
-            "an integer of at least 1",
-            [("base_e", 0), ("base_e", 1.5), ("base_e", "128"), ("freq", -2)],
+            "an integer of at least 1 and at most 65536",
+            [
+                *(
+                    ("base_e", value)
+                    for value in (0, 1.5, "128", True, 2**16 + 1)
+                ),
+                ("freq", -2),
+            ],
         ),
         (
             SqueezeNetConfig,
-            "an integer of at least 0",
+            "an integer of at least 0 and at most 65536",
             [
                 ("incr_e", -1),
                 ("incr_e", 0.5),
@@ -293,7 +300,7 @@ def test_unknown_config_is_refused(config):
         ),
         (
             Stem,
-            "an integer of at least 1",
+            "an integer of at least 1 and at most 65536",
             [("filters", 0), ("kernel_size", -1), ("strides", 1.5)],
         ),
         (Stem, "one of 'valid', 'same'", [("padding", "full")]),
@@ -309,9 +316,13 @@ def test_unknown_config_is_refused(config):
         ),
         (
             SqueezeNetConfig,
-            "greater than 0",
-            [("SR", value) for value in (0, -0.125, math.nan)],
+            "greater than 0 and less than 65536",
+            [
+                ("SR", value)
+                for value in (0, -0.125, math.nan, math.inf, True, "wide")
+            ],
         ),
+        (SqueezeNetConfig, "a list of layers", [("pools", "conv1")]),
         (
             SqueezeNetConfig,
             "one of None, 'simple', 'complex'",
@@ -351,13 +362,17 @@ def test_config_refuses_a_pooling_after_an_unknown_layer(layer):
         {"pct_3x3": 0.001},
         {"pct_3x3": 0.999},
         {"base_e": 1, "SR": 1.0},
+        {"SR": 1000},
+        {"incr_e": 65_000},
     ],
 )
-def test_config_refuses_a_layer_without_filters(metaparameters):
+def test_config_refuses_a_layer_of_too_few_or_many_filters(
+    metaparameters,
+):
     with pytest.raises(
         ValueError,
-        match="every layer of a Fire module must have at least one filter. "
-        "Received: SqueezeNetConfig.* with the module Fire.name='fire2'",
+        match="every layer of a Fire module must have at least one filter "
+        "and at most 65536. Received: SqueezeNetConfig.*with the module Fire",
     ):
         SqueezeNetConfig(**metaparameters)
 

@@ -23,6 +23,7 @@ from keras_squeezenet.exploration import grids
 from keras_squeezenet.utils import files
 from keras_squeezenet.utils import recipe_fields
 from keras_squeezenet.utils import suggestions
+from keras_squeezenet.utils.text import shortened
 
 PLOT_FILE = "exploration.png"
 IMAGE_SIZE = 227
@@ -104,11 +105,12 @@ def read_grid(text):
         return recipe_fields.parse(text)
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
+        hint = suggestions.did_you_mean(text, grids.GRIDS)
         raise ValueError(
             f"--grid must be one of {', '.join(grids.GRIDS)}, JSON, or a file "
             f"ending in {', '.join(recipe_fields.SUFFIXES)}. Received: "
-            f"--grid={text}.{suggestions.did_you_mean(text, grids.GRIDS)}"
+            f"--grid={shortened(text)}.{hint}"
         ) from error
 
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from keras_squeezenet.codec import encodings
 from keras_squeezenet.codec import streams
+from keras_squeezenet.utils import files
 
 SUFFIX = ".sqz"
 MAGIC = b"\x89SQZ\r\n\x1a\n"
@@ -89,6 +90,7 @@ def read_header(path: str | os.PathLike) -> dict:
 
 def read_bytes(path: str | os.PathLike) -> bytes:
     """Return the content of a .sqz file, if its size is within the limit."""
+    files.require_regular(path)
     with explained(path), open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         _require(

@@ -1,6 +1,7 @@
 """CSV files that list images and their labels."""
 
 import csv
+import io
 import os
 import pathlib
 from typing import Any
@@ -9,8 +10,13 @@ from typing import NamedTuple
 from keras_squeezenet.data import decode
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import image_folder
+from keras_squeezenet.utils import files
+from keras_squeezenet.utils.text import shortened
+from keras_squeezenet.utils.text import shown
 
 COLUMNS = ("path", "label")
+# Some ten million rows.
+MAX_BYTES = 2**30
 
 
 class Row(NamedTuple):
@@ -117,19 +123,19 @@ def _present(rows):
 def _read(path):
     """Return the rows, with paths that are relative to the file's folder."""
     try:
-        # Spreadsheets write a byte order mark.
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            lines = csv.DictReader(file, skipinitialspace=True, strict=True)
-            rows = [(lines.line_num, line) for line in lines]
-            columns = lines.fieldnames or ()
-    except (UnicodeDecodeError, csv.Error) as error:
+        text = io.StringIO(files.read_text(path, MAX_BYTES), newline="")
+        lines = csv.DictReader(text, skipinitialspace=True, strict=True)
+        rows = [(lines.line_num, line) for line in lines]
+        columns = lines.fieldnames or ()
+    except csv.Error as error:
         raise ValueError(
             f"{path} must be a CSV file in UTF-8. Received: {error}"
         ) from error
+    names = shortened(", ".join(columns)) or "an empty file"
     if not set(COLUMNS) <= set(columns):
         raise ValueError(
             f"{path} must name the columns {' and '.join(COLUMNS)} in its "
-            f"first line. Received: {', '.join(columns) or 'an empty file'}"
+            f"first line. Received: {names}"
         )
     if not rows:
         raise ValueError(f"{path} must list images. Received: no rows")
@@ -140,6 +146,12 @@ def _read(path):
                 f"every row of {path} must have a path and a label. "
                 f"Received: line {number}, which lacks one"
             )
+        if None in line:
+            raise ValueError(
+                f"no row of {path} must have more cells than the first line. "
+                f"Received: line {number}, which has. Quote a cell that has a "
+                "comma"
+            )
         split = None
         if "split" in columns:
             written = line["split"] or ""
@@ -148,7 +160,7 @@ def _read(path):
                 raise ValueError(
                     f"the split of every row of {path} must be "
                     f"{', '.join(image_folder.SPLIT_NAMES)}. Received: line "
-                    f"{number}, which has {written!r}"
+                    f"{number}, which has {shown(written)}"
                 )
         image = str(path.parent / line["path"])
         found.append(Row(number, image, line["label"], split))

@@ -11,10 +11,13 @@ Reference:
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Mapping
 from collections.abc import Sequence
 
 from keras_squeezenet import architecture
+from keras_squeezenet.utils.text import shortened
+from keras_squeezenet.utils.text import shown
 
 SQUEEZE_RATIOS = {"SR": [0.125, 0.25, 0.5, 0.75, 1.0], "pct_3x3": [0.5]}
 SHARES_OF_3X3 = {
@@ -31,6 +34,7 @@ FIELDS = tuple(
     field.name for field in dataclasses.fields(architecture.SqueezeNetConfig)
 )
 BYTES_OF_FLOAT32 = 4
+MAX_POINTS = 10_000
 MIB = 2**20
 
 
@@ -71,12 +75,19 @@ def points(
     if not isinstance(sweeps, list | tuple) or not sweeps:
         raise ValueError(
             "a grid must be a dict of metaparameters to lists of values, or "
-            f"a list of such dicts. Received: {grid!r}"
+            f"a list of such dicts. Received: {shown(grid)}"
+        )
+    lists = [_lists(sweep) for sweep in sweeps]
+    count = sum(math.prod(map(len, values)) for values in lists)
+    if count > MAX_POINTS:
+        raise ValueError(
+            f"a grid must have at most {MAX_POINTS:,} points. Received: "
+            f"{count:,}"
         )
     configs = {
         _config(base, dict(zip(sweep, values))): None
-        for sweep in sweeps
-        for values in itertools.product(*_lists(sweep))
+        for sweep, choices in zip(sweeps, lists)
+        for values in itertools.product(*choices)
     }
     return [Point(_name(config, base), config) for config in configs]
 
@@ -85,19 +96,19 @@ def _lists(sweep):
     if not isinstance(sweep, Mapping) or not sweep:
         raise ValueError(
             "a sweep must be a dict of metaparameters to lists of values. "
-            f"Received: {sweep!r}"
+            f"Received: {shown(sweep)}"
         )
     unknown = [str(name) for name in sweep if name not in FIELDS]
     if unknown:
         raise ValueError(
             f"the metaparameters of a grid must be some of "
-            f"{', '.join(FIELDS)}. Received: {', '.join(unknown)}"
+            f"{', '.join(FIELDS)}. Received: {shortened(', '.join(unknown))}"
         )
     for name, values in sweep.items():
         if not isinstance(values, list | tuple) or not values:
             raise ValueError(
                 f"`{name}` must be a list of values. Received: "
-                f"{name}={values!r}"
+                f"{name}={shown(values)}"
             )
     return sweep.values()
 
@@ -110,7 +121,7 @@ def _config(base, values):
     # The values may be out of range, of another type, or infinite.
     except (ValueError, TypeError, ArithmeticError) as error:
         raise ValueError(
-            f"the point {_text(values)} is not a network: {error}"
+            f"the point {shortened(_text(values))} is not a network: {error}"
         ) from error
 
 

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
 
+from keras_squeezenet.utils import files
+
 if TYPE_CHECKING:
     import keras
     import numpy as np
@@ -85,8 +87,7 @@ def read(path: str | os.PathLike) -> dict[str, Any]:
     Raises:
         ValueError: if the file is not a report of this version.
     """
-    with open(path, encoding="utf-8") as file:
-        report = json.load(file)
+    report = files.read_json(path)
     version = report.get("version") if isinstance(report, dict) else None
     if version != VERSION:
         raise ValueError(

@@ -23,6 +23,9 @@ STOPS = tuple(
     if hasattr(signal, name)
 )
 
+# The largest text that is read, in bytes.
+MAX_TEXT_BYTES = 2**24
+
 
 def require_writable(
     folder: str | os.PathLike,
@@ -109,6 +112,38 @@ def new_file(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def read_text(path: str | os.PathLike, max_bytes: int | None = None) -> str:
+    """Return the text of a file in UTF-8, perhaps with a byte order mark.
+
+    Raises:
+        OSError: if it cannot be read, or is not a file.
+        ValueError: if it is not in UTF-8, or has more than `max_bytes`, by
+            default `MAX_TEXT_BYTES`.
+    """
+    max_bytes = max_bytes or MAX_TEXT_BYTES
+    require_regular(path)
+    with open(path, "rb") as file:
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise ValueError(
+            f"{path} must have at most {max_bytes:,} bytes. Received: "
+            f"{os.path.getsize(path):,} bytes"
+        )
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} must be a text in UTF-8. Received: {error}"
+        ) from error
+
+
+def read_json(path: str | os.PathLike) -> Any:
+    """Return the content of a JSON file; see `read_text`."""
+    text = read_text(path)
+    with as_value_error(f"{path} cannot be read"):
+        return json.loads(text)
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:
@@ -231,10 +266,13 @@ def require_regular(path: str | bytes | os.PathLike) -> None:
 def as_value_error(message: str) -> Iterator[None]:
     """Raise any exception of the block as a `ValueError` with this message.
 
-    Libraries have many exceptions for damaged files.
+    Libraries have many exceptions for damaged files. A `MemoryError` is none of
+    them.
     """
     try:
         yield
+    except MemoryError:
+        raise
     except Exception as error:
         raise ValueError(f"{message}: {error}") from error
 

@@ -7,6 +7,7 @@ words, and a function that returns whether a value is valid.
 import contextlib
 import dataclasses
 import json
+import math
 import numbers
 import os
 import pathlib
@@ -19,10 +20,16 @@ from typing import Any
 
 from keras_squeezenet.utils import files
 from keras_squeezenet.utils import suggestions
+from keras_squeezenet.utils.text import shortened
+from keras_squeezenet.utils.text import shown
 
 Rule = tuple[str, Callable[[Any], bool]]
 
 SUFFIXES = (".json", ".yaml", ".yml")
+MAX_BYTES = 2**18
+MAX_DEPTH = 20
+# Seeds have 32 bits, and nothing else is larger.
+MAX_INTEGER = 2**32 - 1
 _TYPES = {
     bool: ("true or false", bool),
     int: ("an integer", int),
@@ -47,7 +54,8 @@ def require_valid(recipe: Any) -> None:
             object.__setattr__(recipe, field, value)
         if expected := _violated(annotation, value):
             raise ValueError(
-                f"`{field}` must be {expected}. Received: {field}={value!r}"
+                f"`{field}` must be {expected}. Received: {field}="
+                f"{shown(value)}"
             )
 
 
@@ -71,9 +79,13 @@ def _violated(annotation, value):
     expected, accepted = _TYPES.get(annotation, (None, object))
     # In Python `True` is an integer.
     is_bool = isinstance(value, bool)
-    if isinstance(value, accepted) and is_bool == (annotation is bool):
-        return None
-    return expected
+    if not isinstance(value, accepted) or is_bool != (annotation is bool):
+        return expected
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
+        return f"{expected}, at most {MAX_INTEGER}"
+    if isinstance(value, numbers.Real) and not math.isfinite(value):
+        return f"{expected} that is finite"
+    return None
 
 
 def load(kind: type, path: str | os.PathLike) -> Any:
@@ -101,7 +113,7 @@ def load(kind: type, path: str | os.PathLike) -> Any:
     if unknown:
         raise ValueError(
             f"{path} must only have fields of a recipe: {', '.join(fields)}. "
-            f"Received: {', '.join(unknown)}."
+            f"Received: {shortened(', '.join(unknown))}."
             f"{suggestions.did_you_mean(unknown[0], fields)}"
         )
     try:
@@ -113,15 +125,24 @@ def load(kind: type, path: str | os.PathLike) -> Any:
 def parse(path: str | os.PathLike) -> Any:
     """Return the content of a JSON or YAML file.
 
-    A `ValueError` is raised if it is not such a file.
+    A `ValueError` is raised if it is not such a file, or has aliases.
     """
-    path = pathlib.Path(path)
-    text = path.read_text(encoding="utf-8")
+    text = files.read_text(path, MAX_BYTES)
     with files.as_value_error(f"{path} cannot be read"):
-        if path.suffix == ".json":
+        if str(path).endswith(".json"):
             return json.loads(text)
         import yaml
 
+        depth = 0
+        for event in yaml.parse(text, yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            # A few aliases stand for any number of values.
+            if isinstance(event, yaml.AliasEvent) or depth > MAX_DEPTH:
+                raise ValueError(
+                    f"it must not have aliases, or more than {MAX_DEPTH} "
+                    f"levels. Received: {event}"
+                )
         return yaml.safe_load(text)
 
 
@@ -148,7 +169,12 @@ def by_layer(rule: Rule) -> Rule:
     expected, is_valid = rule
     return (
         f"a dict of patterns of layers, each with {expected}",
-        lambda rules: len(rules) > 0 and all(map(is_valid, rules.values())),
+        lambda rules: (
+            len(rules) > 0
+            and all(isinstance(name, str) for name in rules)
+            and not any(isinstance(value, bool) for value in rules.values())
+            and all(map(is_valid, rules.values()))
+        ),
     )
 
 

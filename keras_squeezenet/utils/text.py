@@ -6,6 +6,8 @@ import unicodedata
 ESCAPED = ("Cc", "Cs", "Zl", "Zp")
 # They change the direction of the text that follows.
 DIRECTIONS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+# How much of a value is in an error.
+MAX_SHOWN = 200
 
 
 def printable(text: str) -> str:
@@ -20,6 +22,19 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
     """Return a printable text without line breaks."""
     return printable(text).replace("\n", "\\n")
+
+
+def shown(value: object) -> str:
+    """Return the `repr` of a value, or its beginning."""
+    try:
+        return shortened(repr(value))
+    except ValueError:
+        return "an integer of too many digits"
+
+
+def shortened(text: str) -> str:
+    """Return a text of an error, or its beginning."""
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
 def _escape(char):

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -102,6 +104,7 @@ def test_images_that_cannot_be_read_are_named_or_skipped(write, image_folder):
         ("path,label\n", "must list images. Received: no rows"),
         ("path,label\na.png,b\na.png\n", "Received: line 3, which lacks"),
         ("path,label\n,b\n", "Received: line 2, which lacks"),
+        ("path,label\na.png,b,c\n", "line 2.*Quote a cell that has a comma"),
         ('path,label\n"a.png,b', "CSV file in UTF-8"),
     ],
 )
@@ -110,8 +113,23 @@ def test_files_of_another_kind_are_refused(text, message, write):
         csv_list.load_all(write(text), 8)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+def test_pipe_is_refused_at_once(write, image_folder):
+    os.mkfifo(image_folder / "pipe")
+    with pytest.raises(OSError, match="pipe must be a file"):
+        csv_list.load_all(image_folder / "pipe", 8)
+    with pytest.raises(ValueError, match="pipe must be a file"):
+        csv_list.load_all(write("path,label\npipe,b\n"), 8)
+
+
+def test_file_of_too_many_bytes_is_refused(write, monkeypatch):
+    monkeypatch.setattr(csv_list, "MAX_BYTES", 10)
+    with pytest.raises(ValueError, match="at most 10 bytes. Received: 21"):
+        csv_list.load_all(write("path,label\nmissing,b\n"), 8)
+
+
 def test_file_that_is_not_text_is_refused(write, image_folder):
-    with pytest.raises(ValueError, match="CSV file in UTF-8"):
+    with pytest.raises(ValueError, match="must be a text in UTF-8"):
         csv_list.load_all(image_folder / "cat" / "0.png", 8)
     with pytest.raises(FileNotFoundError):
         csv_list.load_all(image_folder / "missing.csv", 8)

@@ -23,6 +23,12 @@ def test_text_from_outside_cannot_control_a_terminal(received, printed):
     printed.encode("utf-8")
 
 
+def test_values_in_errors_are_short():
+    assert text.shown("a") == "'a'"
+    assert text.shown([1] * 1000) == f"[{'1, ' * 66}1..."
+    assert text.shown(1 << 20_000) == "an integer of too many digits"
+
+
 def test_line_breaks_stay_in_messages_and_not_in_names():
     assert text.printable("a\nb") == "a\nb"
     assert text.one_line("a\nb") == r"a\nb"

@@ -1,6 +1,7 @@
 """The flags of one command: in groups, parsed, explained and refused."""
 
 import contextlib
+import math
 import re
 import textwrap
 from collections.abc import Iterator
@@ -123,6 +124,13 @@ class CommandFlags(flags.FlagValues):
             raise ValueError(self._refusal(str(error))) from None
         except flags.Error as error:
             raise ValueError(str(error)) from None
+        for name in self:
+            value = self[name].value
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(
+                    f"--{name} must be a number that is finite. Received: "
+                    f"--{name}={value}"
+                )
         if positional and not self.__dict__["arguments"]:
             raise ValueError(
                 "flags are expected, as in --flag=value. Received: "

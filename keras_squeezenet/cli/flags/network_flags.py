@@ -1,9 +1,9 @@
 """The flags that say which trained network is used."""
 
 import os
-import pathlib
 
 from keras_squeezenet import architecture
+from keras_squeezenet.utils import files
 
 _WEIGHTS = (
     "or pretrained weights by name (see `keras-squeezenet weights list`) or by "
@@ -94,15 +94,8 @@ def read_labels(path):
     """Return the names in the file of `--labels`, or `None` without one."""
     if path is None:
         return None
-    try:
-        # Windows may begin such files with a byte order mark.
-        text = pathlib.Path(path).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"--labels must be a text file in UTF-8. Received: "
-            f"--labels={path}: {error}"
-        ) from error
-    names = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = files.read_text(path).splitlines()
+    names = [line.strip() for line in lines if line.strip()]
     if not names:
         raise ValueError(
             "--labels must be a file with the name of a class on each line. "

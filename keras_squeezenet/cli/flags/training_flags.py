@@ -9,7 +9,9 @@ from absl import flags
 from keras_squeezenet import architecture
 from keras_squeezenet.cli.flags import dataset_flags
 from keras_squeezenet.pretrained import registry
+from keras_squeezenet.utils import files
 from keras_squeezenet.utils import suggestions
+from keras_squeezenet.utils.text import shortened
 
 
 class ConfigParser(flags.ArgumentParser):
@@ -21,7 +23,12 @@ class ConfigParser(flags.ArgumentParser):
         if not isinstance(argument, str):
             return argument
         if argument.endswith(".json"):
-            argument = _read(argument)
+            try:
+                argument = files.read_text(argument)
+            except OSError as error:
+                raise ValueError(
+                    f"{argument} cannot be read: {error}"
+                ) from error
         if argument.lstrip().startswith("{"):
             return _metaparameters(argument)
         return architecture.get_config(argument)
@@ -73,27 +80,19 @@ def require_valid(flag_values):
     )
 
 
-def _read(path):
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
-
-
 def _metaparameters(text):
     fields = [f.name for f in dataclasses.fields(architecture.SqueezeNetConfig)]
     try:
         values = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(
-            f"it must be valid JSON: {error}. Received: {text}"
+            f"it must be valid JSON: {error}. Received: {shortened(text)}"
         ) from error
     unknown = sorted(set(values) - set(fields))
     if unknown:
         raise ValueError(
             f"its fields are {', '.join(fields)}. Received: "
-            f"{', '.join(unknown)}."
+            f"{shortened(', '.join(unknown))}."
             f"{suggestions.did_you_mean(unknown[0], fields)}"
         )
     try:
@@ -102,5 +101,5 @@ def _metaparameters(text):
         return dataclasses.replace(architecture.VARIANTS["1.1"], **values)
     except TypeError as error:
         raise ValueError(
-            f"it must describe a network: {error}. Received: {text}"
+            f"it must describe a network: {error}. Received: {shortened(text)}"
         ) from error

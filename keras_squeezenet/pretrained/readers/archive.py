@@ -4,6 +4,8 @@ import io
 import os
 import zipfile
 
+from keras_squeezenet.utils import files
+
 # The paper's largest network, of 6,279,016 parameters, takes 24 MiB.
 MAX_BYTES = 64 * 2**20
 # The signature of a member in the directory of a zip archive.
@@ -22,6 +24,7 @@ def require_size(size: int, name: str) -> None:
 
 def read_file(path: "str | os.PathLike") -> bytes:
     """Return the content of a file of at most `MAX_BYTES` bytes."""
+    files.require_regular(path)
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         require_size(size, f"The file {path}")

@@ -67,6 +67,8 @@ def test_help_is_in_the_order_of_the_definitions(flag_values):
         ("--size=x", "an integer of at least 1 and at most 9"),
         ("--size=10", "an integer of at least 1 and at most 9"),
         ("--rate=fast", "a number"),
+        ("--rate=nan", "a number that is finite"),
+        ("--rate=inf", "a number that is finite"),
         ("--json=perhaps", "true or false"),
         ("--kind=c", "one of a, b"),
     ],

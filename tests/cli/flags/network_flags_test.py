@@ -75,7 +75,7 @@ def test_labels_may_come_from_windows(encoding, newline, loaded, tmp_path):
     [
         (b"", "the name of a class on each line.*names.txt, which has none"),
         (b" \n\n", "names.txt, which has none"),
-        (b"\xff\xfe", "text file in UTF-8. Received: --labels=.*names.txt"),
+        (b"\xff\xfe", "names.txt must be a text in UTF-8. Received: "),
     ],
 )
 def test_labels_that_are_not_text_are_refused(content, text, loaded, tmp_path):

@@ -163,7 +163,7 @@ def test_rule_that_cannot_be_read_is_refused(value, parse):
     "kind,flag",
     [
         ("training", "--epochs=0"),
-        ("compression", "--overall_density=nan"),
+        ("compression", "--overall_density=2"),
         ("compression", "--bits=1"),
         ("compression", "--stages=train"),
     ],
