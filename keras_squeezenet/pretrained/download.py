@@ -5,13 +5,14 @@ The cache is that of `keras.utils.get_file`: `models` in `~/.keras`, or in
 processes can download at once.
 """
 
-import logging
+import contextlib
 import os
 import pathlib
 import tempfile
 
 import requests
 
+from keras_squeezenet.pretrained import http_file
 from keras_squeezenet.pretrained import registry
 from keras_squeezenet.pretrained.readers import archive
 from keras_squeezenet.utils import files
@@ -21,12 +22,8 @@ CACHE_SUBDIR = "models"
 PACKAGE = pathlib.Path(__file__).parents[1]
 # The weights of the installed package, and those of a checkout.
 PACKAGE_FOLDERS = (PACKAGE / "weights", PACKAGE.parent / "weights")
-# Seconds to wait for a connection, and for the next bytes.
-TIMEOUT = (10, 30)
-ATTEMPTS = 3
-CHUNK = 2**16
-
-logger = logging.getLogger(__name__)
+# What there is of a file whose download was stopped.
+PART = ".part"
 
 
 class DownloadError(OSError):
@@ -75,9 +72,24 @@ def read(file: registry.File) -> bytes:
             f"unchanged, as {path}. Install the package again."
         )
     path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + PART)
     with files.new_file(path) as temporary:
-        origin = _copy(file, temporary)
+        # Of several processes, one goes on with what there is.
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(part, temporary)
+        is_resumed = temporary.exists()
+        try:
+            origin = _copy(file, temporary)
+        except BaseException:
+            if temporary.exists() and temporary.stat().st_size:
+                os.replace(temporary, part)
+            raise
         content = temporary.read_bytes()
+        if is_resumed and file.digest.of(content) != file.digest:
+            # It was the beginning of another file.
+            temporary.unlink()
+            origin = _copy(file, temporary)
+            content = temporary.read_bytes()
         received = file.digest.of(content)
         if received != file.digest:
             raise ValueError(
@@ -123,49 +135,12 @@ def _copy(file, path):
 
 
 def _download(url, path):
-    logger.info("Downloading data from %s", url)
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            with open(path, "wb") as out:
-                _stream(url, out)
-            return url
-        except requests.RequestException as error:
-            if attempt == ATTEMPTS or _is_final(error):
-                raise _failure(url, error) from error
-
-
-def _is_final(error):
-    """Return whether another attempt would fail too."""
-    if isinstance(error, requests.HTTPError):
-        return error.response.status_code < 500
-    return isinstance(
-        error, (requests.ConnectTimeout, requests.TooManyRedirects)
-    )
-
-
-def _stream(url, out):
-    """Download an address into an open file, with a progress bar."""
-    import keras
-
-    # Without compression, `Content-Length` is the length of the file.
-    headers = {"Accept-Encoding": "identity"}
-    with requests.get(
-        url, stream=True, timeout=TIMEOUT, headers=headers
-    ) as response:
-        response.raise_for_status()
-        bar = keras.utils.Progbar(_length(response))
-        for chunk in response.iter_content(CHUNK):
-            out.write(chunk)
-            archive.require_size(out.tell(), f"The answer of {url}")
-            bar.update(out.tell(), finalize=False)
-        bar.update(out.tell(), finalize=True)
-
-
-def _length(response):
-    length = response.headers.get("Content-Length", "")
-    # Some servers compress in spite of the header.
-    is_known = length.isdigit() and "Content-Encoding" not in response.headers
-    return int(length) if is_known else None
+    try:
+        with open(path, "ab") as out:
+            http_file.download(url, out)
+    except requests.RequestException as error:
+        raise _failure(url, error) from error
+    return url
 
 
 def _failure(url, error):

@@ -19,10 +19,12 @@ import pytest
 import requests
 
 from keras_squeezenet.pretrained import download
+from keras_squeezenet.pretrained import http_file
 from keras_squeezenet.pretrained import registry
 from keras_squeezenet.pretrained.readers import archive
 
 NAME = "squeezenet.weights.h5"
+PART = f"{NAME}.part"
 CONTENT = bytes(range(256)) * 1000
 HALF = len(CONTENT) // 2
 # The output of `printf 'old' | sha256sum` and of
@@ -38,6 +40,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.close_connection = True
         self.server.requests.append(self.path)
         self.server.headers.append(self.headers)
+        self.server.ranges.append(self.headers["Range"])
         answers = self.server.answers
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         # The client may have given up.
@@ -66,6 +69,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.answers = [whole]
         self.requests = []
         self.headers = []
+        self.ranges = []
         self.halfway = threading.Event()
         self.go_on = threading.Event()
 
@@ -149,8 +153,35 @@ def wrongly_compressed(handler):
     handler.wfile.write(CONTENT)
 
 
-def status(code):
-    return lambda handler: handler.head(code, Content_Length=0)
+def status(code, **headers):
+    return lambda handler: handler.head(code, Content_Length=0, **headers)
+
+
+def rest(handler, content=CONTENT, shift=0):
+    """Answer with the range that is asked for."""
+    start = int(handler.headers["Range"].removeprefix("bytes=")[:-1]) + shift
+    handler.head(
+        206,
+        Content_Range=f"bytes {start}-{len(content) - 1}/{len(content)}",
+        Content_Length=len(content) - start,
+    )
+    handler.wfile.write(content[start:])
+
+
+def another_range(handler):
+    rest(handler, shift=1)
+
+
+def drip(handler):
+    """Send a byte from time to time."""
+    handler.head(Content_Length=len(CONTENT))
+    while not handler.server.go_on.wait(0.02):
+        handler.wfile.write(b"a")
+
+
+def drip_headers(handler):
+    while not handler.server.go_on.wait(0.02):
+        handler.wfile.write(b"H")
 
 
 def redirect(code, location):
@@ -158,6 +189,11 @@ def redirect(code, location):
         handler.head(code, Location=location, Content_Length=0)
 
     return answer
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch):
+    monkeypatch.setattr(http_file, "BACKOFF", 0)
 
 
 @pytest.fixture(autouse=True)
@@ -289,11 +325,12 @@ def test_wrong_content_changes_nothing(
     "answer, total", [(whole, "256000"), (chunked, "Unknown")]
 )
 def test_progress_is_shown(answer, total, server, capsys, caplog):
-    caplog.set_level("INFO", download.logger.name)
+    caplog.set_level("INFO", http_file.logger.name)
     server.answers = [answer]
     download.fetch(file_of(server))
     shown = capsys.readouterr().out
     assert caplog.messages == [f"Downloading data from {server.url}/{NAME}"]
+    assert f" 0/{total}" in shown.replace("\x1b[1m", " ")
     assert f"256000/{total}" in shown
     assert shown.endswith("\n")
     download.fetch(file_of(server))
@@ -330,19 +367,20 @@ FAILURES = {
     cut_chunked: "ended prematurely",
     hang_up: "without response",
     wrongly_compressed: "failed to decode",
+    status(429): "429",
     status(500): "500",
     status(503): "503",
 }
-REFUSALS = {status(403): "403", status(404): "404", status(429): "429"}
+REFUSALS = {status(403): "403", status(404): "404", status(410): "410"}
 
 
 @pytest.mark.parametrize("failure", FAILURES)
 def test_failure_that_may_pass_is_tried_again(failure, server, cache):
-    server.answers = [failure, failure, whole]
+    server.answers = [failure, failure, failure, whole]
     download.fetch(file_of(server))
     assert (cache / NAME).read_bytes() == CONTENT
     assert names(cache) == [NAME]
-    assert len(server.requests) == 3
+    assert len(server.requests) == http_file.ATTEMPTS == 4
 
 
 @pytest.mark.parametrize(
@@ -359,8 +397,9 @@ def test_failure_that_stays_is_told(failure, reason, server, cache):
     assert "environment variable KERAS_SQUEEZENET_MIRROR" in message
     assert isinstance(raised.value, OSError)
     assert isinstance(raised.value.__cause__, requests.RequestException)
-    assert names(cache) == []
-    assert len(server.requests) == (3 if failure in FAILURES else 1)
+    has_part = failure in (cut, cut_chunked)
+    assert names(cache) == ([PART] if has_part else [])
+    assert len(server.requests) == (4 if failure in FAILURES else 1)
 
 
 def test_cut_that_nobody_notices_is_found_by_the_digest(server, cache):
@@ -398,16 +437,155 @@ def test_redirect_to_a_file_of_this_machine_is_not_followed(
     assert names(cache) == []
 
 
-@pytest.mark.parametrize("answer", [wait_before_the_first_byte, wait_halfway])
-def test_waiting_has_an_end(answer, server, cache, monkeypatch):
-    monkeypatch.setattr(download, "TIMEOUT", (0.1, 0.1))
+# Times.
+
+
+@pytest.fixture
+def short_times(monkeypatch):
+    monkeypatch.setattr(http_file, "PERIOD", 0.1)
+
+
+@pytest.mark.usefixtures("short_times")
+@pytest.mark.parametrize(
+    "answer", [wait_before_the_first_byte, drip_headers, drip]
+)
+def test_server_that_does_not_answer_is_given_up(answer, server, cache):
     server.answers = [answer]
     start = time.monotonic()
-    with pytest.raises(download.DownloadError, match="timed out"):
+    with pytest.raises(download.DownloadError, match="timed out after 0.1 sec"):
         download.fetch(file_of(server))
-    assert 0.3 <= time.monotonic() - start < 3
+    assert 0.1 <= time.monotonic() - start < 2
     assert names(cache) == []
-    assert len(server.requests) == 3
+    assert len(server.requests) == 1
+
+
+@pytest.mark.usefixtures("short_times")
+def test_name_that_is_not_resolved_is_given_up(cache, monkeypatch):
+    stop = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: stop.wait())
+    with pytest.raises(download.DownloadError, match="timed out after 0.1 sec"):
+        download.fetch(file_at_nobody())
+    stop.set()
+
+
+@pytest.mark.usefixtures("short_times")
+def test_server_that_is_too_slow_is_asked_again(server):
+    server.answers = [wait_halfway]
+    message = "timed out: 0 bytes in 0.1 seconds, and at least 30,000 are"
+    start = time.monotonic()
+    with pytest.raises(download.DownloadError, match=message):
+        download.fetch(file_of(server))
+    assert 0.1 <= time.monotonic() - start < 5
+    assert len(server.requests) == 4
+
+
+def test_everything_takes_a_limited_time(server, monkeypatch):
+    monkeypatch.setattr(http_file, "TOTAL_SECONDS", 0.2)
+    server.answers = [drip]
+    with pytest.raises(download.DownloadError, match="more than 0.2 seconds"):
+        download.fetch(file_of(server))
+    assert len(server.requests) == 1
+
+
+def test_attempts_wait_longer_and_longer(server, monkeypatch):
+    waits = []
+    monkeypatch.setattr(http_file.time, "sleep", waits.append)
+    monkeypatch.setattr(http_file, "BACKOFF", 1.0)
+    server.answers = [status(500)]
+    with pytest.raises(download.DownloadError):
+        download.fetch(file_of(server))
+    assert waits == [1, 2, 4]
+
+
+@pytest.mark.parametrize(
+    "code, after, wait",
+    [
+        (429, "3", 3),
+        (503, "0", 0),
+        (503, "Thu, 01 Jan 1970 00:00:00 GMT", 0),
+        (503, "soon", 1),
+        (429, "121", None),
+    ],
+)
+def test_server_says_when_to_come_again(code, after, wait, server, monkeypatch):
+    waits = []
+    monkeypatch.setattr(http_file.time, "sleep", waits.append)
+    monkeypatch.setattr(http_file, "BACKOFF", 1.0)
+    server.answers = [status(code, Retry_After=after), whole]
+    if wait is None:
+        with pytest.raises(download.DownloadError, match="429"):
+            download.fetch(file_of(server))
+    else:
+        download.fetch(file_of(server))
+        assert waits == [wait]
+
+
+# What there is already.
+
+
+@pytest.mark.parametrize("failure", [cut, cut_chunked])
+def test_attempt_goes_on_where_the_one_before_ended(failure, server, cache):
+    server.answers = [failure, rest]
+    download.fetch(file_of(server))
+    assert server.ranges == [None, f"bytes={HALF}-"]
+    assert (cache / NAME).read_bytes() == CONTENT
+    assert names(cache) == [NAME]
+
+
+def test_later_download_goes_on_with_the_part(server, cache, capsys):
+    put(cache, CONTENT[:1000], name=PART)
+    server.answers = [rest]
+    download.fetch(file_of(server))
+    assert server.ranges == ["bytes=1000-"]
+    assert (cache / NAME).read_bytes() == CONTENT
+    assert names(cache) == [NAME]
+    assert "256000/256000" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "part, answers, count",
+    [
+        # The server has no ranges.
+        (CONTENT[:1000], [whole], 1),
+        # It has another one than was asked for.
+        (CONTENT[:1000], [another_range, whole], 2),
+        # There is nothing after the part.
+        (CONTENT, [status(416), whole], 2),
+        # It is the beginning of another file.
+        (b"\0" * 1000, [rest, whole], 2),
+    ],
+)
+def test_part_that_is_of_no_use_is_replaced(
+    part, answers, count, server, cache
+):
+    put(cache, part, name=PART)
+    server.answers = answers
+    download.fetch(file_of(server))
+    assert (cache / NAME).read_bytes() == CONTENT
+    assert names(cache) == [NAME]
+    assert len(server.requests) == count
+
+
+def test_file_that_changes_meanwhile_is_sent_whole(server):
+    def cut_with_tag(handler):
+        handler.head(Content_Length=len(CONTENT), ETag='"1"')
+        handler.wfile.write(CONTENT[:HALF])
+
+    server.answers = [cut_with_tag, whole]
+    download.fetch(file_of(server))
+    assert server.headers[1]["If-Range"] == '"1"'
+    assert server.headers[1]["Range"] == f"bytes={HALF}-"
+
+
+def test_compressed_answer_is_not_continued(server):
+    def cut_compressed(handler):
+        content = gzip.compress(os.urandom(100_000))
+        handler.head(Content_Length=len(content), Content_Encoding="gzip")
+        handler.wfile.write(content[:50_000])
+
+    server.answers = [cut_compressed, whole]
+    download.fetch(file_of(server))
+    assert server.ranges == [None, None]
 
 
 @pytest.mark.parametrize("answer", [endless, whole])
@@ -492,17 +670,18 @@ def test_full_disk_is_told_as_it_is(server, cache, monkeypatch):
 
 
 @pytest.mark.usefixtures("default_handlers")
-def test_interrupt_leaves_nothing(server, cache):
+def test_interrupt_leaves_what_there_is(server, cache):
     def interrupt(handler):
         cut(handler)
         os.kill(os.getpid(), signal.SIGINT)
         handler.server.go_on.wait()
 
     put(cache, b"other", name="other.h5")
-    server.answers = [interrupt, whole]
+    server.answers = [interrupt, rest]
     with pytest.raises(KeyboardInterrupt):
         download.fetch(file_of(server))
-    assert names(cache) == ["other.h5"]
+    assert names(cache) in (["other.h5"], ["other.h5", PART])
+    server.answers = [rest if PART in names(cache) else whole]
     download.fetch(file_of(server))
     assert names(cache) == ["other.h5", NAME]
 

@@ -1,0 +1,225 @@
+"""Downloads over HTTP that end: resumed, repeated, and not too slow."""
+
+import logging
+import queue
+import threading
+import time
+from typing import BinaryIO
+
+import requests
+import urllib3
+
+from keras_squeezenet.pretrained.readers import archive
+
+# Seconds to wait for a connection.
+CONNECT_SECONDS = 10
+# In so many seconds a server must answer, and then send so many bytes.
+PERIOD = 30
+PERIOD_BYTES = 30_000
+# Seconds for everything.
+TOTAL_SECONDS = 1800
+ATTEMPTS = 4
+# Seconds before the second attempt, doubled for each further one.
+BACKOFF = 1.0
+# The longest wait in seconds that a server may ask for.
+MAX_WAIT = 120
+CHUNK = 2**10
+# Answers that say to come again: too many requests, errors of the server.
+REFUSED_FOR_NOW = (429, *range(500, 600))
+RANGE_NOT_SATISFIABLE = 416
+
+logger = logging.getLogger(__name__)
+
+
+def download(url: str, out: BinaryIO) -> None:
+    """Append the rest of the file at an address to an open file.
+
+    What `out` has is the beginning of the file, perhaps of an earlier download.
+    After an error it has what there is now, with which another call goes on.
+
+    Raises:
+        requests.RequestException: if it cannot be downloaded, at once or after
+            some attempts.
+        ValueError: if it has more than `archive.MAX_BYTES`.
+    """
+    logger.info("Downloading data from %s", url)
+    transfer = _Transfer(url, out)
+    for attempt in range(ATTEMPTS):
+        try:
+            return transfer.run()
+        except requests.RequestException as error:
+            wait = _seconds_to_wait(error, attempt)
+            is_last = attempt + 1 == ATTEMPTS
+            if (
+                wait is None
+                or is_last
+                or time.monotonic() + wait > transfer.end
+            ):
+                raise
+            logger.info("%s; trying again in %g s", error, wait)
+            time.sleep(wait)
+
+
+class GivenUp(requests.Timeout):
+    """A server that does not answer, or not in time: not asked again."""
+
+
+def _seconds_to_wait(error, attempt):
+    """Return when to try again; `None` where that would fail too."""
+    wait = BACKOFF * 2**attempt
+    if isinstance(error, requests.HTTPError):
+        if error.response.status_code == RANGE_NOT_SATISFIABLE:
+            return 0
+        if error.response.status_code not in REFUSED_FOR_NOW:
+            return None
+        asked = _retry_after(error.response)
+        if asked is not None:
+            return asked if asked <= MAX_WAIT else None
+    final = GivenUp, requests.ConnectTimeout, requests.TooManyRedirects
+    return None if isinstance(error, final) else wait
+
+
+def _retry_after(response):
+    """Return the seconds that a server asks to wait, or `None`."""
+    text = response.headers.get("Retry-After")
+    try:
+        return text and urllib3.Retry().parse_retry_after(text)
+    except urllib3.exceptions.InvalidHeader:
+        return None
+
+
+class _Transfer:
+    """A file that is received by one or more requests.
+
+    They are made in threads, since a server can make a socket wait for ever in
+    spite of its timeout, with a byte from time to time.
+    """
+
+    def __init__(self, url, out):
+        self.url = url
+        self.out = out
+        self.end = time.monotonic() + TOTAL_SECONDS
+        self.etag = None
+
+    def run(self):
+        """Make a request for what is missing, and append it."""
+        received, is_over = queue.Queue(16), threading.Event()
+        arguments = received, is_over, self._headers(self.out.seek(0, 2))
+        threading.Thread(
+            target=self._receive, args=arguments, daemon=True
+        ).start()
+        try:
+            self._write(self._items(received))
+        finally:
+            is_over.set()
+            # A thread that waits for room in the queue goes on, and ends.
+            while not received.empty():
+                received.get()
+
+    def _headers(self, offset):
+        # Without compression, `Content-Length` is the length of the file.
+        headers = {"Accept-Encoding": "identity"}
+        if offset:
+            headers["Range"] = f"bytes={offset}-"
+            if self.etag:
+                headers["If-Range"] = self.etag
+        return headers
+
+    def _receive(self, received, is_over, headers):
+        # `_items` has an eye on the time; this only ends the thread.
+        timeout = (CONNECT_SECONDS, 3 * PERIOD)
+        try:
+            with requests.get(
+                self.url, stream=True, timeout=timeout, headers=headers
+            ) as response:
+                received.put(response)
+                for chunk in response.iter_content(CHUNK):
+                    if is_over.is_set():
+                        return
+                    received.put(chunk)
+            received.put(None)
+        except requests.RequestException as error:
+            received.put(error)
+        except Exception as error:
+            received.put(requests.RequestException(str(error)))
+
+    def _items(self, received):
+        """Yield the response and its content; raise what goes wrong."""
+        start, count, total = time.monotonic(), 0, 0
+        while True:
+            until = min(start + PERIOD, self.end)
+            try:
+                left = until - time.monotonic()
+                item = received.get(timeout=max(0, left))
+            except queue.Empty:
+                item = b""
+            if isinstance(item, Exception):
+                raise item
+            if item is None:
+                return
+            if isinstance(item, bytes):
+                count += len(item)
+                total += len(item)
+            now = time.monotonic()
+            if isinstance(item, requests.Response):
+                start = now
+            if now >= self.end:
+                raise GivenUp(f"it takes more than {TOTAL_SECONDS:g} seconds")
+            if now >= start + PERIOD:
+                if not total:
+                    raise GivenUp(f"timed out after {PERIOD:g} seconds")
+                if count < PERIOD_BYTES:
+                    raise requests.Timeout(
+                        f"timed out: {count:,} bytes in {PERIOD:g} seconds, "
+                        f"and at least {PERIOD_BYTES:,} are expected"
+                    )
+                start, count = now, 0
+            if item != b"":
+                yield item
+
+    def _write(self, items):
+        import keras
+
+        response = next(items)
+        if not self._goes_on(response):
+            self.out.seek(0)
+            self.out.truncate()
+        response.raise_for_status()
+        self.etag = _strong(response.headers.get("ETag", ""))
+        # Some servers compress in spite of the header.
+        is_encoded = "Content-Encoding" in response.headers
+        length = response.headers.get("Content-Length", "")
+        is_known = length.isdigit() and not is_encoded
+        offset = self.out.tell()
+        bar = keras.utils.Progbar(offset + int(length) if is_known else None)
+        bar.update(offset, finalize=False)
+        try:
+            for chunk in items:
+                self.out.write(chunk)
+                size = self.out.tell()
+                archive.require_size(size, f"The answer of {self.url}")
+                bar.update(size, finalize=False)
+        except BaseException as error:
+            # The bytes are not those of which a range can be asked, or wrong.
+            if is_encoded or isinstance(error, ValueError):
+                self.out.truncate(0)
+            raise
+        bar.update(self.out.tell(), finalize=True)
+
+    def _goes_on(self, response):
+        """Return whether what is there is not to be replaced."""
+        status, offset = response.status_code, self.out.tell()
+        if status == requests.codes.partial_content:
+            found = response.headers.get("Content-Range", "")
+            if offset and found.startswith(f"bytes {offset}-"):
+                return True
+            self.out.truncate(0)
+            raise requests.RequestException(
+                f"the range must start at {offset}. Received: {found}"
+            )
+        # An error says nothing about the file.
+        return status >= 400 and status != RANGE_NOT_SATISFIABLE
+
+
+def _strong(etag):
+    return None if etag.startswith("W/") else etag or None
