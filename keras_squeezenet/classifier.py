@@ -11,10 +11,10 @@ import keras
 import numpy as np
 
 from keras_squeezenet import architecture
-from keras_squeezenet import codec
 from keras_squeezenet import imagenet
+from keras_squeezenet import metadata
 from keras_squeezenet import models
-from keras_squeezenet import squeezenet
+from keras_squeezenet import normalizations
 from keras_squeezenet.data import image_ops
 from keras_squeezenet.data import image_reader
 from keras_squeezenet.pretrained import registry
@@ -30,17 +30,20 @@ class Classifier:
 
     Args:
         name: the path or name that it was loaded from.
-        function: maps preprocessed float32 images of shape `(batch, image_size,
+        function: maps normalized float32 images of shape `(batch, image_size,
             image_size, 3)` to outputs of shape `(batch, classes)`.
         image_size: the side of the images in pixels.
         classes: the `(WordNet id, name)` of each class, without an id outside
             of ImageNet. Empty where the names are unknown.
+        normalization: a key of `normalizations.NORMALIZATIONS`, that of the
+            images of `function`.
     """
 
     name: str
     function: Callable[[np.ndarray], np.ndarray]
     image_size: int
     classes: tuple[tuple[str | None, str], ...] = ()
+    normalization: str = normalizations.CAFFE
 
     @property
     def shorter_side(self) -> int:
@@ -69,14 +72,13 @@ class Classifier:
 
         Outputs that are not between 0 and 1 are treated as logits.
         """
+        squares = np.asarray(squares, "float32")
         return self.probabilities(
-            squeezenet.preprocess_input(
-                np.array(squares, "float32"), data_format="channels_last"
-            )
+            image_ops.normalize(squares, self.normalization).numpy()
         )
 
     def probabilities(self, x):
-        """Return the probabilities of the classes for preprocessed images."""
+        """Return the probabilities of the classes for normalized images."""
         outputs = np.asarray(self.function(x), "float32")
         low = outputs.min(axis=1, keepdims=True)
         high = outputs.max(axis=1, keepdims=True)
@@ -101,6 +103,7 @@ def load(
     config: "architecture.SqueezeNetConfig | str | None" = None,
     image_size: int | None = None,
     class_names: Sequence[str] | None = None,
+    normalization: str | None = None,
     *,
     loaded: keras.Model | None = None,
 ) -> Classifier:
@@ -109,25 +112,27 @@ def load(
     Args:
         model: a `keras.Model`; the name of pretrained weights, such as
             `"imagenet"`; or the path of a weights file, a `.keras`, `.sqz` or
-            `.tflite` file or a SavedModel folder. All take the output of
-            `preprocess_input`.
+            `.tflite` file or a SavedModel folder.
         config: `SqueezeNetConfig` or the name of a variant, for weights.
             Defaults to the variant that they fit.
         image_size: the side in pixels, where the network takes any size.
             Defaults to the size that it was trained for, or `227`.
         class_names: names of the classes. Defaults to those of the named
-            weights, of the `.sqz` file or of the `report.json` beside the file,
-            or to ImageNet's for 1,000 outputs.
+            weights, of the file or of the `report.json` beside it, or to
+            ImageNet's for 1,000 outputs.
+        normalization: as `models.load` takes it.
         loaded: the result of `models.load(model)`, to avoid a second load.
 
     Raises:
         OSError: if the file is missing or cannot be downloaded.
-        ValueError: if it is damaged, or not an image classifier.
+        ValueError: if it is damaged, not an image classifier, or another
+            normalization or order of classes is given than it has.
     """
     if isinstance(model, keras.Model):
         name, loaded = model.name, model
     else:
         name = os.fspath(model)
+    found = None
     if loaded is None and os.path.isfile(os.path.join(name, "saved_model.pb")):
         from keras_squeezenet.export import saved_model
 
@@ -135,6 +140,7 @@ def load(
             f"{name} cannot be loaded as a SavedModel of an image classifier"
         ):
             function, shape = saved_model.load_signature(name)
+        found = metadata.read(name)
     elif loaded is None and name.endswith(".tflite"):
         from keras_squeezenet.export import litert
 
@@ -142,15 +148,29 @@ def load(
         with files.as_value_error(f"{name} cannot be loaded as a LiteRT file"):
             function = litert.LiteRTModel(pathlib.Path(name).read_bytes())
             shape = tuple(function.input["shape_signature"].tolist())
+        found = metadata.read(name)
     else:
         if loaded is None:
-            loaded = models.load(model, config=config, image_size=image_size)
+            loaded = models.load(
+                model,
+                config=config,
+                image_size=image_size,
+                normalization=normalization,
+            )
+            # It is that of the file; weights are folded.
+            normalization = None
         function, shape = loaded.predict_on_batch, loaded.input_shape
-    side = _side(name, shape, image_size)
+        found = metadata.of(loaded)
+    normalization = metadata.resolve(found, normalization, name)
+    side = _side(name, shape, image_size or (found and found.image_size))
     count = _count_outputs(name, function, side)
     classes: tuple[tuple[str | None, str], ...] = ()
+    names = found.class_names if found else ()
     if class_names:
-        classes = tuple((None, label) for label in class_names)
+        metadata.require_order(found, class_names, "`class_names`")
+        names = tuple(class_names)
+    if names:
+        classes = tuple((None, label) for label in names)
     elif loaded is not model:
         classes = _known_classes(name)
     if not classes and count == len(imagenet.imagenet_classes()):
@@ -160,21 +180,17 @@ def load(
             f"{name} must have one output for each of the {len(classes)} "
             f"names of classes. Received: {count} outputs"
         )
-    return Classifier(name, function, side, classes)
+    return Classifier(name, function, side, classes, normalization)
 
 
 def _known_classes(name):
     if name in registry.NAMES:
         return registry.find(name).labels
-    if name.endswith(".sqz"):
-        found = codec.read_labels(name)
-        names = found if isinstance(found, list) else ()
-    else:
-        path = pathlib.Path(name).absolute().with_name(REPORT_FILE)
-        try:
-            names = json.loads(path.read_text("utf-8"))["dataset"]["classes"]
-        except (OSError, ValueError, KeyError, TypeError):
-            names = ()
+    path = pathlib.Path(name).absolute().with_name(REPORT_FILE)
+    try:
+        names = json.loads(path.read_text("utf-8"))["dataset"]["classes"]
+    except (OSError, ValueError, KeyError, TypeError):
+        names = ()
     return tuple((None, name) for name in names)
 
 

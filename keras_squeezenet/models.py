@@ -1,11 +1,13 @@
 """Load a Keras model from any argument that names one."""
 
 import os
+from typing import Any
 
 import keras
 
 from keras_squeezenet import architecture
 from keras_squeezenet import codec
+from keras_squeezenet import metadata
 from keras_squeezenet import pretrained
 from keras_squeezenet import squeezenet
 from keras_squeezenet.pretrained import download
@@ -19,26 +21,31 @@ def load(
     *,
     config: "architecture.SqueezeNetConfig | str | None" = None,
     image_size: int | None = None,
+    normalization: str | None = None,
 ) -> keras.Model:
     """Load the Keras model that a `model` argument names.
 
     Args:
         model: a `keras.Model`, which is copied; the path of a `.keras`, `.sqz`
             or weights file; or the name of pretrained weights, such as
-            `"imagenet"`. All take the output of `preprocess_input`.
+            `"imagenet"`.
         config: `SqueezeNetConfig` or the name of a variant, for weights.
             Defaults to the variant that the weights fit.
         image_size: int, the side of the input images in pixels, for weights.
             Defaults to the side that the weights were trained for, `227` for
             ImageNet.
+        normalization: a key of `normalizations.NORMALIZATIONS`, that of the
+            images that the network was trained on. Defaults to what the file
+            says, or else to that of `preprocess_input`. Weights are folded for
+            the output of `preprocess_input`.
 
     Returns:
-        A `keras.Model`, not compiled.
+        A `keras.Model`, not compiled, with its `metadata`.
 
     Raises:
         OSError: if the file is missing or cannot be downloaded.
-        ValueError: if the file is damaged or is not a classifier, or `model` is
-            of another type.
+        ValueError: if the file is damaged or is not a classifier, `model` is
+            of another type, or the file has another normalization.
 
     Example:
 
@@ -47,7 +54,7 @@ def load(
     (None, 10)
     """
     if isinstance(model, keras.Model):
-        return copy(model)
+        return _with_metadata(copy(model), metadata.of(model), normalization)
     if not isinstance(model, str | os.PathLike):
         raise ValueError(
             "`model` must be a `keras.Model`, a path, or the name of "
@@ -57,7 +64,7 @@ def load(
     if path in registry.NAMES:
         file = registry.find(path, config).file
         if file.name.endswith(".sqz"):
-            return codec.load(download.fetch(file))
+            path = str(download.fetch(file))
     else:
         require_file(path)
     if path.endswith(".keras"):
@@ -65,10 +72,36 @@ def load(
             loaded = keras.models.load_model(path, compile=False)
             # It raises if the model was never built.
             _ = loaded.input_shape
-            return loaded
-    if path.endswith(".sqz"):
-        return codec.load(path)
-    return _load_weights(path, config, image_size)
+    elif path.endswith(".sqz"):
+        loaded = codec.load(path)
+    else:
+        return _load_weights(path, config, image_size, normalization)
+    return _with_metadata(loaded, read_metadata(path), normalization, path)
+
+
+def save(model: keras.Model, path: str | os.PathLike) -> None:
+    """Write a model and its metadata to a `.keras` file.
+
+    Keras alone loads it too. It is written whole or not at all.
+    """
+    with files.new_file(path) as temporary:
+        model.save(temporary)
+        metadata.write(temporary, metadata.of(model))
+
+
+def read_metadata(model: Any) -> "metadata.Metadata | None":
+    """Return the metadata of a model or a file, if it has any.
+
+    Raises:
+        ValueError: if they are damaged.
+    """
+    if isinstance(model, keras.Model):
+        return metadata.of(model)
+    if not isinstance(model, str | os.PathLike) or not os.path.exists(model):
+        return None
+    if os.fspath(model).endswith(".sqz"):
+        return codec.read_metadata(model)
+    return metadata.read(model)
 
 
 def copy(model: keras.Model) -> keras.Model:
@@ -76,7 +109,21 @@ def copy(model: keras.Model) -> keras.Model:
     # `clone_model` would give the input layer another name.
     copied = type(model).from_config(model.get_config())
     copied.set_weights(model.get_weights())
+    found = metadata.of(model)
+    if found:
+        metadata.attach(copied, found)
     return copied
+
+
+def _with_metadata(model, found, stated, path=None):
+    """Return a model with what its file says, or else with what is usual."""
+    normalization = metadata.resolve(found, stated, path or "the model")
+    if found is None:
+        if path and stated is None:
+            metadata.say_assumed(path)
+        found = metadata.describe(model, normalization)
+    metadata.attach(model, found)
+    return model
 
 
 def require_file(path: str) -> None:
@@ -90,8 +137,8 @@ def require_file(path: str) -> None:
         )
 
 
-def _load_weights(path, config, image_size):
-    weights = pretrained.open_weights(path, config)
+def _load_weights(path, config, image_size, normalization):
+    weights = pretrained.open_weights(path, config, normalization=normalization)
     if weights.classes is None:
         raise ValueError(
             f"{path} must have the weights of a classifier. Received: weights "
@@ -105,4 +152,7 @@ def _load_weights(path, config, image_size):
         input_shape=(side, side, 3),
     )
     weights.assign_to(model)
+    names = weights.entry.class_names if weights.entry else ()
+    found = metadata.Metadata(image_size=side, class_names=names)
+    metadata.attach(model, found)
     return model

@@ -25,8 +25,7 @@ def random_weights(variant="1.1", classes=1000):
     }
 
 
-def write_npz(path, weights):
-    arrays = {}
+def write_npz(path, weights, **arrays):
     for layer, (kernel, bias) in weights.items():
         arrays[f"{layer.replace('_', '/')}/kernel"] = kernel
         arrays[f"{layer.replace('_', '/')}/bias"] = bias

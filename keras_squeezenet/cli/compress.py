@@ -27,6 +27,7 @@ FLAGS = command_flags.CommandFlags("[MODEL]")
 
 with FLAGS.group("Network and images"):
     network_flags.define_model(FLAGS)
+    network_flags.define_normalization(FLAGS)
     dataset_flags.define(FLAGS)
 with FLAGS.group("Output"):
     output_flags.define_run(FLAGS, out="squeezenet_compressed")
@@ -57,7 +58,9 @@ def main(*positional):
     console = terminal.make_console()
     progress = terminal.ConsoleProgress(console)
     options = {**FLAGS.values_of("overwrite", "resume"), "progress": progress}
-    model = None if path is None else models.load(path)
+    model = None
+    if path is not None:
+        model = models.load(path, normalization=FLAGS.normalization)
     model, dataset = runs.prepare(FLAGS, recipe, console, progress, model)
     trained = None
     last_epoch = f"{pipeline.TRAINING_FOLDER}/{trainer.LAST_FILE}"
@@ -106,6 +109,7 @@ def train(model, dataset, recipe, out, options):
             augmentation=recipe.augmentation,
             **{name: getattr(recipe, name) for name in shared},
         ),
+        normalization=FLAGS.normalization,
         out=out / pipeline.TRAINING_FOLDER,
         tensorboard=FLAGS.tensorboard and f"{FLAGS.tensorboard}/dense",
         **options,

@@ -32,11 +32,13 @@ def main(*positional):
         output_flags.print_result(FLAGS, console, summary, tables)
         return
     from keras_squeezenet import inspection
+    from keras_squeezenet import models
 
-    print_layers(console, path, inspection.load_kernels(path))
+    kernels = inspection.load_kernels(path)
+    print_layers(console, path, kernels, models.read_metadata(path))
 
 
-def print_layers(console, path, found):
+def print_layers(console, path, found, metadata):
     from keras_squeezenet.evaluation import kernel_statistics
 
     rows = [
@@ -64,6 +66,8 @@ def print_layers(console, path, found):
         f"weights, {kernel_statistics.overall_density(found):.1%} of them not "
         "zero",
     )
+    if metadata:
+        terminal.print_line(console, f"It takes {metadata}")
 
 
 def _row(name, measured):

@@ -28,6 +28,7 @@ PLOT_FILE = "pack.png"
 with FLAGS.group("Network and images"):
     network_flags.define_model(FLAGS)
     network_flags.define_variant(FLAGS)
+    network_flags.define_normalization(FLAGS)
     dataset_flags.define(
         FLAGS,
         default=None,
@@ -88,7 +89,8 @@ def main(*positional):
         source(model),
         progress=terminal.ConsoleProgress(console),
         **FLAGS.values_of(
-            *("target_bytes", "max_kl", "finetune", "images", "seed"), "config"
+            *("target_bytes", "max_kl", "finetune", "images", "seed"),
+            *("config", "normalization"),
         ),
     )
     summary = write(packed)
@@ -120,7 +122,9 @@ def source(model):
         return FLAGS.dataset
     from keras_squeezenet import classifier
 
-    network = classifier.load(model, FLAGS.config)
+    network = classifier.load(
+        model, FLAGS.config, normalization=FLAGS.normalization
+    )
     return dataset_flags.loader(FLAGS, FLAGS.seed, network.image_size)()
 
 

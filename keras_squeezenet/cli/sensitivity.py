@@ -21,6 +21,7 @@ PLOT_FILE = "sensitivity.png"
 
 with FLAGS.group("Network and images"):
     network_flags.define_model(FLAGS)
+    network_flags.define_normalization(FLAGS)
     dataset_flags.define(FLAGS, image_size=False)
     FLAGS.define(int, "images", 256, "number of images to measure on", 1)
     FLAGS.define(int, "seed", 0, "seed of the choice of the images")
@@ -50,7 +51,7 @@ def main(*positional):
     from keras_squeezenet import models
 
     console = output_flags.make_console(FLAGS)
-    model = models.load(path)
+    model = models.load(path, normalization=FLAGS.normalization)
     progress = terminal.ConsoleProgress(console)
     found = compression.scan_sensitivity(
         model,

@@ -35,7 +35,7 @@ FLAGS = command_flags.CommandFlags("ACTION [NAME|FILE ...]")
 with FLAGS.group("Flags"):
     network_flags.define_variant(FLAGS)
     FLAGS.define(
-        ["caffe", "squeezenet", "tf", "torch"],
+        network_flags.NORMALIZATIONS,
         "normalization",
         None,
         "convert: the input normalization that the weights were trained with "

@@ -9,6 +9,9 @@ import numpy as np
 from keras_squeezenet import architecture
 from keras_squeezenet import codec
 from keras_squeezenet import imagenet
+from keras_squeezenet import metadata
+from keras_squeezenet import models
+from keras_squeezenet import normalizations
 from keras_squeezenet import pretrained
 from keras_squeezenet import report
 from keras_squeezenet import squeezenet
@@ -18,6 +21,7 @@ from keras_squeezenet.codec import sqz
 from keras_squeezenet.pretrained import download
 from keras_squeezenet.pretrained import readers
 from keras_squeezenet.pretrained import registry
+from keras_squeezenet.pretrained.readers import keras_h5
 from keras_squeezenet.utils import files
 
 CONVERTED_SUFFIXES = (".weights.h5", ".keras", sqz.SUFFIX)
@@ -100,6 +104,8 @@ def convert(console, path, out):
         input_shape=classes and (loaded.image_size, loaded.image_size, 3),
     )
     loaded.assign_to(model)
+    names = loaded.entry.class_names if loaded.entry else ()
+    metadata.attach(model, metadata.describe(model, class_names=names))
     _write(model, out)
     terminal.print_line(
         console,
@@ -137,14 +143,22 @@ def _write(model, out):
     """Write a model or its weights, and read them again to be sure."""
     with files.new_file(out) as temporary:
         if out.endswith(".keras"):
-            model.save(temporary)
+            models.save(model, temporary)
         elif out.endswith(sqz.SUFFIX):
             classes = model.output_shape[-1]
             known = classes == len(imagenet.imagenet_classes())
             codec.save(model, temporary, codec.IMAGENET if known else None)
         else:
             model.save_weights(temporary)
+            _write_normalization(temporary)
         _require_same(model, readers.read(temporary), out)
+
+
+def _write_normalization(path):
+    import h5py
+
+    with h5py.File(path, "a") as file:
+        file.attrs[keras_h5.NORMALIZATION] = normalizations.CAFFE
 
 
 def _require_same(model, arrays, path):

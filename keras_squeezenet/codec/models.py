@@ -6,17 +6,12 @@ import keras
 import numpy as np
 
 from keras_squeezenet import graph
-from keras_squeezenet import imagenet
+from keras_squeezenet import metadata
 from keras_squeezenet.codec import encodings
+from keras_squeezenet.codec import headers
 from keras_squeezenet.codec import sqz
 from keras_squeezenet.utils import files
 
-# The normalization of RGB images from 0 to 255 by `preprocess_input`.
-INPUT = {
-    "channels": "BGR",
-    "mean": list(imagenet.IMAGENET_MEAN[::-1]),
-    "scale": 1,
-}
 KERNEL = "/kernel"
 # The labels of a network for ImageNet's 1,000 classes.
 IMAGENET = "imagenet"
@@ -38,7 +33,7 @@ def dump(
         model: as `graph.describe` takes it.
         labels: the names of the classes in the order of the outputs, or
             `IMAGENET` for its 1,000 classes in the order of their WordNet ids.
-            Defaults to `None`: unknown.
+            Defaults to those of the model's `metadata`.
         provenance: JSON-compatible values that tell where the weights come
             from.
         arrays: encodings that replace the model's weights, by names such as
@@ -53,10 +48,11 @@ def dump(
         or encodings.lossless(keras.ops.convert_to_numpy(weight))
         for name, weight in _weights(model).items()
     }
+    known = metadata.of(model) or metadata.Metadata()
     header = {
         "network": graph.describe(model),
-        "input": INPUT,
-        "labels": labels,
+        "input": headers.describe_input(known.normalization),
+        "labels": labels or list(known.class_names) or None,
         "provenance": provenance or {},
     }
     return sqz.dump(header, found)
@@ -80,8 +76,6 @@ def save(
 def load(path: str | os.PathLike) -> keras.Model:
     """Load the model in a .sqz file, on any Keras backend.
 
-    It takes the output of `preprocess_input`.
-
     Raises:
         OSError: if there is no such file.
         ValueError: if it is damaged.
@@ -101,7 +95,20 @@ def loads(content: bytes, name: str | os.PathLike = "it") -> keras.Model:
         }
         model = graph.build(keras, header["network"], kernels)
         _assign(model, arrays)
+        metadata.attach(model, headers.parse(header))
     return model
+
+
+def read_metadata(path: str | os.PathLike) -> metadata.Metadata:
+    """Return what a .sqz file says of its network, without decoding it.
+
+    Raises:
+        OSError: if there is no such file.
+        ValueError: if it is damaged.
+    """
+    header = sqz.read_header(path)
+    with sqz.explained(path):
+        return headers.parse(header)
 
 
 def read_labels(path: str | os.PathLike) -> list[str] | str | None:

@@ -15,6 +15,7 @@ import keras
 
 from keras_squeezenet import architecture
 from keras_squeezenet import codec
+from keras_squeezenet import metadata
 from keras_squeezenet import models
 from keras_squeezenet.compression import allocation
 from keras_squeezenet.compression import checks
@@ -53,7 +54,9 @@ def quantized(model, ranges, calibration, recipe):
     if "quantize" not in recipe.stages and "int8" not in recipe.litert:
         return None
     ranges = ranges or quantize.measure_ranges(model, calibration)
-    return quantize.wrap(model, ranges, recipe.quantize_preserve)
+    quantized = quantize.wrap(model, ranges, recipe.quantize_preserve)
+    metadata.attach(quantized, metadata.of(model))
+    return quantized
 
 
 def write(
@@ -100,13 +103,12 @@ def write(
 
 def _write_models(written, model, recipe, dataset):
     folder = written.folder
-    model.save(folder / MODEL_FILE)
+    models.save(model, folder / MODEL_FILE)
     loaded = keras.models.load_model(folder / MODEL_FILE)
     written.add(MODEL_FILE, loaded.predict_on_batch)
     codec.save(
         model,
         folder / SQZ_FILE,
-        labels=dataset["classes"],
         provenance={
             "trained_on": dataset["name"],
             "recipe": dataclasses.asdict(recipe),

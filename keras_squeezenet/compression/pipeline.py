@@ -36,6 +36,7 @@ from keras_squeezenet.evaluation import kernel_statistics
 from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.report import samples
 from keras_squeezenet.training import epochs
+from keras_squeezenet.training import network
 from keras_squeezenet.training import optimizers
 from keras_squeezenet.training import requirements
 from keras_squeezenet.training import trainer
@@ -122,6 +123,7 @@ def compress(
     out: str | os.PathLike = "squeezenet_compressed",
     name: str | None = None,
     class_names: Sequence[str] | None = None,
+    normalization: str | None = None,
     overwrite: bool = False,
     resume: bool = False,
     tensorboard: str | os.PathLike | None = None,
@@ -136,10 +138,11 @@ def compress(
 
     Args:
         model: `keras.Model`, a flat Functional SqueezeNet with any head, from
-            preprocessed images to probabilities of the classes, which is left
+            normalized images to probabilities of the classes, which is left
             unchanged; or a path or the name of weights, as `models.load` takes
             them.
-        data, validation, name, class_names: as in `training.train`.
+        data, validation, name, class_names, normalization: as in
+            `training.train`.
         test: the test set, as arrays or batches, for the accuracies in the
             report. Defaults to `None`: that of an `ImageDataset`, or else the
             validation set.
@@ -167,14 +170,14 @@ def compress(
     """
     recipe = recipe or Recipe()
     backend.require_tensorflow("Compression")
-    model = models.load(model)
+    model = models.load(model, normalization=normalization)
     tf_keras_twin.require_squeezenet(model)
     if tensorboard is not None:
         requirements.require_tensorboard()
     run = _Run(
         model, recipe, pathlib.Path(out), progress or Progress(), tensorboard
     )
-    run.take_data(data, validation, test, name, class_names)
+    run.take_data(data, validation, test, name, class_names, normalization)
     run.begin(overwrite, resume)
     run.measure_dense(trained)
     lost = run.run_stages()
@@ -196,14 +199,22 @@ class _Run:
         self.checkpoint = out / CHECKPOINT_FILE
         self.state = State()
 
-    def take_data(self, data, validation, test, name, class_names):
+    def take_data(
+        self, data, validation, test, name, class_names, normalization
+    ):
+        class_names = getattr(data, "class_names", class_names)
+        found = network.name_classes(self.model, class_names)
         self.train, self.validation, test = splits.of_run(
-            data, validation, test, self.recipe
+            data,
+            validation,
+            test,
+            self.recipe,
+            normalization=found.normalization,
         )
         self.test = test or self.validation
         classes = self.model.output_shape[-1]
         self.dataset = {
-            **splits.describe(data, name or "images", class_names, classes),
+            **splits.describe(data, name or "images", found, classes),
             "image_size": self.model.input_shape[1],
             "train_images": self.train.size,
             "validation_images": self.validation.size,
@@ -218,6 +229,7 @@ class _Run:
             self.model,
             self.calibration[0],
             self.dataset,
+            normalization,
             train=self.train,
             validation=self.validation,
             test=self.test,
@@ -444,7 +456,9 @@ class _Run:
             ),
             samples=[samples.sample(before, final, index) for index in chosen],
             sensitivity=self.state.sensitivity,
-        ), samples.sample_images(self.test.batches(0), chosen)
+        ), samples.sample_images(
+            self.test.batches(0), chosen, self.dataset["normalization"]
+        )
 
     def _accuracy(self, model, split, task=None):
         progress = Progress() if task is None else self.progress

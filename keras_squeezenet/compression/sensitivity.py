@@ -19,6 +19,7 @@ from keras_squeezenet.compression import kmeans
 from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.data import splits
 from keras_squeezenet.evaluation import metrics
+from keras_squeezenet.training import network
 from keras_squeezenet.training import requirements
 from keras_squeezenet.utils.progress import Progress
 
@@ -58,6 +59,7 @@ def scan_sensitivity(
     bits: Sequence[int] = BITS,
     images: int = 256,
     seed: int = 0,
+    normalization: str | None = None,
     progress: Progress | None = None,
 ) -> SensitivityResult:
     """Measure what pruning or weight sharing in one layer at a time costs.
@@ -66,7 +68,7 @@ def scan_sensitivity(
     Nothing is trained.
 
     Args:
-        model: `keras.Model`, a flat Functional SqueezeNet from preprocessed
+        model: `keras.Model`, a flat Functional SqueezeNet from normalized
             images to probabilities, which is left unchanged; or a path or the
             name of weights, as `models.load` takes them.
         data: the images of the scan: `(images, labels)`, two arrays; a
@@ -76,6 +78,7 @@ def scan_sensitivity(
         bits: numbers of bits of a code for a shared value.
         images: the maximum number of images, taken at equal distances.
         seed: the seed of the split of the validation set.
+        normalization: as in `training.train`.
         progress: defaults to a silent one.
 
     Returns:
@@ -85,15 +88,20 @@ def scan_sensitivity(
         ValueError: if the model is not a SqueezeNet, or does not fit the
             images.
     """
-    model = models.load(model)
+    model = models.load(model, normalization=normalization)
     tf_keras_twin.require_squeezenet(model)
     recipe = compression_recipe.Recipe(batch_size=BATCH_SIZE, seed=seed)
-    _, validation, _ = splits.of_dataset(data, None, None, recipe)
+    found = network.name_classes(model, getattr(data, "class_names", None))
+    data, validation, _ = splits.of_dataset(
+        data, None, None, recipe, found.normalization
+    )
     validation = data if validation is None else validation
     split = splits.evaluation_split(validation, BATCH_SIZE, "data")
     chosen, labels = choose(split, images)
-    dataset = splits.describe(data, classes=model.output_shape[-1])
-    requirements.require_fit(model, chosen[:BATCH_SIZE], dataset, data=split)
+    dataset = splits.describe(data, "images", found, model.output_shape[-1])
+    requirements.require_fit(
+        model, chosen[:BATCH_SIZE], dataset, normalization, data=split
+    )
     found = scan(model, chosen, labels, densities, bits, progress=progress)
     return SensitivityResult(**found)
 

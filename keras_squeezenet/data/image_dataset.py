@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from keras_squeezenet import normalizations
 from keras_squeezenet.data import augmentations
 from keras_squeezenet.data import image_ops
 from keras_squeezenet.data import lazy_examples
@@ -62,6 +63,9 @@ class ImageDataset:
             out. Defaults to `()`.
         left_out: the number of other files that were left out, for each
             reason. Defaults to none.
+        normalization: a key of `normalizations.NORMALIZATIONS`, that of the
+            images in batches. Defaults to `"caffe"`, that of
+            `preprocess_input`.
 
     Raises:
         ValueError: if there are fewer than two classes, or a split is empty.
@@ -78,6 +82,7 @@ class ImageDataset:
     validation: lazy_examples.Examples | None = None
     skipped: tuple[str, ...] = ()
     left_out: dict[str, int] = dataclasses.field(default_factory=dict)
+    normalization: str = normalizations.CAFFE
 
     def __post_init__(self):
         if self.train is None:
@@ -163,7 +168,7 @@ class ImageDataset:
             .map(train.decode_element, num_parallel_calls=tf.data.AUTOTUNE)
             .batch(min(batch_size, self.train_size), drop_remainder=True)
         )
-        return _preprocessed(batches)
+        return self._normalized(batches)
 
     def epoch_batches(
         self,
@@ -222,7 +227,7 @@ class ImageDataset:
                 ),
                 num_parallel_calls=tf.data.AUTOTUNE,
             )
-        return _preprocessed(batches)
+        return self._normalized(batches)
 
     def split_validation(self, share: float, seed: int = 0) -> "ImageDataset":
         """Return the data set with some of its training set as `validation`.
@@ -238,13 +243,17 @@ class ImageDataset:
             self, train=train.select(~mask), validation=train.select(mask)
         )
 
-    def ordered_train_batches(self, batch_size: int) -> tf.data.Dataset:
-        """Return what `test_batches` returns, of the training set."""
-        return _preprocessed(self.split("train").decoded.batch(batch_size))
+    def as_test(self, split: str) -> "ImageDataset":
+        """Return a data set whose only part is a split, as its test set."""
+        return dataclasses.replace(
+            self, train=None, validation=None, test=self.split(split)
+        )
 
     def validation_batches(self, batch_size: int) -> tf.data.Dataset:
         """Return what `test_batches` returns, of the validation set."""
-        return _preprocessed(self.split("validation").decoded.batch(batch_size))
+        return self._normalized(
+            self.split("validation").decoded.batch(batch_size)
+        )
 
     def test_batches(self, batch_size: int) -> tf.data.Dataset:
         """Return the batches of one pass over the test set, in its order.
@@ -252,16 +261,18 @@ class ImageDataset:
         The batches are like those of `train_batches`; the last one may have
         fewer images.
         """
-        return _preprocessed(self.test.decoded.batch(batch_size))
+        return self._normalized(self.test.decoded.batch(batch_size))
+
+    def _normalized(self, batches):
+        return batches.map(
+            lambda image, label: (
+                image_ops.normalize(image, self.normalization),
+                label,
+            ),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        ).prefetch(tf.data.AUTOTUNE)
 
 
 def mix_seed(seed: int, epoch: int) -> int:
     """Return the seed of an epoch, unlike those of other seeds and epochs."""
     return seed * 10_007 + epoch
-
-
-def _preprocessed(batches):
-    return batches.map(
-        lambda image, label: (image_ops.preprocess(image), label),
-        num_parallel_calls=tf.data.AUTOTUNE,
-    ).prefetch(tf.data.AUTOTUNE)

@@ -102,9 +102,11 @@ def load_files(
     return image_dataset.ImageDataset(
         name,
         tuple(splits["train"]),
+        train=examples["train"],
+        test=examples["test"],
+        validation=examples.get("validation"),
         skipped=skipped,
         left_out=dict(left_out or {}),
-        **examples,
     )
 
 

@@ -7,7 +7,7 @@ backend.
 import numpy as np
 import tensorflow as tf
 
-from keras_squeezenet import imagenet
+from keras_squeezenet import normalizations
 
 # The authors crop 227 pixels from images whose shorter side is 256.
 IMAGENET_SCALE = 256 / 227
@@ -69,7 +69,17 @@ def squares(images: tf.Tensor, side: int, shorter_side: int) -> tf.Tensor:
     return tf.saturate_cast(tf.round(cut), tf.uint8)
 
 
-def preprocess(image: tf.Tensor) -> tf.Tensor:
-    """Return what `preprocess_input` returns, in TensorFlow and float32."""
-    bgr = tf.reverse(image, axis=[-1])
-    return tf.cast(bgr, tf.float32) - tf.constant(imagenet.IMAGENET_MEAN[::-1])
+def normalize(
+    image: tf.Tensor, normalization: str = normalizations.CAFFE
+) -> tf.Tensor:
+    """Normalize RGB images from 0 to 255, in TensorFlow and float32.
+
+    The default is what `preprocess_input` returns.
+    """
+    found = normalizations.get(normalization)
+    mean, std = found.mean, found.std
+    if found.order == "BGR":
+        image = tf.reverse(image, axis=[-1])
+        mean, std = mean[::-1], std[::-1]
+    image = tf.cast(image, tf.float32) - tf.constant(mean, tf.float32)
+    return image if set(std) == {1} else image / tf.constant(std, tf.float32)

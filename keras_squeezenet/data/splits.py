@@ -2,14 +2,16 @@
 
 import dataclasses
 from collections.abc import Callable
-from collections.abc import Sequence
 from typing import Any
 from typing import TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
+from keras_squeezenet import metadata
+from keras_squeezenet import normalizations
 from keras_squeezenet.data import image_dataset
+from keras_squeezenet.data import image_values
 
 Data: TypeAlias = (
     tuple[np.ndarray, np.ndarray] | tf.data.Dataset | image_dataset.ImageDataset
@@ -23,40 +25,40 @@ class Split:
 
     Args:
         batches: a function from the number of an epoch, from 0, to its
-            `(images, labels)`: preprocessed float32 images of shape `(batch,
+            `(images, labels)`: normalized float32 images of shape `(batch,
             height, width, 3)` and integer labels. Those of a validation or test
             set are the same in every epoch.
         steps: the number of batches in an epoch.
         size: the number of images in an epoch.
         labels: the least and the greatest label; `None` for an `ImageDataset`,
             whose labels are those of its classes.
+        values: those of the first batch of images; `None` for an
+            `ImageDataset`, which normalizes them itself.
     """
 
     batches: Callable[[int], tf.data.Dataset]
     steps: int
     size: int
     labels: tuple[int, int] | None = None
+    values: image_values.Values | None = None
 
 
 def describe(
-    images: Data,
-    name: str = "images",
-    class_names: Sequence[str] | None = None,
-    classes: int | None = None,
+    images: Data, name: str, found: metadata.Metadata, classes: int
 ) -> dict:
-    """Return the `name`, `classes` and `skipped_images` of data.
+    """Return the `name`, `classes`, `skipped_images` and more of data.
 
-    An `ImageDataset` has names of its own. The classes of other data are
-    `class_names`, or else numbers up to `classes`.
+    An `ImageDataset` has a name of its own. Classes without names in the
+    metadata of the network are numbers up to `classes`.
     """
     skipped = []
     if isinstance(images, image_dataset.ImageDataset):
-        name, class_names = images.name, images.class_names
-        skipped = list(images.skipped)
+        name, skipped = images.name, list(images.skipped)
     return {
         "name": name,
-        "classes": list(class_names or map(str, range(classes or 0))),
+        "classes": list(found.class_names or map(str, range(classes))),
         "skipped_images": skipped,
+        "normalization": found.normalization,
     }
 
 
@@ -65,20 +67,27 @@ def of_dataset(
     validation: Data | None,
     test: Data | None,
     recipe: Any,
+    normalization: str = normalizations.CAFFE,
 ) -> tuple[Data, Data | None, Data | None]:
     """Return `(train, validation, test)`.
 
     Those of an `ImageDataset` are the defaults. If it has no validation set,
     `recipe.validation_share` of its training set is taken, chosen by
-    `recipe.seed`; `recipe.batch_size` is that of the other two sets.
+    `recipe.seed`. Its images get the `normalization`.
     """
     if isinstance(train, image_dataset.ImageDataset):
         if validation is None and train.validation is None:
             train = train.split_validation(recipe.validation_share, recipe.seed)
         if validation is None:
-            validation = train.validation_batches(recipe.batch_size)
+            validation = train.as_test("validation")
         if test is None:
-            test = train.test_batches(recipe.batch_size)
+            test = train.as_test("test")
+    train, validation, test = (
+        dataclasses.replace(images, normalization=normalization)
+        if isinstance(images, image_dataset.ImageDataset)
+        else images
+        for images in (train, validation, test)
+    )
     return train, validation, test
 
 
@@ -89,13 +98,16 @@ def of_run(
     recipe: Any,
     rand_augment: float = 0.0,
     shard: image_dataset.Shard = image_dataset.ALL,
+    normalization: str = normalizations.CAFFE,
 ) -> tuple[Split, Split, Split | None]:
     """Return the training, validation and test set of a run.
 
     They are those of `of_dataset`; `rand_augment` and `shard` are as
     `training_split` takes them. The last one is `None` without a test set.
     """
-    data, validation, test = of_dataset(data, validation, test, recipe)
+    data, validation, test = of_dataset(
+        data, validation, test, recipe, normalization
+    )
     size, augmentation = recipe.batch_size, recipe.augmentation
     return (
         training_split(
@@ -151,7 +163,7 @@ def training_split(
         )
     if isinstance(images, tf.data.Dataset):
         return _batched(images, "train", shard)
-    x, y = _arrays(images, "train")
+    x, y, values = _arrays(images, "train", batch_size)
     batch_size = min(batch_size, len(x))
     whole = tf.data.Dataset.from_tensor_slices((x, y))
     part, steps = shard.part(batch_size), len(x) // batch_size
@@ -162,7 +174,7 @@ def training_split(
         batches = examples.batch(part, drop_remainder=True).take(steps)
         return batches.prefetch(tf.data.AUTOTUNE)
 
-    return Split(batches, steps, len(x), _range(y))
+    return Split(batches, steps, len(x), _range(y), values)
 
 
 def evaluation_split(images: Data | None, batch_size: int, name: str) -> Split:
@@ -179,10 +191,10 @@ def evaluation_split(images: Data | None, batch_size: int, name: str) -> Split:
         )
     if isinstance(images, tf.data.Dataset):
         return _batched(images, name)
-    x, y = _arrays(images, name)
+    x, y, values = _arrays(images, name, batch_size)
     batches = tf.data.Dataset.from_tensor_slices((x, y)).batch(batch_size)
     steps = -(-len(x) // batch_size)
-    return Split(lambda epoch: batches, steps, len(x), _range(y))
+    return Split(lambda epoch: batches, steps, len(x), _range(y), values)
 
 
 def _batched(batches, name, shard=image_dataset.ALL):
@@ -204,7 +216,11 @@ def _batched(batches, name, shard=image_dataset.ALL):
             "endless `tf.data.Dataset`; leave out `repeat()`, or bound it with "
             "`take(steps)`"
         )
-    labels = [labels for _, labels in batches.as_numpy_iterator()]
+    labels, values = [], None
+    for images, found in batches.as_numpy_iterator():
+        labels.append(found)
+        if values is None and images.size:
+            values = image_values.Values.of(images)
     sizes = [len(batch) for batch in labels]
     if not sum(sizes):
         raise ValueError(f"`{name}` must have images. Received: none")
@@ -216,7 +232,7 @@ def _batched(batches, name, shard=image_dataset.ALL):
             lambda images, labels: (images[mine], labels[mine])
         )
     found = _range(np.concatenate(labels))
-    return Split(lambda epoch: batches, len(sizes), sum(sizes), found)
+    return Split(lambda epoch: batches, len(sizes), sum(sizes), found, values)
 
 
 def _range(labels):
@@ -237,7 +253,7 @@ def require_labels(
         )
 
 
-def _arrays(images, name):
+def _arrays(images, name, batch_size):
     try:
         x, y = (np.asarray(array) for array in images)
     except (TypeError, ValueError):
@@ -254,4 +270,5 @@ def _arrays(images, name):
         )
     if not len(x):
         raise ValueError(f"`{name}` must have images. Received: none")
-    return x.astype("float32", copy=False), y
+    values = image_values.Values.of(x[:batch_size])
+    return x.astype("float32", copy=False), y, values

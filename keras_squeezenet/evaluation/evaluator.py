@@ -18,6 +18,7 @@ from keras_squeezenet import imagenet
 from keras_squeezenet.data import catalog
 from keras_squeezenet.data import csv_list
 from keras_squeezenet.data import image_dataset
+from keras_squeezenet.data import image_values
 from keras_squeezenet.data import splits
 from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.evaluation import timing
@@ -147,6 +148,7 @@ def evaluate(
     batch_size: int = 32,
     top: int = TOP,
     class_names: Sequence[str] | None = None,
+    normalization: str | None = None,
     seed: int = 0,
     skip_bad_images: bool = False,
     progress: Progress | None = None,
@@ -159,8 +161,8 @@ def evaluate(
         model: a `keras.Model`; the path of a `.keras`, `.sqz`, `.tflite` or
             weights file or of a SavedModel folder; the name of pretrained
             weights; or a `classifier.Classifier`.
-        data: `(images, labels)` arrays, where `preprocess_input` returned the
-            images and the labels are indices of the outputs; a
+        data: `(images, labels)` arrays, where the images are normalized and
+            the labels are indices of the outputs; a
             `tf.data.Dataset` of batches of them; a `data.ImageDataset`; the
             path of a CSV file with the columns `path` and `label`, whose
             labels are names, WordNet ids or indices of the outputs, and all
@@ -171,6 +173,7 @@ def evaluate(
         top: the k of the top-k accuracy.
         class_names: names of the network's classes. Defaults to those saved
             with it, otherwise to those of the data in their order.
+        normalization: as in `training.train`.
         seed, skip_bad_images: as `data.load` takes them.
         progress: what shows the progress. Defaults to `None`: nothing does.
 
@@ -184,15 +187,25 @@ def evaluate(
     >>> result = evaluation.evaluate("imagenet", "photographs.csv")
     >>> result.accuracy
     """
-    network = model
-    if not isinstance(model, classifier.Classifier):
-        network = classifier.load(model, class_names=class_names)
+    if isinstance(model, classifier.Classifier):
+        network = model
+    else:
+        network = classifier.load(
+            model, class_names=class_names, normalization=normalization
+        )
     progress = progress or Progress()
     with progress.task("load data", None):
         examples = _examples(
             data, network, split, batch_size, seed, skip_bad_images
         )
     images, _ = next(iter(examples.batches()))
+    if isinstance(data, tuple | tf.data.Dataset) and images.size:
+        image_values.require(
+            "data",
+            image_values.Values.of(images),
+            network.normalization,
+            is_stated=normalization is not None,
+        )
     # An untimed first batch: it prepares the runtime and counts the classes.
     outputs = examples.predict(network, images).shape[1]
     network = _named(network, examples, outputs)

@@ -16,6 +16,7 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated
 from ai_edge_litert.interpreter import Interpreter
 
+from keras_squeezenet import metadata
 from keras_squeezenet.export import saved_model
 from keras_squeezenet.utils import backend
 
@@ -28,7 +29,7 @@ _LAYER_NAME = re.compile(
 
 def convert_float32(model: Any) -> bytes:
     """Convert a model to float32."""
-    return _converter(model, is_optimized=False).convert()
+    return _convert(_converter(model, is_optimized=False), model)
 
 
 def convert_float16(model: Any) -> bytes:
@@ -39,7 +40,7 @@ def convert_float16(model: Any) -> bytes:
     """
     converter = _converter(model)
     converter.target_spec.supported_types = [tf.float16]
-    return converter.convert()
+    return _convert(converter, model)
 
 
 def convert_post_training_int8(
@@ -81,7 +82,7 @@ def convert_int8(quantized: Any) -> bytes:
     Args:
         quantized: `tf_keras.Model` with TF-MOT's quantization wrappers.
     """
-    return _converter(quantized, tf.int8).convert()
+    return _convert(_converter(quantized, tf.int8), quantized)
 
 
 def _convert_calibrated(model, calibration, operations, dtype):
@@ -95,7 +96,11 @@ def _convert_calibrated(model, calibration, operations, dtype):
         [image[None]] for batch in calibration for image in batch
     )
     converter.target_spec.supported_ops = [operations]
-    return converter.convert()
+    return _convert(converter, model)
+
+
+def _convert(converter, model):
+    return metadata.append(converter.convert(), metadata.of(model))
 
 
 def _converter(model, dtype=tf.float32, is_optimized=True):

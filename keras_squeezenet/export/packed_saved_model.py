@@ -20,6 +20,7 @@ from keras_squeezenet import graph
 from keras_squeezenet.codec import bit_io
 from keras_squeezenet.codec import encodings
 from keras_squeezenet.codec import frequency_tables
+from keras_squeezenet.codec import headers
 from keras_squeezenet.codec import rans
 from keras_squeezenet.codec import sqz
 from keras_squeezenet.codec import streams
@@ -77,6 +78,7 @@ def save(
         raw_images,
         shorter_side or _shorter_side(header),
         options=tf.saved_model.SaveOptions(experimental_debug_stripper=True),
+        found=headers.parse(header),
     )
     _strip(pathlib.Path(path, "saved_model.pb"))
 

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_squeezenet import codec
+from keras_squeezenet import metadata
 from keras_squeezenet.export import packed_saved_model
 from keras_squeezenet.export import signatures
 from keras_squeezenet.utils import backend
@@ -50,7 +51,13 @@ def save(
         content = codec.dump(model)
         packed_saved_model.save(content, path, raw_images, shorter_side)
     else:
-        signatures.write(servable(model), path, raw_images, shorter_side)
+        signatures.write(
+            servable(model),
+            path,
+            raw_images,
+            shorter_side,
+            found=metadata.of(model),
+        )
 
 
 def save_quantized(quantized: Any, path: str | os.PathLike) -> None:
@@ -65,7 +72,7 @@ def save_quantized(quantized: Any, path: str | os.PathLike) -> None:
             one input and one output. The batch may have any size.
         path: the folder to write, which must not exist.
     """
-    signatures.write(servable(quantized), path)
+    signatures.write(servable(quantized), path, found=metadata.of(quantized))
 
 
 def servable(model: Any) -> tf.Module:

@@ -4,6 +4,7 @@ import os
 
 import tensorflow as tf
 
+from keras_squeezenet import metadata
 from keras_squeezenet.data import image_ops
 
 SERVING = "serving_default"
@@ -16,23 +17,26 @@ def write(
     raw_images: bool = False,
     shorter_side: int | None = None,
     options: tf.saved_model.SaveOptions | None = None,
+    found: metadata.Metadata | None = None,
 ) -> None:
     """Write a SavedModel folder as `saved_model.save` does.
 
     The signature `serving_default` is `module.serve`, a `tf.function` with an
-    input signature.
+    input signature. The metadata that were `found` are written too.
     """
     signatures = {SERVING: module.serve}
     if raw_images:
+        known = found or metadata.Metadata()
         signatures[RAW_IMAGES] = _raw_images_function(
-            module.serve, shorter_side
+            module.serve, shorter_side, known.normalization
         )
     tf.saved_model.save(
         module, str(path), signatures=signatures, options=options
     )
+    metadata.write(path, found)
 
 
-def _raw_images_function(serve, shorter_side):
+def _raw_images_function(serve, shorter_side, normalization):
     """Return a function that preprocesses photographs for `serve`."""
     (spec,) = serve.input_signature
     _, side, width, channels = spec.shape
@@ -51,7 +55,7 @@ def _raw_images_function(serve, shorter_side):
 
     def serve_raw(images):
         squares = image_ops.squares(images, side, shorter_side)
-        return serve(image_ops.preprocess(squares))
+        return serve(image_ops.normalize(squares, normalization))
 
     return tf.function(
         serve_raw,

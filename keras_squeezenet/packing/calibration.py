@@ -12,6 +12,7 @@ from keras_squeezenet.data import catalog
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import image_files
 from keras_squeezenet.data import image_ops
+from keras_squeezenet.data import image_values
 from keras_squeezenet.data import splits
 
 # What `packing.pack` takes as data.
@@ -19,12 +20,17 @@ Data: TypeAlias = splits.Data | np.ndarray | str | os.PathLike
 
 
 def load_images(
-    data: Data, network: classifier.Classifier, count: int, seed: int = 0
+    data: Data,
+    network: classifier.Classifier,
+    count: int,
+    seed: int = 0,
+    is_stated: bool = False,
 ) -> np.ndarray:
-    """Return at most `count` preprocessed images, float32, without labels.
+    """Return at most `count` normalized images, float32, without labels.
 
     The images are evenly spaced in the data, except for a `tf.data.Dataset`
-    of unknown size: its first images are used.
+    of unknown size: its first images are used. Arrays and batches must have
+    the normalization of the network, unless the user states it.
     """
     if isinstance(data, str | os.PathLike):
         if os.path.isdir(data):
@@ -34,11 +40,18 @@ def load_images(
         train = data.split("train")
         mask = np.isin(np.arange(train.size), spread(train.size, count))
         squares = [image for image, _ in train.select(mask)]
-        return image_ops.preprocess(tf.stack(squares)).numpy()
+        return image_ops.normalize(
+            tf.stack(squares), network.normalization
+        ).numpy()
     if isinstance(data, tf.data.Dataset):
-        return _from_batches(data, count)
-    images = np.asarray(data[0] if isinstance(data, tuple) else data, "float32")
-    return subset(images, count)
+        images = _from_batches(data, count)
+    else:
+        images = np.asarray(data[0] if isinstance(data, tuple) else data)
+        images = subset(images, count)
+    if images.size:
+        values = image_values.Values.of(images)
+        image_values.require("data", values, network.normalization, is_stated)
+    return images.astype("float32", copy=False)
 
 
 def subset(images: np.ndarray, count: int) -> np.ndarray:
@@ -61,7 +74,7 @@ def _read_folder(folder, network, count):
         )
     chosen = spread(len(paths), count)
     squares = np.stack([network.read(paths[index]) for index in chosen])
-    return image_ops.preprocess(squares).numpy()
+    return image_ops.normalize(squares, network.normalization).numpy()
 
 
 def _from_batches(batches, count):
@@ -75,4 +88,4 @@ def _from_batches(batches, count):
     images = itertools.islice(batches.unbatch(), int(chosen[-1]) + 1)
     return np.stack(
         [image for index, image in enumerate(images) if index in wanted]
-    ).astype("float32")
+    )

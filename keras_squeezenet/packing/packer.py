@@ -183,6 +183,7 @@ def pack(
     seed: int = 0,
     config: "architecture.SqueezeNetConfig | str | None" = None,
     class_names: list[str] | str | None = None,
+    normalization: str | None = None,
     provenance: dict | None = None,
     progress: Progress | None = None,
 ) -> PackResult:
@@ -194,7 +195,7 @@ def pack(
             or a weights file; or the name of pretrained weights such as
             `"imagenet"`.
         data: at least 10 images like those that the network will classify;
-            labels are ignored. An array of preprocessed images, float32 of
+            labels are ignored. An array of normalized images, float32 of
             shape `(images, height, width, 3)`, alone or in a tuple with
             labels; a `tf.data.Dataset` of batches; a `data.ImageDataset`,
             whose training images are used; the path of a folder of
@@ -213,6 +214,7 @@ def pack(
         class_names: as `codec.save` takes `labels`. Defaults to the names
             saved with the model, or `codec.IMAGENET` for 1,000 outputs without
             names.
+        normalization: as in `training.train`.
         provenance: as `codec.save` takes it. Defaults to the names of the
             model and the data, where they have one.
         progress: what shows the progress. Defaults to `None`: nothing does.
@@ -230,10 +232,12 @@ def pack(
     bound = Bound(target_bytes, max_kl)
     require_tensorflow("Packing")
     progress = progress or Progress()
-    loaded = models.load(model, config=config)
+    loaded = models.load(model, config=config, normalization=normalization)
     network = classifier.load(model, loaded=loaded)
     with progress.task("load images", None):
-        arrays = calibration.load_images(data, network, images, seed)
+        arrays = calibration.load_images(
+            data, network, images, seed, is_stated=normalization is not None
+        )
     packer = Packer(
         loaded,
         arrays,

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_squeezenet import architecture
+from keras_squeezenet import metadata
+from keras_squeezenet import normalizations
 from keras_squeezenet.pretrained import download
-from keras_squeezenet.pretrained import normalizations
 from keras_squeezenet.pretrained import readers
 from keras_squeezenet.pretrained import registry
 from keras_squeezenet.pretrained.readers import archive
@@ -32,15 +33,34 @@ class Weights:
         file_name: a name whose suffix is that of the file's format.
         content: the content of the file.
         entry: their `registry.Entry`, or `None` for other files.
-        normalization: a key of `normalizations.NORMALIZATIONS`, the input that
-            they were trained on.
+        stated: the normalization that the caller states, or `None`.
     """
 
     source: str
     file_name: str
     content: bytes = dataclasses.field(repr=False)
     entry: registry.Entry | None
-    normalization: str
+    stated: str | None = None
+
+    @functools.cached_property
+    def normalization(self) -> str:
+        """A key of `normalizations.NORMALIZATIONS`: that of their training.
+
+        It is the stated one, or else that of the registry, of the file, or the
+        usual one of the file's format.
+        """
+        if self.entry:
+            return self.stated or self.entry.normalization
+        found = readers.parse_normalization(self.file_name, self.content)
+        if found:
+            known = metadata.Metadata(found)
+            return metadata.resolve(known, self.stated, self.source)
+        if self.stated:
+            return self.stated
+        known_format = readers.get_format(self.file_name)
+        if known_format.read_normalization:
+            metadata.say_assumed(self.source)
+        return known_format.normalization
 
     @functools.cached_property
     def stored(self) -> Arrays:
@@ -138,8 +158,8 @@ def open_weights(
             several.
         include_top: whether the classifier's weights are needed.
         normalization: a key of `normalizations.NORMALIZATIONS`, the input that
-            the weights were trained on. Defaults to that of the registry or of
-            the file's format.
+            the weights were trained on. Defaults to that of the registry, of
+            the file, or of its format.
 
     Raises:
         OSError: if the file is missing or cannot be downloaded.
@@ -158,9 +178,7 @@ def open_weights(
         name = os.fspath(weights)
         content = archive.read_file(name)
         entry = registry.identify(content)
-    if normalization is None:
-        usual = readers.get_format(name).normalization
-        normalization = entry.normalization if entry else usual
+    readers.get_format(name)
     return Weights(os.fspath(weights), name, content, entry, normalization)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_squeezenet import imagenet
+from keras_squeezenet import normalizations
 
 if TYPE_CHECKING:
     from keras_squeezenet.evaluation import metrics
@@ -55,16 +55,17 @@ def sample(
 
 
 def sample_images(
-    batches: Iterable[tuple[Any, Any]], indices: Sequence[int]
+    batches: Iterable[tuple[Any, Any]],
+    indices: Sequence[int],
+    normalization: str = normalizations.CAFFE,
 ) -> list[np.ndarray]:
-    """Undo `preprocess_input`: return uint8 RGB images at sorted indices."""
-    found, start = [], 0
+    """Return the images at sorted indices as uint8 RGB, not normalized."""
+    known, found, start = normalizations.get(normalization), [], 0
     for images, _ in batches:
         for index in indices:
             if start <= index < start + len(images):
-                bgr = np.asarray(images[index - start])
-                rgb = bgr[..., ::-1] + imagenet.IMAGENET_MEAN
-                found.append(np.clip(rgb.round(), 0, 255).astype("uint8"))
+                image = np.asarray(images[index - start])
+                found.append(known.to_rgb(image))
         start += len(images)
     return found
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import keras
 
 from keras_squeezenet import architecture
+from keras_squeezenet import metadata
 from keras_squeezenet import models
 from keras_squeezenet import squeezenet
 from keras_squeezenet.pretrained import registry
@@ -57,21 +58,61 @@ def load(
     model: keras.Model | str | os.PathLike | None,
     image_size: int,
     class_names: Sequence[str] | None,
+    normalization: str | None = None,
 ) -> keras.Model:
     """Return the network that the `model` argument of `train` stands for.
 
     A `keras.Model` or a `.keras` file is copied. For anything else a network is
-    built, with these weights and for images of `image_size` pixels.
+    built, with these weights and for images of `image_size` pixels. Its
+    `metadata` have the `normalization`.
     """
-    if isinstance(model, keras.Model) or str(model).endswith(".keras"):
-        return models.load(model)
+    if _is_network(model):
+        return models.load(model, normalization=normalization)
     if class_names is None:
         raise ValueError(
             "`model` must be a `keras.Model` or a `.keras` file, unless `data` "
             "is an `ImageDataset` or `class_names` is given. Received: "
             f"model={model!r}, class_names=None"
         )
-    return build(image_size, len(class_names), weights=model)
+    built = build(image_size, len(class_names), weights=model)
+    known = normalization_of(model, normalization)
+    metadata.attach(built, metadata.describe(built, known))
+    return built
+
+
+def normalization_of(
+    model: keras.Model | str | os.PathLike | None, stated: str | None
+) -> str:
+    """Return the normalization of the images that `load` returns a model for.
+
+    It is the one that the user has `stated`, or that of a trained model.
+    """
+    found = models.read_metadata(model) if _is_network(model) else None
+    return metadata.resolve(found, stated)
+
+
+def _is_network(model):
+    return isinstance(model, keras.Model) or str(model).endswith(".keras")
+
+
+def name_classes(
+    model: keras.Model, class_names: Sequence[str] | None
+) -> metadata.Metadata:
+    """Give a model the names of the classes of its data, if they have some.
+
+    Returns:
+        The model's `metadata`.
+
+    Raises:
+        ValueError: if the model has the same names in another order.
+    """
+    found = models.read_metadata(model) or metadata.describe(model)
+    if class_names:
+        metadata.require_order(found, class_names, "the data")
+        names = tuple(map(str, class_names))
+        found = dataclasses.replace(found, class_names=names)
+    metadata.attach(model, found)
+    return found
 
 
 def for_images(

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from keras_squeezenet.data import image_values
 from keras_squeezenet.data import splits
 from keras_squeezenet.utils import extras
 
@@ -11,12 +12,14 @@ def require_fit(
     model: keras.Model,
     images: np.ndarray,
     dataset: dict,
+    normalization: str | None = None,
     **sets: splits.Split | None,
 ) -> None:
     """Raise a `ValueError` unless a model fits the images and classes of data.
 
     `images` is a batch, `dataset` what `splits.describe` returned, and the
-    labels of the `sets` must be those of its classes.
+    labels of the `sets` must be those of its classes. Their images must have
+    the normalization of the model, unless the user states it.
     """
     expected = images.shape[1:]
     if model.input_shape[1:] != expected:
@@ -36,6 +39,12 @@ def require_fit(
     for name, split in sets.items():
         if split is not None:
             splits.require_labels(name, split.labels, classes)
+            image_values.require(
+                name,
+                split.values,
+                dataset["normalization"],
+                is_stated=normalization is not None,
+            )
     for layer in model.layers:
         if not all(np.isfinite(array).all() for array in layer.get_weights()):
             raise ValueError(

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_squeezenet import models
 from keras_squeezenet import report
 from keras_squeezenet.data import augmentations
 from keras_squeezenet.data import image_dataset
@@ -43,8 +44,8 @@ class TrainingResult:
     Args:
         model: the model at its best epoch.
         dataset: the data set's `name`, `classes`, `skipped_images`,
-            `image_size`, `train_images`, `validation_images` and
-            `test_images`.
+            `image_size`, `normalization`, `train_images`, `validation_images`
+            and `test_images`.
         parameters: int, the number of parameters of the model.
         recipe: `Recipe` of the run.
         restarts: int, the number of restarts from a plateau.
@@ -95,6 +96,7 @@ def train(
     out: str | os.PathLike = "squeezenet_trained",
     name: str | None = None,
     class_names: Sequence[str] | None = None,
+    normalization: str | None = None,
     overwrite: bool = False,
     resume: bool = False,
     tensorboard: str | os.PathLike | None = None,
@@ -114,7 +116,7 @@ def train(
     weights, bit for bit, as one that was never interrupted.
 
     Args:
-        model: Functional `keras.Model` from preprocessed images to
+        model: Functional `keras.Model` from normalized images to
             probabilities of the classes, which is left unchanged, or the path
             of a `.keras` file. For the name or any other file of weights, a
             network is built that starts from them; for `None`, one with random
@@ -130,6 +132,11 @@ def train(
         name, class_names: the names of the data set and of its classes, in the
             report. Default to those of an `ImageDataset`, or to `"images"` and
             numbers.
+        normalization: a key of `normalizations.NORMALIZATIONS`, that of the
+            images: `"caffe"` as `preprocess_input` returns them, `"raw"` for
+            RGB from 0 to 255, ... It is kept in every file of the model, and
+            an `ImageDataset` gets it. Defaults to that of the model, or to
+            `"caffe"`, and arrays and batches are then checked to have it.
         overwrite: whether to replace the files of an earlier run.
         resume: whether to resume a run of the same arguments from its last
             finished epoch, if there is one.
@@ -168,8 +175,9 @@ def train(
     keras.utils.set_random_seed(recipe.seed)
     distribution = distribution or distributed.Distribution()
     run = _Run(recipe, pathlib.Path(out), progress or Progress(), distribution)
-    run.take_data(data, validation, test)
-    run.take_model(model, data, name, class_names)
+    known = network.normalization_of(model, normalization)
+    run.take_data(data, validation, test, known)
+    run.take_model(model, data, name, class_names, normalization)
     with distribution.watched(run.out / LAST_FILE):
         run.begin(overwrite, resume)
         run.fit(tensorboard)
@@ -190,20 +198,27 @@ class _Run:
         self.state = State()
         self.test_accuracy = None
 
-    def take_data(self, data, validation, test):
+    def take_data(self, data, validation, test, normalization):
         shard, rand_augment = self.distribution.shard, self.recipe.rand_augment
         self.train, self.validation, self.test = splits.of_run(
-            data, validation, test, self.recipe, rand_augment, shard
+            data,
+            validation,
+            test,
+            self.recipe,
+            rand_augment,
+            shard,
+            normalization,
         )
 
-    def take_model(self, model, train, name, class_names):
+    def take_model(self, model, train, name, class_names, normalization):
         (images, _), *_ = self.validation.batches(0).take(1)
         class_names = getattr(train, "class_names", class_names)
-        model = network.load(model, images.shape[1], class_names)
+        model = network.load(model, images.shape[1], class_names, normalization)
         self.model = model
+        found = network.name_classes(model, class_names)
         self.dataset = {
             **splits.describe(
-                train, name or "images", class_names, model.output_shape[-1]
+                train, name or "images", found, model.output_shape[-1]
             ),
             "image_size": model.input_shape[1],
             "train_images": self.train.size,
@@ -214,6 +229,7 @@ class _Run:
             model,
             np.asarray(images),
             self.dataset,
+            normalization,
             train=self.train,
             validation=self.validation,
             test=self.test,
@@ -313,8 +329,7 @@ class _Run:
         if not self.distribution.is_chief:
             return
         if is_best:
-            with files.new_file(self.out / MODEL_FILE) as temporary:
-                self.model.save(temporary)
+            models.save(self.model, self.out / MODEL_FILE)
         files.write_csv(self.out / HISTORY_FILE, self.state.history)
         files.write_json(self.out / report.JSON_FILE, self.result().to_json())
 

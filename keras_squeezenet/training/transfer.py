@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_squeezenet import models
 from keras_squeezenet import report
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import splits
@@ -82,6 +83,7 @@ def finetune(
     out: str | os.PathLike = "squeezenet_finetuned",
     name: str | None = None,
     class_names: Sequence[str] | None = None,
+    normalization: str | None = None,
     overwrite: bool = False,
     resume: bool = False,
     tensorboard: str | os.PathLike | None = None,
@@ -101,10 +103,11 @@ def finetune(
     Args:
         model: the name or the file of pretrained weights, from which a network
             is built (see `build`); or a `keras.Model`, or its `.keras` file,
-            from preprocessed images to probabilities. Its last layer with
+            from normalized images to probabilities. Its last layer with
             weights must be a `conv10` without an activation. A model is left
             unchanged.
-        data, validation, test, name, class_names: as in `training.train`.
+        data, validation, test, name, class_names, normalization: as in
+            `training.train`.
         phases: those after the head. Their recipes must agree on `seed` and
             `validation_share`.
         out: the output folder, for `model.keras`, `report.json`, and a folder
@@ -127,7 +130,13 @@ def finetune(
     out = pathlib.Path(out)
     require_writable(out, overwrite, resume)
     recipe = phases[0].recipe if phases else Recipe()
-    train, validation, test = splits.of_dataset(data, validation, test, recipe)
+    train, validation, test = splits.of_dataset(
+        data,
+        validation,
+        test,
+        recipe,
+        network.normalization_of(model, normalization),
+    )
     measured = {
         split: splits.evaluation_split(images, recipe.batch_size, split)
         for split, images in {"validation": validation, "test": test}.items()
@@ -135,17 +144,23 @@ def finetune(
     }
     (images, _), *_ = measured["validation"].batches(0).take(1)
     class_names = getattr(train, "class_names", class_names)
-    model = network.load(model, images.shape[1], class_names)
+    model = network.load(model, images.shape[1], class_names, normalization)
     _require_linear_head(model)
+    known = network.name_classes(model, class_names)
     dataset = splits.describe(
-        train, name or "images", class_names, model.output_shape[-1]
+        train, name or "images", known, model.output_shape[-1]
     )
     ordered = train
     if isinstance(train, image_dataset.ImageDataset):
-        ordered = train.ordered_train_batches(recipe.batch_size)
+        ordered = train.as_test("train")
     unshuffled = splits.evaluation_split(ordered, recipe.batch_size, "train")
     requirements.require_fit(
-        model, np.asarray(images), dataset, train=unshuffled, **measured
+        model,
+        np.asarray(images),
+        dataset,
+        normalization,
+        train=unshuffled,
+        **measured,
     )
     keras.utils.set_random_seed(recipe.seed)
     found = [_fit_head(model, unshuffled, measured, progress)]
@@ -161,6 +176,7 @@ def finetune(
             out=out / phase.name,
             name=name,
             class_names=class_names,
+            normalization=normalization,
             overwrite=overwrite,
             resume=resume,
             tensorboard=tensorboard and pathlib.Path(tensorboard, phase.name),
@@ -188,8 +204,7 @@ def finetune(
     )
     out.mkdir(parents=True, exist_ok=True)
     with files.uninterrupted():
-        with files.new_file(out / trainer.MODEL_FILE) as temporary:
-            model.save(temporary)
+        models.save(model, out / trainer.MODEL_FILE)
         files.write_json(out / report.JSON_FILE, result.to_json())
     return result
 

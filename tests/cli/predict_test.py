@@ -239,9 +239,9 @@ def test_top_is_how_many_classes_are_named(top, count, run, stub, photos):
 
 def test_flags_reach_the_network(run, stub, photos):
     found(run, ".")
-    assert stub.arguments == ("imagenet", None, None, None)
+    assert stub.arguments == ("imagenet", None, None, None, None)
     found(run, ".", "--model=a.npz", "--config=1.0", "--image_size=64")
-    assert stub.arguments == ("a.npz", "1.0", 64, None)
+    assert stub.arguments == ("a.npz", "1.0", 64, None, None)
 
 
 @pytest.mark.parametrize(

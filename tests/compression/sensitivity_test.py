@@ -6,6 +6,7 @@ import quarters
 import tensorflow as tf
 
 from keras_squeezenet import compression
+from keras_squeezenet import preprocess_input
 from keras_squeezenet.compression import sensitivity
 from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.data import splits
@@ -107,8 +108,9 @@ def test_weights_stay_when_a_scan_is_stopped(make_model, images, labels):
 
 @pytest.mark.parametrize("form", ["arrays", "batches", "dataset"])
 def test_images_of_any_data_are_scanned(form, make_model, dataset, monkeypatch):
+    images, labels = quarters.make_images(40, 0)
     data = {
-        "arrays": quarters.make_images(40, 0),
+        "arrays": (preprocess_input(images.astype("float32")), labels),
         "batches": dataset.test_batches(8),
         "dataset": dataset,
     }[form]

@@ -115,6 +115,6 @@ def test_preprocess_equals_the_preprocess_input_of_the_networks(dtype):
     expected = keras_squeezenet.preprocess_input(
         image.copy(), data_format="channels_last"
     )
-    preprocessed = image_ops.preprocess(image)
+    preprocessed = image_ops.normalize(image)
     assert preprocessed.dtype == tf.float32
     np.testing.assert_array_equal(preprocessed, expected)

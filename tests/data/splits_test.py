@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_squeezenet import metadata
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import splits
 
@@ -137,15 +138,19 @@ def test_arrays_are_not_augmented(changes):
 
 
 def test_description_is_that_of_the_data_set(dataset):
-    assert splits.describe(dataset, "other") == {
+    found = metadata.Metadata("raw", class_names=dataset.class_names)
+    assert splits.describe(dataset, "other", found, 4) == {
         "name": "quarters",
         "classes": ["a", "b", "c", "d"],
         "skipped_images": [],
+        "normalization": "raw",
     }
-    assert splits.describe((IMAGES, LABELS), "mine", classes=2) == {
+    found = metadata.Metadata()
+    assert splits.describe((IMAGES, LABELS), "mine", found, 2) == {
         "name": "mine",
         "classes": ["0", "1"],
         "skipped_images": [],
+        "normalization": "caffe",
     }
 
 

@@ -2,6 +2,7 @@ import dataclasses
 import re
 import shutil
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -237,11 +238,54 @@ def test_normalization_is_folded_into_the_first_layer_alone(
         ("torch", [".pth", ".pt"]),
     ],
 )
-def test_format_tells_the_usual_normalization(usual, suffixes, tmp_path):
+def test_format_tells_the_usual_normalization(usual, suffixes):
     for suffix in suffixes:
-        path = tmp_path / f"squeezenet{suffix}"
-        path.touch()
-        assert pretrained.open_weights(path).normalization == usual
+        assert readers.get_format(f"x{suffix}").normalization == usual
+
+
+def write_h5(path, weights, normalization):
+    with h5py.File(path, "w") as file:
+        for layer, arrays in weights.items():
+            group = file.create_group(f"layers/{layer}/vars")
+            group.attrs["name"] = layer
+            for index, array in enumerate(arrays):
+                group.create_dataset(str(index), data=array)
+        file.attrs["normalization"] = normalization
+
+
+@pytest.mark.parametrize(
+    "write, suffix", [(write_npz, ".npz"), (write_h5, ".weights.h5")]
+)
+def test_file_says_on_which_images_it_was_trained(
+    write, suffix, tmp_path, caplog
+):
+    path, weights = tmp_path / f"mine{suffix}", random_weights()
+    write(path, weights, normalization="torch")
+    found = pretrained.open_weights(path)
+    expected = pretrained.fold(weights, "torch")["conv1"]
+    for one, other in zip(found.arrays["conv1"], expected):
+        np.testing.assert_array_equal(one, other)
+    stated = pretrained.open_weights(path, normalization="caffe")
+    with pytest.raises(ValueError, match="with normalization='torch', as its"):
+        _ = stated.arrays
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("normalization", ["bgr", 3, ["torch", "torch"]])
+def test_unknown_normalization_of_a_file_is_refused(normalization, tmp_path):
+    path = tmp_path / "mine.npz"
+    write_npz(path, random_weights(), normalization=normalization)
+    with pytest.raises(ValueError, match="normalization.* must be .*torch'"):
+        _ = pretrained.open_weights(path).arrays
+
+
+def test_assumed_normalization_is_said_once(random_file, caplog):
+    for _ in range(2):
+        assert pretrained.open_weights(random_file).normalization == "caffe"
+    stated = pretrained.open_weights(random_file, normalization="torch")
+    assert stated.normalization == "torch"
+    (message,) = caplog.messages
+    assert message.startswith(f"{random_file} does not say on which images")
 
 
 def test_weights_without_a_first_layer_are_not_folded():

@@ -7,8 +7,8 @@ import pytest
 
 from keras_squeezenet import SqueezeNetConfig
 from keras_squeezenet import architecture
+from keras_squeezenet import normalizations
 from keras_squeezenet.pretrained import download
-from keras_squeezenet.pretrained import normalizations
 from keras_squeezenet.pretrained import registry
 
 VARIANTS = architecture.VARIANTS

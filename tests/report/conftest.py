@@ -144,6 +144,7 @@ def make():
                 "image_size": 28,
                 "classes": list(CLASSES),
                 "skipped_images": [],
+                "normalization": "caffe",
                 "train_images": 40_000,
                 "validation_images": 100,
                 "test_images": 1_000,

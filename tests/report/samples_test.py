@@ -47,7 +47,7 @@ def test_sample_images_are_not_preprocessed():
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (6, 2, 2, 3)).astype("uint8")
     batches = [
-        (image_ops.preprocess(pixels[start : start + 4]), None)
+        (image_ops.normalize(pixels[start : start + 4]), None)
         for start in (0, 4)
     ]
     found = samples.sample_images(batches, [1, 3, 5])

@@ -99,7 +99,7 @@ def test_features_and_a_dense_layer_are_trained_as_with_any_application(
 
 def test_head_sees_the_border_that_conv10_pads(finetune, make_model, dataset):
     model = make_model(conv10_activation=None, conv10_padding=1)
-    images = dataset.ordered_train_batches(16)
+    images = dataset.as_test("train").test_batches(16)
     split = splits.evaluation_split(images, 16, "train")
     features, labels = transfer._features(model, split, transfer.Progress())
     assert features.shape == (64, model.get_layer("conv10").input.shape[-1])

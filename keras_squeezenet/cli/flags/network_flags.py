@@ -16,6 +16,8 @@ ARTIFACT = (
 )
 # Files that have the architecture as well as the weights.
 COMPLETE_SUFFIXES = (".keras", ".sqz", ".tflite")
+# The keys of `normalizations.NORMALIZATIONS`, which loads NumPy.
+NORMALIZATIONS = ("caffe", "squeezenet", "tf", "torch", "raw", "unit")
 
 
 def define_model(flag_values, what=MODEL, default=None):
@@ -45,6 +47,17 @@ def define_variant(flag_values):
     )
 
 
+def define_normalization(flag_values):
+    flag_values.define(
+        NORMALIZATIONS,
+        "normalization",
+        None,
+        "the normalization of the images that the network was trained on: "
+        "caffe (that of preprocess_input), raw (RGB from 0 to 255), unit (from "
+        "0 to 1), ... (default: that of the file, or caffe)",
+    )
+
+
 def require_config_used(flag_values, model):
     """Raise a `ValueError` for `--config` of a model that has its own."""
     has_its_own = model.endswith(COMPLETE_SUFFIXES) or os.path.isdir(model)
@@ -59,6 +72,7 @@ def require_config_used(flag_values, model):
 def define(flag_values):
     """Define the flags beside the model that `load` reads."""
     define_variant(flag_values)
+    define_normalization(flag_values)
     flag_values.define(
         int,
         "image_size",
@@ -87,6 +101,7 @@ def load(flag_values, model):
         flag_values["config"].value,
         flag_values["image_size"].value,
         labels,
+        flag_values["normalization"].value,
     )
 
 

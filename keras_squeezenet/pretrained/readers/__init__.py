@@ -27,20 +27,38 @@ class Format:
             file: float32, kernels in HWIO, with this package's layer names.
         normalization: a key of `normalizations.NORMALIZATIONS`, the usual
             training input of such weights.
+        read_normalization: returns the one that the content of a file has, if
+            it has one. Defaults to `None`: files have none, and all the usual
+            one.
     """
 
     title: str
     read: Callable[[bytes], dict[str, tuple]]
     normalization: str
+    read_normalization: Callable[[bytes], str | None] | None = None
 
 
 # By suffix; the first match counts.
 FORMATS = {
-    ".weights.h5": Format("Keras weights", keras_h5.read, "caffe"),
-    ".keras": Format("a Keras model", keras_h5.read_archive, "caffe"),
-    ".sqz": Format("a .sqz file", sqz.read, "caffe"),
-    ".h5": Format("legacy Keras weights", keras_h5.read, "caffe"),
-    ".npz": Format("a NumPy archive", npz.read, "caffe"),
+    ".weights.h5": Format(
+        "Keras weights", keras_h5.read, "caffe", keras_h5.read_normalization
+    ),
+    ".keras": Format(
+        "a Keras model",
+        keras_h5.read_archive,
+        "caffe",
+        keras_h5.read_normalization_of_archive,
+    ),
+    ".sqz": Format("a .sqz file", sqz.read, "caffe", sqz.read_normalization),
+    ".h5": Format(
+        "legacy Keras weights",
+        keras_h5.read,
+        "caffe",
+        keras_h5.read_normalization,
+    ),
+    ".npz": Format(
+        "a NumPy archive", npz.read, "caffe", npz.read_normalization
+    ),
     ".caffemodel": Format("a Caffe model", caffemodel.read, "squeezenet"),
     ".net": Format(
         "Deep Compression's SqueezeNet v1.0",
@@ -76,14 +94,27 @@ def read(path: "str | os.PathLike") -> dict[str, tuple]:
 
 def parse(path: "str | os.PathLike", content: bytes) -> dict[str, tuple]:
     """Parse the content of a weights file, like `read`."""
-    found = get_format(path)
+    return _call(path, get_format(path).read, content)
+
+
+def parse_normalization(
+    path: "str | os.PathLike", content: bytes
+) -> str | None:
+    """Return the normalization that the content of a file has, if any."""
+    read_normalization = get_format(path).read_normalization
+    if read_normalization is None:
+        return None
+    return _call(path, read_normalization, content)
+
+
+def _call(path, function, content):
     try:
-        return found.read(content)
+        return function(content)
     # The libraries that parse have many exceptions for damaged content.
     except Exception as error:
         reason = str(error)
         if not isinstance(error, ValueError):
             reason = f"it is damaged ({type(error).__name__} {reason})"
         raise ValueError(
-            f"{path} cannot be read as {found.title}: {reason}"
+            f"{path} cannot be read as {get_format(path).title}: {reason}"
         ) from error

@@ -11,11 +11,13 @@ import warnings
 import numpy as np
 import pyfive
 
+from keras_squeezenet import metadata
 from keras_squeezenet.pretrained.readers import archive
 
 WEIGHTS_OF_ARCHIVE = "model.weights.h5"
 LEGACY_LAYERS = "layer_names"
 LEGACY_WEIGHTS = "weight_names"
+NORMALIZATION = "normalization"
 # The group of the weights where a whole model was saved.
 LEGACY_ROOT = "model_weights"
 # Keras's files have some hundreds. A file with a cycle has more.
@@ -56,6 +58,23 @@ def read_archive(content: bytes) -> dict[str, tuple[np.ndarray, ...]]:
                 f"{', '.join(opened.namelist()[:9]) or 'nothing'}"
             )
         return read(opened.read(WEIGHTS_OF_ARCHIVE))
+
+
+def read_normalization(content: bytes) -> str | None:
+    """Return the attribute `normalization` of the file, if it has one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        attributes = pyfive.File(_Content(content)).attrs
+        if NORMALIZATION not in attributes:
+            return None
+        found = attributes[NORMALIZATION]
+    return found.decode() if isinstance(found, bytes) else str(found)
+
+
+def read_normalization_of_archive(content: bytes) -> str | None:
+    """Return the normalization in the metadata of a `.keras` file."""
+    found = metadata.parse_archive(content)
+    return found.normalization if found else None
 
 
 class _Content(io.BytesIO):

@@ -1,4 +1,7 @@
-"""Reader of `.npz` files with keys such as `fire2/squeeze1x1/kernel`."""
+"""Reader of `.npz` files with keys such as `fire2/squeeze1x1/kernel`.
+
+The entry `normalization` may say on which images the weights were trained.
+"""
 
 import io
 import math
@@ -8,6 +11,7 @@ import numpy as np
 from keras_squeezenet.pretrained.readers import archive
 
 SUFFIX = ".npy"
+NORMALIZATION = "normalization"
 HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -42,19 +46,25 @@ def read(content: bytes) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return layers
 
 
+def read_normalization(content: bytes) -> str | None:
+    """Return the text in the entry `normalization`, if there is one."""
+    with archive.open_zip(content) as opened:
+        name = NORMALIZATION + SUFFIX
+        if name not in opened.namelist():
+            return None
+        shape, _, dtype, data = _parse(opened.read(name), NORMALIZATION)
+    if dtype.kind != "U" or shape != () or dtype.itemsize != len(data):
+        raise ValueError(
+            f"{NORMALIZATION} must be a text such as 'torch'. Received: {dtype}"
+        )
+    return str(np.frombuffer(data, dtype)[0])
+
+
 def _array(content, key):
     """Parse an array without trusting the length in its header."""
-    file = io.BytesIO(content)
-    version = np.lib.format.read_magic(file)
-    if version not in HEADERS:
-        raise ValueError(
-            f"{key} must be in version 1.0 or 2.0 of NumPy's format. "
-            f"Received: {version}"
-        )
-    shape, fortran_order, dtype = HEADERS[version](file)
+    shape, fortran_order, dtype, data = _parse(content, key)
     if dtype.kind != "f":
         raise ValueError(f"{key} must hold floats. Received: {dtype}")
-    data = content[file.tell() :]
     if min(shape, default=0) < 0 or (
         math.prod(shape) * dtype.itemsize != len(data)
     ):
@@ -65,3 +75,16 @@ def _array(content, key):
     array = np.frombuffer(data, dtype)
     array = array.reshape(shape, order="F" if fortran_order else "C")
     return np.ascontiguousarray(array, "float32")
+
+
+def _parse(content, key):
+    """Return what the header of an array says, and the bytes after it."""
+    file = io.BytesIO(content)
+    version = np.lib.format.read_magic(file)
+    if version not in HEADERS:
+        raise ValueError(
+            f"{key} must be in version 1.0 or 2.0 of NumPy's format. "
+            f"Received: {version}"
+        )
+    shape, fortran_order, dtype = HEADERS[version](file)
+    return shape, fortran_order, dtype, content[file.tell() :]

@@ -11,7 +11,7 @@ TWO_TYPES = {"config"}
 SEVERAL_TEXTS = {
     *("config", "dataset", "image_size", "images", "max_train_steps", "model"),
     *("learning_rate", "out", "overwrite", "recipe", "seed"),
-    *("validation_share", "bits", "densities"),
+    *("validation_share", "bits", "densities", "normalization"),
 }
 
 

@@ -1,6 +1,7 @@
 import pytest
 
 from keras_squeezenet import classifier
+from keras_squeezenet import normalizations
 from keras_squeezenet.cli.flags import command_flags
 from keras_squeezenet.cli.flags import network_flags
 
@@ -46,12 +47,17 @@ def test_model_must_be_given_where_one_is_needed(flag_values):
 
 
 def test_flags_reach_the_network(loaded, tmp_path):
-    assert loaded() == ("a.npz", None, None, None)
+    assert loaded() == ("a.npz", None, None, None, None)
     path = tmp_path / "names.txt"
     path.write_text("cat\n dog \n\n")
-    assert loaded("--config=1.0", "--image_size=64", f"--labels={path}") == (
-        *("a.npz", "1.0", 64, ["cat", "dog"]),
+    flags = ("--config=1.0", "--image_size=64", "--normalization=raw")
+    assert loaded(*flags, f"--labels={path}") == (
+        *("a.npz", "1.0", 64, ["cat", "dog"], "raw"),
     )
+
+
+def test_every_normalization_is_a_choice():
+    assert network_flags.NORMALIZATIONS == (*normalizations.NORMALIZATIONS,)
 
 
 @pytest.mark.parametrize("model", ["a.keras", "a.sqz", "a.tflite", "."])
@@ -67,7 +73,7 @@ def test_labels_may_come_from_windows(encoding, newline, loaded, tmp_path):
     path = tmp_path / "names.txt"
     with open(path, "w", encoding=encoding, newline=newline) as file:
         file.write("Bär\nHund")
-    assert loaded(f"--labels={path}")[-1] == ["Bär", "Hund"]
+    assert loaded(f"--labels={path}")[3] == ["Bär", "Hund"]
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from keras.src.applications import imagenet_utils
 
+from keras_squeezenet import normalizations
 from keras_squeezenet import preprocess_input
-from keras_squeezenet.pretrained import normalizations
 
 EPSILON = 2.0**-24
 
@@ -18,6 +18,8 @@ def by_hand(name, rgb):
         return rgb[..., ::-1] - [104, 117, 123]
     if name == "tf":
         return rgb / 127.5 - 1
+    if name in ("raw", "unit"):
+        return rgb / {"raw": 1, "unit": 255}[name]
     return (rgb / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
 
 
@@ -108,7 +110,7 @@ def test_preprocess_input_is_the_normalization_that_is_folded_into():
 def test_unknown_normalization_is_refused(name):
     message = (
         "`normalization` must be one of 'caffe', 'squeezenet', 'tf', "
-        f"'torch'. Received: normalization={name!r}"
+        f"'torch', 'raw', 'unit'. Received: normalization={name!r}"
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         normalizations.get(name)

@@ -1,6 +1,6 @@
-"""Input normalizations, folded into the first convolution.
+"""The normalizations of images: how RGB values become a network's input.
 
-One `preprocess_input` then serves all weights.
+Pretrained weights are folded, so that one `preprocess_input` serves all.
 """
 
 import dataclasses
@@ -22,11 +22,28 @@ class Normalization:
     mean: tuple[float, float, float]
     std: tuple[float, float, float] = (1, 1, 1)
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The least and the greatest value that an image can have."""
+        ends = [
+            (rgb - mean) / std
+            for rgb in (0, 255)
+            for mean, std in zip(self.mean, self.std)
+        ]
+        return min(ends), max(ends)
+
+    def to_rgb(self, images: np.ndarray) -> np.ndarray:
+        """Return normalized images as RGB again, uint8."""
+        rgb = images[..., ::-1] if self.order == "BGR" else images
+        rgb = rgb * np.array(self.std) + np.array(self.mean)
+        return np.clip(rgb.round(), 0, 255).astype("uint8")
+
 
 # "caffe", "tf" and "torch" are the modes of Keras's `preprocess_input`.
+CAFFE = "caffe"
 NORMALIZATIONS = {
     # This package's `preprocess_input`.
-    "caffe": Normalization("BGR", imagenet.IMAGENET_MEAN),
+    CAFFE: Normalization("BGR", imagenet.IMAGENET_MEAN),
     # The `mean_value` lines of the authors' train_val.prototxt.
     "squeezenet": Normalization("BGR", (123, 117, 104)),
     "tf": Normalization("RGB", (127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
@@ -35,13 +52,15 @@ NORMALIZATIONS = {
         (255 * 0.485, 255 * 0.456, 255 * 0.406),
         (255 * 0.229, 255 * 0.224, 255 * 0.225),
     ),
+    "raw": Normalization("RGB", (0, 0, 0)),
+    "unit": Normalization("RGB", (0, 0, 0), (255, 255, 255)),
 }
-OURS = NORMALIZATIONS["caffe"]
+OURS = NORMALIZATIONS[CAFFE]
 
 
 def get(name: str) -> Normalization:
     """Return a value of `NORMALIZATIONS`, or raise a `ValueError`."""
-    if name not in NORMALIZATIONS:
+    if not isinstance(name, str) or name not in NORMALIZATIONS:
         raise ValueError(
             "`normalization` must be one of "
             f"{', '.join(map(repr, NORMALIZATIONS))}. "

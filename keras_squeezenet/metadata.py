@@ -1,0 +1,259 @@
+"""What a network takes and returns, kept with every file of it.
+
+A `.keras` file, and a `.tflite` file from its end, are zip archives: the JSON
+is a member. A SavedModel folder has it in `assets.extra`, which TensorFlow
+leaves to others. A .sqz file has the same values in its header.
+"""
+
+import dataclasses
+import functools
+import io
+import json
+import logging
+import os
+import pathlib
+import zipfile
+from collections.abc import Sequence
+from typing import Any
+
+from keras_squeezenet import normalizations
+from keras_squeezenet.utils import files
+
+MEMBER = "keras_squeezenet.json"
+SAVED_MODEL_ASSETS = "assets.extra"
+MAX_BYTES = 1 << 20
+MAX_SIDE = 1 << 16
+ZIP_SUFFIXES = (".keras", ".tflite")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Metadata:
+    """What a network takes and returns.
+
+    Args:
+        normalization: a key of `normalizations.NORMALIZATIONS`, that of the
+            images.
+        image_size: the side in pixels of the images that it was trained on;
+            `None` if it is unknown.
+        channels: of an image.
+        class_names: in the order of the outputs; empty if they are unknown, or
+            ImageNet's.
+
+    Raises:
+        ValueError: if a value is of another type or out of range.
+    """
+
+    normalization: str = normalizations.CAFFE
+    image_size: int | None = None
+    channels: int = 3
+    class_names: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        normalizations.get(self.normalization)
+        for name in ("image_size", "channels"):
+            value = getattr(self, name)
+            is_side = type(value) is int and 0 < value <= MAX_SIDE
+            if not is_side and (name, value) != ("image_size", None):
+                raise ValueError(
+                    f"`{name}` must be an integer from 1 to {MAX_SIDE}. "
+                    f"Received: {name}={value!r:.60}"
+                )
+        names = self.class_names
+        if not isinstance(names, tuple) or not all(
+            isinstance(name, str) for name in names
+        ):
+            raise ValueError(
+                "`class_names` must be strings. Received: "
+                f"class_names={names!r:.60}"
+            )
+
+    def __str__(self):
+        side, names = self.image_size, self.class_names
+        size = f" of {side}x{side}" if side else ""
+        classes = f"; classes: {_listed(names)}" if names else ""
+        return (
+            f"images{size} with {self.channels} channels and normalization="
+            f"{self.normalization!r}{classes}"
+        )
+
+
+def describe(
+    model: Any,
+    normalization: str = normalizations.CAFFE,
+    class_names: Sequence[str] | None = None,
+) -> Metadata:
+    """Return the metadata of a `keras.Model` of images."""
+    side, channels = None, 3
+    if len(model.input_shape) == 4:
+        _, side, _, channels = model.input_shape
+    return Metadata(normalization, side, channels, tuple(class_names or ()))
+
+
+def attach(model: Any, found: Metadata) -> None:
+    """Keep metadata with a `keras.Model` or `tf_keras.Model`."""
+    model.metadata = found
+
+
+def of(model: Any) -> Metadata | None:
+    """Return what was attached to a model, if anything was."""
+    found = getattr(model, "metadata", None)
+    return found if isinstance(found, Metadata) else None
+
+
+def read(path: str | os.PathLike) -> Metadata | None:
+    """Return the metadata in a `.keras` or `.tflite` file or a SavedModel.
+
+    Raises:
+        ValueError: if they are damaged.
+    """
+    path = pathlib.Path(path)
+    with files.as_value_error(f"the metadata of {path} cannot be read"):
+        if path.is_dir():
+            text = _read_file(path / SAVED_MODEL_ASSETS / MEMBER)
+        elif path.suffix in ZIP_SUFFIXES and zipfile.is_zipfile(path):
+            text = _read_member(path)
+        else:
+            text = None
+        return None if text is None else _parse(text)
+
+
+def parse_archive(content: bytes) -> Metadata | None:
+    """Return the metadata in the content of a `.keras` file, if it has any."""
+    text = _read_member(io.BytesIO(content))
+    return None if text is None else _parse(text)
+
+
+def write(path: str | os.PathLike, found: Metadata | None) -> None:
+    """Add metadata to a `.keras` file or a SavedModel folder, if there are."""
+    if found is None:
+        return
+    path = pathlib.Path(path)
+    if path.is_dir():
+        folder = path / SAVED_MODEL_ASSETS
+        folder.mkdir(exist_ok=True)
+        (folder / MEMBER).write_bytes(_dump(found))
+    else:
+        _add_member(path, found)
+
+
+def append(content: bytes, found: Metadata | None) -> bytes:
+    """Return the content of a `.tflite` file with metadata, if there are."""
+    if found is None:
+        return content
+    file = io.BytesIO(content)
+    _add_member(file, found)
+    return file.getvalue()
+
+
+def resolve(
+    found: Metadata | None, stated: str | None, name: str = "the model"
+) -> str:
+    """Return the normalization that a network was trained with.
+
+    Raises:
+        ValueError: if another one is `stated` than its file has.
+    """
+    if stated is None:
+        return found.normalization if found else normalizations.CAFFE
+    normalizations.get(stated)
+    if found and stated != found.normalization:
+        raise ValueError(
+            f"{name} was trained on images with normalization="
+            f"{found.normalization!r}, as its file says. Received: "
+            f"normalization={stated!r}. Leave it out, and give images with "
+            f"normalization={found.normalization!r}"
+        )
+    return stated
+
+
+@functools.cache
+def say_assumed(path: str) -> None:
+    """Say, once for a file, that its network's normalization is assumed."""
+    logger.warning(
+        "%s does not say on which images it was trained: those of "
+        "`preprocess_input` are assumed. State others with `normalization`, or "
+        "with `keras-squeezenet weights convert`.",
+        path,
+    )
+
+
+def require_order(
+    found: Metadata | None, names: Sequence[str], what: str
+) -> None:
+    """Compare the names of classes with those of a network.
+
+    Raises:
+        ValueError: if they are the same in another order, with which every
+            label would be wrong.
+    """
+    expected = found.class_names if found else ()
+    if not expected or not names or tuple(names) == expected:
+        return
+    if sorted(names) == sorted(expected):
+        raise ValueError(
+            f"the classes of {what} must have the order of the network's: "
+            f"{_listed(expected)}. Received: {_listed(names)}"
+        )
+    logger.warning(
+        "The classes of %s, %s, are not those that the network was trained "
+        "on: %s",
+        what,
+        _listed(names),
+        _listed(expected),
+    )
+
+
+def _listed(names):
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+
+
+def _dump(found):
+    return json.dumps(dataclasses.asdict(found)).encode()
+
+
+def _parse(text):
+    values = json.loads(text)
+    if not isinstance(values, dict):
+        raise ValueError(
+            f"they must be a JSON object. Received: {type(values).__name__}"
+        )
+    fields = {field.name for field in dataclasses.fields(Metadata)}
+    # Later versions may add fields.
+    known = {key: values[key] for key in fields & set(values)}
+    if isinstance(known.get("class_names"), list):
+        known["class_names"] = tuple(known["class_names"])
+    return Metadata(**known)
+
+
+def _add_member(file, found):
+    with zipfile.ZipFile(file, "a") as opened:
+        # Without the time, so that equal models are equal files.
+        opened.writestr(zipfile.ZipInfo(MEMBER), _dump(found))
+
+
+def _read_member(file):
+    with zipfile.ZipFile(file) as opened:
+        if MEMBER not in opened.namelist():
+            return None
+        member = opened.getinfo(MEMBER)
+        if member.compress_type != zipfile.ZIP_STORED:
+            raise ValueError(f"{MEMBER} must be stored, not compressed")
+        _require_size(member.file_size)
+        return opened.read(member)
+
+
+def _read_file(path):
+    if not path.is_file():
+        return None
+    _require_size(path.stat().st_size)
+    return path.read_bytes()
+
+
+def _require_size(size):
+    if size > MAX_BYTES:
+        raise ValueError(
+            f"{MEMBER} must have at most {MAX_BYTES:,} bytes. Received: "
+            f"{size:,} bytes"
+        )
