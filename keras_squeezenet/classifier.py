@@ -18,6 +18,7 @@ from keras_squeezenet import normalizations
 from keras_squeezenet.data import image_ops
 from keras_squeezenet.data import image_reader
 from keras_squeezenet.pretrained import registry
+from keras_squeezenet.utils import digests
 from keras_squeezenet.utils import files
 
 # What `compress` writes beside its models.
@@ -145,8 +146,10 @@ def load(
         from keras_squeezenet.export import litert
 
         models.require_file(name)
+        content = pathlib.Path(name).read_bytes()
+        digests.require(name, content)
         with files.as_value_error(f"{name} cannot be loaded as a LiteRT file"):
-            function = litert.LiteRTModel(pathlib.Path(name).read_bytes())
+            function = litert.LiteRTModel(content)
             shape = tuple(function.input["shape_signature"].tolist())
         found = metadata.read(name)
     else:

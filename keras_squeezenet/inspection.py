@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 
 from keras_squeezenet import pretrained
+from keras_squeezenet.utils import digests
 from keras_squeezenet.utils import files
 
 
@@ -35,6 +36,7 @@ def load_kernels(path: "str | os.PathLike") -> dict[str, np.ndarray]:
 
         files.require_regular(path)
         content = pathlib.Path(path).read_bytes()
+        digests.require(path, content)
         with files.as_value_error(f"{path} cannot be read as a LiteRT file"):
             kernels = litert.read_kernels(content)
     else:

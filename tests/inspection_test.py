@@ -5,11 +5,14 @@ import tensorflow as tf
 from keras_squeezenet import SqueezeNet
 from keras_squeezenet import SqueezeNetConfig
 from keras_squeezenet import Stem
+from keras_squeezenet import classifier
 from keras_squeezenet import codec
 from keras_squeezenet import inspection
+from keras_squeezenet import models
 from keras_squeezenet.export import litert
 from keras_squeezenet.export import saved_model
 from keras_squeezenet.pretrained import download
+from keras_squeezenet.utils import digests
 
 CONFIG = SqueezeNetConfig(
     base_e=16, incr_e=16, SR=0.25, bypass="complex", stem=Stem(8)
@@ -104,6 +107,22 @@ def test_damaged_file_is_refused(name, tmp_path):
         inspection.load_kernels(path)
     with pytest.raises(OSError, match="nothing"):
         inspection.load_kernels(tmp_path / f"nothing.{name}")
+
+
+@pytest.mark.parametrize("name", ["a.tflite", "a.weights.h5", "a.npz"])
+@pytest.mark.parametrize(
+    "load", [inspection.load_kernels, classifier.load, models.load]
+)
+def test_file_that_is_not_the_one_beside_its_digest_is_refused(
+    load, name, tmp_path
+):
+    if load is models.load and name == "a.tflite":
+        pytest.skip("it is not a Keras model")
+    (tmp_path / name).write_bytes(b"as it was written")
+    digests.write(tmp_path / name)
+    (tmp_path / name).write_bytes(b"as it is now")
+    with pytest.raises(ValueError, match=f"{name} differs from the one that"):
+        load(tmp_path / name)
 
 
 def test_network_without_kernels_is_refused(tmp_path):

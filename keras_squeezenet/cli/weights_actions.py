@@ -22,6 +22,7 @@ from keras_squeezenet.pretrained import download
 from keras_squeezenet.pretrained import readers
 from keras_squeezenet.pretrained import registry
 from keras_squeezenet.pretrained.readers import keras_h5
+from keras_squeezenet.utils import digests
 from keras_squeezenet.utils import files
 
 CONVERTED_SUFFIXES = (".weights.h5", ".keras", sqz.SUFFIX)
@@ -152,6 +153,9 @@ def _write(model, out):
             model.save_weights(temporary)
             _write_normalization(temporary)
         _require_same(model, readers.read(temporary), out)
+        digests.forget(out)
+    if out.endswith(".weights.h5"):
+        digests.write(out)
 
 
 def _write_normalization(path):

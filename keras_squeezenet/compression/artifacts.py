@@ -28,6 +28,7 @@ from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.export import litert
 from keras_squeezenet.export import packed_saved_model
 from keras_squeezenet.export import saved_model
+from keras_squeezenet.utils import digests
 from keras_squeezenet.utils import files
 
 # For float32 sums in another order; the outputs are probabilities.
@@ -166,6 +167,7 @@ class Written:
                 "name": name + "/" * (self.folder / name).is_dir(),
                 "bytes": len(content),
                 "gzip_bytes": len(gzip.compress(content)),
+                "sha256": digests.of(content),
                 "accuracy": found.accuracy,
                 "agreement": compared.agreement,
                 "max_difference": compared.max_difference,

@@ -14,6 +14,7 @@ from keras_squeezenet.pretrained import download
 from keras_squeezenet.pretrained import readers
 from keras_squeezenet.pretrained import registry
 from keras_squeezenet.pretrained.readers import archive
+from keras_squeezenet.utils import digests
 
 if TYPE_CHECKING:
     import keras
@@ -177,6 +178,7 @@ def open_weights(
     else:
         name = os.fspath(weights)
         content = archive.read_file(name)
+        digests.require(name, content)
         entry = registry.identify(content)
     readers.get_format(name)
     return Weights(os.fspath(weights), name, content, entry, normalization)

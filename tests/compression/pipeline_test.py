@@ -1,4 +1,5 @@
 import functools
+import hashlib
 import json
 import os
 import sys
@@ -98,6 +99,10 @@ def test_every_artifact_is_written(compressed):
         "saved_model_qat",
     ]
     assert json.loads((out / "report.json").read_text()) == report
+    for file in report["files"]:
+        if file["name"].endswith(".tflite"):
+            content = (out / file["name"]).read_bytes()
+            assert file["sha256"] == hashlib.sha256(content).hexdigest()
 
 
 @pytest.mark.slow

@@ -1,0 +1,70 @@
+"""SHA-256 digests beside files whose format has no checksum.
+
+They are in the report of `compress`, or, for one file, in a file for
+`sha256sum --check`.
+"""
+
+import contextlib
+import hashlib
+import os
+import pathlib
+
+from keras_squeezenet.utils import files
+
+REPORT_FILE = "report.json"
+SUFFIX = ".sha256"
+# The formats without a checksum.
+CHECKED = (".h5", ".npz", ".tflite")
+
+
+def of(content: bytes) -> str:
+    """Return the SHA-256 digest of a content in hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def forget(path: str | os.PathLike) -> None:
+    """Remove the digest that `write` wrote, before the file changes."""
+    _beside(path).unlink(missing_ok=True)
+
+
+def write(path: str | os.PathLike) -> None:
+    """Write the digest of a file beside it."""
+    path = pathlib.Path(path)
+    with files.new_file(_beside(path)) as temporary:
+        line = f"{of(path.read_bytes())}  {path.name}\n"
+        temporary.write_text(line, encoding="utf-8")
+
+
+def require(path: str | os.PathLike, content: bytes) -> None:
+    """Raise a `ValueError` if the digest beside a file is not its content's.
+
+    Nothing is checked without a digest, or if the format has a checksum.
+    """
+    path = pathlib.Path(path)
+    for file, expected in _described(path) if path.suffix in CHECKED else ():
+        if expected != (received := of(content)):
+            raise ValueError(
+                f"{path} differs from the one that {file} describes: its "
+                f"SHA-256 digest must be {expected}. Received: {received}. "
+                "Copy or write it again; if it was changed on purpose, move "
+                "it to another folder"
+            )
+
+
+def _beside(path):
+    path = pathlib.Path(path)
+    return path.with_name(path.name + SUFFIX)
+
+
+def _described(path):
+    """Yield each file beside `path` with a digest of it, and the digest."""
+    # Other files may have these names.
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+        report = files.read_json(path.with_name(REPORT_FILE))
+        for row in report["files"]:
+            if row["name"] == path.name:
+                yield REPORT_FILE, row["sha256"]
+    with contextlib.suppress(OSError, ValueError):
+        digest, _, name = files.read_text(_beside(path)).partition("  ")
+        if name.strip() == path.name:
+            yield _beside(path).name, digest
