@@ -16,7 +16,7 @@ import weight_arrays
 from keras_squeezenet import SqueezeNet
 from keras_squeezenet.pretrained import registry
 from keras_squeezenet.training import optimizers
-from keras_squeezenet.utils import files
+from keras_squeezenet.utils import signals
 
 SHARED_DATA = pathlib.Path(__file__).parents[2] / "shared" / "data"
 
@@ -47,7 +47,7 @@ def fresh_keras():
 
 @pytest.fixture
 def default_handlers():
-    """Signals work even where the process that starts the tests ignores them."""
+    """Signals work even where the process that began the tests ignores them."""
     before = {
         number: signal.signal(
             number,
@@ -55,7 +55,7 @@ def default_handlers():
             if number == signal.SIGINT
             else signal.SIG_DFL,
         )
-        for number in files.STOPS
+        for number in signals.STOPS
     }
     yield
     for number, handler in before.items():

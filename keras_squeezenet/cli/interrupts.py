@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 
-from keras_squeezenet.utils import files
+from keras_squeezenet.utils import signals
 
 LIBRARIES = {
     "ai_edge_litert",
@@ -39,7 +39,7 @@ def remembered():
     """
     global _received
     _received = None
-    before = {number: signal.getsignal(number) for number in files.STOPS}
+    before = {number: signal.getsignal(number) for number in signals.STOPS}
     defaults = (signal.SIG_DFL, signal.default_int_handler)
     replaced = [number for number in before if before[number] in defaults]
     report = sys.unraisablehook

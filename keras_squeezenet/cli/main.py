@@ -12,6 +12,7 @@ from typing import Any
 import keras_squeezenet
 from keras_squeezenet.cli import interrupts
 from keras_squeezenet.cli import native_notes
+from keras_squeezenet.cli.flags import output_flags
 from keras_squeezenet.utils import extras
 from keras_squeezenet.utils import suggestions
 from keras_squeezenet.utils.text import printable
@@ -125,7 +126,11 @@ class _PrintableFormatter(logging.Formatter):
 
 def _call(program, command, positional):
     try:
-        with interrupts.first(), extras.named():
+        with (
+            interrupts.first(),
+            extras.named(),
+            output_flags.owned(command.FLAGS),
+        ):
             command.main(*positional)
         sys.stdout.flush()
     except BrokenPipeError:

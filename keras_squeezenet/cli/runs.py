@@ -6,22 +6,28 @@ import pathlib
 from keras_squeezenet.cli import interrupts
 from keras_squeezenet.cli import terminal
 from keras_squeezenet.cli.flags import dataset_flags
+from keras_squeezenet.utils import staging
+
+RESUME = (
+    "The last finished epoch is saved: the same command with --resume "
+    "continues from there."
+)
 
 
 @contextlib.contextmanager
 def resumable(out, *patterns):
-    """Tell how to resume after Ctrl-C if `out` has a file to resume from."""
+    """Tell how to resume if `out` has a file to resume from.
+
+    The block may be stopped, or end because the disk takes no file.
+    """
     try:
         with interrupts.first():
             yield
-    except KeyboardInterrupt as stop:
+    except (KeyboardInterrupt, staging.DiskError) as stop:
         folder = pathlib.Path(out)
-        if not any(any(folder.glob(pattern)) for pattern in patterns):
-            raise
-        raise KeyboardInterrupt(
-            "The last finished epoch is saved: the same command with --resume "
-            "continues from there."
-        ) from stop
+        if any(any(folder.glob(pattern)) for pattern in patterns):
+            stop.args = (" ".join([*stop.args, RESUME]),)
+        raise
 
 
 def prepare(flag_values, recipe, console, progress, model=None):

@@ -43,15 +43,16 @@ from keras_squeezenet.training import trainer
 from keras_squeezenet.utils import backend
 from keras_squeezenet.utils import checkpoints
 from keras_squeezenet.utils import files
+from keras_squeezenet.utils import ownership
+from keras_squeezenet.utils import signals
 from keras_squeezenet.utils.progress import Progress
 
 CALIBRATION_BATCHES = 8
 CHECKPOINT_FILE = ".unfinished.npz"
-CHECKPOINT_FILES = (CHECKPOINT_FILE, f".*.{CHECKPOINT_FILE}", ".new.*")
 # A caller may train the dense model here; it is removed at the end.
 TRAINING_FOLDER = ".training"
-# What a killed run may have left in its output folder.
-IGNORED_FILES = (*CHECKPOINT_FILES, TRAINING_FOLDER)
+# What a run that was stopped leaves in its output folder.
+IGNORED_FILES = (CHECKPOINT_FILE, TRAINING_FOLDER)
 # The columns of an epoch in the report.
 HISTORY = ("epoch", "loss", "accuracy", "validation_accuracy")
 
@@ -177,14 +178,15 @@ def compress(
     run = _Run(
         model, recipe, pathlib.Path(out), progress or Progress(), tensorboard
     )
-    run.take_data(data, validation, test, name, class_names, normalization)
-    run.begin(overwrite, resume)
-    run.measure_dense(trained)
-    lost = run.run_stages()
-    with files.new_folder(out, overwrite, IGNORED_FILES) as folder:
-        summary, images = run.export(folder, lost)
-        report.write(summary, folder, images)
-    files.sweep(run.checkpoint.parent, IGNORED_FILES)
+    with ownership.own(out):
+        run.take_data(data, validation, test, name, class_names, normalization)
+        run.begin(overwrite, resume)
+        run.measure_dense(trained)
+        lost = run.run_stages()
+        with files.new_folder(out, overwrite, IGNORED_FILES) as folder:
+            summary, images = run.export(folder, lost)
+            report.write(summary, folder, images)
+        files.sweep(run.checkpoint.parent, IGNORED_FILES)
     if lost:
         raise lost
     return CompressionResult(run.model, summary)
@@ -254,14 +256,14 @@ class _Run:
             )
             self.model.set_weights(self.state.weights)
             return
-        files.sweep(folder, CHECKPOINT_FILES)
+        self.checkpoint.unlink(missing_ok=True)
         self.state.weights = self.state.dense = self.model.get_weights()
 
     def _identity(self):
         return epochs.identify(self.recipe, self.dataset, self.model)
 
     def save(self):
-        with files.uninterrupted():
+        with signals.uninterrupted():
             checkpoints.save(self.checkpoint, self.state, self._identity())
 
     def measure_dense(self, trained):

@@ -28,6 +28,9 @@ from keras_squeezenet.exploration import grids
 from keras_squeezenet.training import network
 from keras_squeezenet.training import trainer
 from keras_squeezenet.utils import files
+from keras_squeezenet.utils import ownership
+from keras_squeezenet.utils import signals
+from keras_squeezenet.utils import staging
 from keras_squeezenet.utils.progress import Progress
 
 CSV_FILE = "exploration.csv"
@@ -89,42 +92,47 @@ def explore(
             f"`jobs` must be a positive integer. Received: jobs={jobs!r}"
         )
     recipe = recipe or training.Recipe()
-    files.require_resumable(out, JSON_FILE, overwrite, resume)
-    dataset = load()
-    classes = len(dataset.class_names)
-    base = network.for_images(dataset.image_size, config)
-    points = grids.points(grid, base)
-    exploration = _Exploration(
-        pathlib.Path(out),
-        {
-            "dataset": {
-                "name": dataset.name,
-                "image_size": dataset.image_size,
-                "classes": classes,
-                "train_images": dataset.train_size,
-                "test_images": dataset.test_size,
+    with ownership.own(out):
+        files.require_resumable(out, JSON_FILE, overwrite, resume)
+        dataset = load()
+        classes = len(dataset.class_names)
+        base = network.for_images(dataset.image_size, config)
+        points = grids.points(grid, base)
+        exploration = _Exploration(
+            pathlib.Path(out),
+            {
+                "dataset": {
+                    "name": dataset.name,
+                    "image_size": dataset.image_size,
+                    "classes": classes,
+                    "train_images": dataset.train_size,
+                    "test_images": dataset.test_size,
+                },
+                "config": dataclasses.asdict(base),
+                "recipe": dataclasses.asdict(recipe),
             },
-            "config": dataclasses.asdict(base),
-            "recipe": dataclasses.asdict(recipe),
-        },
-        grids.sizes(points, dataset.image_size, classes),
-    )
-    exploration.begin(resume)
-    train = functools.partial(
-        _train, recipe=recipe, out=exploration.out, tensorboard=tensorboard
-    )
-    left = [
-        point for point in points if not _is_done(exploration.rows[point.name])
-    ]
-    if jobs == 1:
-        outcomes = _one_by_one(train, left, dataset, progress or Progress())
-    else:
-        outcomes = _at_once(train, left, load, jobs, progress or Progress())
-    # Ctrl-C must close the generator at once, not when it is collected.
-    with contextlib.closing(outcomes):
-        for name, outcome in outcomes:
-            exploration.keep(name, outcome)
-    return exploration.report()
+            grids.sizes(points, dataset.image_size, classes),
+        )
+        exploration.begin(resume)
+        train = functools.partial(
+            _train, recipe=recipe, out=exploration.out, tensorboard=tensorboard
+        )
+        left = [
+            point
+            for point in points
+            if not _is_done(exploration.rows[point.name])
+        ]
+        if jobs == 1:
+            outcomes = _one_by_one(train, left, dataset, progress or Progress())
+        else:
+            outcomes = _at_once(train, left, load, jobs, progress or Progress())
+        # Ctrl-C must close the generator at once, not when it is collected.
+        with contextlib.ExitStack() as stack:
+            stack.callback(exploration.sweep)
+            stack.enter_context(contextlib.closing(outcomes))
+            for name, outcome in outcomes:
+                exploration.keep(name, outcome)
+        return exploration.report()
 
 
 def point_folder(out, name):
@@ -149,27 +157,36 @@ class _Exploration:
             self._take_over()
         else:
             files.sweep(self.out, (POINTS_FOLDER,))
+        self.sweep()
         self._write()
+
+    def sweep(self):
+        """Remove what killed processes have left in the points' folders."""
+        for folder in self.out.glob(f"{POINTS_FOLDER}/*"):
+            staging.sweep(folder)
 
     def _take_over(self):
         path = self.out / JSON_FILE
-        earlier = json.loads(path.read_text(encoding="utf-8"))
+        earlier = files.read_json(path)
+        with files.as_value_error(f"{path} is damaged"):
+            before = {key: earlier[key] for key in self.identity}
+            done = [row for row in earlier["points"] if _is_done(row)]
+            done = {row["name"]: row for row in done}
         for key, value in self.identity.items():
-            if earlier[key] != value:
+            if before[key] != value:
                 raise ValueError(
                     f"the sweep in {self.out} must be resumed with its own "
-                    f"{key}: {earlier[key]}. Received: {value}. Pass "
+                    f"{key}: {before[key]}. Received: {value}. Pass "
                     "--overwrite (overwrite=True) to start again."
                 )
-        done = [row for row in earlier["points"] if _is_done(row)]
-        self.rows.update((row["name"], row) for row in done)
+        self.rows.update(done)
 
     def keep(self, name, outcome):
         if isinstance(outcome, Exception):
             self.failed[name] = f"{type(outcome).__name__}: {outcome}"
         else:
             self.rows[name].update(outcome)
-        with files.uninterrupted():
+        with signals.uninterrupted():
             self._write()
         if _is_done(self.rows[name]):
             # The checkpoint is several times as large as the model.
@@ -177,7 +194,6 @@ class _Exploration:
             last.unlink(missing_ok=True)
 
     def _write(self):
-        self.out.mkdir(parents=True, exist_ok=True)
         report = self.report()
         files.write_csv(self.out / CSV_FILE, report["points"])
         files.write_json(self.out / JSON_FILE, report)
@@ -240,8 +256,8 @@ def _at_once(train, points, load, jobs, progress):
     """Yield the same, in the order of completion, with `jobs` points at a time.
 
     Each point has its own process: if one is killed, for example for lack of
-    memory, the others are not affected. Ctrl-C ends all of them at once; each
-    can be resumed from its last epoch.
+    memory, the others are not affected. Ctrl-C, or the end of this process,
+    ends all of them at once; each can be resumed from its last epoch.
     """
     others = multiprocessing.active_children()
     work = functools.partial(_train_loaded, train, load)
@@ -261,9 +277,11 @@ def _at_once(train, points, load, jobs, progress):
                 advance()
         except BaseException:
             threads.shutdown(wait=False, cancel_futures=True)
-            for child in multiprocessing.active_children():
-                if child not in others:
-                    child.terminate()
+            while not all(future.done() for future in futures):
+                for child in multiprocessing.active_children():
+                    if child not in others:
+                        child.terminate()
+                concurrent.futures.wait(futures, timeout=0.1)
             raise
 
 
@@ -279,9 +297,13 @@ def _in_a_process(cores, work, point):
 
 
 def _begin_process(cores):
+    signals.end_with_parent()
+    # A terminal sends its signals to the parent too, which ends this process.
+    for number in signals.STOPS:
+        if number != signal.SIGTERM:
+            signal.signal(number, signal.SIG_IGN)
     import tensorflow as tf
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     tf.config.threading.set_intra_op_parallelism_threads(cores)
 
 

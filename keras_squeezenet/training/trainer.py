@@ -1,5 +1,6 @@
 """Train a network, resumably: `train`."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -27,14 +28,14 @@ from keras_squeezenet.training.training_recipe import Recipe
 from keras_squeezenet.utils import backend
 from keras_squeezenet.utils import checkpoints
 from keras_squeezenet.utils import files
+from keras_squeezenet.utils import ownership
+from keras_squeezenet.utils import signals
 from keras_squeezenet.utils.progress import Progress
 
 MODEL_FILE = "model.keras"
 HISTORY_FILE = "history.csv"
 LAST_FILE = "last.npz"
 FILES = (MODEL_FILE, HISTORY_FILE, report.JSON_FILE, LAST_FILE)
-# The temporary files that a killed run may have left.
-TEMPORARY_FILES = tuple(f".*.{name}" for name in FILES)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -157,6 +158,8 @@ def train(
             other arguments, the devices cannot share a batch equally, or the
             workers start with different arguments or weights.
         FileExistsError: if the output folder is not empty.
+        InUseError: if another process writes to the output folder.
+        DiskError: if the disk does not take a file.
         NonFiniteLossError: if the loss becomes NaN; it names epoch and step.
         ImportError: if `tensorboard` is given but not installed.
         RuntimeError: with a backend other than TensorFlow.
@@ -175,18 +178,19 @@ def train(
     keras.utils.set_random_seed(recipe.seed)
     distribution = distribution or distributed.Distribution()
     run = _Run(recipe, pathlib.Path(out), progress or Progress(), distribution)
-    known = network.normalization_of(model, normalization)
-    run.take_data(data, validation, test, known)
-    run.take_model(model, data, name, class_names, normalization)
-    with distribution.watched(run.out / LAST_FILE):
-        run.begin(overwrite, resume)
-        run.fit(tensorboard)
-        return run.finish()
+    with run.owned():
+        known = network.normalization_of(model, normalization)
+        run.take_data(data, validation, test, known)
+        run.take_model(model, data, name, class_names, normalization)
+        with distribution.watched(run.out / LAST_FILE):
+            run.begin(overwrite, resume)
+            run.fit(tensorboard)
+            return run.finish()
 
 
 def require_writable(out, overwrite=False, resume=False):
     """Raise a `FileExistsError` unless `train` may write to a folder."""
-    files.require_resumable(out, LAST_FILE, overwrite, resume, TEMPORARY_FILES)
+    files.require_resumable(out, LAST_FILE, overwrite, resume)
 
 
 class _Run:
@@ -197,6 +201,12 @@ class _Run:
         self.distribution = distribution
         self.state = State()
         self.test_accuracy = None
+
+    def owned(self):
+        """Own the output folder, to which only the chief writes."""
+        if self.distribution.is_chief:
+            return ownership.own(self.out)
+        return contextlib.nullcontext()
 
     def take_data(self, data, validation, test, normalization):
         shard, rand_augment = self.distribution.shard, self.recipe.rand_augment
@@ -314,7 +324,7 @@ class _Run:
         )
 
     def _save(self):
-        with files.uninterrupted():
+        with signals.uninterrupted():
             if self.distribution.is_chief:
                 checkpoints.save(
                     self.out / LAST_FILE, self.state, self._identity()
@@ -343,10 +353,8 @@ class _Run:
         """Evaluate the best model on the test set, and return the result."""
         if self.test is not None:
             self.test_accuracy = self.distribution.from_chief(self._test)
-        with files.uninterrupted():
+        with signals.uninterrupted():
             self._write(is_best=False)
-        if self.distribution.is_chief:
-            files.sweep(self.out, TEMPORARY_FILES)
         return self.result()
 
     def _test(self):

@@ -24,6 +24,8 @@ from keras_squeezenet.training.training_recipe import PHASES
 from keras_squeezenet.training.training_recipe import Phase
 from keras_squeezenet.training.training_recipe import Recipe
 from keras_squeezenet.utils import files
+from keras_squeezenet.utils import ownership
+from keras_squeezenet.utils import signals
 from keras_squeezenet.utils.progress import Progress
 
 FILES = (trainer.MODEL_FILE, report.JSON_FILE)
@@ -128,85 +130,91 @@ def finetune(
     """
     progress = progress or Progress()
     out = pathlib.Path(out)
-    require_writable(out, overwrite, resume)
-    recipe = phases[0].recipe if phases else Recipe()
-    train, validation, test = splits.of_dataset(
-        data,
-        validation,
-        test,
-        recipe,
-        network.normalization_of(model, normalization),
-    )
-    measured = {
-        split: splits.evaluation_split(images, recipe.batch_size, split)
-        for split, images in {"validation": validation, "test": test}.items()
-        if split == "validation" or images is not None
-    }
-    (images, _), *_ = measured["validation"].batches(0).take(1)
-    class_names = getattr(train, "class_names", class_names)
-    model = network.load(model, images.shape[1], class_names, normalization)
-    _require_linear_head(model)
-    known = network.name_classes(model, class_names)
-    dataset = splits.describe(
-        train, name or "images", known, model.output_shape[-1]
-    )
-    ordered = train
-    if isinstance(train, image_dataset.ImageDataset):
-        ordered = train.as_test("train")
-    unshuffled = splits.evaluation_split(ordered, recipe.batch_size, "train")
-    requirements.require_fit(
-        model,
-        np.asarray(images),
-        dataset,
-        normalization,
-        train=unshuffled,
-        **measured,
-    )
-    keras.utils.set_random_seed(recipe.seed)
-    found = [_fit_head(model, unshuffled, measured, progress)]
-    kept, weights = 0, model.get_weights()
-    for phase in phases:
-        _set_trainable(model, phase.modules)
-        trained = trainer.train(
-            model,
-            train,
+    with ownership.own(out):
+        require_writable(out, overwrite, resume)
+        recipe = phases[0].recipe if phases else Recipe()
+        train, validation, test = splits.of_dataset(
+            data,
             validation,
-            test=test,
-            recipe=phase.recipe,
-            out=out / phase.name,
-            name=name,
-            class_names=class_names,
-            normalization=normalization,
-            overwrite=overwrite,
-            resume=resume,
-            tensorboard=tensorboard and pathlib.Path(tensorboard, phase.name),
-            progress=progress,
+            test,
+            recipe,
+            network.normalization_of(model, normalization),
         )
-        model.set_weights(trained.model.get_weights())
-        _set_trainable(model, None)
-        dataset = trained.dataset
-        values = trained.to_json()
-        found.append(
-            {"name": phase.name, **{key: values[key] for key in MEASURED}}
+        measured = {
+            split: splits.evaluation_split(images, recipe.batch_size, split)
+            for split, images in {
+                "validation": validation,
+                "test": test,
+            }.items()
+            if split == "validation" or images is not None
+        }
+        (images, _), *_ = measured["validation"].batches(0).take(1)
+        class_names = getattr(train, "class_names", class_names)
+        model = network.load(model, images.shape[1], class_names, normalization)
+        _require_linear_head(model)
+        known = network.name_classes(model, class_names)
+        dataset = splits.describe(
+            train, name or "images", known, model.output_shape[-1]
         )
-        accuracies = [row["validation_accuracy"] for row in found]
-        # Of equal phases the later one has been trained longer.
-        if accuracies[-1] >= accuracies[kept]:
-            kept, weights = len(found) - 1, model.get_weights()
-    model.set_weights(weights)
-    result = FineTuningResult(
-        model=model,
-        dataset=dataset,
-        parameters=model.count_params(),
-        seconds=round(sum(phase["seconds"] for phase in found), 3),
-        kept=found[kept]["name"],
-        phases=found,
-    )
-    out.mkdir(parents=True, exist_ok=True)
-    with files.uninterrupted():
-        models.save(model, out / trainer.MODEL_FILE)
-        files.write_json(out / report.JSON_FILE, result.to_json())
-    return result
+        ordered = train
+        if isinstance(train, image_dataset.ImageDataset):
+            ordered = train.as_test("train")
+        unshuffled = splits.evaluation_split(
+            ordered, recipe.batch_size, "train"
+        )
+        requirements.require_fit(
+            model,
+            np.asarray(images),
+            dataset,
+            normalization,
+            train=unshuffled,
+            **measured,
+        )
+        keras.utils.set_random_seed(recipe.seed)
+        found = [_fit_head(model, unshuffled, measured, progress)]
+        kept, weights = 0, model.get_weights()
+        for phase in phases:
+            _set_trainable(model, phase.modules)
+            trained = trainer.train(
+                model,
+                train,
+                validation,
+                test=test,
+                recipe=phase.recipe,
+                out=out / phase.name,
+                name=name,
+                class_names=class_names,
+                normalization=normalization,
+                overwrite=overwrite,
+                resume=resume,
+                tensorboard=tensorboard
+                and pathlib.Path(tensorboard, phase.name),
+                progress=progress,
+            )
+            model.set_weights(trained.model.get_weights())
+            _set_trainable(model, None)
+            dataset = trained.dataset
+            values = trained.to_json()
+            found.append(
+                {"name": phase.name, **{key: values[key] for key in MEASURED}}
+            )
+            accuracies = [row["validation_accuracy"] for row in found]
+            # Of equal phases the later one has been trained longer.
+            if accuracies[-1] >= accuracies[kept]:
+                kept, weights = len(found) - 1, model.get_weights()
+        model.set_weights(weights)
+        result = FineTuningResult(
+            model=model,
+            dataset=dataset,
+            parameters=model.count_params(),
+            seconds=round(sum(phase["seconds"] for phase in found), 3),
+            kept=found[kept]["name"],
+            phases=found,
+        )
+        with signals.uninterrupted():
+            models.save(model, out / trainer.MODEL_FILE)
+            files.write_json(out / report.JSON_FILE, result.to_json())
+        return result
 
 
 def require_writable(out, overwrite=False, resume=False):

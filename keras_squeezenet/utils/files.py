@@ -7,21 +7,12 @@ import json
 import os
 import pathlib
 import shutil
-import signal
 import stat
-import tempfile
-import threading
-import uuid
 from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
 
-# The signals that ask a process to end. Windows has no SIGHUP.
-STOPS = tuple(
-    getattr(signal, name)
-    for name in ("SIGINT", "SIGTERM", "SIGHUP")
-    if hasattr(signal, name)
-)
+from keras_squeezenet.utils import staging
 
 # The largest text that is read, in bytes.
 MAX_TEXT_BYTES = 2**24
@@ -39,16 +30,22 @@ def require_writable(
     `NotADirectoryError` if it is itself a file.
     """
     folder = pathlib.Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(
-            f"the output must be a folder. Received: {folder}, a file"
-        )
+    require_no_file(folder)
     names = os.listdir(folder) if folder.is_dir() else []
+    ignored = (f"{staging.PREFIX}*", *ignored)
     if not overwrite and any(not _matches(name, ignored) for name in names):
         raise FileExistsError(
             f"the output folder {folder} is not empty, and nothing was "
             "written to it. Name another one, or pass --overwrite to replace "
             "the files of an earlier run."
+        )
+
+
+def require_no_file(folder: pathlib.Path) -> None:
+    """Raise a `NotADirectoryError` if an output folder is a file."""
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(
+            f"the output must be a folder. Received: {folder}, a file"
         )
 
 
@@ -95,23 +92,22 @@ def _matches(name, patterns):
 def new_file(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Yield a temporary path, whose file is moved to `path` at the end.
 
-    The temporary path has the same suffixes and is in the same folder. If an
-    error or Ctrl-C ends the block, `path` is unchanged. Several processes may
-    write it at the same time: the last one wins.
+    The temporary path has the same name, in a folder beside `path`. If an error
+    or Ctrl-C ends the block, `path` is unchanged. Several processes may write
+    it at the same time: the last one wins.
 
     Raises:
         FileNotFoundError: if the block has not written the file.
+        DiskError: if the disk is the reason for an error of the block.
     """
     path = pathlib.Path(path).absolute()
-    temporary = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
-    try:
+    with staging.stage(path.parent, path) as folder:
+        temporary = folder / path.name
         yield temporary
         if not temporary.exists():
             raise FileNotFoundError(f"nothing was written for {path}")
-        _flush(temporary)
+        staging.flush(temporary)
         os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_text(path: str | os.PathLike, max_bytes: int | None = None) -> str:
@@ -184,71 +180,23 @@ def new_folder(
 ) -> Iterator[pathlib.Path]:
     """Yield a temporary folder, whose content is moved to `folder` at the end.
 
-    If an error or Ctrl-C ends the block or the move, `folder` is unchanged.
-    Files in it that have no new version stay. What is raised before, and the
-    arguments, are those of `require_writable`.
+    If an error or Ctrl-C ends the block or the move, `folder` is unchanged; if
+    a kill does, the next process that writes there restores it. Files in it
+    that have no new version stay. What is raised before, and the arguments, are
+    those of `require_writable`.
+
+    Raises:
+        DiskError: if the disk is the reason for an error of the block.
     """
     folder = pathlib.Path(folder).absolute()
     require_writable(folder, overwrite, ignored)
-    # The deepest first.
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    # Inside the folder, which may be on another disk than its parent.
-    temporary = pathlib.Path(tempfile.mkdtemp(prefix=".new.", dir=folder))
-    try:
-        staged = temporary / "new"
-        staged.mkdir()
-        yield staged
-        _replace(folder, staged, temporary / "old")
-        made = []
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        for empty in made:
-            empty.rmdir()
-
-
-def _replace(folder, staged, replaced):
-    """Move the staged files to a folder, all of them or none."""
-    replaced.mkdir()
-    names = sorted(path.name for path in staged.iterdir())
-    for name in names:
-        _flush(staged / name)
-    try:
-        for name in names:
-            if (folder / name).exists():
-                # A rename cannot replace a folder that is not empty.
-                os.replace(folder / name, replaced / name)
-            os.replace(staged / name, folder / name)
-    except BaseException:
-        for name in names:
-            if not (staged / name).exists():
-                os.replace(folder / name, staged / name)
-            if (replaced / name).exists():
-                os.replace(replaced / name, folder / name)
-        raise
-
-
-@contextlib.contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Delay Ctrl-C, SIGTERM and SIGHUP to the end of the block, a short one.
-
-    Only those that are handled by Python can be delayed.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    received = []
-    before = {number: signal.getsignal(number) for number in STOPS}
-    delayed = [number for number in before if callable(before[number])]
-    for number in delayed:
-        signal.signal(number, lambda *arguments: received.append(arguments))
-    try:
-        yield
-    finally:
-        for number in delayed:
-            signal.signal(number, before[number])
-        for number, frame in received:
-            before[number](number, frame)
+    with staging.made(folder):
+        staging.sweep(folder)
+        with staging.stage(folder, folder) as temporary:
+            new = temporary / staging.NEW
+            new.mkdir()
+            yield new
+            staging.replace(folder, temporary)
 
 
 def require_regular(path: str | bytes | os.PathLike) -> None:
@@ -279,17 +227,5 @@ def as_value_error(message: str) -> Iterator[None]:
 
 def content(path: str | os.PathLike) -> bytes:
     """Return the bytes of a file, or of all the files in a folder."""
-    return b"".join(file.read_bytes() for file in _files(path))
-
-
-def _files(path):
-    path = pathlib.Path(path)
-    if path.is_file():
-        return [path]
-    return sorted(file for file in path.rglob("*") if file.is_file())
-
-
-def _flush(path):
-    for file in _files(path):
-        with open(file, "rb") as opened:
-            os.fsync(opened.fileno())
+    found = staging.files_in(pathlib.Path(path))
+    return b"".join(file.read_bytes() for file in found)

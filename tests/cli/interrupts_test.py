@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_squeezenet.cli import interrupts
 from keras_squeezenet.cli import terminal
-from keras_squeezenet.utils import files
+from keras_squeezenet.utils import signals
 
 pytestmark = pytest.mark.usefixtures("default_handlers")
 
@@ -23,7 +23,7 @@ def press_ctrl_c_unheard():
         pytest.fail("no KeyboardInterrupt was raised")
 
 
-@pytest.mark.parametrize("number", files.STOPS)
+@pytest.mark.parametrize("number", signals.STOPS)
 def test_signal_raises_at_once(number):
     with interrupts.remembered():
         with pytest.raises(KeyboardInterrupt):
@@ -147,7 +147,7 @@ def test_one_command_does_not_stop_the_next():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-@pytest.mark.parametrize("number", files.STOPS)
+@pytest.mark.parametrize("number", signals.STOPS)
 def test_ignored_signal_stays_ignored(number):
     signal.signal(number, signal.SIG_IGN)
     with interrupts.remembered():

@@ -12,7 +12,7 @@ import keras_squeezenet
 from keras_squeezenet.cli import main
 from keras_squeezenet.cli import reference
 from keras_squeezenet.cli.flags import command_flags
-from keras_squeezenet.utils import files
+from keras_squeezenet.utils import signals
 
 # A command in a process of its own that costs no import of TensorFlow.
 COMMAND = """
@@ -345,7 +345,7 @@ def test_ctrl_c_is_no_error(stop, message, run_fake):
     assert run_fake(command) == (130, printed, "")
 
 
-@pytest.mark.parametrize("number", files.STOPS)
+@pytest.mark.parametrize("number", signals.STOPS)
 def test_signal_stops_a_command(number, run_fake, default_handlers):
     def command(flag_values):
         os.kill(os.getpid(), number)

@@ -1,21 +1,24 @@
+import re
+
 import pytest
 
 from keras_squeezenet.cli import runs
+from keras_squeezenet.utils import staging
 
 
-def test_ctrl_c_says_how_to_resume_where_there_is_something(tmp_path):
-    def stop():
+@pytest.mark.parametrize(
+    "stop", [KeyboardInterrupt(), staging.DiskError("a.npz", "No space left")]
+)
+def test_end_says_how_to_resume_where_there_is_something(stop, tmp_path):
+    def end():
         with runs.resumable(tmp_path, "*/last.npz", "state.npz"):
-            raise KeyboardInterrupt
+            raise stop
 
-    with pytest.raises(KeyboardInterrupt) as stopped:
-        stop()
-    assert not stopped.value.args
+    before = str(stop)
+    with pytest.raises(type(stop), match=f"^{before}$"):
+        end()
     (tmp_path / "top").mkdir()
     (tmp_path / "top" / "last.npz").touch()
-    with pytest.raises(
-        KeyboardInterrupt,
-        match="^The last finished epoch is saved: the same command with "
-        "--resume continues from there.$",
-    ):
-        stop()
+    message = f"{before} {runs.RESUME}".strip()
+    with pytest.raises(type(stop), match=f"^{re.escape(message)}$"):
+        end()

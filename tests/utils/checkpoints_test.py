@@ -94,17 +94,17 @@ def test_missing_file_is_named(tmp_path):
 KILLED = """
 import os, pathlib, signal, sys
 from keras_squeezenet.utils import checkpoints
-from keras_squeezenet.utils import files
+from keras_squeezenet.utils import staging
 class State:
     ARRAYS = ()
 path, state = pathlib.Path(sys.argv[1]), State()
 state.stage = 1
 checkpoints.save(path, state, {})
-flush = files._flush
+flush = staging.flush
 def kill(path):
     flush(path)
     os.kill(os.getpid(), signal.SIGKILL)
-files._flush = kill
+staging.flush = kill
 state.stage = 2
 checkpoints.save(path, state, {})
 """

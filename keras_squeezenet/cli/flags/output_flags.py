@@ -1,9 +1,11 @@
 """The flags that say where results are written, and how they are printed."""
 
+import contextlib
 import json
 
 from keras_squeezenet.cli import terminal
 from keras_squeezenet.utils import files
+from keras_squeezenet.utils import ownership
 
 DOTS_PER_INCH = 150
 
@@ -37,6 +39,17 @@ def define(flag_values, written, out=None):
     """Define the flags of a command that measures, and may write files."""
     define_folder(flag_values, out, f"folder for {written}")
     define_json(flag_values)
+
+
+def owned(flag_values):
+    """Own --out as long as a command runs.
+
+    Several workers share theirs; the first of them owns it in `train`.
+    """
+    values = {name: flag_values[name].value for name in flag_values}
+    if not values.get("out") or values.get("distribution") == "multi_worker":
+        return contextlib.nullcontext()
+    return ownership.own(values["out"])
 
 
 def make_console(flag_values):

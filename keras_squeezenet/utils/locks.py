@@ -1,0 +1,85 @@
+"""Lock files, which no crash leaves locked."""
+
+import contextlib
+import errno
+import os
+import pathlib
+import sys
+from collections.abc import Iterator
+
+from keras_squeezenet.utils import signals
+
+# Network file systems without locks.
+UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
+
+
+class HeldError(OSError):
+    """Another process, or another thread, holds a lock. It tells its note."""
+
+
+@contextlib.contextmanager
+def hold(path: pathlib.Path, note: str = "") -> Iterator[bool]:
+    """Hold a lock file, which has a note on its holder, for the block.
+
+    Yields:
+        Whether it is locked, which some file systems do not support.
+
+    Raises:
+        HeldError: if it is held already.
+    """
+    with contextlib.ExitStack() as stack:
+        with signals.uninterrupted():
+            descriptor, is_locked = _open(path)
+            stack.callback(_remove, path, descriptor)
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, note.encode(errors="surrogateescape"))
+        yield is_locked
+
+
+def _open(path):
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            is_locked = _lock(descriptor)
+            # The last holder may have removed the file in between.
+            if _is_there(path, descriptor):
+                return descriptor, is_locked
+        except (BlockingIOError, PermissionError) as error:
+            note = os.read(descriptor, 2**16).decode(errors="replace")
+            os.close(descriptor)
+            raise HeldError(note) from error
+        os.close(descriptor)
+
+
+def _lock(descriptor):
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            # Nobody can read a locked byte: it is behind the note.
+            os.lseek(descriptor, 2**30, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+        return False
+    finally:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    return True
+
+
+def _is_there(path, descriptor):
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    return False
+
+
+def _remove(path, descriptor):
+    # Windows removes no open file: there it stays, unlocked.
+    with contextlib.suppress(OSError):
+        path.unlink()
+    os.close(descriptor)
