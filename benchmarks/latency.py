@@ -11,12 +11,12 @@ import pathlib
 import statistics
 import time
 
-import keras
 import numpy as np
 import rich.console
 from absl import app
 from absl import flags
 
+from keras_squeezenet import models
 from keras_squeezenet import report
 from keras_squeezenet.cli import terminal
 from keras_squeezenet.compression import artifacts
@@ -31,7 +31,7 @@ def main(argv):
     if len(argv) != 2:
         raise app.UsageError("the output folder of `compress` must be given")
     folder = pathlib.Path(argv[1])
-    model = keras.models.load_model(folder / artifacts.MODEL_FILE)
+    model = models.load(folder / artifacts.MODEL_FILE)
     plain, _ = saved_model.load_signature(folder / artifacts.SAVED_MODEL_FOLDER)
     packed, _ = saved_model.load_signature(folder / artifacts.PACKED_FOLDER)
     int8 = litert.LiteRTModel(

@@ -4,42 +4,39 @@ SqueezeNets and their transfer heads need few types of layers, listed here. The
 data builds a model in Keras 3, on any backend, or in tf_keras.
 """
 
+import json
+import math
+import reprlib
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import keras
 
-# The supported types of layers, and the arguments that define each.
-LAYERS = {
-    "Activation": ("activation",),
-    "Add": (),
-    "Concatenate": ("axis",),
-    "Conv2D": (
-        "filters",
-        "kernel_size",
-        "strides",
-        "padding",
-        "activation",
-        "use_bias",
-    ),
-    "Dense": ("units", "activation", "use_bias"),
-    "Dropout": ("rate",),
-    "GlobalAveragePooling2D": (),
-    "GlobalMaxPooling2D": (),
-    "MaxPooling2D": ("pool_size", "strides", "padding"),
-    "ReLU": (),
-    "Softmax": (),
-    "ZeroPadding2D": ("padding",),
+from keras_squeezenet import layers
+
+# What the other arguments of the layers must be, where it is not None or False.
+FIXED = {
+    "axis": -1,
+    "data_format": "channels_last",
+    "dilation_rate": [1, 1],
+    "groups": 1,
+    "negative_slope": 0,
+    "threshold": 0,
 }
-INPUT = "InputLayer"
+# What does not change the outputs.
+IGNORED = ("name", "trainable", "dtype", "seed")
+IGNORED_SUFFIXES = ("_initializer", "_regularizer", "_constraint")
+# Of the layers, and of the operation that `a + b` is.
+MODULES = ("keras.layers", "keras.src.ops.numpy")
 
 
 def describe(model: keras.Model) -> dict:
     """Return the structure of a model, without its weights.
 
     The model must be flat and Functional, with one input, one output, the
-    `"channels_last"` data format and layers from `LAYERS`, each called once.
+    `"channels_last"` data format and layers from `layers.LAYERS`, each called
+    once. Regularizers, constraints and data types are left out.
 
     Returns:
         The model's `name` and its `layers` in the order of computation: dicts
@@ -47,42 +44,114 @@ def describe(model: keras.Model) -> dict:
         `InputLayer` has a `shape` without the batch.
 
     Raises:
-        ValueError: if the model has another structure.
+        ValueError: if the model has another structure, or exceeds the limits of
+            `layers`.
     """
     if not isinstance(model, keras.Model) or not hasattr(model, "operations"):
         raise ValueError(
             "`model` must be a flat Functional `keras.Model`. Received: "
             f"model={model!r}"
         )
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
+    return from_config(json.loads(json.dumps(model.get_config(), default=str)))
+
+
+def from_config(config: dict) -> dict:
+    """Return what `describe` returns, from the configuration of a model.
+
+    Args:
+        config: what `get_config` of a Functional or Sequential model returns,
+            as JSON. Nothing that it names is imported or called.
+
+    Raises:
+        ValueError: as `describe` raises it. Other exceptions if the
+            configuration is not one that Keras writes.
+    """
+    if "input_layers" not in config:
+        config = _chain(config)
+    inputs = list(_histories(config["input_layers"]))
+    outputs = list(_histories(config["output_layers"]))
+    if (len(inputs), len(outputs)) != (1, 1):
         raise ValueError(
             "the model must have one input and one output. Received: "
-            f"{model.name!r} with {len(model.inputs)} and {len(model.outputs)}"
+            f"{config['name']!r} with {len(inputs)} and {len(outputs)}"
         )
     # Keras orders them by depth: the last one computes the output.
-    operations = model.operations
-    for layer in operations:
-        _require_known(layer)
-    # A layer may have been called in other models too, whose calls are not in
-    # this model's configuration.
-    configs = {each["name"]: each for each in model.get_config()["layers"]}
-    layers = [_describe_layer(each, configs[each.name]) for each in operations]
-    return {"name": model.name, "layers": layers}
+    found = {
+        "name": config["name"],
+        "layers": [_describe_layer(layer) for layer in config["layers"]],
+    }
+    require(found)
+    if outputs[0] != found["layers"][-1]["name"]:
+        raise ValueError(
+            "the last layer must compute the output. Received: the output of "
+            f"{outputs[0]!r}"
+        )
+    return found
 
 
-def build(
-    namespace: ModuleType,
-    description: dict,
-    kernels: dict[str, tuple[int, ...]] | None = None,
-) -> Any:
+def require(
+    description: dict, kernels: dict[str, tuple[int, ...]] | None = None
+) -> None:
+    """Check a description, such as one from a file, before it is built.
+
+    Args:
+        kernels: the expected `{layer name: shape}` of the kernels. Defaults to
+            `None`, no check.
+
+    Raises:
+        ValueError: if a layer, an argument, or the shape of a kernel is wrong,
+            or the network exceeds the limits of `layers`.
+    """
+    count = len(description["layers"])
+    if not 1 <= count <= layers.MAX_LAYERS:
+        raise ValueError(
+            f"a network must have from 1 to {layers.MAX_LAYERS} layers. "
+            f"Received: {count:,} layers"
+        )
+    first, *others = description["layers"]
+    if first["type"] != layers.INPUT:
+        raise ValueError(
+            f"the first layer must be an {layers.INPUT}. Received: "
+            f"{first['type']}"
+        )
+    for named in (description, first, *others):
+        if not isinstance(named["name"], str):
+            raise ValueError(
+                "a network and its layers must have names. Received: "
+                f"{reprlib.repr(named['name'])}"
+            )
+    shapes = {first["name"]: layers.input_shape(first["shape"])}
+    outputs = math.prod(shapes[first["name"]])
+    operations = 0
+    for layer in others:
+        name = layer["name"]
+        layers.require_arguments(layer)
+        received = _received(layer, shapes)
+        channels = received[0][-1]
+        if kernels is not None:
+            _require_kernel(layer, channels, kernels)
+        shapes[name] = layers.output_shape(layer, received)
+        size = math.prod(shapes[name])
+        outputs += size
+        operations += layers.operations(layer, channels, shapes[name])
+        for value, limit, what in (
+            (size, layers.MAX_OUTPUT, f"numbers in the output of {name!r}"),
+            (outputs, layers.MAX_OUTPUTS, "numbers in all outputs"),
+            (operations, layers.MAX_OPERATIONS, "multiplications"),
+        ):
+            if value > limit:
+                raise ValueError(
+                    f"a network must have at most {limit:,} {what}, for an "
+                    f"image. Received: {value:,} or more"
+                )
+
+
+def build(namespace: ModuleType, description: dict) -> Any:
     """Build a model with new weights from the result of `describe`.
 
     Args:
         namespace: the module `keras` or `tf_keras`.
-        kernels: the expected `{layer name: shape}` of the kernels. Each is
-            checked before it is created, so that a description from a file
-            takes no more memory than the weights in that file. Defaults to
-            `None`, no check.
+        description: see `require` for one from a file.
     """
     first = description["layers"][0]
     inputs = namespace.Input(
@@ -90,10 +159,8 @@ def build(
     )
 
     def call(layer, *received):
-        if kernels is not None:
-            _require_kernel(layer, received[0].shape[-1], kernels)
         kind = layer["type"]
-        arguments = {key: layer[key] for key in ("name", *LAYERS[kind])}
+        arguments = {key: layer[key] for key in ("name", *layers.LAYERS[kind])}
         return getattr(namespace.layers, kind)(**arguments)(only(received))
 
     outputs = run(description, inputs, call)
@@ -126,12 +193,42 @@ def only(values: tuple) -> Any:
     return list(values) if len(values) > 1 else values[0]
 
 
+def _chain(config):
+    """Give the layers of a Sequential model the inputs that they have."""
+    names = [[layer["config"]["name"]] for layer in config["layers"]]
+    calls = [[], *([{"args": [name], "kwargs": {}}] for name in names)]
+    return {
+        "name": config["name"],
+        "input_layers": names[0],
+        "output_layers": names[-1],
+        "layers": [
+            {**layer, "inbound_nodes": nodes}
+            for layer, nodes in zip(config["layers"], calls)
+        ],
+    }
+
+
+def _received(layer, shapes):
+    """Return the shapes of a layer's inputs."""
+    name, inputs = layer["name"], layer["inputs"]
+    if name in shapes:
+        raise ValueError(f"it has several layers called {name!r}")
+    if not 1 <= len(inputs) <= layers.MAX_INPUTS:
+        raise ValueError(
+            f"layer {name!r} must have from 1 to {layers.MAX_INPUTS} inputs. "
+            f"Received: {len(inputs):,}"
+        )
+    for each in inputs:
+        if each not in shapes:
+            raise ValueError(
+                f"the inputs of layer {name!r} must be layers before it. "
+                f"Received: {reprlib.repr(each)}"
+            )
+    return [shapes[each] for each in inputs]
+
+
 def _require_kernel(layer, channels, kernels):
-    shape = None
-    if layer["type"] == "Conv2D":
-        shape = (*layer["kernel_size"], channels, layer["filters"])
-    elif layer["type"] == "Dense":
-        shape = (channels, layer["units"])
+    shape = layers.kernel_shape(layer, channels)
     received = kernels.get(layer["name"])
     if shape != received:
         raise ValueError(
@@ -140,53 +237,66 @@ def _require_kernel(layer, channels, kernels):
         )
 
 
-def _require_known(layer):
-    kind = type(layer).__name__
-    if isinstance(layer, keras.Model):
+def _describe_layer(layer):
+    """Describe the layer of a configuration."""
+    kind, arguments = layer["class_name"], layer["config"]
+    name = arguments["name"]
+    described = {"type": kind, "name": name}
+    if kind in ("Functional", "Sequential"):
         raise ValueError(
-            f"the model {layer.name!r} is nested in another, which must be "
+            f"the model {name!r} is nested in another, which must be "
             "flat: build the head on the base's own tensors, "
             "`keras.Model(base.input, head(base.output))`."
         )
-    if kind != INPUT and kind not in LAYERS:
-        raise ValueError(
-            f"layer {layer.name!r} is a {kind}, which a model to compress "
-            f"cannot have; it may have {', '.join(LAYERS)}. Put preprocessing "
-            "in front of the model."
-        )
-    if getattr(layer, "data_format", "channels_last") != "channels_last":
-        raise ValueError(
-            f"layer {layer.name!r} must have `data_format='channels_last'`, "
-            "the only one that TensorFlow runs on a CPU. Received: "
-            f"data_format={layer.data_format!r}"
-        )
-
-
-def _describe_layer(layer, config):
-    kind = type(layer).__name__
-    described = {"type": kind, "name": layer.name}
-    if kind == INPUT:
-        return {**described, "shape": list(layer.batch_shape[1:])}
-    calls = config["inbound_nodes"]
+    if layer["module"] not in MODULES:
+        kind = f"{layer['module']}.{kind}"
+    if kind == layers.INPUT:
+        return {**described, "shape": arguments["batch_shape"][1:]}
+    layers.require_known(name, kind)
+    defining = layers.LAYERS[kind]
+    for key, value in arguments.items():
+        if key not in (*defining, *IGNORED) and not key.endswith(
+            IGNORED_SUFFIXES
+        ):
+            _require_fixed(name, key, value)
+    calls = layer["inbound_nodes"]
     if len(calls) != 1:
         raise ValueError(
-            f"layer {layer.name!r} must be called once. Received: a layer "
+            f"layer {name!r} must be called once. Received: a layer "
             f"that is called {len(calls)} times"
         )
-    arguments = layer.get_config()
+    for key, value in calls[0]["kwargs"].items():
+        _require_fixed(name, key, value)
     return {
         **described,
-        "inputs": list(_input_layers(calls[0]["args"])),
-        **{name: arguments[name] for name in LAYERS[kind]},
+        "inputs": list(_histories(calls[0]["args"])),
+        **{key: arguments[key] for key in defining},
     }
 
 
-def _input_layers(arguments):
-    """Yield the names of the layers that a call takes its inputs from."""
-    if isinstance(arguments, dict):
-        # A serialized `keras.KerasTensor`.
-        name, _, _ = arguments["config"]["keras_history"]
-        yield name
+def _require_fixed(name, key, value):
+    expected = FIXED.get(key)
+    if value not in (None, False, expected):
+        raise ValueError(
+            f"layer {name!r} must have {key}={expected!r}, the only one that "
+            f"is supported. Received: {key}={reprlib.repr(value)}"
+        )
+
+
+def _histories(tensors):
+    """Yield the names of the layers that compute tensors of a configuration."""
+    if isinstance(tensors, dict):
+        is_tensor = tensors.get("class_name") == "__keras_tensor__"
+        inner = tensors["config"]["keras_history"] if is_tensor else None
+        tensors = inner or list(tensors.values())
+    if not isinstance(tensors, list):
+        raise ValueError(
+            "the inputs of layers must be the outputs of other layers. "
+            f"Received: {reprlib.repr(tensors)}"
+        )
+    # The name of a layer, the number of its call, and that of its output.
+    if tensors and isinstance(tensors[0], str):
+        yield tensors[0]
         return
-    for argument in arguments:
-        yield from _input_layers(argument)
+    for each in tensors:
+        yield from _histories(each)

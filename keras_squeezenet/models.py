@@ -7,6 +7,7 @@ import keras
 
 from keras_squeezenet import architecture
 from keras_squeezenet import codec
+from keras_squeezenet import keras_file
 from keras_squeezenet import metadata
 from keras_squeezenet import pretrained
 from keras_squeezenet import squeezenet
@@ -68,10 +69,7 @@ def load(
     else:
         require_file(path)
     if path.endswith(".keras"):
-        with files.as_value_error(f"{path} cannot be loaded as a Keras model"):
-            loaded = keras.models.load_model(path, compile=False)
-            # It raises if the model was never built.
-            _ = loaded.input_shape
+        loaded = keras_file.load(path)
     elif path.endswith(".sqz"):
         loaded = codec.load(path)
     else:

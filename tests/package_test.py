@@ -18,7 +18,8 @@ BELOW = {
     "__init__": {"utils"},
     "utils": set(),
     "architecture": {"utils"},
-    "graph": set(),
+    "layers": {"architecture"},
+    "graph": {"layers"},
     "imagenet": set(),
     "normalizations": {"imagenet"},
     "metadata": {"normalizations", "utils"},
@@ -29,11 +30,12 @@ BELOW = {
         "utils",
     },
     "squeezenet": {"architecture", "imagenet", "pretrained", "utils"},
+    "keras_file": {"graph", "pretrained", "utils"},
     "models": {
-        *("architecture", "codec", "metadata", "pretrained", "squeezenet"),
-        "utils",
+        *("architecture", "codec", "keras_file", "metadata", "pretrained"),
+        *("squeezenet", "utils"),
     },
-    "export": {"codec", "data", "graph", "metadata", "utils"},
+    "export": {"codec", "data", "graph", "layers", "metadata", "utils"},
     "inspection": {"export", "pretrained", "utils"},
     "classifier": {
         *("architecture", "data", "export", "imagenet", "metadata", "models"),
@@ -48,7 +50,7 @@ BELOW = {
     "exploration": {"architecture", "data", "squeezenet", "training", "utils"},
     "compression": {
         *("architecture", "codec", "data", "evaluation", "export", "graph"),
-        *("metadata", "models", "report", "training", "utils"),
+        *("keras_file", "metadata", "models", "report", "training", "utils"),
     },
     "packing": {
         *("architecture", "classifier", "codec", "data", "evaluation"),

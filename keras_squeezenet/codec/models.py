@@ -93,7 +93,8 @@ def loads(content: bytes, name: str | os.PathLike = "it") -> keras.Model:
             for name, array in arrays.items()
             if name.endswith(KERNEL)
         }
-        model = graph.build(keras, header["network"], kernels)
+        graph.require(header["network"], kernels)
+        model = graph.build(keras, header["network"])
         _assign(model, arrays)
         metadata.attach(model, headers.parse(header))
     return model

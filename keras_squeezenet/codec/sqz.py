@@ -19,6 +19,7 @@ import numpy as np
 from keras_squeezenet.codec import encodings
 from keras_squeezenet.codec import streams
 from keras_squeezenet.utils import files
+from keras_squeezenet.utils import strict_json
 
 SUFFIX = ".sqz"
 MAGIC = b"\x89SQZ\r\n\x1a\n"
@@ -28,7 +29,7 @@ _HEAD = struct.Struct(f"<8sB{DIGEST_BYTES}s")
 _LENGTH = struct.Struct("<I")
 # Limits on the memory that a file can take: a dozen SqueezeNets.
 MAX_BYTES = 1 << 26
-MAX_HEADER_BYTES = 1 << 20
+MAX_HEADER_BYTES = strict_json.MAX_BYTES
 MAX_ARRAYS = 1024
 MAX_NUMBERS = 1 << 24
 # The values of "form" in the header.
@@ -246,7 +247,7 @@ def _open(content):
         (length,) = _LENGTH.unpack_from(body)
         end = _LENGTH.size + length
         return _read_header(body[_LENGTH.size : end]), body[end:]
-    except (struct.error, zlib.error, RecursionError) as error:
+    except (struct.error, zlib.error) as error:
         raise ValueError(f"it is incomplete ({error})") from error
 
 
@@ -259,7 +260,7 @@ def _read_header(packed):
         "bytes",
         "one that is longer or cut off",
     )
-    header = json.loads(text)
+    header = strict_json.loads(text)
     _require(
         isinstance(header, dict) and isinstance(header.get("arrays"), list),
         "the header must be an object with a list of arrays",

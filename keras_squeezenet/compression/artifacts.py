@@ -11,10 +11,9 @@ model_float32.tflite    for LiteRT; float16, int8 and int16x8 likewise
 import dataclasses
 import gzip
 
-import keras
-
 from keras_squeezenet import architecture
 from keras_squeezenet import codec
+from keras_squeezenet import keras_file
 from keras_squeezenet import metadata
 from keras_squeezenet import models
 from keras_squeezenet.compression import allocation
@@ -105,7 +104,7 @@ def write(
 def _write_models(written, model, recipe, dataset):
     folder = written.folder
     models.save(model, folder / MODEL_FILE)
-    loaded = keras.models.load_model(folder / MODEL_FILE)
+    loaded = keras_file.load(folder / MODEL_FILE)
     written.add(MODEL_FILE, loaded.predict_on_batch)
     codec.save(
         model,

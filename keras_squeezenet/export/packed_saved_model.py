@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from keras_squeezenet import codec
 from keras_squeezenet import graph
+from keras_squeezenet import layers
 from keras_squeezenet.codec import bit_io
 from keras_squeezenet.codec import encodings
 from keras_squeezenet.codec import frequency_tables
@@ -60,6 +61,7 @@ def save(
     backend.require_tensorflow()
     header, arrays = sqz.load(content)
     description = header["network"]
+    graph.require(description)
     module = tf.Module()
     # TensorFlow 1 finds the variable by its name, which must be unique in a
     # session.
@@ -271,7 +273,7 @@ def _run(description, weights, images):
 def _without_weights(layer, received):
     if layer["type"] == "Dropout":
         return received
-    arguments = {key: layer[key] for key in graph.LAYERS[layer["type"]]}
+    arguments = {key: layer[key] for key in layers.LAYERS[layer["type"]]}
     return getattr(keras.layers, layer["type"])(**arguments)(received)
 
 

@@ -106,38 +106,21 @@ class Weights:
         return self.entry.adapt(config) if self.entry else config
 
     def assign_to(self, model: "keras.Model") -> None:
-        """Assign `arrays` to the layers of a model, all of them or none.
+        """Assign `arrays` to the layers of a model, as `assign` does."""
+        assign(self.arrays, model, self.source)
 
-        Weights with a classifier also serve a model without one. A `ValueError`
-        is raised if the file is damaged, or a layer's arrays are missing, of
-        other shapes, or not finite.
-        """
-        layers = [layer for layer in model.layers if layer.weights]
-        # All are checked before the first is assigned.
-        found = [self._weights_of(layer) for layer in layers]
-        for layer, weights in zip(layers, found):
-            layer.set_weights(weights)
 
-    def _weights_of(self, layer):
-        if layer.name not in self.arrays:
-            raise ValueError(
-                f"{self.source} has no weights for layer {layer.name!r}. It "
-                f"has: {', '.join(sorted(self.arrays))}"
-            )
-        weights = self.arrays[layer.name]
-        expected = [tuple(weight.shape) for weight in layer.weights]
-        received = [array.shape for array in weights]
-        if expected != received:
-            raise ValueError(
-                f"Layer {layer.name!r} expects weights of shapes {expected}. "
-                f"Received: {received} from {self.source}"
-            )
-        if not all(np.isfinite(array).all() for array in weights):
-            raise ValueError(
-                f"Layer {layer.name!r} expects finite weights. Received: NaN "
-                f"or infinity from {self.source}"
-            )
-        return weights
+def assign(arrays: Arrays, model: "keras.Model", source: str) -> None:
+    """Assign arrays to the layers of a model, all of them or none.
+
+    Weights with a classifier also serve a model without one. A `ValueError`
+    is raised if a layer's arrays are missing, of other shapes, or not finite.
+    """
+    layers = [layer for layer in model.layers if layer.weights]
+    # All are checked before the first is assigned.
+    found = [_weights_of(layer, arrays, source) for layer in layers]
+    for layer, weights in zip(layers, found):
+        layer.set_weights(weights)
 
 
 def open_weights(
@@ -222,3 +205,25 @@ def infer_network(arrays: Arrays) -> tuple[str, int | None]:
         f"{', '.join(architecture.VARIANTS)}. Received: "
         + ", ".join(f"{name} {shapes}" for name, shapes in received.items())
     )
+
+
+def _weights_of(layer, arrays, source):
+    if layer.name not in arrays:
+        raise ValueError(
+            f"{source} has no weights for layer {layer.name!r}. It has: "
+            f"{', '.join(sorted(arrays))}"
+        )
+    weights = arrays[layer.name]
+    expected = [tuple(weight.shape) for weight in layer.weights]
+    received = [array.shape for array in weights]
+    if expected != received:
+        raise ValueError(
+            f"Layer {layer.name!r} expects weights of shapes {expected}. "
+            f"Received: {received} from {source}"
+        )
+    if not all(np.isfinite(array).all() for array in weights):
+        raise ValueError(
+            f"Layer {layer.name!r} expects finite weights. Received: NaN "
+            f"or infinity from {source}"
+        )
+    return weights

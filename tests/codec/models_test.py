@@ -140,19 +140,19 @@ def layers(header):
 
 # By the error: a function that changes the header and the arrays.
 CHANGES = {
-    "its header is wrong .KeyError: 'fire2_squeeze1x1": (
+    "layers before it. Received: 'fire2_squeeze1x1'": (
         lambda header, arrays: layers(header).pop(3)
     ),
     "its header is wrong .KeyError: 'network'": (
         lambda header, arrays: header.pop("network")
     ),
-    "its header is wrong .IndexError": (
+    "'conv1' must have from 1 to 16 inputs. Received: 0": (
         lambda header, arrays: layers(header)[1].update(inputs=[])
     ),
     "Received: head/bias without a counterpart": (
         lambda header, arrays: arrays.pop("head/bias")
     ),
-    "'conv1' .* have the shape .*1000000000000": (
+    "filters of layer 'conv1' must be .* Received: filters=1000000000000": (
         lambda header, arrays: layers(header)[1].update(filters=10**12)
     ),
     "head/bias must be finite": (
@@ -161,7 +161,13 @@ CHANGES = {
     "head/bias must have the shape .3,": (
         lambda header, arrays: arrays.update({"head/bias": plain(0, 0, 0, 0)})
     ),
-    "'conv1' .* have the shape None": (
+    "numbers in the output of 'conv1'.* Received: 143,808,064": (
+        lambda header, arrays: layers(header)[0].update(shape=[3000, 3000, 3])
+    ),
+    "have from 1 to 512 layers. Received: 5,0": (
+        lambda header, arrays: layers(header).extend(5000 * layers(header)[1:2])
+    ),
+    "layer 'conv1' is a Lambda": (
         lambda header, arrays: layers(header)[1].update(type="Lambda")
     ),
 }

@@ -306,14 +306,14 @@ def test_twin_that_differs_from_its_model_is_an_error(
 def test_file_that_differs_from_its_model_is_an_error(
     compress, tmp_path, monkeypatch
 ):
-    load = keras.models.load_model
+    load = artifacts.keras_file.load
 
     def load_other(path):
         model = load(path)
         model.get_layer("conv10").bias.assign([9, 0, 0, 0])
         return model
 
-    monkeypatch.setattr(keras.models, "load_model", load_other)
+    monkeypatch.setattr(artifacts.keras_file, "load", load_other)
     with pytest.raises(checks.CheckError, match="model.keras must"):
         compress(SHORT.replace(stages=()))
     assert os.listdir(tmp_path / "out") == [pipeline.CHECKPOINT_FILE]

@@ -40,6 +40,9 @@ def open_zip(content: bytes) -> zipfile.ZipFile:
     if content.count(MEMBER) > MAX_MEMBERS:
         raise ValueError(f"it must have at most {MAX_MEMBERS:,} members")
     opened = _Zip(io.BytesIO(content))
+    names = opened.namelist()
+    if len(set(names)) < len(names):
+        raise ValueError("its members must have different names")
     require_size(
         sum(member.file_size for member in opened.infolist()),
         "the members of the archive",

@@ -145,7 +145,7 @@ def _strings(objects, path, attribute):
     if attribute not in attributes:
         raise ValueError(
             f"{path or 'the file'} must have the attribute {attribute}, as "
-            "Keras 2 and Keras 3.10 and later write it"
+            "Keras 2 and Keras 3.6 and later write it"
         )
     return [
         text.decode() if isinstance(text, bytes) else str(text)

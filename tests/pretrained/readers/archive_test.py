@@ -79,6 +79,15 @@ def test_changed_member_is_refused():
             opened.read("a")
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_members_of_the_same_name_are_refused():
+    file = io.BytesIO(encode({"a": b"1"}))
+    with zipfile.ZipFile(file, "a") as opened:
+        opened.writestr("a", b"2")
+    with pytest.raises(ValueError, match="must have different names"):
+        archive.open_zip(file.getvalue())
+
+
 def test_directory_of_a_million_members_is_refused_at_once(peak):
     start = time.process_time()
     with pytest.raises(ValueError, match="at most 10,000 members"):

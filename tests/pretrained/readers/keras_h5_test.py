@@ -258,7 +258,7 @@ def test_layer_without_its_name_is_refused():
 
     message = (
         "layers/conv2d/vars must have the attribute name, as Keras 2 and "
-        "Keras 3.10 and later write it"
+        "Keras 3.6 and later write it"
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         keras_h5.read(encode(fill))
