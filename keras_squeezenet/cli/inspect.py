@@ -12,6 +12,7 @@ from keras_squeezenet.cli import terminal
 from keras_squeezenet.cli.flags import command_flags
 from keras_squeezenet.cli.flags import network_flags
 from keras_squeezenet.cli.flags import output_flags
+from keras_squeezenet.utils import files
 
 FLAGS = command_flags.CommandFlags("MODEL")
 
@@ -27,8 +28,7 @@ def main(*positional):
     console = output_flags.make_console(FLAGS)
     report_path = os.path.join(path, report.JSON_FILE)
     if os.path.isfile(report_path):
-        summary = report.read(report_path)
-        tables = report.tables(summary)
+        summary, tables = read_report(report_path)
         output_flags.print_result(FLAGS, console, summary, tables)
         return
     from keras_squeezenet import inspection
@@ -36,6 +36,13 @@ def main(*positional):
 
     kernels = inspection.load_kernels(path)
     print_layers(console, path, kernels, models.read_metadata(path))
+
+
+def read_report(path):
+    """Return a report and its tables."""
+    summary = report.read(path)
+    with files.as_value_error(f"{path} cannot be read as a report"):
+        return summary, report.tables(summary)
 
 
 def print_layers(console, path, found, metadata):
