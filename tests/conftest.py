@@ -13,9 +13,7 @@ import pytest
 import quarters
 import weight_arrays
 
-from keras_squeezenet import SqueezeNet
 from keras_squeezenet.pretrained import registry
-from keras_squeezenet.training import optimizers
 from keras_squeezenet.utils import signals
 
 SHARED_DATA = pathlib.Path(__file__).parents[2] / "shared" / "data"
@@ -134,18 +132,7 @@ def publish(monkeypatch):
 @pytest.fixture
 def untraced(monkeypatch):
     """Trains SqueezeNets eagerly, which is quicker for a few steps."""
-
-    def make_eager(compile_model):
-        def compile_eagerly(first, model, *arguments, **options):
-            compile_model(first, model, *arguments, **options)
-            model.run_eagerly = len(model.layers) > 26
-
-        return compile_eagerly
-
-    for name in ("compile_for", "compile_classifier"):
-        monkeypatch.setattr(
-            optimizers, name, make_eager(getattr(optimizers, name))
-        )
+    quarters.untrace(monkeypatch)
 
 
 @pytest.fixture(scope="session")
@@ -156,16 +143,7 @@ def dataset():
 @pytest.fixture(scope="session")
 def make_model():
     """Returns a function that builds an untrained tiny SqueezeNet."""
-
-    def make_model(**changes):
-        return SqueezeNet(
-            weights=None,
-            input_shape=(quarters.SIDE, quarters.SIDE, 3),
-            classes=quarters.CLASSES,
-            config=dataclasses.replace(quarters.TINY, **changes),
-        )
-
-    return make_model
+    return quarters.make_squeezenet
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import shlex
 
 import numpy as np
 import pytest
+import quarters
 from absl.testing import flagsaver
 from PIL import Image
 
@@ -203,6 +204,7 @@ def examples(tmp_path_factory):
         monkeypatch.setattr(packer, "LAMBDA_FACTOR", 100)
         monkeypatch.setattr(packer, "BISECTIONS", 1)
         monkeypatch.setattr(packer, "CURVE_POWERS", (1,))
+        quarters.untrace(monkeypatch)
         yield Examples(folder)
 
 
@@ -262,6 +264,7 @@ def _words(text):
     return " ".join(text.split())
 
 
+@pytest.mark.end_to_end
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_examples_run(page, examples, capsys):

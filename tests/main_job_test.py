@@ -14,6 +14,7 @@ EPOCHS = [
 ]
 
 
+@pytest.mark.end_to_end
 @pytest.mark.slow
 def test_command_compresses_real_digits(tmp_path):
     out = tmp_path / "out"

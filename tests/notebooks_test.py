@@ -214,6 +214,7 @@ def test_unknown_parameter_is_refused():
         runner.with_parameters(read(NOTEBOOKS[0]), {"BATCH": 1})
 
 
+@pytest.mark.end_to_end
 @pytest.mark.slow
 @every_notebook
 def test_notebook_runs_without_a_network(path, execute):
@@ -226,6 +227,7 @@ def test_notebook_runs_without_a_network(path, execute):
     assert "keras-squeezenet: error" not in shown
 
 
+@pytest.mark.end_to_end
 @pytest.mark.slow
 def test_a_notebook_under_test_has_no_network(execute):
     code = "import socket\nsocket.create_connection(('192.0.2.1', 80))"

@@ -1,11 +1,15 @@
 """Images of four classes, and a network small enough for tests."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_squeezenet import SqueezeNet
 from keras_squeezenet import SqueezeNetConfig
 from keras_squeezenet import data
+from keras_squeezenet.training import optimizers
 
 SIDE = 16
 CLASSES = 4
@@ -44,6 +48,29 @@ def make_classifier(dropout=0.1):
     return keras.Model(inputs, dense(x), name="classifier")
 
 
+def make_squeezenet(**changes):
+    """An untrained tiny SqueezeNet, whose `SqueezeNetConfig` has changes."""
+    return SqueezeNet(
+        weights=None,
+        input_shape=(SIDE, SIDE, 3),
+        classes=CLASSES,
+        config=dataclasses.replace(TINY, **changes),
+    )
+
+
+def shorten(model):
+    """Return a SqueezeNet that ends after fire3, with the head of `model`.
+
+    It has every kind of layer, but few to trace: 8 kernels instead of 26.
+    """
+    names = [layer.name for layer in model.layers]
+    last_fire = max(i for i, name in enumerate(names) if "fire9" in name)
+    x = model.layers[names.index("fire4_squeeze1x1") - 1].output
+    for layer in model.layers[last_fire + 1 :]:
+        x = type(layer).from_config(layer.get_config())(x)
+    return keras.Model(model.input, x, name="short_squeezenet")
+
+
 def make_dataset():
     """A data set of such images."""
 
@@ -58,3 +85,20 @@ def make_dataset():
         train=split(64, 0),
         test=split(32, 1),
     )
+
+
+def untrace(monkeypatch):
+    """Train SqueezeNets eagerly, which is quicker for a few steps."""
+
+    def make_eager(compile_model):
+        def compile_eagerly(first, model, *arguments, **options):
+            compile_model(first, model, *arguments, **options)
+            names = [layer.name for layer in model.layers]
+            model.run_eagerly = any("fire2" in name for name in names)
+
+        return compile_eagerly
+
+    for name in ("compile_for", "compile_classifier"):
+        monkeypatch.setattr(
+            optimizers, name, make_eager(getattr(optimizers, name))
+        )

@@ -88,17 +88,18 @@ def _weights(model):
 
 
 def require_squeezenet(model: Any) -> None:
-    """Raise a `ValueError` unless the model has SqueezeNet's Fire modules."""
+    """Raise a `ValueError` unless the model has Fire modules of this package.
+
+    A network that ends after some of them, with a head of its own, is taken.
+    """
     names = {layer.name for layer in getattr(model, "layers", ())}
-    expected = {"conv1"} | {
-        f"fire{index}_{part}"
+    parts = ("squeeze1x1", "expand1x1", "expand3x3")
+    if not any(
+        all(f"fire{index}_{part}" in names for part in parts)
         for index in architecture.FIRE_INDICES
-        for part in ("squeeze1x1", "expand1x1", "expand3x3")
-    }
-    missing = sorted(expected - names)
-    if missing:
+    ):
         raise ValueError(
-            "the model must be a SqueezeNet of this package. Received: "
-            f"{getattr(model, 'name', model)!r}, which lacks {len(missing)} of "
-            f"{len(expected)} layers, such as {missing[0]!r}"
+            "the model must be a SqueezeNet of this package, with layers such "
+            "as 'fire2_squeeze1x1', 'fire2_expand1x1' and 'fire2_expand3x3'. "
+            f"Received: {getattr(model, 'name', model)!r}, without them"
         )

@@ -192,6 +192,7 @@ print(stopped)
 """
 
 
+@pytest.mark.end_to_end
 @pytest.mark.slow
 def test_tensorflow_survives_a_ctrl_c_at_any_moment_of_a_trace():
     ended = subprocess.run(

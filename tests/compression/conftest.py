@@ -1,12 +1,26 @@
 """A network and a data set small enough to be compressed in a test."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+import quarters
 import tf_keras
 
 from keras_squeezenet.training import optimizers
 
 BATCH_SIZE = 16
+
+
+@pytest.fixture(scope="session")
+def make_model(make_model):
+    """Return a function that builds an untrained network of 8 kernels.
+
+    To trace the wrappers of 26 would take most of the time of the tests.
+    """
+    stem = dataclasses.replace(quarters.TINY.stem, filters=16)
+    size = {"stem": stem, "base_e": 48, "incr_e": 0}
+    return lambda **changes: quarters.shorten(make_model(**{**size, **changes}))
 
 
 @pytest.fixture
@@ -15,8 +29,6 @@ def fit(dataset):
 
     def fit(model, steps, callbacks=()):
         optimizers.compile_classifier(tf_keras, model, steps, 1e-3)
-        # To trace the wrappers of 26 layers would take most of the time. The
-        # tests of the pipeline do so.
         model.run_eagerly = True
         model.fit(
             dataset.epoch_batches(BATCH_SIZE).repeat(),

@@ -89,6 +89,7 @@ COMMAND = [
 ]
 
 
+@pytest.mark.end_to_end
 @pytest.mark.slow
 def test_command_that_was_killed_in_its_training_is_resumed(tmp_path):
     pytest.importorskip("mlxtend")

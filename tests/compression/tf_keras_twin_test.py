@@ -80,15 +80,15 @@ def test_weights_come_back_from_a_twin(make_model, randomize):
 
 def test_kernels_are_those_of_the_convolutions(make_model):
     kernels = tf_keras_twin.kernels(make_model())
-    assert len(kernels) == 26
-    assert kernels["conv1"].shape == (3, 3, 3, 96)
-    assert kernels["fire2_expand3x3"].shape == (3, 3, 4, 8)
+    assert len(kernels) == 8
+    assert kernels["conv1"].shape == (3, 3, 3, 16)
+    assert kernels["fire2_expand3x3"].shape == (3, 3, 12, 24)
 
 
 def test_another_network_is_not_a_squeezenet():
     model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(2)])
     with pytest.raises(
-        ValueError, match="must be a SqueezeNet .* lacks 25 of 25 .* 'conv1'"
+        ValueError, match="must be a SqueezeNet .*'sequential.*without"
     ):
         tf_keras_twin.require_squeezenet(model)
 

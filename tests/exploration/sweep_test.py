@@ -246,6 +246,7 @@ def test_folder_of_a_point_is_one_whatever_its_values(tmp_path):
     assert folder == tmp_path / "points" / "pools=conv1,fire4"
 
 
+@pytest.mark.end_to_end
 @pytest.mark.slow
 def test_several_points_at_once_and_one_that_fails(tmp_path):
     out = tmp_path / "out"

@@ -160,6 +160,7 @@ JOBS = {
 }
 
 
+@pytest.mark.end_to_end
 @pytest.mark.slow
 def test_two_workers_train_as_one_and_begin_the_same_only(start, tmp_path):
     jobs = [job(tmp_path / name, **options) for name, options in JOBS.items()]
@@ -180,6 +181,7 @@ def test_two_workers_train_as_one_and_begin_the_same_only(start, tmp_path):
     assert not (tmp_path / "bad").exists()
 
 
+@pytest.mark.end_to_end
 @pytest.mark.slow
 def test_two_devices_train_as_one(start, tmp_path):
     (process,) = start([{}], "mirrored", [[job(tmp_path / "two", FULL)]])
@@ -190,6 +192,7 @@ def test_two_devices_train_as_one(start, tmp_path):
     assert_same_as_alone(tmp_path / "two", tmp_path / "one")
 
 
+@pytest.mark.end_to_end
 @pytest.mark.slow
 def test_killed_worker_ends_the_run_which_is_resumed(start, tmp_path):
     out, recipe = tmp_path / "out", FULL.replace(epochs=6)

@@ -316,6 +316,7 @@ def train_long(out):
     )
 
 
+@pytest.mark.end_to_end
 @pytest.mark.slow
 def test_process_that_is_killed_ends_as_one_that_was_not(tmp_path):
     here = pathlib.Path(__file__).parent

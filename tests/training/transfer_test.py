@@ -56,6 +56,7 @@ def test_head_is_fitted_to_the_features_of_the_frozen_backbone(
     assert np.mean(predicted == labels) == head["test_accuracy"]
 
 
+@pytest.mark.end_to_end
 @pytest.mark.slow
 def test_head_of_photographs_of_flowers(shared_data, tmp_path):
     flowers = data.load(shared_data / "flowers12", image_size=224)

@@ -61,14 +61,24 @@ class Cluster(Stage):
 
         def wrap_layer(layer):
             size = self.codebooks.get(layer.name)
+            if size is None:
+                return layer
+            kernel = kernels[layer.name]
+            kept = int(np.count_nonzero(kernel))
+            is_sparse = kept < kernel.size
             # A codebook that is not smaller than the kernel shares nothing.
-            if size is None or kernels[layer.name].size <= size:
+            if not is_sparse and kernel.size <= size:
+                return layer
+            # TF-MOT shares no fewer than two values beside zero.
+            if kept < 2:
+                layer.trainable = False
                 return layer
             return tfmot.cluster_weights(
                 layer,
-                number_of_clusters=size,
+                # TF-MOT's k-means cannot choose more values than there are.
+                number_of_clusters=min(size, kept + is_sparse),
                 cluster_centroids_init=tfmot.INITIALIZATIONS[initialization],
-                preserve_sparsity=bool(np.any(kernels[layer.name] == 0)),
+                preserve_sparsity=is_sparse,
             )
 
         return tf_keras_twin.clone(self.model, wrap_layer)

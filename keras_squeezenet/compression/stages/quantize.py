@@ -10,6 +10,8 @@ from keras_squeezenet.compression.stages.stage import Stage
 
 # The key of the activation range of the input.
 INPUT = "input"
+# The key of the range before the softmax that a layer with weights applies.
+LOGITS = "{}/logits"
 # TF-MOT's names of the ranges; that of a QuantizeLayer may end in a number.
 RANGES = ("post_activation", "pre_activation", "output", "quantize_layer")
 
@@ -64,14 +66,21 @@ def wrap(model, ranges, preserve="both"):
 
 
 def measure_ranges(model, batches):
-    """Return `{layer name: [min, max]}` of the activations, 0 included.
+    """Return `{layer name: [min, max]}` of the outputs, 0 included.
+
+    A layer that multiplies by its weights and applies a softmax has a second
+    range, that of its logits, with the name `LOGITS`.
 
     The ranges are means over batches. TF-MOT starts every range at (-6, 6) and
     moves it by a thousandth of the difference in each step: activations of
     several hundred would be clipped to noise for the whole training.
     """
-    names = [INPUT, *(layer.name for layer in model.layers[1:])]
-    probe = type(model)(model.input, [layer.output for layer in model.layers])
+    outputs = {layer.name: layer.output for layer in model.layers[1:]}
+    for layer in model.layers:
+        if layer.weights and _ends_with_softmax(layer):
+            outputs[LOGITS.format(layer.name)] = _logits(layer)
+    outputs = {INPUT: model.input, **outputs}
+    probe = type(model)(model.input, list(outputs.values()))
     extremes = np.mean(
         [
             [
@@ -82,7 +91,20 @@ def measure_ranges(model, batches):
         ],
         axis=0,
     )
-    return dict(zip(names, extremes.tolist()))
+    return dict(zip(outputs, extremes.tolist()))
+
+
+def _ends_with_softmax(layer):
+    return layer.get_config().get("activation") == "softmax"
+
+
+def _logits(layer):
+    """Return a layer's output without its activation."""
+    config = {**layer.get_config(), "activation": "linear"}
+    linear = type(layer).from_config({**config, "name": f"{layer.name}_logits"})
+    logits = linear(layer.input)
+    linear.set_weights(layer.get_weights())
+    return logits
 
 
 def read_ranges(wrapped):
@@ -91,20 +113,22 @@ def read_ranges(wrapped):
     It leaves out layers whose outputs TF-MOT does not quantize.
     """
     ranges = {}
+    inputs = _inputs(wrapped)
     for name, kind, end, weight in _range_weights(wrapped):
-        # A range before the activation is the previous layer's.
-        if kind != "pre_activation":
-            ranges.setdefault(name, [0.0, 0.0])
-            ranges[name][end] = float(weight.numpy())
+        key = _range_key(name, kind, inputs)
+        # That of an activation layer's input is the previous layer's too.
+        if kind != "pre_activation" or key == LOGITS.format(name):
+            ranges.setdefault(key, [0.0, 0.0])
+            ranges[key][end] = float(weight.numpy())
     return ranges
 
 
 def _set_ranges(wrapped, ranges, kernels):
     inputs = _inputs(wrapped)
     for name, kind, end, weight in _range_weights(wrapped):
-        source = inputs[name] if kind == "pre_activation" else name
-        if source in ranges:
-            weight.assign(ranges[source][end])
+        key = _range_key(name, kind, inputs)
+        if key in ranges:
+            weight.assign(ranges[key][end])
     signs = {"kernel_min": -1, "kernel_max": 1}
     for layer in wrapped.layers:
         for weight in layer.weights:
@@ -128,8 +152,19 @@ def _range_weights(wrapped):
                 yield name, kind, ("min", "max").index(end), weight
 
 
+def _range_key(name, kind, inputs):
+    """Return the name in `ranges` of what a wrapper's weight is a range of.
+
+    `pre_activation` is before a softmax: of a layer's own logits, or what an
+    activation layer receives.
+    """
+    if kind != "pre_activation":
+        return name
+    return inputs.get(name, LOGITS.format(name))
+
+
 def _inputs(wrapped):
-    """Return `{layer name: name of the layer before it}`."""
+    """Return `{activation layer: name of the layer before it}`."""
     names = {
         id(layer.output): layer.layer.name if hasattr(layer, "layer") else INPUT
         for layer in wrapped.layers
@@ -137,5 +172,5 @@ def _inputs(wrapped):
     return {
         layer.layer.name: names.get(id(layer.input))
         for layer in wrapped.layers
-        if hasattr(layer, "layer")
+        if hasattr(layer, "layer") and not hasattr(layer.layer, "kernel")
     }

@@ -60,6 +60,20 @@ def test_kernel_smaller_than_its_codebook_is_left_alone(make_model, fit):
     assert len(np.unique(tf_keras_twin.kernels(model)["fire2_expand1x1"])) == 2
 
 
+@pytest.mark.parametrize("kept", [0, 1, 4])
+def test_sparse_kernel_with_fewer_weights_than_clusters_keeps_its_zeros(
+    kept, make_model, fit
+):
+    model = make_model()
+    layer = model.get_layer("fire2_squeeze1x1")
+    kernel = np.zeros(layer.kernel.shape, "float32")
+    kernel.flat[:kept] = np.arange(1, kept + 1) / 8
+    layer.kernel.assign(kernel)
+    run(model, {"*": 5}, fit, steps=1)
+    after = tf_keras_twin.kernels(model)["fire2_squeeze1x1"]
+    assert not np.any(after[kernel == 0])
+
+
 def test_codebook_that_grew_is_an_error(make_model, fit, monkeypatch):
     """Further training of a stripped model dissolves the shared values."""
     strip = tfmot.strip_clustering

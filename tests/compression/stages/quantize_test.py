@@ -3,6 +3,7 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+import quarters
 import tf_keras
 from tensorflow_model_optimization.python.core.quantization.keras.collab_opts.cluster_preserve import (  # noqa: E501
     default_8bit_cluster_preserve_quantize_scheme as stock,
@@ -99,7 +100,7 @@ def test_wrapped_again_it_computes_the_same(
     again = quantize.wrap(model, quantize.read_ranges(wrapped))
     expected = wrapped.predict_on_batch(calibration[0])
     np.testing.assert_allclose(
-        expected, again.predict_on_batch(calibration[0]), atol=0.01
+        expected, again.predict_on_batch(calibration[0]), atol=0.02
     )
     assert np.ptp(expected, axis=0).max() > 0.05
 
@@ -176,9 +177,10 @@ def make_variant(variant, head):
         architecture.VARIANTS[variant], base_e=16, incr_e=16, SR=0.25
     )
     if head is None:
-        return SqueezeNet(
+        model = SqueezeNet(
             weights=None, input_shape=(32, 32, 3), classes=4, config=config
         )
+        return quarters.shorten(model)
     base = SqueezeNet(
         include_top=False,
         weights=None,
@@ -189,10 +191,9 @@ def make_variant(variant, head):
     x = keras.layers.Dense(8, activation="relu", name="hidden")(base.output)
     x = keras.layers.Dropout(0.2, name="drop")(x)
     x = keras.layers.Dense(4, activation="softmax", name="head")(x)
-    return keras.Model(base.input, x)
+    return quarters.shorten(keras.Model(base.input, x))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "variant,head",
     [

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import quarters
 
 from keras_squeezenet import SqueezeNet
 from keras_squeezenet.compression import RECIPES
@@ -37,18 +38,16 @@ def test_paper_recipe_gives_table_1_of_v1_0():
     assert set(Cluster(model, RECIPES["paper"]).codebooks.values()) == {64}
 
 
-def test_paper_recipe_is_33_percent_with_few_classes_too(make_model):
-    model = make_model()
+def test_paper_recipe_is_33_percent_with_few_classes_too():
+    model = quarters.make_squeezenet()
     densities = Prune(model, RECIPES["paper"]).densities
     assert overall(model, densities) == pytest.approx(0.336, abs=0.002)
     assert densities["conv1"] == 1
 
 
 @pytest.mark.parametrize("split", ["threshold", "proportional", "sensitivity"])
-def test_overall_density_is_reached_and_dense_layers_stay(
-    split, make_model, make_scan
-):
-    model = make_model()
+def test_overall_density_is_reached_and_dense_layers_stay(split, make_scan):
+    model = quarters.make_squeezenet()
     recipe = Recipe(
         densities={"conv1": 1, "*": 0.5},
         overall_density=0.3,
