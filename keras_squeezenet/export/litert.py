@@ -6,8 +6,8 @@ size. They raise a `RuntimeError` for a `keras.Model` on another backend than
 TensorFlow.
 """
 
-import contextlib
 import re
+import struct
 from typing import Any
 
 import keras
@@ -25,6 +25,12 @@ from keras_squeezenet.utils import backend
 _LAYER_NAME = re.compile(
     r"(?:^|[/;])(?:quant_)?([^/;]+?)(?:_\d+)?/(?:Conv2D|MatMul|convolution)"
 )
+
+_DTYPES = {
+    schema_py_generated.TensorType.FLOAT32: "float32",
+    schema_py_generated.TensorType.FLOAT16: "float16",
+    schema_py_generated.TensorType.INT8: "int8",
+}
 
 
 def convert_float32(model: Any) -> bytes:
@@ -178,11 +184,22 @@ def read_kernels(content: bytes) -> dict[str, np.ndarray]:
 
     They are float32, float16 or int8 arrays with the output channels last, as
     in Keras. Layers are found by the names that the converter gives to the
-    kernels or outputs of convolutions and dense layers.
+    kernels or outputs of convolutions and dense layers. Nothing is run.
+
+    Raises:
+        ValueError: if the file is damaged.
     """
-    # Before `allocate_tensors`, only constants have values.
-    interpreter = Interpreter(model_content=content)
-    graph = schema_py_generated.ModelT.InitFromPackedBuf(content).subgraphs[0]
+    try:
+        return _read_kernels(content)
+    except (AttributeError, LookupError, TypeError, struct.error) as error:
+        raise ValueError(
+            f"it is damaged ({type(error).__name__}: {error})"
+        ) from error
+
+
+def _read_kernels(content):
+    model = schema_py_generated.ModelT.InitFromPackedBuf(content)
+    graph = model.subgraphs[0]
     # Kernels of float16 are dequantized first.
     sources = {
         operator.outputs[0]: operator.inputs[0]
@@ -194,12 +211,17 @@ def read_kernels(content: bytes) -> dict[str, np.ndarray]:
         if len(operator.inputs) < 2:
             continue
         index = sources.get(operator.inputs[1], operator.inputs[1])
+        kernel, output = (
+            graph.tensors[index],
+            graph.tensors[operator.outputs[0]],
+        )
         # TensorFlow 2.18 names outputs only.
-        tensors = (graph.tensors[i] for i in (index, operator.outputs[0]))
-        names = b";".join(tensor.name for tensor in tensors).decode()
+        names = b";".join((kernel.name, output.name)).decode()
         layer = _LAYER_NAME.search(names)
-        if layer and len(graph.tensors[index].shape) in (2, 4):
-            with contextlib.suppress(ValueError):
-                kernel = interpreter.get_tensor(index)
-                kernels[layer[1]] = np.moveaxis(kernel, 0, -1)
+        data = model.buffers[kernel.buffer].data
+        if layer and data is not None and kernel.type in _DTYPES:
+            values = np.frombuffer(bytes(data), _DTYPES[kernel.type])
+            values = values.reshape(kernel.shape)
+            if values.ndim in (2, 4):
+                kernels[layer[1]] = np.moveaxis(values, 0, -1)
     return kernels

@@ -1,0 +1,63 @@
+"""Try a LiteRT file in another process before it is used in this one.
+
+On some damaged files the interpreter crashes or never ends, and even their
+tables may take forever to read.
+"""
+
+import subprocess
+import sys
+
+# Several times what v1.0 takes for an image of 1024x1024.
+SECONDS = 60
+LIMIT_MEMORY = """
+import sys
+content = sys.stdin.buffer.read()
+try:
+    import resource
+    resource.setrlimit(resource.RLIMIT_AS, (1 << 32, 1 << 32))
+except (ImportError, OSError, ValueError):
+    pass
+"""
+READ = """
+from ai_edge_litert import schema_py_generated
+schema_py_generated.ModelT.InitFromPackedBuf(content)
+"""
+RUN = """
+from ai_edge_litert.interpreter import Interpreter
+interpreter = Interpreter(model_content=content)
+interpreter.allocate_tensors()
+interpreter.invoke()
+"""
+
+
+def require_readable(content: bytes) -> None:
+    """Raise a `ValueError` unless the tables of a file can be read."""
+    _try(READ, content)
+
+
+def require_runnable(content: bytes) -> None:
+    """Raise a `ValueError` unless a file runs once, on zeros."""
+    _try(RUN, content)
+
+
+def _try(code, content):
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-c", LIMIT_MEMORY + code],
+            input=content,
+            capture_output=True,
+            timeout=SECONDS,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ValueError(
+            f"it took LiteRT more than {SECONDS} seconds; it is damaged or too "
+            "large. Copy or convert it again."
+        ) from error
+    if ended.returncode:
+        lines = ended.stderr.decode(errors="replace").splitlines()
+        reason = lines[-1] if lines else "LiteRT cannot read it"
+        if ended.returncode < 0:
+            reason = f"LiteRT crashes on it (signal {-ended.returncode})"
+        raise ValueError(
+            f"it is damaged: {reason.rstrip('.')}. Copy or convert it again."
+        )
