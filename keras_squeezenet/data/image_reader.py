@@ -1,7 +1,8 @@
 """Image files as RGB, in bounded memory."""
 
+import functools
 import os
-import threading
+from concurrent import futures
 
 import numpy as np
 
@@ -23,14 +24,21 @@ OTHER_COST = 16
 PROGRESSIVE_COST = 6
 # With what follows, reading an image stays below 300 MB.
 MAX_BYTES = 224 * 2**20
-# Images that take more are read by so many threads at a time.
+# So many images that take more are decoded at a time.
 COSTLY_BYTES = 64 * 2**20
 COSTLY_AT_A_TIME = 2
 EXIF_ORIENTATION = 0x0112
 # Images are converted in parts of so many pixels.
 PART = 2**20
 
-_costly = threading.BoundedSemaphore(COSTLY_AT_A_TIME)
+
+@functools.cache
+def _costly(process):
+    """Return the threads of a process that decode what takes much memory.
+
+    It stays theirs: in more threads there would be more of it.
+    """
+    return futures.ThreadPoolExecutor(COSTLY_AT_A_TIME)
 
 
 def read(path: str | bytes | os.PathLike) -> np.ndarray:
@@ -77,8 +85,7 @@ def _read_rgb(path):
         cost = _cost(image, size)
         if cost <= COSTLY_BYTES:
             return _decode(image, is_large)
-        with _costly:
-            return _decode(image, is_large)
+        return _costly(os.getpid()).submit(_decode, image, is_large).result()
 
 
 def _cost(image, size):
@@ -99,13 +106,16 @@ def _cost(image, size):
 def _decode(image, is_large):
     image.load()
     orientation = image.getexif().get(EXIF_ORIENTATION, 1)
-    if not is_large:
-        return _to_rgb(image, (0, 0, *image.size), 1), orientation
-    factor = max(1, min(image.size) // LARGE_SIDE)
-    side = min(image.size) // factor * factor
-    left, top = ((length - side) // 2 for length in image.size)
-    box = (left, top, left + side, top + side)
-    return _to_rgb(image, box, factor), orientation
+    box, factor = (0, 0, *image.size), 1
+    if is_large:
+        factor = max(1, min(image.size) // LARGE_SIDE)
+        side = min(image.size) // factor * factor
+        left, top = ((length - side) // 2 for length in image.size)
+        box = (left, top, left + side, top + side)
+    result = _to_rgb(image, box, factor)
+    # Its memory is free before the next one needs it.
+    image.close()
+    return result, orientation
 
 
 def _to_rgb(image, box, factor):
