@@ -1,6 +1,7 @@
 """Load a Keras model from any argument that names one."""
 
 import os
+import zipfile
 from typing import Any
 
 import keras
@@ -14,6 +15,7 @@ from keras_squeezenet import squeezenet
 from keras_squeezenet.pretrained import download
 from keras_squeezenet.pretrained import registry
 from keras_squeezenet.utils import files
+from keras_squeezenet.utils import staging
 from keras_squeezenet.utils import suggestions
 
 
@@ -83,7 +85,13 @@ def save(model: keras.Model, path: str | os.PathLike) -> None:
     Keras alone loads it too. It is written whole or not at all.
     """
     with files.new_file(path) as temporary:
-        model.save(temporary)
+        folder = temporary.with_name("unzipped")
+        model.save(folder, zipped=False)
+        with zipfile.ZipFile(temporary, "w") as archive:
+            for file in staging.files_in(folder):
+                name = file.relative_to(folder).as_posix()
+                # Without the time: zip files have none before 1980.
+                archive.writestr(zipfile.ZipInfo(name), file.read_bytes())
         metadata.write(temporary, metadata.of(model))
 
 

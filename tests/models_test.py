@@ -1,5 +1,9 @@
 """Every `model` argument is resolved by `models.load`."""
 
+import os
+import time
+
+import keras
 import numpy as np
 import pytest
 from weight_arrays import assert_same
@@ -28,6 +32,16 @@ def test_a_keras_file_is_loaded(tmp_path, model):
     model.save(tmp_path / "model.keras")
     loaded = models.load(tmp_path / "model.keras")
     assert_same(weights_of(loaded), weights_of(model))
+
+
+def test_a_saved_file_is_one_of_keras_whatever_the_clock_says(
+    tmp_path, model, monkeypatch
+):
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    models.save(model, tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert_same(weights_of(loaded), weights_of(model))
+    assert os.listdir(tmp_path) == ["model.keras"]
 
 
 def test_a_misspelled_name_suggests_the_nearest():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import sys
 
 import numpy as np
@@ -24,6 +25,7 @@ from keras_squeezenet.pretrained import registry
 from keras_squeezenet.pretrained.readers import keras_h5
 from keras_squeezenet.utils import digests
 from keras_squeezenet.utils import files
+from keras_squeezenet.utils import staging
 
 CONVERTED_SUFFIXES = (".weights.h5", ".keras", sqz.SUFFIX)
 
@@ -138,6 +140,7 @@ def _require_target(out):
         raise FileNotFoundError(
             f"there is no folder {folder} for {out}: make it first."
         )
+    staging.require_space(pathlib.Path(out))
 
 
 def _write(model, out):

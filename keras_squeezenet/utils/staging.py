@@ -172,8 +172,16 @@ def files_in(path: pathlib.Path) -> list[pathlib.Path]:
     return sorted(file for file in path.rglob("*") if file.is_file())
 
 
+def require_space(path: pathlib.Path) -> None:
+    """Raise a `DiskError` unless an output can be written."""
+    try:
+        probe(path.parent)
+    except OSError as error:
+        raise DiskError(path, error.strerror or str(error)) from error
+
+
 def probe(folder: pathlib.Path) -> None:
-    """Raise an `OSError` unless a disk takes another file of some size."""
+    """Raise an `OSError` unless a folder takes another file of some size."""
     with tempfile.TemporaryFile(dir=folder) as file:
         file.write(bytes(PROBE_BYTES))
         file.flush()

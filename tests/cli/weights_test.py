@@ -1,8 +1,10 @@
 import dataclasses
+import errno
 import json
 import os
 import re
 import shutil
+import tempfile
 
 import keras
 import numpy as np
@@ -12,6 +14,7 @@ from keras_squeezenet import SqueezeNet
 from keras_squeezenet import SqueezeNet1_0
 from keras_squeezenet import SqueezeNet1_1
 from keras_squeezenet import SqueezeNetSimpleBypass
+from keras_squeezenet import pretrained
 from keras_squeezenet.cli import weights
 from keras_squeezenet.pretrained import download
 from keras_squeezenet.pretrained import readers
@@ -439,6 +442,18 @@ def test_existing_target_is_replaced_with_overwrite_only(run, here, npz):
     assert name in os.listdir()
 
 
+def test_full_disk_is_known_before_the_weights_are_read(
+    run, here, npz, monkeypatch
+):
+    def refuse(*arguments, **options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(pretrained, "open_weights", pytest.fail)
+    with pytest.raises(OSError, match="^out.keras cannot be written: No space"):
+        run("convert", npz, "out.keras")
+
+
 def test_folder_of_the_target_should_exist(run, here, npz):
     with pytest.raises(
         FileNotFoundError, match="no folder new for new/out.keras"
@@ -501,9 +516,9 @@ def test_file_that_does_not_hold_the_weights_is_not_kept(
 
 
 def test_full_disk_leaves_nothing(run, here, npz, monkeypatch):
-    def save(model, path):
-        with open(path, "wb") as file:
-            file.write(b"half")
+    def save(model, folder, **options):
+        folder.mkdir()
+        (folder / "config.json").write_text("half")
         raise OSError("no space left")
 
     monkeypatch.setattr(keras.Model, "save", save)
