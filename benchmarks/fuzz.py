@@ -275,9 +275,9 @@ def make_networks(folder):
         "keras inspected": Format(folder / "model.keras", inspect, 20),
         "sqz": Format(folder / "model.sqz", load_model, 40),
         "tflite inspected": Format(folder / "model.tflite", inspect, 40),
-        "tflite": Format(folder / "model.tflite", classify, 5),
+        "tflite": Format(folder / "model.tflite", classify, 15),
         "SavedModel inspected": Format(folder / "saved_model", inspect, 40),
-        "SavedModel": Format(folder / "saved_model", classify, 4),
+        "SavedModel": Format(folder / "saved_model", classify, 8),
     }
 
 

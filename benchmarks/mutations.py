@@ -102,6 +102,10 @@ def _zip(rng, content):
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as opened:
             members = {name: opened.read(name) for name in opened.namelist()}
+            methods = {
+                member.filename: member.compress_type
+                for member in opened.infolist()
+            }
     except Exception:
         return _bytes(rng, content)
     names = list(members)
@@ -120,7 +124,9 @@ def _zip(rng, content):
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as made:
         for name, member in members.items():
-            made.writestr(name, member)
+            # Zeros that take no space in the file.
+            method = None if len(member) == 2**25 else methods.get(name)
+            made.writestr(name, member, method)
     return out.getvalue()
 
 

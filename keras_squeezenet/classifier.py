@@ -1,7 +1,6 @@
 """Classify image files with a network in any format."""
 
 import dataclasses
-import json
 import os
 import pathlib
 from collections.abc import Callable
@@ -193,10 +192,12 @@ def _known_classes(name):
         return registry.find(name).labels
     path = pathlib.Path(name).absolute().with_name(REPORT_FILE)
     try:
-        names = json.loads(path.read_text("utf-8"))["dataset"]["classes"]
-    except (OSError, ValueError, KeyError, TypeError):
+        names = files.read_json(path)["dataset"]["classes"]
+    except (OSError, ValueError, LookupError, TypeError):
         names = ()
-    return tuple((None, name) for name in names)
+    if not isinstance(names, list):
+        names = ()
+    return tuple((None, str(name)) for name in names)
 
 
 def _side(path, shape, image_size):

@@ -415,7 +415,12 @@ def test_names_that_are_given_come_first(saved, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "no report", "[]", "{}", '{"dataset": null}']
+    "content",
+    [
+        *("", "no report", "[]", "{}", "[" * 20_000, '{"dataset": null}'),
+        '{"dataset": {"classes": 5}}',
+    ],
+    ids=lambda content: content[:30],
 )
 def test_report_without_names_gives_none(content, saved, tmp_path):
     shutil.copy(saved / "model.keras", tmp_path)

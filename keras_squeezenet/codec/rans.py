@@ -84,6 +84,22 @@ def encode(
     return b"".join(part.tobytes() for part in parts)
 
 
+def require_bits(
+    content: bytes, tables: list[np.ndarray], counts: list[int]
+) -> None:
+    """Raise a `ValueError` for fewer bits than the likeliest symbols take.
+
+    A damaged file may ask for the memory of any number of symbols.
+    """
+    bits = sum(
+        count * (PRECISION - np.log2(table.max()))
+        for table, count in zip(tables, counts)
+    )
+    # Rounding saves less than half of them.
+    if bits / 2 > 8 * len(content):
+        raise ValueError("the content ends before its last symbol")
+
+
 def decode(
     content: bytes,
     tables: list[np.ndarray],
@@ -112,11 +128,10 @@ def decode(
     rest_at = np.concatenate(
         [np.arange(TOTAL) - np.repeat(np.cumsum(t) - t, t) for t in tables]
     ).astype("uint32")
-    bases = np.asarray(members, "int64") << PRECISION
-    symbols = np.empty(len(bases), "int32")
+    symbols = np.empty(len(members), "int32")
     taken = 0
-    for begin in range(0, len(bases), lanes):
-        base = bases[begin : begin + lanes]
+    for begin in range(0, len(symbols), lanes):
+        base = members[begin : begin + lanes].astype("int64") << PRECISION
         state = states[: len(base)]
         places = base + (state & np.uint32(TOTAL - 1))
         symbols[begin : begin + lanes] = symbol_at[places]

@@ -74,10 +74,13 @@ def decode(content: bytes, sizes: list[int]) -> list[np.ndarray]:
     found = [frequency_tables.read(reader) if size else None for size in sizes]
     reader.require_end()
     present = [table for table in found if table is not None]
+    counts = [size for size in sizes if size]
+    tables = [table.frequencies for table in present]
+    rans.require_bits(content[end:], tables, counts)
     symbols = rans.decode(
         content[end:],
-        [table.frequencies for table in present] or [np.array([rans.TOTAL])],
-        np.repeat(np.arange(len(present)), [size for size in sizes if size]),
+        tables or [np.array([rans.TOTAL])],
+        np.repeat(np.arange(len(present), dtype="uint16"), counts),
         1 << lanes_log2,
     )
     parts = np.split(symbols, np.cumsum(sizes)[:-1]) if sizes else []

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -62,3 +64,20 @@ def test_other_sizes_are_an_error():
     content = streams.encode(ARRAYS)
     with pytest.raises(ValueError, match="must have|cut off|ends before"):
         streams.decode(content, [*SIZES, 5])
+
+
+def test_more_symbols_than_the_content_can_have_take_no_memory():
+    content = streams.encode([np.array([0] * 99 + [1])])
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="ends before its last symbol"):
+        streams.decode(content, [2**24])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**20
+
+
+def test_symbol_that_takes_no_bits_may_be_repeated():
+    zeros = np.zeros(100_000, "int64")
+    content = streams.encode([zeros])
+    assert len(content) < 1200
+    np.testing.assert_array_equal(streams.decode(content, [100_000])[0], zeros)
