@@ -79,7 +79,7 @@ def main(*positional):
         )
     for table in report.tables(result.to_json()):
         terminal.print_table(console, table)
-    print_written(console)
+    print_written(console, recipe.seed)
 
 
 def require_valid(path):
@@ -116,7 +116,7 @@ def train(model, dataset, recipe, out, options):
     )
 
 
-def print_written(console):
+def print_written(console, seed):
     names = ("model.sqz", report.HTML_FILE)
     model, page = (os.path.join(FLAGS.out, name) for name in names)
     terminal.print_line(console, f"\nWritten to {FLAGS.out}")
@@ -124,5 +124,5 @@ def print_written(console):
     terminal.print_next(
         console,
         ["predict", "PHOTOGRAPHS", f"--model={model}"],
-        ["evaluate", model, *terminal.data_arguments(FLAGS)],
+        ["evaluate", model, *terminal.data_arguments(FLAGS, seed=seed)],
     )

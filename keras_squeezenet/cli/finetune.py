@@ -72,7 +72,7 @@ def main():
             **FLAGS.values_of("out", "overwrite", "resume", "tensorboard"),
         )
     terminal.print_table(console, table(result))
-    terminal.print_trained(console, FLAGS, transfer.FILES)
+    terminal.print_trained(console, FLAGS, transfer.FILES, FLAGS.seed)
 
 
 def make_phases():

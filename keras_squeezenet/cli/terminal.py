@@ -128,20 +128,26 @@ def print_next(console, *commands):
         print_line(console, f"Next: {command}")
 
 
-def data_arguments(flag_values, *more):
-    """Return the flags that name the same images in another command."""
-    return [
+def data_arguments(flag_values, *more, seed=0):
+    """Return the flags that name the same images in another command.
+
+    With the `seed` of their split, no training image is a test image there.
+    """
+    found = [
         f"--{name}={flag_values[name].value}"
         for name in ("dataset", "data_dir", *more)
         if flag_values[name].value is not None
     ]
+    if flag_values["skip_bad_images"].value:
+        found.append("--skip_bad_images")
+    return [*found, f"--seed={seed}"] if seed else found
 
 
-def print_trained(console, flag_values, names):
+def print_trained(console, flag_values, names, seed=0):
     """Print what training wrote, a model first, and what can be done now."""
     out = flag_values["out"].value
     model, small = (os.path.join(out, name) for name in (names[0], "small"))
-    data = data_arguments(flag_values, "image_size")
+    data = data_arguments(flag_values, "image_size", seed=seed)
     print_line(console, f"\nWritten: {', '.join(names)} in {out}")
     print_next(
         console,

@@ -55,7 +55,7 @@ def main():
             **FLAGS.values_of("out", "overwrite", "resume", "tensorboard"),
         )
     terminal.print_table(console, table(result))
-    terminal.print_trained(console, FLAGS, trainer.FILES)
+    terminal.print_trained(console, FLAGS, trainer.FILES, recipe.seed)
 
 
 def table(result):

@@ -82,9 +82,9 @@ def require(
         f"the images of `{name}` must have {_what(normalization)}, from "
         f"{least:.4g} to {greatest:.4g}. Received: {values.dtype} from "
         f"{values.low:.4g} to {values.high:.4g} in the first batch{likely}. "
-        "Normalize them so; or state their normalization with the argument "
-        f"`normalization` ({normalization!r} if they are right), which is kept "
-        "in every file of the network"
+        f"{_how(normalization)}; or state the normalization of these images "
+        f"with the argument `normalization` ({normalization!r} if they are "
+        "right), which is kept in every file of the network"
     )
 
 
@@ -92,3 +92,9 @@ def _what(normalization):
     if normalization == normalizations.CAFFE:
         return "the values that `preprocess_input` returns"
     return f"the values of normalization={normalization!r}"
+
+
+def _how(normalization):
+    if normalization == normalizations.CAFFE:
+        return "Apply `preprocess_input` to RGB images from 0 to 255"
+    return "Normalize them as the network was trained"
