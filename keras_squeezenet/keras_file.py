@@ -12,7 +12,7 @@ import keras
 from keras_squeezenet import graph
 from keras_squeezenet import pretrained
 from keras_squeezenet.pretrained import loader
-from keras_squeezenet.pretrained.readers import archive
+from keras_squeezenet.utils import archive
 from keras_squeezenet.utils import files
 from keras_squeezenet.utils import strict_json
 

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_squeezenet import normalizations
+from keras_squeezenet.utils import archive
 from keras_squeezenet.utils import files
 
 MEMBER = "keras_squeezenet.json"
@@ -113,7 +114,7 @@ def read(path: str | os.PathLike) -> Metadata | None:
         if path.is_dir():
             text = _read_file(path / SAVED_MODEL_ASSETS / MEMBER)
         elif path.suffix in ZIP_SUFFIXES and zipfile.is_zipfile(path):
-            text = _read_member(path)
+            text = _read_member(archive.read_file(path))
         else:
             text = None
         return None if text is None else _parse(text)
@@ -121,7 +122,7 @@ def read(path: str | os.PathLike) -> Metadata | None:
 
 def parse_archive(content: bytes) -> Metadata | None:
     """Return the metadata in the content of a `.keras` file, if it has any."""
-    text = _read_member(io.BytesIO(content))
+    text = _read_member(content)
     return None if text is None else _parse(text)
 
 
@@ -233,15 +234,15 @@ def _add_member(file, found):
         opened.writestr(zipfile.ZipInfo(MEMBER), _dump(found))
 
 
-def _read_member(file):
-    with zipfile.ZipFile(file) as opened:
+def _read_member(content):
+    with archive.open_zip(content) as opened:
         if MEMBER not in opened.namelist():
             return None
         member = opened.getinfo(MEMBER)
         if member.compress_type != zipfile.ZIP_STORED:
             raise ValueError(f"{MEMBER} must be stored, not compressed")
         _require_size(member.file_size)
-        return opened.read(member)
+        return opened.read(MEMBER)
 
 
 def _read_file(path):

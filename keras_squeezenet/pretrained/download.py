@@ -14,7 +14,7 @@ import requests
 
 from keras_squeezenet.pretrained import http_file
 from keras_squeezenet.pretrained import registry
-from keras_squeezenet.pretrained.readers import archive
+from keras_squeezenet.utils import archive
 from keras_squeezenet.utils import files
 
 MIRROR = "KERAS_SQUEEZENET_MIRROR"

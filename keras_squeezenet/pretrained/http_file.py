@@ -9,7 +9,7 @@ from typing import BinaryIO
 import requests
 import urllib3
 
-from keras_squeezenet.pretrained.readers import archive
+from keras_squeezenet.utils import archive
 
 # Seconds to wait for a connection.
 CONNECT_SECONDS = 10

@@ -13,7 +13,7 @@ from keras_squeezenet import normalizations
 from keras_squeezenet.pretrained import download
 from keras_squeezenet.pretrained import readers
 from keras_squeezenet.pretrained import registry
-from keras_squeezenet.pretrained.readers import archive
+from keras_squeezenet.utils import archive
 from keras_squeezenet.utils import digests
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ import requests
 from keras_squeezenet.pretrained import download
 from keras_squeezenet.pretrained import http_file
 from keras_squeezenet.pretrained import registry
-from keras_squeezenet.pretrained.readers import archive
+from keras_squeezenet.utils import archive
 
 NAME = "squeezenet.weights.h5"
 PART = f"{NAME}.part"

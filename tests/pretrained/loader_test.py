@@ -20,7 +20,7 @@ from keras_squeezenet import preprocess_input
 from keras_squeezenet import pretrained
 from keras_squeezenet.pretrained import download
 from keras_squeezenet.pretrained import readers
-from keras_squeezenet.pretrained.readers import archive
+from keras_squeezenet.utils import archive
 
 VARIANTS = architecture.VARIANTS
 SHAPE = (32, 32, 3)

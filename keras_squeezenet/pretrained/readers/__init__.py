@@ -8,13 +8,13 @@ import dataclasses
 import os
 from collections.abc import Callable
 
-from keras_squeezenet.pretrained.readers import archive
 from keras_squeezenet.pretrained.readers import caffemodel
 from keras_squeezenet.pretrained.readers import deep_compression
 from keras_squeezenet.pretrained.readers import keras_h5
 from keras_squeezenet.pretrained.readers import npz
 from keras_squeezenet.pretrained.readers import sqz
 from keras_squeezenet.pretrained.readers import torchvision
+from keras_squeezenet.utils import archive
 
 
 @dataclasses.dataclass(frozen=True)

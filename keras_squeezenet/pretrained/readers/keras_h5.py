@@ -12,7 +12,7 @@ import numpy as np
 import pyfive
 
 from keras_squeezenet import metadata
-from keras_squeezenet.pretrained.readers import archive
+from keras_squeezenet.utils import archive
 
 WEIGHTS_OF_ARCHIVE = "model.weights.h5"
 LEGACY_LAYERS = "layer_names"

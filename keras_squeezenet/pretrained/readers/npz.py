@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from keras_squeezenet.pretrained.readers import archive
+from keras_squeezenet.utils import archive
 
 SUFFIX = ".npy"
 NORMALIZATION = "normalization"

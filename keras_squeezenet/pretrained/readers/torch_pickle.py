@@ -13,7 +13,7 @@ import struct
 
 import numpy as np
 
-from keras_squeezenet.pretrained.readers import archive
+from keras_squeezenet.utils import archive
 
 # The pickles of a magic number and a protocol number.
 LEGACY_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03."

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from keras_squeezenet.pretrained import readers
-from keras_squeezenet.pretrained.readers import archive
+from keras_squeezenet.utils import archive
 
 SUFFIXES = list(readers.FORMATS)
 

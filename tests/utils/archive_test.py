@@ -7,7 +7,7 @@ import zipfile
 import pytest
 
 from keras_squeezenet.pretrained import readers
-from keras_squeezenet.pretrained.readers import archive
+from keras_squeezenet.utils import archive
 
 MIB = 2**20
 LIMIT = 64 * MIB
