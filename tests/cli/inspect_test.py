@@ -3,6 +3,8 @@ import json
 import numpy as np
 import pytest
 
+from keras_squeezenet import metadata
+from keras_squeezenet import models
 from keras_squeezenet.cli import inspect
 from keras_squeezenet.pretrained import download
 
@@ -44,6 +46,17 @@ def test_layers_are_measured(run, weights):
     ]
     assert lines[-1] == (
         f"{weights}: 2 kernels of 48 weights, 75.0% of them not zero"
+    )
+
+
+def test_last_line_says_what_a_network_takes(run, make_model, tmp_path):
+    model = make_model()
+    names = ["c\x1b[2J", *"abcde"]
+    metadata.attach(model, metadata.describe(model, "raw", names))
+    models.save(model, tmp_path / "model.keras")
+    assert run(tmp_path / "model.keras").splitlines()[-1] == (
+        "It takes images of 16x16 with 3 channels and normalization='raw'; "
+        "classes: c\\x1b[2J, a, b, c, d, ..."
     )
 
 

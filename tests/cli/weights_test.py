@@ -380,6 +380,18 @@ def test_converted_file_is_converted_back(run, here, npz):
         assert_same_weights(arrays, expected[name])
 
 
+@pytest.mark.parametrize("name", ["out.keras", "out.sqz", "out.weights.h5"])
+def test_converted_file_says_what_its_network_takes(
+    name, run, here, npz, caplog
+):
+    run("convert", npz, name, "--normalization=torch")
+    assert pretrained.open_weights(name).normalization == "caffe"
+    assert caplog.messages == []
+    message = f"{name} was trained on .*normalization='caffe', as its file says"
+    with pytest.raises(ValueError, match=message):
+        run("convert", name, "again.sqz", "--normalization=torch")
+
+
 def names_of_layers(path):
     return [layer.name for layer in keras.models.load_model(path).layers]
 
