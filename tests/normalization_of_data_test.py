@@ -114,6 +114,13 @@ def raw_run(dataset, tmp_path_factory):
     return out
 
 
+def test_names_of_a_packed_file_have_the_order_of_the_network(call):
+    found = metadata.describe(call.model, class_names=NAMES)
+    metadata.attach(call.model, found)
+    with pytest.raises(ValueError, match="order of the network's: a, b, c, d"):
+        call("pack", PIXELS, class_names=list(NAMES[::-1]))
+
+
 def test_run_keeps_what_it_was_trained_on(raw_run, dataset):
     path = raw_run / trainer.MODEL_FILE
     expected = metadata.Metadata("raw", quarters.SIDE, 3, NAMES)

@@ -54,7 +54,7 @@ BELOW = {
     },
     "packing": {
         *("architecture", "classifier", "codec", "data", "evaluation"),
-        *("graph", "imagenet", "models", "utils"),
+        *("graph", "imagenet", "metadata", "models", "utils"),
     },
 }
 # They are the top, and may import everything.

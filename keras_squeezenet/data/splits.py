@@ -226,6 +226,7 @@ def _batched(batches, name, shard=image_dataset.ALL):
         raise ValueError(f"`{name}` must have images. Received: none")
     for size in sizes:
         shard.part(size)
+    batches = as_float32(batches)
     if shard.count > 1:
         mine = slice(shard.index, None, shard.count)
         batches = batches.map(
@@ -233,6 +234,15 @@ def _batched(batches, name, shard=image_dataset.ALL):
         )
     found = _range(np.concatenate(labels))
     return Split(lambda epoch: batches, len(sizes), sum(sizes), found, values)
+
+
+def as_float32(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Return batches whose images are float32, as every runtime takes them."""
+    if batches.element_spec[0].dtype == tf.float32:
+        return batches
+    return batches.map(
+        lambda images, labels: (tf.cast(images, tf.float32), labels)
+    )
 
 
 def _range(labels):

@@ -247,7 +247,7 @@ def _examples(data, network, split, batch_size, seed, skip_bad_images):
     if isinstance(data, tf.data.Dataset):
         images, _ = next(data.as_numpy_iterator())
         return _Examples(
-            data.as_numpy_iterator,
+            splits.as_float32(data).as_numpy_iterator,
             size,
             len(images),
             classifier.Classifier.probabilities,

@@ -19,6 +19,7 @@ from keras_squeezenet import architecture
 from keras_squeezenet import classifier
 from keras_squeezenet import codec
 from keras_squeezenet import imagenet
+from keras_squeezenet import metadata
 from keras_squeezenet import models
 from keras_squeezenet.codec import encodings
 from keras_squeezenet.codec import frequency_tables
@@ -234,6 +235,10 @@ def pack(
     progress = progress or Progress()
     loaded = models.load(model, config=config, normalization=normalization)
     network = classifier.load(model, loaded=loaded)
+    if isinstance(class_names, list):
+        metadata.require_order(
+            metadata.of(loaded), class_names, "`class_names`"
+        )
     with progress.task("load images", None):
         arrays = calibration.load_images(
             data, network, images, seed, is_stated=normalization is not None

@@ -171,6 +171,8 @@ def test_ctrl_c_keeps_the_last_epoch_whose_model_predict_takes(
         check()
 
     monkeypatch.setattr(interrupts, "check", press_ctrl_c)
+    # It is forgotten after the test, for those that follow.
+    monkeypatch.setattr(interrupts, "_received", None)
     with interrupts.remembered():
         with pytest.raises(KeyboardInterrupt, match="with --resume continues"):
             run(

@@ -174,3 +174,13 @@ def test_one_hot_labels_are_refused_with_what_to_do(as_batches):
         images = tf.data.Dataset.from_tensor_slices(images).batch(4)
     with pytest.raises(ValueError, match=r"labels.argmax\(axis=1\)"):
         splits.training_split(images, 4)
+
+
+def test_batches_of_integers_become_float32():
+    pixels = IMAGES.astype("uint8")
+    batches = tf.data.Dataset.from_tensor_slices((pixels, LABELS)).batch(4)
+    split = splits.evaluation_split(batches, 4, "test")
+    assert split.values.dtype == "uint8"
+    (images, labels), *_ = split.batches(0)
+    assert (images.dtype, labels.dtype) == (tf.float32, tf.int64)
+    np.testing.assert_array_equal(images, pixels[:4])
