@@ -76,7 +76,10 @@ def _seconds_to_wait(error, attempt):
         if asked is not None:
             return asked if asked <= MAX_WAIT else None
     final = GivenUp, requests.ConnectTimeout, requests.TooManyRedirects
-    return None if isinstance(error, final) else wait
+    # Without the internet nothing helps.
+    cause = getattr(next(iter(error.args), None), "reason", None)
+    is_offline = isinstance(cause, urllib3.exceptions.NewConnectionError)
+    return None if is_offline or isinstance(error, final) else wait
 
 
 def _retry_after(response):

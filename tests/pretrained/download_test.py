@@ -607,7 +607,8 @@ def test_answer_of_too_many_bytes_is_stopped(
 # Without a server.
 
 
-def test_refused_connection_is_told_at_once(cache):
+def test_refused_connection_is_told_at_once(cache, monkeypatch):
+    monkeypatch.setattr(http_file, "BACKOFF", 60)
     file = file_at_nobody()
     start = time.monotonic()
     with pytest.raises(download.DownloadError) as raised:
@@ -621,6 +622,8 @@ def test_refused_connection_is_told_at_once(cache):
 
 
 def test_host_that_nobody_knows_is_told_at_once(cache, monkeypatch):
+    monkeypatch.setattr(http_file, "BACKOFF", 60)
+
     def unknown(*_, **__):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
