@@ -3,6 +3,8 @@
 MODEL is a .keras, .sqz or .tflite file, a SavedModel folder, or pretrained
 weights by name or by file. The images are preprocessed as predict does it, and
 the classes of the network and of the images are matched by name.
+
+A SavedModel is a program: one that does more than compute is refused.
 """
 
 import json

@@ -3,6 +3,8 @@
 IMAGE is a file, a folder (with its sub-folders), or a pattern such as
 'photos/*.jpg'. A file that cannot be read is named and skipped, and the command
 then ends with status 1.
+
+A SavedModel is a program: one that does more than compute is refused.
 """
 
 import glob

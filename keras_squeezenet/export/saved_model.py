@@ -1,6 +1,8 @@
 """Write and read SavedModel folders, plain or packed."""
 
+import math
 import os
+import pathlib
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +13,7 @@ import tensorflow as tf
 from keras_squeezenet import codec
 from keras_squeezenet import metadata
 from keras_squeezenet.export import packed_saved_model
+from keras_squeezenet.export import saved_model_check
 from keras_squeezenet.export import signatures
 from keras_squeezenet.utils import backend
 
@@ -100,19 +103,22 @@ def load(path: str | os.PathLike) -> Callable[[np.ndarray], np.ndarray]:
 def load_signature(
     path: str | os.PathLike,
 ) -> tuple[Callable[[np.ndarray], np.ndarray], tuple[int | None, ...]]:
-    """Load any SavedModel with one input and one output.
+    """Load a SavedModel with one input and one output.
 
     Args:
-        path: a folder with a signature `serving_default`.
+        path: a folder with a signature `serving_default`, and with the
+            operations of networks only.
 
     Returns:
         A function from a batch of images to outputs, and the shape of its
         input, with `None` for any size.
 
     Raises:
-        ValueError: if the folder has no such signature. TensorFlow raises
-            other exceptions if it is damaged.
+        OSError: if there is no SavedModel.
+        ValueError: if the folder has no such signature, or other operations.
+            TensorFlow raises other exceptions if it is damaged.
     """
+    saved_model_check.require_computation(path)
     loaded = tf.saved_model.load(str(path))
     if signatures.SERVING not in loaded.signatures:
         raise ValueError(
@@ -142,14 +148,30 @@ def load_signature(
 
 
 def read_kernels(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """Return the kernels of a SavedModel by layer.
+    """Return the kernels of a SavedModel by layer; nothing in it is run.
 
     Layers are found by the names of their variables, such as `conv1/kernel`.
+    A packed SavedModel has none.
+
+    Raises:
+        ValueError: if the variables are larger than their files. TensorFlow
+            raises other exceptions if they are damaged.
     """
-    loaded = tf.saved_model.load(str(path))
+    from tensorflow.core.protobuf import trackable_object_graph_pb2
+
+    folder = pathlib.Path(path, "variables")
+    reader = tf.train.load_checkpoint(str(folder / "variables"))
+    sizes = map(math.prod, reader.get_variable_to_shape_map().values())
+    size = sum(file.stat().st_size for file in folder.glob("variables.data-*"))
+    if sum(sizes) > size:
+        raise ValueError("its variables must be as large as their files")
+    graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
+        reader.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH")
+    )
     kernels = {}
-    for variable in loaded.signatures[signatures.SERVING].variables:
-        *_, layer, weight = f"/{variable.name}".split("/")
-        if weight.partition(":")[0] == "kernel":
-            kernels[layer] = variable.numpy()
+    for node in graph.nodes:
+        for variable in node.attributes:
+            *_, layer, weight = f"/{variable.full_name}".split("/")
+            if weight == "kernel":
+                kernels[layer] = reader.get_tensor(variable.checkpoint_key)
     return kernels

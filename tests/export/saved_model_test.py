@@ -170,7 +170,7 @@ def test_folder_without_the_signature_is_refused(tmp_path):
 
 
 def test_folder_without_a_saved_model_is_refused(tmp_path):
-    with pytest.raises(OSError, match="SavedModel file does not exist"):
+    with pytest.raises(OSError, match="saved_model.pb"):
         saved_model.load_signature(tmp_path)
 
 
