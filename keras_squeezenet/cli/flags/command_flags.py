@@ -37,7 +37,8 @@ DEFINITIONS = {
 TYPES = {"int": "N", "float": "X", "comma separated list of strings": "LIST"}
 EXPECTED = {"int": "an integer", "float": "a number", "bool": "true or false"}
 CHOICES = re.compile(r"^<[^>]*>: ")
-REFUSAL = re.compile(r"flag --(\w+)=(.*?): (.*)", re.DOTALL)
+# JSON has colons too.
+REFUSAL = re.compile(r"flag --(\w+)=(\{.*\}|.*?): (.*)", re.DOTALL)
 
 
 class CommandFlags(flags.FlagValues):

@@ -61,6 +61,11 @@ def test_other_config_is_refused(text, expected, parse):
         parse(f"--config={text}")
 
 
+def test_refusal_does_not_repeat_the_json(parse):
+    with pytest.raises(ValueError, match="^--config: `SR` must be .*: SR=nan$"):
+        parse('--config={"base_e": 64, "SR": NaN}')
+
+
 def test_help_names_the_default_as_it_is_given(flag_values):
     assert "(default: 1.1)" in " ".join(flag_values.help().split())
 
