@@ -215,6 +215,18 @@ def test_imports_go_downwards_only():
     assert set(used) == set(BELOW)
 
 
+def test_the_time_of_day_decides_nothing():
+    # A clock may be wrong, in 1970, or changed meanwhile.
+    clocks = ("time.time(", "st_mtime", "getmtime", "datetime.now(")
+    readers = [
+        path.relative_to(PACKAGE).as_posix()
+        for path in MODULES
+        if any(clock in path.read_text(encoding="utf-8") for clock in clocks)
+    ]
+    # It tells since when a folder is in use.
+    assert readers == ["utils/ownership.py"]
+
+
 def test_parts_form_layers():
     ranks = {}
     while len(ranks) < len(BELOW):

@@ -140,7 +140,7 @@ def _require_target(out):
         raise FileNotFoundError(
             f"there is no folder {folder} for {out}: make it first."
         )
-    staging.require_space(pathlib.Path(out))
+    staging.require_space(pathlib.Path(out).absolute().parent)
 
 
 def _write(model, out):

@@ -174,7 +174,7 @@ def compress(
     model = models.load(model, normalization=normalization)
     tf_keras_twin.require_squeezenet(model)
     if tensorboard is not None:
-        requirements.require_tensorboard()
+        requirements.require_tensorboard(tensorboard)
     run = _Run(
         model, recipe, pathlib.Path(out), progress or Progress(), tensorboard
     )

@@ -9,12 +9,14 @@ import sys
 
 # Several times what v1.0 takes for an image of 1024x1024.
 SECONDS = 60
-LIMIT_MEMORY = """
+# The second limit ends what this process, if it is killed, cannot end.
+LIMITS = f"""
 import sys
 content = sys.stdin.buffer.read()
 try:
     import resource
     resource.setrlimit(resource.RLIMIT_AS, (1 << 32, 1 << 32))
+    resource.setrlimit(resource.RLIMIT_CPU, ({SECONDS}, {SECONDS}))
 except (ImportError, OSError, ValueError):
     pass
 """
@@ -43,7 +45,7 @@ def require_runnable(content: bytes) -> None:
 def _try(code, content):
     try:
         ended = subprocess.run(
-            [sys.executable, "-c", LIMIT_MEMORY + code],
+            [sys.executable, "-c", LIMITS + code],
             input=content,
             capture_output=True,
             timeout=SECONDS,

@@ -1,11 +1,15 @@
 """Checks that a training run makes before it starts."""
 
+import os
+import pathlib
+
 import keras
 import numpy as np
 
 from keras_squeezenet.data import image_values
 from keras_squeezenet.data import splits
 from keras_squeezenet.utils import extras
+from keras_squeezenet.utils import staging
 
 
 def require_fit(
@@ -61,7 +65,10 @@ def require_fit(
         )
 
 
-def require_tensorboard():
-    """Raise unless TensorBoard is installed, which TensorFlow does not do."""
+def require_tensorboard(folder: str | os.PathLike) -> None:
+    """Raise unless TensorBoard is installed and its folder can be written."""
     with extras.named():
         import tensorboard as _  # noqa: F401
+    # TensorFlow also writes to addresses.
+    if "://" not in os.fspath(folder):
+        staging.require_space(pathlib.Path(folder))

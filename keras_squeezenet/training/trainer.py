@@ -173,7 +173,7 @@ def train(
     """
     backend.require_tensorflow("A training run")
     if tensorboard is not None:
-        requirements.require_tensorboard()
+        requirements.require_tensorboard(tensorboard)
     recipe = recipe or Recipe()
     keras.utils.set_random_seed(recipe.seed)
     distribution = distribution or distributed.Distribution()

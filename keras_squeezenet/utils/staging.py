@@ -172,12 +172,13 @@ def files_in(path: pathlib.Path) -> list[pathlib.Path]:
     return sorted(file for file in path.rglob("*") if file.is_file())
 
 
-def require_space(path: pathlib.Path) -> None:
-    """Raise a `DiskError` unless an output can be written."""
+def require_space(folder: pathlib.Path) -> None:
+    """Raise a `DiskError` unless a folder takes files; it may be missing."""
     try:
-        probe(path.parent)
+        with made(folder):
+            probe(folder)
     except OSError as error:
-        raise DiskError(path, error.strerror or str(error)) from error
+        raise DiskError(folder, error.strerror or str(error)) from error
 
 
 def probe(folder: pathlib.Path) -> None:

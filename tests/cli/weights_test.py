@@ -462,7 +462,7 @@ def test_full_disk_is_known_before_the_weights_are_read(
 
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     monkeypatch.setattr(pretrained, "open_weights", pytest.fail)
-    with pytest.raises(OSError, match="^out.keras cannot be written: No space"):
+    with pytest.raises(OSError, match=f"^{here} cannot be written: No space"):
         run("convert", npz, "out.keras")
 
 

@@ -216,6 +216,26 @@ def test_resume_of_another_exploration_is_refused(
     assert (tmp_path / "out" / sweep.JSON_FILE).read_bytes() == before
 
 
+def test_what_killed_processes_left_in_the_points_is_removed(
+    explore, trained, tmp_path
+):
+    explore()
+    left = sweep.point_folder(tmp_path / "out", "base") / ".keras_squeezenet.x"
+    left.mkdir(parents=True)
+    (left / "model.keras").touch()
+    explore(resume=True)
+    assert os.listdir(left.parent) == []
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"points": [{}]}'])
+def test_damaged_file_is_named_on_resume(text, explore, trained, tmp_path):
+    explore()
+    path = tmp_path / "out" / sweep.JSON_FILE
+    path.write_text(text)
+    with pytest.raises(ValueError, match=f"{path} (is damaged|cannot be read)"):
+        explore(resume=True)
+
+
 def test_earlier_exploration_is_not_replaced_unasked(
     explore, trained, tmp_path
 ):

@@ -56,6 +56,7 @@ def train(out, recipe, is_arrays=False, **options):
     if is_arrays:
         images = quarters.make_images(48, 0)
         options["validation"] = quarters.make_images(32, 1)
+        options["normalization"] = "caffe"
     recipe = training.Recipe(**recipe)
     result = training.train(
         make_model(), images, recipe=recipe, out=out, **options

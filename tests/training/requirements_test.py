@@ -46,3 +46,14 @@ def test_labels_that_are_no_classes_are_refused_before_any_work(
         with pytest.raises(ValueError, match=message):
             entries[name](good, bad)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_logs_that_cannot_be_written_are_refused_before_any_work(
+    entries, tmp_path
+):
+    pytest.importorskip("tensorboard")
+    (tmp_path / "file").touch()
+    logs = tmp_path / "file" / "logs"
+    for name in ("train", "compress"):
+        with pytest.raises(OSError, match=f"{logs} cannot be written"):
+            entries[name](None, tensorboard=logs)
