@@ -56,7 +56,7 @@ def own(folder: str | os.PathLike) -> Iterator[None]:
             ) from error
         except OSError as error:
             reason = error.strerror or str(error)
-            raise staging.DiskError(folder, reason) from error
+            raise staging.DiskError.of(folder, reason) from error
         staging.sweep(folder)
         stack.callback(_owned.reset, _owned.set(_owned.get() | {folder}))
         yield

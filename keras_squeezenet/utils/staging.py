@@ -39,8 +39,10 @@ PROBE_BYTES = 2**20
 class DiskError(OSError):
     """An output cannot be written."""
 
-    def __init__(self, path: str | os.PathLike, reason: str):
-        super().__init__(
+    @classmethod
+    def of(cls, path: pathlib.Path, reason: str) -> "DiskError":
+        """Return the error for an output and what the system says."""
+        return cls(
             f"{path} cannot be written: {reason}. Mend that, or write to "
             "another place."
         )
@@ -63,7 +65,7 @@ def stage(folder: pathlib.Path, target: pathlib.Path) -> Iterator[pathlib.Path]:
         reason = _reason(error)
         if reason is None:
             raise
-        raise DiskError(target, reason) from error
+        raise DiskError.of(target, reason) from error
 
 
 def _make(folder, name, stack):
@@ -178,7 +180,7 @@ def require_space(folder: pathlib.Path) -> None:
         with made(folder):
             probe(folder)
     except OSError as error:
-        raise DiskError(folder, error.strerror or str(error)) from error
+        raise DiskError.of(folder, error.strerror or str(error)) from error
 
 
 def probe(folder: pathlib.Path) -> None:

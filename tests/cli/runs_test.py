@@ -7,7 +7,7 @@ from keras_squeezenet.utils import staging
 
 
 @pytest.mark.parametrize(
-    "stop", [KeyboardInterrupt(), staging.DiskError("a.npz", "No space left")]
+    "stop", [KeyboardInterrupt(), staging.DiskError("a.npz: no space")]
 )
 def test_end_says_how_to_resume_where_there_is_something(stop, tmp_path):
     def end():

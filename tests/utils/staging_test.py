@@ -2,6 +2,7 @@ import errno
 import itertools
 import os
 import pathlib
+import pickle
 import shutil
 
 import pytest
@@ -199,9 +200,11 @@ def test_error_of_the_disk_names_the_output(make, reason, tmp_path):
         with files.new_file(tmp_path / "a.npz") as temporary:
             raise make(str(temporary))
     message = f"{tmp_path / 'out'} cannot be written: {reason}"
-    with pytest.raises(staging.DiskError, match=message):
+    with pytest.raises(staging.DiskError, match=message) as raised:
         with files.new_folder(tmp_path / "out") as folder:
             raise make(str(folder / "saved"))
+    # A process hands it to its parent.
+    assert str(pickle.loads(pickle.dumps(raised.value))) == str(raised.value)
     assert os.listdir(tmp_path) == []
 
 
