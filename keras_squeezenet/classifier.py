@@ -1,6 +1,7 @@
 """Classify image files with a network in any format."""
 
 import dataclasses
+import logging
 import os
 import pathlib
 from collections.abc import Callable
@@ -22,6 +23,8 @@ from keras_squeezenet.utils import files
 
 # What `compress` writes beside its models.
 REPORT_FILE = "report.json"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,7 +169,13 @@ def load(
         function, shape = loaded.predict_on_batch, loaded.input_shape
         found = metadata.of(loaded)
     normalization = metadata.resolve(found, normalization, name)
-    side = _side(name, shape, image_size or (found and found.image_size))
+    trained_on = found.image_size if found else None
+    if image_size and trained_on and image_size != trained_on:
+        logger.warning(
+            "%s was trained on images of %dx%d. Received: image_size=%d",
+            *(name, trained_on, trained_on, image_size),
+        )
+    side = _side(name, shape, image_size or trained_on)
     count = _count_outputs(name, function, side)
     classes: tuple[tuple[str | None, str], ...] = ()
     names = found.class_names if found else ()

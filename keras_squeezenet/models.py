@@ -158,7 +158,9 @@ def _load_weights(path, config, image_size, normalization):
         input_shape=(side, side, 3),
     )
     weights.assign_to(model)
-    names = weights.entry.class_names if weights.entry else ()
-    found = metadata.Metadata(image_size=side, class_names=names)
+    entry = weights.entry
+    names = entry.class_names if entry else ()
+    trained_on = entry.image_size if entry else side
+    found = metadata.Metadata(image_size=trained_on, class_names=names)
     metadata.attach(model, found)
     return model

@@ -439,6 +439,16 @@ def test_report_in_the_working_folder_is_not_that_of_a_source(
     assert network.classes == imagenet.imagenet_classes()
 
 
+def test_another_size_than_that_of_training_is_said(public_weights, caplog):
+    classifier.load("imagenet_deep_compression")
+    assert caplog.messages == []
+    classifier.load("imagenet_deep_compression", image_size=48)
+    assert caplog.messages == [
+        "imagenet_deep_compression was trained on images of 227x227. "
+        "Received: image_size=48"
+    ]
+
+
 @pytest.mark.parametrize("names", [NAMES[:4], (*NAMES, "fox")])
 def test_as_many_names_as_outputs_are_expected(names, saved, tmp_path):
     path = saved / "model.keras"
