@@ -18,6 +18,7 @@ from keras_squeezenet import normalizations
 from keras_squeezenet.data import image_ops
 from keras_squeezenet.data import image_reader
 from keras_squeezenet.pretrained import registry
+from keras_squeezenet.utils import backend
 from keras_squeezenet.utils import digests
 from keras_squeezenet.utils import files
 
@@ -101,6 +102,7 @@ class Classifier:
         return None, f"class {index}"
 
 
+@backend.channels_last()
 def load(
     model: "keras.Model | str | os.PathLike",
     config: "architecture.SqueezeNetConfig | str | None" = None,

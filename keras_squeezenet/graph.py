@@ -68,8 +68,8 @@ def from_config(config: dict) -> dict:
     """
     if "input_layers" not in config:
         config = _chain(config)
-    inputs = list(_histories(config["input_layers"]))
-    outputs = list(_histories(config["output_layers"]))
+    inputs = list(input_names(config["input_layers"]))
+    outputs = list(input_names(config["output_layers"]))
     if (len(inputs), len(outputs)) != (1, 1):
         raise ValueError(
             "the model must have one input and one output. Received: "
@@ -159,12 +159,21 @@ def build(namespace: ModuleType, description: dict) -> Any:
     )
 
     def call(layer, *received):
-        kind = layer["type"]
-        arguments = {key: layer[key] for key in ("name", *layers.LAYERS[kind])}
-        return getattr(namespace.layers, kind)(**arguments)(only(received))
+        return make_layer(namespace, layer)(only(received))
 
     outputs = run(description, inputs, call)
     return namespace.Model(inputs, outputs, name=description["name"])
+
+
+def make_layer(namespace: ModuleType, layer: dict) -> Any:
+    """Return a new layer of `keras` or `tf_keras` from its description."""
+    kind = layer["type"]
+    arguments = {key: layer[key] for key in ("name", *layers.LAYERS[kind])}
+    # Whatever the user's defaults are.
+    arguments["dtype"] = "float32"
+    if kind in layers.SPATIAL:
+        arguments["data_format"] = "channels_last"
+    return getattr(namespace.layers, kind)(**arguments)
 
 
 def run(description: dict, value: Any, call: Callable[..., Any]) -> Any:
@@ -191,6 +200,25 @@ def run(description: dict, value: Any, call: Callable[..., Any]) -> Any:
 def only(values: tuple) -> Any:
     """Return a layer's inputs as Keras expects them: one tensor, or a list."""
     return list(values) if len(values) > 1 else values[0]
+
+
+def input_names(tensors):
+    """Yield the names of the layers that compute tensors of a configuration."""
+    if isinstance(tensors, dict):
+        is_tensor = tensors.get("class_name") == "__keras_tensor__"
+        inner = tensors["config"]["keras_history"] if is_tensor else None
+        tensors = inner or list(tensors.values())
+    if not isinstance(tensors, list):
+        raise ValueError(
+            "the inputs of layers must be the outputs of other layers. "
+            f"Received: {reprlib.repr(tensors)}"
+        )
+    # The name of a layer, the number of its call, and that of its output.
+    if tensors and isinstance(tensors[0], str):
+        yield tensors[0]
+        return
+    for each in tensors:
+        yield from input_names(each)
 
 
 def _chain(config):
@@ -269,7 +297,7 @@ def _describe_layer(layer):
         _require_fixed(name, key, value)
     return {
         **described,
-        "inputs": list(_histories(calls[0]["args"])),
+        "inputs": list(input_names(calls[0]["args"])),
         **{key: arguments[key] for key in defining},
     }
 
@@ -281,22 +309,3 @@ def _require_fixed(name, key, value):
             f"layer {name!r} must have {key}={expected!r}, the only one that "
             f"is supported. Received: {key}={reprlib.repr(value)}"
         )
-
-
-def _histories(tensors):
-    """Yield the names of the layers that compute tensors of a configuration."""
-    if isinstance(tensors, dict):
-        is_tensor = tensors.get("class_name") == "__keras_tensor__"
-        inner = tensors["config"]["keras_history"] if is_tensor else None
-        tensors = inner or list(tensors.values())
-    if not isinstance(tensors, list):
-        raise ValueError(
-            "the inputs of layers must be the outputs of other layers. "
-            f"Received: {reprlib.repr(tensors)}"
-        )
-    # The name of a layer, the number of its call, and that of its output.
-    if tensors and isinstance(tensors[0], str):
-        yield tensors[0]
-        return
-    for each in tensors:
-        yield from _histories(each)

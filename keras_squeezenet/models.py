@@ -14,11 +14,13 @@ from keras_squeezenet import pretrained
 from keras_squeezenet import squeezenet
 from keras_squeezenet.pretrained import download
 from keras_squeezenet.pretrained import registry
+from keras_squeezenet.utils import backend
 from keras_squeezenet.utils import files
 from keras_squeezenet.utils import staging
 from keras_squeezenet.utils import suggestions
 
 
+@backend.channels_last()
 def load(
     model: "keras.Model | str | os.PathLike",
     *,

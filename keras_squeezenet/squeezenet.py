@@ -250,13 +250,23 @@ def preprocess_input(x: Any, data_format: str | None = None) -> Any:
         float32 for other types.
 
     Raises:
-        ValueError: if `data_format` is unknown.
+        ValueError: if `data_format` is unknown, or there are other than 3
+            channels.
 
     Example:
 
     >>> preprocess_input(np.array([[[[10.0, 20.0, 30.0]]]])).round(3)
     array([[[[ -73.939,  -96.779, -113.68 ]]]])
     """
+    data_format = data_format or keras.config.image_data_format()
+    axis = -3 if data_format == "channels_first" else -1
+    shape = tuple(getattr(x, "shape", ()))
+    if len(shape) >= 3 and shape[axis] not in (3, None):
+        raise ValueError(
+            "the images must have 3 channels, red, green and blue; repeat a "
+            "gray channel with `np.repeat(images, 3, axis=-1)`. Received: "
+            f"images of shape {shape}"
+        )
     return imagenet_utils.preprocess_input(
         x, data_format=data_format, mode="caffe"
     )

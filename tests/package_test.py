@@ -20,6 +20,7 @@ BELOW = {
     "architecture": {"utils"},
     "layers": {"architecture"},
     "graph": {"layers"},
+    "flattening": {"graph", "metadata"},
     "imagenet": set(),
     "normalizations": {"imagenet"},
     "metadata": {"normalizations", "utils"},
@@ -35,7 +36,15 @@ BELOW = {
         *("architecture", "codec", "keras_file", "metadata", "pretrained"),
         *("squeezenet", "utils"),
     },
-    "export": {"codec", "data", "graph", "layers", "metadata", "utils"},
+    "export": {
+        "codec",
+        "data",
+        "flattening",
+        "graph",
+        "layers",
+        "metadata",
+        "utils",
+    },
     "inspection": {"export", "pretrained", "utils"},
     "classifier": {
         *("architecture", "data", "export", "imagenet", "metadata", "models"),
@@ -49,12 +58,21 @@ BELOW = {
     },
     "exploration": {"architecture", "data", "squeezenet", "training", "utils"},
     "compression": {
-        *("architecture", "codec", "data", "evaluation", "export", "graph"),
-        *("keras_file", "metadata", "models", "report", "training", "utils"),
+        *("architecture", "codec", "data", "evaluation", "export"),
+        *(
+            "flattening",
+            "graph",
+            "keras_file",
+            "metadata",
+            "models",
+            "report",
+            "training",
+            "utils",
+        ),
     },
     "packing": {
         *("architecture", "classifier", "codec", "data", "evaluation"),
-        *("graph", "imagenet", "metadata", "models", "utils"),
+        *("flattening", "graph", "imagenet", "metadata", "models", "utils"),
     },
 }
 # They are the top, and may import everything.

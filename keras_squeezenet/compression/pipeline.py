@@ -19,6 +19,7 @@ import keras
 import numpy as np
 import tf_keras
 
+from keras_squeezenet import flattening
 from keras_squeezenet import models
 from keras_squeezenet import report
 from keras_squeezenet.compression import allocation
@@ -114,6 +115,7 @@ class CompressionResult:
         return self.report
 
 
+@backend.channels_last()
 def compress(
     model: keras.Model | str | os.PathLike,
     data: Any,
@@ -171,7 +173,7 @@ def compress(
     """
     recipe = recipe or Recipe()
     backend.require_tensorflow("Compression")
-    model = models.load(model, normalization=normalization)
+    model = flattening.flatten(models.load(model, normalization=normalization))
     tf_keras_twin.require_squeezenet(model)
     if tensorboard is not None:
         requirements.require_tensorboard(tensorboard)
@@ -236,9 +238,25 @@ class _Run:
             validation=self.validation,
             test=self.test,
         )
+        self._say_what_frozen_layers_do()
         layers = list(tf_keras_twin.kernels(self.model))
         for rules in (self.recipe.densities, self.recipe.bits):
             allocation.match(rules, layers)
+
+    def _say_what_frozen_layers_do(self):
+        frozen = [
+            layer.name
+            for layer in self.model.layers
+            if layer.weights and not layer.trainable
+        ]
+        if frozen and not self.recipe.keep_frozen:
+            logger.info(
+                "%d frozen layers, such as %r, are compressed and trained "
+                "like the others; keep_frozen=True (--keep_frozen) keeps them "
+                "as they are.",
+                len(frozen),
+                frozen[0],
+            )
 
     def begin(self, overwrite, resume):
         """Load the state of a run to resume, or start a new one."""

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_squeezenet import flattening
 from keras_squeezenet import models
 from keras_squeezenet.compression import compression_recipe
 from keras_squeezenet.compression import kmeans
@@ -21,6 +22,7 @@ from keras_squeezenet.data import splits
 from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.training import network
 from keras_squeezenet.training import requirements
+from keras_squeezenet.utils import backend
 from keras_squeezenet.utils.progress import Progress
 
 DENSITIES = compression_recipe.SCAN_DENSITIES
@@ -51,6 +53,7 @@ class SensitivityResult:
         return dict(vars(self))
 
 
+@backend.channels_last()
 def scan_sensitivity(
     model: keras.Model | str | os.PathLike,
     data: Any,
@@ -88,7 +91,7 @@ def scan_sensitivity(
         ValueError: if the model is not a SqueezeNet, or does not fit the
             images.
     """
-    model = models.load(model, normalization=normalization)
+    model = flattening.flatten(models.load(model, normalization=normalization))
     tf_keras_twin.require_squeezenet(model)
     recipe = compression_recipe.Recipe(batch_size=BATCH_SIZE, seed=seed)
     found = network.name_classes(model, getattr(data, "class_names", None))

@@ -22,6 +22,7 @@ from keras_squeezenet.data import image_values
 from keras_squeezenet.data import splits
 from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.evaluation import timing
+from keras_squeezenet.utils import backend
 from keras_squeezenet.utils.progress import Progress
 
 TOP = 5
@@ -140,6 +141,7 @@ class _Examples:
     skipped: tuple[str, ...] = ()
 
 
+@backend.channels_last()
 def evaluate(
     model: "keras.Model | classifier.Classifier | str | os.PathLike",
     data: splits.Data | str | os.PathLike,

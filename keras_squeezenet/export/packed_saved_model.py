@@ -17,7 +17,6 @@ import tensorflow as tf
 
 from keras_squeezenet import codec
 from keras_squeezenet import graph
-from keras_squeezenet import layers
 from keras_squeezenet.codec import bit_io
 from keras_squeezenet.codec import encodings
 from keras_squeezenet.codec import frequency_tables
@@ -273,8 +272,7 @@ def _run(description, weights, images):
 def _without_weights(layer, received):
     if layer["type"] == "Dropout":
         return received
-    arguments = {key: layer[key] for key in layers.LAYERS[layer["type"]]}
-    return getattr(keras.layers, layer["type"])(**arguments)(received)
+    return graph.make_layer(keras, layer)(received)
 
 
 def _strip(path):

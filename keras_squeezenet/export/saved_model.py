@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_squeezenet import codec
+from keras_squeezenet import flattening
 from keras_squeezenet import metadata
 from keras_squeezenet.export import packed_saved_model
 from keras_squeezenet.export import saved_model_check
@@ -81,8 +82,14 @@ def save_quantized(quantized: Any, path: str | os.PathLike) -> None:
 def servable(model: Any) -> tf.Module:
     """Return a module whose `serve` runs a `keras.Model` or `tf_keras.Model`.
 
-    `serve` is a `tf.function` of `images`, a float32 batch of any size.
+    `serve` is a `tf.function` of `images`, a float32 batch of any size. A model
+    that computes in another type, such as bfloat16, runs as a float32 copy.
     """
+    if isinstance(model, keras.Model) and any(
+        layer.weights and layer.compute_dtype != "float32"
+        for layer in model.layers
+    ):
+        model = flattening.flatten(model)
     module = tf.Module()
     module.serve = tf.function(
         lambda images: model(images, training=False),

@@ -18,6 +18,7 @@ import numpy as np
 from keras_squeezenet import architecture
 from keras_squeezenet import classifier
 from keras_squeezenet import codec
+from keras_squeezenet import flattening
 from keras_squeezenet import imagenet
 from keras_squeezenet import metadata
 from keras_squeezenet import models
@@ -31,6 +32,7 @@ from keras_squeezenet.packing import code_training
 from keras_squeezenet.packing import fisher
 from keras_squeezenet.packing import rate_distortion
 from keras_squeezenet.packing import reconstruction
+from keras_squeezenet.utils import backend
 from keras_squeezenet.utils import files
 from keras_squeezenet.utils.backend import require_tensorflow
 from keras_squeezenet.utils.progress import Progress
@@ -173,6 +175,7 @@ class Bound:
         return math.sqrt(self.max_kl / max(point.kl, 1e-9))
 
 
+@backend.channels_last()
 def pack(
     model: "keras.Model | str | os.PathLike",
     data: calibration.Data,
@@ -233,7 +236,9 @@ def pack(
     bound = Bound(target_bytes, max_kl)
     require_tensorflow("Packing")
     progress = progress or Progress()
-    loaded = models.load(model, config=config, normalization=normalization)
+    loaded = flattening.flatten(
+        models.load(model, config=config, normalization=normalization)
+    )
     network = classifier.load(model, loaded=loaded)
     if isinstance(class_names, list):
         metadata.require_order(

@@ -11,11 +11,13 @@ from keras_squeezenet import metadata
 from keras_squeezenet import models
 from keras_squeezenet import squeezenet
 from keras_squeezenet.pretrained import registry
+from keras_squeezenet.utils import backend
 
 # Images up to this side, in pixels, get a first convolution with stride 1.
 SMALL_IMAGE_SIZE = 64
 
 
+@backend.channels_last()
 def build(
     image_size: int,
     classes: int,

@@ -32,6 +32,11 @@ def require_fit(
             f"{dataset['name']!r} have it. Received: a model for images of "
             f"shape {model.input_shape[1:]}. Build it with this `input_shape`."
         )
+    if expected[-1] not in (1, 3):
+        raise ValueError(
+            "the images must have 3 channels, or 1. Received: images of shape "
+            f"{expected} from the data {dataset['name']!r}"
+        )
     classes = len(dataset["classes"])
     if model.output_shape != (None, classes):
         raise ValueError(

@@ -87,6 +87,7 @@ class State(epochs.State):
     initial: list = dataclasses.field(default_factory=list)
 
 
+@backend.channels_last()
 def train(
     model: keras.Model | str | os.PathLike | None,
     data: Any,

@@ -23,6 +23,7 @@ from keras_squeezenet.training import trainer
 from keras_squeezenet.training.training_recipe import PHASES
 from keras_squeezenet.training.training_recipe import Phase
 from keras_squeezenet.training.training_recipe import Recipe
+from keras_squeezenet.utils import backend
 from keras_squeezenet.utils import files
 from keras_squeezenet.utils import ownership
 from keras_squeezenet.utils import signals
@@ -75,6 +76,7 @@ class FineTuningResult:
         return values
 
 
+@backend.channels_last()
 def finetune(
     model: keras.Model | str | os.PathLike,
     data: Any,

@@ -1,4 +1,7 @@
-"""The Keras backend that a part of this package needs."""
+"""The Keras backend and the defaults that a part of this package needs."""
+
+import contextlib
+from collections.abc import Iterator
 
 import keras
 
@@ -14,3 +17,21 @@ def require_tensorflow(what: str = "A SavedModel") -> None:
             f"{what} needs the TensorFlow backend. Set "
             f"KERAS_BACKEND=tensorflow. Received: KERAS_BACKEND={backend}"
         )
+
+
+@contextlib.contextmanager
+def channels_last() -> Iterator[None]:
+    """Run with Keras's usual image format and float type.
+
+    A context or a decorator: users may have others as their defaults, in
+    `keras.json` too. A dtype policy, such as `"mixed_float16"`, stays.
+    """
+    data_format = keras.config.image_data_format()
+    floatx = keras.config.floatx()
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_floatx("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_image_data_format(data_format)
+        keras.config.set_floatx(floatx)
