@@ -36,15 +36,7 @@ BELOW = {
         *("architecture", "codec", "keras_file", "metadata", "pretrained"),
         *("squeezenet", "utils"),
     },
-    "export": {
-        "codec",
-        "data",
-        "flattening",
-        "graph",
-        "layers",
-        "metadata",
-        "utils",
-    },
+    "export": {"codec", "data", "flattening", "graph", "metadata", "utils"},
     "inspection": {"export", "pretrained", "utils"},
     "classifier": {
         *("architecture", "data", "export", "imagenet", "metadata", "models"),
