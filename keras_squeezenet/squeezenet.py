@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers
 from keras.applications import imagenet_utils
 
@@ -14,6 +15,11 @@ from keras_squeezenet import imagenet
 from keras_squeezenet import pretrained
 from keras_squeezenet.pretrained import registry
 from keras_squeezenet.utils import suggestions
+
+# The first biases of a conv10 with a ReLU, the same for all classes. At the
+# authors' 0 the outputs of a class may soon be negative for all images, and
+# without a gradient for good.
+CONV10_BIAS = keras.initializers.Constant(3.0)
 
 
 def SqueezeNet(
@@ -400,37 +406,50 @@ def _classifier(x, config, classes, classifier_activation):
     x = layers.Dropout(0.5, name="drop9")(x)
     if config.conv10_padding:
         x = layers.ZeroPadding2D(config.conv10_padding, name="conv10_pad")(x)
-    x = _conv(
-        x,
-        "conv10",
+    activation = config.conv10_activation
+    x = layers.Conv2D(
         classes,
-        activation=config.conv10_activation,
+        1,
+        activation=activation,
         kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
-    )
+        bias_initializer=CONV10_BIAS if activation else "zeros",
+        name="conv10",
+    )(x)
     x = layers.GlobalAveragePooling2D(name="pool10")(x)
     return layers.Activation(classifier_activation, name="predictions")(x)
 
 
-def _conv(
-    x,
-    name,
-    filters,
-    kernel_size=1,
-    strides=1,
-    padding="same",
-    activation="relu",
-    kernel_initializer="lecun_uniform",
-):
+def _conv(x, name, filters, kernel_size=1, strides=1, padding="same"):
     """Apply a convolution, initialized like Caffe's "xavier" filler."""
-    return layers.Conv2D(
+    convolution = layers.Conv2D(
         filters,
         kernel_size,
         strides=strides,
         padding=padding,
-        activation=activation,
-        kernel_initializer=kernel_initializer,
+        activation="relu",
+        kernel_initializer="lecun_uniform",
         name=name,
-    )(x)
+    )
+    x = convolution(x)
+    _pair_filters(convolution)
+    return x
+
+
+def _pair_filters(convolution):
+    """Make every second filter the negative of the one before it.
+
+    The next layer subtracts them, and relu(x) - relu(-x) = x: but for its
+    poolings the network starts linear. Independent filters give all images
+    nearly the same features after 17 ReLUs. ("The Shattered Gradients
+    Problem", Balduzzi et al., 2017, section 5)
+    """
+    kernel = keras.ops.convert_to_numpy(convolution.kernel)
+    inputs, filters = kernel.shape[2:]
+    if convolution.name == "conv1":
+        paired = np.kron(kernel[..., ::2], [1, -1])
+    else:
+        paired = np.kron(kernel[:, :, ::2, ::2], [[1, -1], [-1, 1]])
+    convolution.kernel.assign(paired[:, :, :inputs, :filters])
 
 
 def _pool(x, layer, config):

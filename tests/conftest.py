@@ -77,8 +77,8 @@ def photographs(shared_data):
 def randomize():
     """Returns a function that gives a model weights that all matter.
 
-    The initial biases are zero and the initial logits nearly so, behind which
-    a wrong network could hide.
+    The initial weights are regular, and the initial logits nearly equal,
+    behind which a wrong network could hide.
     """
 
     def randomize(model):

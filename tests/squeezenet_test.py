@@ -22,6 +22,7 @@ from keras_squeezenet import SqueezeNetSimpleBypass
 from keras_squeezenet import Stem
 from keras_squeezenet import architecture
 from keras_squeezenet import codec
+from keras_squeezenet import data
 from keras_squeezenet.pretrained import download
 from keras_squeezenet.pretrained import registry
 
@@ -50,6 +51,9 @@ SMALL_IMAGES = {
     f"{name} for small images": config.for_small_images()
     for name, config in VARIANTS.items()
 }
+SLIM_1_1 = dataclasses.replace(
+    VARIANTS["1.1"], base_e=32, incr_e=32, SR=0.25, stem=Stem(32, 3)
+)
 
 
 def with_ids(configs):
@@ -369,15 +373,45 @@ def test_relu_after_conv10_can_be_left_out(activation, negative, randomize):
     assert (conv10.min() < 0) == negative
 
 
-def test_weights_start_as_the_authors_solver_starts_them():
+def test_weights_start_with_the_variance_of_the_authors_solver():
     model = SqueezeNetComplexBypass(weights=None)
     for layer in model.layers:
         if not layer.weights:
             continue
         kernel, bias = layer.get_weights()
-        assert not bias.any()
+        assert (bias == (3 if layer.name == "conv10" else 0)).all()
         std = 0.01 if layer.name == "conv10" else kernel[..., 0].size ** -0.5
         assert kernel.std() == pytest.approx(std, rel=0.1), layer.name
+
+
+def test_conv10_without_relu_starts_without_bias():
+    config = SqueezeNetConfig(conv10_activation=None)
+    model = SqueezeNet(weights=None, input_shape=(32, 32, 3), config=config)
+    assert not model.get_layer("conv10").get_weights()[1].any()
+
+
+@pytest.mark.parametrize("bypass", architecture.BYPASSES)
+def test_network_without_pooling_starts_linear(bypass):
+    config = SqueezeNetConfig(base_e=8, incr_e=8, pools=(), bypass=bypass, SR=1)
+    model = SqueezeNet(False, None, input_shape=(32, 32, 3), config=config)
+
+    def features(x):
+        pairs = run(model, x)
+        return pairs[..., ::2] - pairs[..., 1::2]
+
+    x, y = images(2, 1, 32, 32, 3)
+    expected = features(x) + features(y)
+    assert np.abs(expected).max() > 0.01
+    np.testing.assert_allclose(features(x + y), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("filters", [1, 3, 4])
+def test_odd_numbers_of_filters_have_initial_weights_too(filters):
+    config = SqueezeNetConfig(base_e=2 * filters, incr_e=0, SR=0.5)
+    model = SqueezeNet(False, None, input_shape=(64, 64, 1), config=config)
+    for layer in model.layers:
+        for weight in layer.get_weights()[:1]:
+            assert np.abs(weight).sum(axis=(0, 1, 2)).all(), layer.name
 
 
 @with_ids(
@@ -399,6 +433,53 @@ def test_points_of_the_design_space_tell_images_apart(config, randomize):
     assert logits.shape == (2, 10)
     assert np.isfinite(logits).all()
     assert not np.allclose(logits[0], logits[1], rtol=0.01)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    dataset = data.load("mnist5k", image_size=32)
+    (images, labels), *_ = dataset.epoch_batches(512).take(1)
+    return np.asarray(images), np.asarray(labels)
+
+
+def losses_of_fits(config, seeds, digits, epochs):
+    """The losses of the last epoch of `compile` and `fit` as users write them.
+
+    A network is traced once for all seeds.
+    """
+
+    def build(seed):
+        keras.utils.set_random_seed(seed)
+        return SqueezeNet(
+            weights=None, input_shape=(32, 32, 3), classes=10, config=config
+        )
+
+    losses = []
+    model = build(0)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.optimizer.build(model.trainable_variables)
+    fresh = [np.asarray(value) for value in model.optimizer.variables]
+    for seed in seeds:
+        model.set_weights(build(seed).get_weights())
+        for variable, value in zip(model.optimizer.variables, fresh):
+            variable.assign(value)
+        history = model.fit(*digits, epochs=epochs, verbose=0).history
+        losses.append(history["loss"][-1])
+    return losses
+
+
+def test_plain_fit_leaves_the_plateau(digits):
+    # At 0.9 ln(10) = 2.07 a network has left it. Independent filters and a
+    # conv10 without bias are still above 2.1.
+    losses = losses_of_fits(SLIM_1_1, range(3), digits, epochs=5)
+    assert max(losses) < 1.9, losses
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["1.0", "1.1"])
+def test_plain_fit_of_a_variant_leaves_the_plateau(name, digits):
+    losses = losses_of_fits(VARIANTS[name], range(3), digits, epochs=10)
+    assert max(losses) < 2.07, losses
 
 
 def test_small_images_leave_a_4x4_map():
