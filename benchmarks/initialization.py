@@ -131,7 +131,7 @@ def scaled(scale):
 
 
 def orthogonal(shape, seed):
-    """Return orthogonal filters of norm sqrt(2)."""
+    """Return orthogonal filters of norm sqrt(2), or less if they are many."""
     kernel = keras.initializers.Orthogonal(2**0.5, seed)(shape)
     return np.asarray(kernel) / max(1, shape[-1] / np.prod(shape[:-1])) ** 0.5
 
