@@ -91,7 +91,8 @@ def global_threshold(
         return {
             name: max(
                 MIN_DENSITY,
-                1 - np.searchsorted(values, threshold) / len(values),
+                # TF-MOT takes no numbers of NumPy.
+                float(1 - np.searchsorted(values, threshold) / len(values)),
             )
             for name, values in magnitudes.items()
         }

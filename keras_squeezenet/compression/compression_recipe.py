@@ -1,6 +1,7 @@
 """Compression recipes, as data."""
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Annotated
 from typing import Any
@@ -12,6 +13,9 @@ from keras_squeezenet.utils.recipe_fields import one_of
 from keras_squeezenet.utils.recipe_fields import some_of
 
 STAGES = stages.STAGES
+# Training after `cluster` or `quantize` would undo it, and `densify` trains the
+# weights that `prune` set to zero.
+ORDER = re.compile("(prune (densify )?)?(cluster )?(quantize )?")
 AUGMENTATIONS = (None, "crop", "flip_crop")
 SCHEDULES = ("polynomial", "constant", "iterative")
 PATTERNS = (None, "2:4")
@@ -43,8 +47,8 @@ class Recipe:
 
     Args:
         stages: `"prune"`, `"densify"` (the last part of dense-sparse-dense
-            training), `"cluster"` and `"quantize"`, in any order, each at most
-            once.
+            training), `"cluster"` and `"quantize"`, or some of them, in this
+            order.
         batch_size: the images in a batch.
         max_train_steps: the maximum number of training steps of each stage, for
             quick trials.
@@ -138,6 +142,12 @@ class Recipe:
 
     def __post_init__(self):
         recipe_fields.require_valid(self)
+        if not ORDER.fullmatch("".join(f"{stage} " for stage in self.stages)):
+            raise ValueError(
+                "stages must be in an order in which none undoes the one "
+                "before: prune, densify (directly after prune), cluster, "
+                f"quantize. Received: stages={', '.join(self.stages)}"
+            )
 
     def steps(self, epochs: float, epoch_steps: int) -> int:
         """Return the number of training steps of a stage."""

@@ -70,6 +70,16 @@ def test_one_threshold_is_for_all_layers(density):
         assert found[name] == pytest.approx(expected, abs=5e-3), name
 
 
+def test_densities_are_plain_numbers(make_scan):
+    """TF-MOT takes no others."""
+    for found in (
+        allocation.global_threshold(KERNELS, 0.3),
+        allocation.split_density(make_scan(SIZES), 0.3),
+        allocation.scale(dict.fromkeys(KERNELS, 0.5), KERNELS, 0.3),
+    ):
+        assert {type(density) for density in found.values()} <= {float, int}
+
+
 def test_fixed_layers_stay_dense_and_count():
     found = allocation.global_threshold(
         KERNELS, 0.3, fixed=["fire2_squeeze1x1"]

@@ -38,6 +38,19 @@ def test_value_out_of_range_is_named(field, value, expected):
         Recipe(**{field: value})
 
 
+@pytest.mark.parametrize(
+    "stages",
+    [
+        ("quantize", "prune"),
+        ("cluster", "prune"),
+        ("densify",),
+    ],
+)
+def test_stage_that_undoes_another_is_refused(stages):
+    with pytest.raises(ValueError, match="prune, densify .*, cluster, quant"):
+        Recipe(stages=stages)
+
+
 def test_bounds_of_the_ranges_are_in_them():
     Recipe(densities={"*": 1}, bits={"*": 2})
     Recipe(bits={"*": 8}, average_bits=4, quantize_epochs=0, stages=())

@@ -285,9 +285,9 @@ def test_logs_without_tensorboard_are_refused_before_any_work(
 
 
 def test_loss_that_becomes_nan_names_its_stage(compress, tmp_path):
-    recipe = SHORT.replace(stages=("densify",), finetune_learning_rate=1e38)
+    recipe = SHORT.replace(stages=("prune",), finetune_learning_rate=1e38)
     with pytest.raises(
-        training.NonFiniteLossError, match="^densify: .*in epoch 1"
+        training.NonFiniteLossError, match="^prune: .*in epoch 1"
     ):
         compress(recipe)
     assert os.listdir(tmp_path / "out") == [pipeline.CHECKPOINT_FILE]
@@ -321,15 +321,15 @@ def test_file_that_differs_from_its_model_is_an_error(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "order", [("cluster",), ("quantize", "prune"), ("prune", "densify")]
+    "order", [("cluster",), ("prune", "quantize"), ("prune", "densify")]
 )
-def test_any_order_and_subset_of_the_stages_runs(order, compress):
+def test_subset_of_the_stages_runs(order, compress):
     result = compress(SHORT.replace(stages=order), name="quarters")
     assert [stage["kind"] for stage in result.stages] == ["train", *order]
     assert result.stages[0]["epochs"] == 0
     kernels = tf_keras_twin.kernels(result.model)
     density = kernel_statistics.overall_density(kernels)
-    assert (density < 0.8) == (order[-1] == "prune")
+    assert (density < 0.8) == (order == ("prune", "quantize"))
     shared = max(len(np.unique(kernel)) for kernel in kernels.values()) <= 8
     assert shared == (order == ("cluster",))
 
