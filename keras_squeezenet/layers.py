@@ -110,7 +110,8 @@ def require_known(name: str, kind: str) -> None:
     """Raise a `ValueError` unless networks may have layers of a type."""
     if kind not in LAYERS:
         raise ValueError(
-            f"layer {name!r} is a {kind}, and a network may have the layers "
+            f"layer {name!r:.100} is a {kind:.60}, and a network may have "
+            "the layers "
             f"{', '.join(LAYERS)} only. Put preprocessing in front of it."
         )
 

@@ -8,6 +8,7 @@ import tf_keras
 from keras_squeezenet import SqueezeNet
 from keras_squeezenet import architecture
 from keras_squeezenet import graph
+from keras_squeezenet import layers
 
 IMAGES = np.random.default_rng(0).normal(0, 70, (2, 64, 64, 3))
 SHAPE = (64, 64, 3)
@@ -129,3 +130,9 @@ def test_several_outputs_are_refused(small):
     outputs = [layer.output for layer in small.layers[1:]]
     with pytest.raises(ValueError, match="Received: 'two' with 1 and 3"):
         graph.describe(keras.Model(small.input, outputs, name="two"))
+
+
+def test_refusal_of_a_layer_is_short():
+    with pytest.raises(ValueError, match="is a xxx.*Put preproc") as raised:
+        layers.require_known("y" * 10_000, "x" * 10_000)
+    assert len(str(raised.value)) < 500
