@@ -136,7 +136,7 @@ def load(
     if isinstance(model, keras.Model):
         name, loaded = model.name, model
     else:
-        name = os.fspath(model)
+        name = os.path.expanduser(model)
     found = None
     if loaded is None and os.path.isfile(os.path.join(name, "saved_model.pb")):
         from keras_squeezenet.export import saved_model

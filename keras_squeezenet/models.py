@@ -65,7 +65,7 @@ def load(
             "`model` must be a `keras.Model`, a path, or the name of "
             f"pretrained weights. Received: model={model!r}"
         )
-    path = os.fspath(model)
+    path = os.path.expanduser(model)
     if path in registry.NAMES:
         file = registry.find(path, config).file
         if file.name.endswith(".sqz"):

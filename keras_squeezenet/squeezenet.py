@@ -109,7 +109,8 @@ def SqueezeNet(
     """
     config = architecture.get_config(config)
     named = weights in registry.NAMES
-    if not (weights is None or named or os.path.exists(weights)):
+    is_file = weights and os.path.exists(os.path.expanduser(weights))
+    if not (weights is None or named or is_file):
         raise ValueError(
             "The `weights` argument should be either "
             "`None` (random initialization), 'imagenet' "

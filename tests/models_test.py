@@ -52,3 +52,9 @@ def test_a_misspelled_name_suggests_the_nearest():
 def test_another_type_is_refused():
     with pytest.raises(ValueError, match=r"keras.Model.*Received: model=3"):
         models.load(3)
+
+
+def test_home_is_expanded(make_model, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    models.save(make_model(), tmp_path / "m.keras")
+    assert models.load("~/m.keras").name == "squeezenet"

@@ -172,14 +172,13 @@ def compress(
             stages before it is written.
     """
     recipe = recipe or Recipe()
+    out = pathlib.Path(out).expanduser()
     backend.require_tensorflow("Compression")
     model = flattening.flatten(models.load(model, normalization=normalization))
     tf_keras_twin.require_squeezenet(model)
     if tensorboard is not None:
         requirements.require_tensorboard(tensorboard)
-    run = _Run(
-        model, recipe, pathlib.Path(out), progress or Progress(), tensorboard
-    )
+    run = _Run(model, recipe, out, progress or Progress(), tensorboard)
     with ownership.own(out):
         run.take_data(data, validation, test, name, class_names, normalization)
         run.begin(overwrite, resume)

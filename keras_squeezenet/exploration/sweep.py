@@ -92,6 +92,7 @@ def explore(
             f"`jobs` must be a positive integer. Received: jobs={jobs!r}"
         )
     recipe = recipe or training.Recipe()
+    out = pathlib.Path(out).expanduser()
     with ownership.own(out):
         files.require_resumable(out, JSON_FILE, overwrite, resume)
         dataset = load()
@@ -99,7 +100,7 @@ def explore(
         base = network.for_images(dataset.image_size, config)
         points = grids.points(grid, base)
         exploration = _Exploration(
-            pathlib.Path(out),
+            out,
             {
                 "dataset": {
                     "name": dataset.name,

@@ -159,7 +159,7 @@ def open_weights(
             file = entry.no_top
         name, content = file.name, download.read(file)
     else:
-        name = os.fspath(weights)
+        name = os.path.expanduser(weights)
         content = archive.read_file(name)
         digests.require(name, content)
         entry = registry.identify(content)
@@ -220,6 +220,7 @@ def _weights_of(layer, arrays, source):
         raise ValueError(
             f"Layer {layer.name!r} expects weights of shapes {expected}. "
             f"Received: {received} from {source}"
+            f"{_way_out(layer.name, expected[0], received[0], arrays)}"
         )
     if not all(np.isfinite(array).all() for array in weights):
         raise ValueError(
@@ -227,3 +228,23 @@ def _weights_of(layer, arrays, source):
             f"or infinity from {source}"
         )
     return weights
+
+
+def _way_out(name, expected, received, arrays):
+    """Return what to do about a kernel of another shape, as a sentence."""
+    if name == "conv10" and expected[:-1] == received[:-1]:
+        return (
+            f". They are those of {received[-1]} classes: build the network "
+            "with `include_top=False` and a head of your own, or with "
+            f"`training.build(image_size, {expected[-1]}, weights=...)`"
+        )
+    if name == "conv1" and expected[-2] != received[-2]:
+        return (
+            f". They take images of {received[-2]} channels; repeat a gray "
+            "channel with `np.repeat(images, 3, axis=-1)`"
+        )
+    try:
+        variant, _ = infer_network(arrays)
+    except ValueError:
+        return ""
+    return f". They are those of `config={variant!r}`"

@@ -178,7 +178,8 @@ def train(
     recipe = recipe or Recipe()
     keras.utils.set_random_seed(recipe.seed)
     distribution = distribution or distributed.Distribution()
-    run = _Run(recipe, pathlib.Path(out), progress or Progress(), distribution)
+    out = pathlib.Path(out).expanduser()
+    run = _Run(recipe, out, progress or Progress(), distribution)
     with run.owned():
         known = network.normalization_of(model, normalization)
         run.take_data(data, validation, test, known)

@@ -131,7 +131,7 @@ def finetune(
     >>> model = training.finetune("imagenet", flowers, out="flowers").model
     """
     progress = progress or Progress()
-    out = pathlib.Path(out)
+    out = pathlib.Path(out).expanduser()
     with ownership.own(out):
         require_writable(out, overwrite, resume)
         recipe = phases[0].recipe if phases else Recipe()

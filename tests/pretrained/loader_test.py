@@ -126,7 +126,7 @@ def test_missing_layer_is_named(builder, variant, classes, missing, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "builder, arguments, message",
+    "builder, arguments, message, way_out",
     [
         (
             SqueezeNet1_0,
@@ -134,28 +134,32 @@ def test_missing_layer_is_named(builder, variant, classes, missing, tmp_path):
             "Layer 'conv10' expects weights of shapes "
             "[(1, 1, 512, 10), (10,)]. "
             "Received: [(1, 1, 512, 1000), (1000,)] from ",
+            "include_top=False",
         ),
         (
             SqueezeNet1_1,
             {},
             "Layer 'conv1' expects weights of shapes [(3, 3, 3, 64), (64,)]. "
             "Received: [(7, 7, 3, 96), (96,)] from ",
+            "config='1.0'",
         ),
         (
             SqueezeNet1_0,
             {"input_shape": (64, 64, 1)},
             "Layer 'conv1' expects weights of shapes [(7, 7, 1, 96), (96,)]. "
             "Received: [(7, 7, 3, 96), (96,)] from ",
+            "images of 3 channels; repeat",
         ),
     ],
 )
-def test_weights_of_another_shape_are_refused(
-    builder, arguments, message, tmp_path
+def test_weights_of_another_shape_are_refused_with_the_way_out(
+    builder, arguments, message, way_out, tmp_path
 ):
     path = tmp_path / "v1.0.npz"
     write_npz(path, random_weights("1.0"))
-    with pytest.raises(ValueError, match=re.escape(f"{message}{path}")):
+    with pytest.raises(ValueError, match=re.escape(f"{message}{path}")) as info:
         builder(weights=path, **arguments)
+    assert way_out in str(info.value)
 
 
 def test_nothing_is_assigned_when_a_layer_does_not_fit(random_file, randomize):

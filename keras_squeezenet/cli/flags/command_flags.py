@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 import re
 import textwrap
 from collections.abc import Iterator
@@ -127,6 +128,9 @@ class CommandFlags(flags.FlagValues):
             raise ValueError(str(error)) from None
         for name in self:
             value = self[name].value
+            # A shell expands it in an argument, but not after `--flag=`.
+            if isinstance(value, str) and value.startswith("~"):
+                self[name].value = os.path.expanduser(value)
             if isinstance(value, float) and not math.isfinite(value):
                 raise ValueError(
                     f"--{name} must be a number that is finite. Received: "

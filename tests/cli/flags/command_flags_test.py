@@ -96,6 +96,13 @@ def test_flag_without_its_value_is_refused(flag_values):
         flag_values.parse(["--size"])
 
 
+def test_home_is_expanded(flag_values, monkeypatch):
+    """Shells leave it in `--out=~/x`."""
+    monkeypatch.setenv("HOME", "/home/me")
+    flag_values.parse(["--out=~/x"])
+    assert flag_values.out == "/home/me/x"
+
+
 def test_arguments_without_a_flag_are_returned(flag_values):
     arguments = ["a", "--size=3", "b", "--", "--c"]
     assert flag_values.parse(arguments) == ["a", "b", "--c"]
