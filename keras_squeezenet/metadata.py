@@ -19,6 +19,7 @@ from typing import Any
 from keras_squeezenet import normalizations
 from keras_squeezenet.utils import archive
 from keras_squeezenet.utils import files
+from keras_squeezenet.utils import text
 
 MEMBER = "keras_squeezenet.json"
 SAVED_MODEL_ASSETS = "assets.extra"
@@ -176,7 +177,7 @@ def say_assumed(path: str) -> None:
         "%s does not say on which images it was trained: those of "
         "`preprocess_input` are assumed. State others with `normalization`, or "
         "with `keras-squeezenet weights convert`.",
-        path,
+        text.printable(path),
     )
 
 
