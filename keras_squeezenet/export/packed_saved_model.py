@@ -40,8 +40,7 @@ def save(
 ) -> None:
     """Write a .sqz file as a SavedModel folder.
 
-    Its signature `serving_default` maps `images`, a float32 batch of
-    preprocessed images, to `probabilities`.
+    Its signatures are those of `saved_model.save`.
 
     Args:
         content: a .sqz file of a model.
@@ -69,7 +68,7 @@ def save(
     shape = description["layers"][0]["shape"]
     module.serve = tf.function(
         lambda images: {
-            "probabilities": _run(description, module.weights.read(), images)
+            signatures.OUTPUT: _run(description, module.weights.read(), images)
         },
         input_signature=[tf.TensorSpec([None, *shape], name="images")],
     )

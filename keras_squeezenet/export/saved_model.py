@@ -26,9 +26,11 @@ def save(
     raw_images: bool = False,
     shorter_side: int | None = None,
 ) -> None:
-    """Write a SavedModel folder with an endpoint named `serve`.
+    """Write a SavedModel folder.
 
-    Unlike `Model.export` of Keras 3.15, it writes every weight only once.
+    Its signature `serving_default` maps `images`, a float32 batch of normalized
+    images, to `probabilities`, packed or not. Unlike `Model.export` of Keras
+    3.15, it writes every weight only once.
 
     Args:
         model: on the TensorFlow backend, with one input and one output. The
@@ -56,7 +58,7 @@ def save(
         packed_saved_model.save(content, path, raw_images, shorter_side)
     else:
         signatures.write(
-            servable(model),
+            servable(model, has_names=True),
             path,
             raw_images,
             shorter_side,
@@ -76,14 +78,16 @@ def save_quantized(quantized: Any, path: str | os.PathLike) -> None:
             one input and one output. The batch may have any size.
         path: the folder to write, which must not exist.
     """
-    signatures.write(servable(quantized), path, found=metadata.of(quantized))
+    module = servable(quantized, has_names=True)
+    signatures.write(module, path, found=metadata.of(quantized))
 
 
-def servable(model: Any) -> tf.Module:
+def servable(model: Any, has_names: bool = False) -> tf.Module:
     """Return a module whose `serve` runs a `keras.Model` or `tf_keras.Model`.
 
     `serve` is a `tf.function` of `images`, a float32 batch of any size. A model
     that computes in another type, such as bfloat16, runs as a float32 copy.
+    With `has_names` the output is a dict, as that of a signature.
     """
     if isinstance(model, keras.Model) and any(
         layer.weights and layer.compute_dtype != "float32"
@@ -91,8 +95,13 @@ def servable(model: Any) -> tf.Module:
     ):
         model = flattening.flatten(model)
     module = tf.Module()
+
+    def serve(images):
+        outputs = model(images, training=False)
+        return {signatures.OUTPUT: outputs} if has_names else outputs
+
     module.serve = tf.function(
-        lambda images: model(images, training=False),
+        serve,
         input_signature=[
             tf.TensorSpec(model.input_shape, tf.float32, name="images")
         ],

@@ -9,6 +9,8 @@ from keras_squeezenet.data import image_ops
 
 SERVING = "serving_default"
 RAW_IMAGES = "raw_images"
+# The name of the output in every signature; that of the input is "images".
+OUTPUT = "probabilities"
 
 
 def write(

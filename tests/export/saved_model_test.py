@@ -221,3 +221,16 @@ def test_kernels_of_a_quantized_model_are_its_float_ones_written_once(
     )
     written = [tuple(shape) for _, shape in variables if len(shape) > 1]
     assert sorted(written) == sorted(k.shape for k in expected.values())
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_signatures_have_the_same_names_in_every_form(model, packed, tmp_path):
+    saved_model.save(model, tmp_path / "m", packed=packed, raw_images=True)
+    loaded = tf.saved_model.load(str(tmp_path / "m"))
+    assert {
+        name: (*found.structured_input_signature[1], *found.structured_outputs)
+        for name, found in loaded.signatures.items()
+    } == {
+        "serving_default": ("images", "probabilities"),
+        "raw_images": ("images", "probabilities"),
+    }
