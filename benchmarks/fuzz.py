@@ -1,20 +1,20 @@
-"""Read damaged files of every format, and count what must not happen.
+"""Read damaged files of every format, and count the faults.
 
     python benchmarks/fuzz.py [--cases=1000] [--seed=0] [--formats=png,sqz]
         [--seconds=60] [--out=FOLDER]
 
-A case is a small file with some damage, which follows from its seed: case N has
-the seed `--seed` + N, which also chooses the format. A file must be read or
-refused with a `ValueError` or an `OSError` of moderate length. Counted are:
+A case is a small file with some damage. Case N has the seed `--seed` + N, which
+determines the format and the damage. A file must be read, or refused with a
+`ValueError` or an `OSError` of moderate length. These are faults:
 
 crash    the process ends
-hang     it takes more than `--seconds`
+hang     reading takes more than `--seconds`
 foreign  another exception, or a message of more than 2,000 characters
 memory   more than 4 times what the undamaged file takes, but at least 128 MiB,
          or 300 MB for images
 
-The status is 1 if there is any. Each is printed with its seed, and `--out`
-keeps its file. `--seed=SEED --cases=1` runs it again.
+The exit status is 1 if there are any faults. Each is printed with its seed, and
+its file is copied to `--out`. `--seed=SEED --cases=1` runs the case again.
 """
 
 import collections
@@ -60,9 +60,10 @@ IMAGE_SUFFIXES = (
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-    """Files that are damaged, and what reads them.
+    """A file to damage, and the function that reads such files.
 
-    `door` takes a path. `weight` is how often the format is chosen.
+    `door` is this function, of a path. `weight` is how often the format is
+    chosen. `most` is the limit of the memory in bytes, if it is a fixed one.
     """
 
     path: pathlib.Path
@@ -71,7 +72,7 @@ class Format:
     most: int = 0
 
 
-# The doors of the package.
+# The functions of the package that read files.
 
 
 def read_weights(path):
@@ -327,7 +328,7 @@ def measure(door: Callable, path: pathlib.Path) -> tuple[str, int]:
 
 
 def _resident(field, reset=False):
-    """Return a number of bytes of this process, after a reset of the peak."""
+    """Return a memory size of this process; `reset` resets the peak."""
     if reset:
         pathlib.Path("/proc/self/clear_refs").write_text("5")
     for line in pathlib.Path("/proc/self/status").read_text().splitlines():
@@ -340,7 +341,10 @@ def _resident(field, reset=False):
 
 
 def work(connection, files, folder):
-    """Answer each `(seed, name, is_damaged)` with what `measure` returns."""
+    """Answer each `(seed, name)` with what `measure` returns.
+
+    With `None` as the seed, the undamaged file is read.
+    """
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
     os.dup2(null, 2)
@@ -354,7 +358,7 @@ def work(connection, files, folder):
 
 
 class Worker:
-    """A process that reads files, and is replaced when it ends."""
+    """A process that reads files, and is replaced if it crashes or hangs."""
 
     def __init__(self, formats, folder):
         self.formats = formats
@@ -375,7 +379,7 @@ class Worker:
         self.process.join()
 
     def run(self, seed, name, seconds):
-        """Return the outcome and the memory; `None` for the whole file."""
+        """Return the outcome and the memory; see `work`."""
         self.connection.send((seed, name))
         try:
             if self.connection.poll(seconds):
@@ -419,14 +423,14 @@ def seeds(formats):
 def run(formats, worker, seconds, cases, keep):
     """Run the cases, and return the counts of each format.
 
-    `keep` is called with the seed and the name of each that fails, and the path
-    of its file.
+    `keep` is called with the seed of each case that fails, and the path of its
+    file.
     """
     counts = collections.defaultdict(collections.Counter)
     limits = {}
     for seed, name in cases:
         if name not in limits:
-            # The first time, what is loaded only once is loaded too.
+            # The first reading also loads libraries, so it does not count.
             for _ in range(2):
                 found, honest = worker.run(None, name, 10 * seconds)
             assert found == "read", f"{name}: {found}"

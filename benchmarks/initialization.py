@@ -1,15 +1,16 @@
-"""Count the trainings with plain `compile` and `fit` that leave ln(classes).
+"""Count the trainings with plain `compile` and `fit` that leave the plateau.
 
     python benchmarks/initialization.py RESULTS.jsonl [--flowers=FOLDER]
         [--cases=digits,hues] [--kernels=built,mirrored] [--conv10=0,3,linear]
         [--optimizers=adam,sgd,sgd_clipped] [--seeds=0,1,2] [--steps=400]
 
-Every run trains a SqueezeNet v1.1 on batches of 32 images, with
-`compile("adam", ...)` and `fit`, or with another optimizer. A run has left if
-the mean loss of its last 50 steps is below 0.9 ln(classes), and ends early
-below 0.5 ln(classes). `kernels` is how all kernels but that of `conv10` start;
-`conv10` is its first bias, or `linear` for no ReLU. RESULTS gets a line for
-each run, and runs that it has are not repeated. Only training images are used.
+Every run trains a SqueezeNet on batches of 32 images, with
+`compile("adam", ...)` and `fit`, or with another optimizer. A run has left the
+plateau if the mean loss of its last 50 steps is below 0.9 ln(classes), and is
+stopped below 0.5 ln(classes). `--kernels` names the initializer of all kernels
+but that of `conv10`. `--conv10` is the initial bias of `conv10`, or `linear`
+for a `conv10` without a ReLU. RESULTS gets a line for each run, and runs that
+it already has are not repeated. Only training images are used.
 """
 
 import colorsys
@@ -90,7 +91,7 @@ def flowers(side):
 
 
 def two_flowers(side):
-    """Return the first half of the classes against the second: 2 classes."""
+    """Return the flowers in two halves of their classes: 2 classes."""
     images, labels = flowers(side)
     return images, (labels > labels.max() // 2).astype(labels.dtype)
 
@@ -112,9 +113,9 @@ CASES = {
 
 
 def mirrored(shape, seed):
-    """Pair every filter with its negative, which the next layer subtracts.
+    """Return the authors' filters, every second one the negative of the last.
 
-    The filters are the authors'. With ReLUs and no pooling the network starts
+    The next layer subtracts the two. But for its poolings, the network starts
     linear (Balduzzi et al., 2017, "The Shattered Gradients Problem").
     """
     kernel = np.asarray(keras.initializers.LecunUniform(seed)(shape))
@@ -124,20 +125,20 @@ def mirrored(shape, seed):
 
 
 def scaled(scale):
-    """Return the authors' filter with `scale` times its variance."""
+    """Return the authors' initializer with `scale` times its variance."""
     return lambda shape, seed: keras.initializers.VarianceScaling(
         scale, "fan_in", "uniform", seed
     )(shape)
 
 
 def orthogonal(shape, seed):
-    """Return orthogonal filters of norm sqrt(2), or less if they are many."""
+    """Return orthogonal filters of norm sqrt(2), or less if there are many."""
     kernel = keras.initializers.Orthogonal(2**0.5, seed)(shape)
     return np.asarray(kernel) / max(1, shape[-1] / np.prod(shape[:-1])) ** 0.5
 
 
 def he_after_small_conv1(shape, seed):
-    """Return He's kernels, and a tenth of it for `conv1`."""
+    """Return He's kernels, divided by 10 for `conv1`."""
     kernel = np.asarray(keras.initializers.HeNormal(seed)(shape))
     return kernel / 10 if shape[2] == 3 else kernel
 
@@ -187,7 +188,7 @@ def rebuild(model):
 
 
 class Watch(keras.callbacks.Callback):
-    """Keep the loss of each step, and stop where a run has learned."""
+    """Keep the loss of each step, and stop a run that has learned."""
 
     def __init__(self, classes):
         super().__init__()
@@ -264,7 +265,7 @@ def run(case, optimizer, kernels, conv10, seed):
 
 def main(argv):
     if len(argv) != 2:
-        raise app.UsageError("the file of the results is expected")
+        raise app.UsageError("the file for the results must be given")
     path = pathlib.Path(argv[1])
     lines = path.read_text().splitlines() if path.exists() else []
     rows = {tuple(row["run"]): row for row in map(json.loads, lines)}
@@ -295,7 +296,7 @@ def main(argv):
     columns = "case optimizer conv10 kernels left after most loss steps"
     terminal.print_table(
         rich.console.Console(markup=False, highlight=False, width=100),
-        report.Table("Runs that leave ln(classes)", columns.split(), table),
+        report.Table("Runs that leave the plateau", columns.split(), table),
     )
 
 

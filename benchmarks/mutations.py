@@ -1,4 +1,4 @@
-"""Damage to files: of their bytes, and of what is behind a checksum."""
+"""Damage files: their bytes, or content that a checksum protects."""
 
 import hashlib
 import io
@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 RUNS = (b"\xff", b"\0", b"\x7f", b"\x80", b"9", b"[", b"\x1b[31m")
-# What no field expects.
+# Values that no field expects.
 VALUES = (
     *(None, True, False, -1, 0, 1, 2**16, 2**31, 2**63, 10**30, -0.5),
     *(float("inf"), float("-inf"), float("nan"), 1e308, "", "\x1b[31m", "../a"),
     *("x" * 10_000, [], {}, [[]], [None], {"": None}, [0] * 1000, [2**31] * 4),
 )
-# The bytes of a .sqz file before its body, which end with a digest.
+# The bytes of a .sqz file before its body; they end with a digest.
 SQZ_HEAD, SQZ_DIGEST = 25, 16
 
 
@@ -30,7 +30,7 @@ def mutate(rng: np.random.Generator, content: bytes) -> bytes:
 
 
 def _change_of(content):
-    """Return the function that damages what is behind a checksum."""
+    """Return a function that damages content and corrects its checksum."""
     for start, change in (
         (b"PK\3\4", _zip),
         (b"\x89PNG", _png),
@@ -89,7 +89,7 @@ def _tree(rng, value: Any) -> Any:
         del node[key]
     elif kind == 1:
         other, its_key = places[rng.integers(len(places))]
-        # A copy: no value is part of itself.
+        # A copy, so that no value contains itself.
         node[key] = json.loads(json.dumps(other[its_key]))
     elif kind == 2 and isinstance(node[key], list):
         node[key] = node[key] * int(rng.integers(2, 100))

@@ -39,8 +39,8 @@ class Classifier:
         image_size: the side of the images in pixels.
         classes: the `(WordNet id, name)` of each class, without an id outside
             of ImageNet. Empty where the names are unknown.
-        normalization: a key of `normalizations.NORMALIZATIONS`, that of the
-            images of `function`.
+        normalization: the normalization of the images that `function` takes, a
+            key of `normalizations.NORMALIZATIONS`.
     """
 
     name: str
@@ -130,8 +130,8 @@ def load(
 
     Raises:
         OSError: if the file is missing or cannot be downloaded.
-        ValueError: if it is damaged, not an image classifier, or another
-            normalization or order of classes is given than it has.
+        ValueError: if it is damaged, is not an image classifier, or has another
+            normalization or order of classes than the one given.
     """
     if isinstance(model, keras.Model):
         name, loaded = model.name, model
@@ -166,7 +166,7 @@ def load(
                 image_size=image_size,
                 normalization=normalization,
             )
-            # It is that of the file; weights are folded.
+            # `models.load` has applied it.
             normalization = None
         function, shape = loaded.predict_on_batch, loaded.input_shape
         found = metadata.of(loaded)

@@ -1,8 +1,8 @@
 """The flat float32 network that computes what a model does at inference.
 
-Nested models are opened, augmentation is left out, and layers that multiply and
-add per channel (BatchNormalization, Normalization, Rescaling) are folded into a
-convolution or dense layer beside them.
+Nested models are flattened, augmentation is left out, and layers that multiply
+and add per channel (BatchNormalization, Normalization, Rescaling) are folded
+into a convolution or dense layer beside them.
 """
 
 import json
@@ -112,7 +112,7 @@ def _normalization(layer):
     return (1 / scale, mean) if layer.invert else (scale, -mean * scale)
 
 
-# What each computes: the scale and the offset of every channel.
+# Functions of affine layers that return the scale and offset of each channel.
 _AFFINE: dict[type, Any] = {
     keras.layers.BatchNormalization: _batch_normalization,
     keras.layers.Normalization: _normalization,
@@ -158,14 +158,14 @@ def _fold(name, nodes, arrays):
 
 
 def _only_user(name, nodes):
-    """Return the only layer that takes an output, or `None`."""
+    """Return the layer that takes an output, or `None` if several do."""
     users = [user for user, (_, inputs) in nodes.items() if name in inputs]
     return users[0] if len(users) == 1 else None
 
 
 def _takes(layer, offset):
-    """Return whether what comes before a layer can be folded into it."""
-    # Padded zeros would get no offset.
+    """Return whether an affine layer can be folded into the layer after it."""
+    # The offset would not reach the padded zeros.
     return isinstance(layer, keras.layers.Dense) or (
         isinstance(layer, keras.layers.Conv2D)
         and (not offset.any() or layer.padding == "valid")

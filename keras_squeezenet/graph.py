@@ -15,7 +15,7 @@ import keras
 
 from keras_squeezenet import layers
 
-# What the other arguments of the layers must be, where it is not None or False.
+# The required values of other arguments, where they are not None or False.
 FIXED = {
     "axis": -1,
     "data_format": "channels_last",
@@ -24,10 +24,10 @@ FIXED = {
     "negative_slope": 0,
     "threshold": 0,
 }
-# What does not change the outputs.
+# Arguments that do not change the outputs.
 IGNORED = ("name", "trainable", "dtype", "seed")
 IGNORED_SUFFIXES = ("_initializer", "_regularizer", "_constraint")
-# Of the layers, and of the operation that `a + b` is.
+# The modules of the layers, and of the operation `a + b`.
 MODULES = ("keras.layers", "keras.src.ops.numpy")
 
 
@@ -169,7 +169,7 @@ def make_layer(namespace: ModuleType, layer: dict) -> Any:
     """Return a new layer of `keras` or `tf_keras` from its description."""
     kind = layer["type"]
     arguments = {key: layer[key] for key in ("name", *layers.LAYERS[kind])}
-    # Whatever the user's defaults are.
+    # Not the user's defaults.
     arguments["dtype"] = "float32"
     if kind in layers.SPATIAL:
         arguments["data_format"] = "channels_last"
@@ -213,7 +213,7 @@ def input_names(tensors):
             "the inputs of layers must be the outputs of other layers. "
             f"Received: {reprlib.repr(tensors)}"
         )
-    # The name of a layer, the number of its call, and that of its output.
+    # A layer's name, the index of its call, and the index of its output.
     if tensors and isinstance(tensors[0], str):
         yield tensors[0]
         return
@@ -222,7 +222,7 @@ def input_names(tensors):
 
 
 def _chain(config):
-    """Give the layers of a Sequential model the inputs that they have."""
+    """Return the configuration of a Sequential model as a Functional one."""
     names = [[layer["config"]["name"]] for layer in config["layers"]]
     calls = [[], *([{"args": [name], "kwargs": {}}] for name in names)]
     return {

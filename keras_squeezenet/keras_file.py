@@ -1,8 +1,8 @@
 """Load .keras files as data: nothing in them is imported or called.
 
-Keras's own loader builds whatever layers a file names, and its exceptions for
-dangerous ones have had holes. Here the network is rebuilt, as that of a .sqz
-file, from the layers that `layers.LAYERS` lists.
+Keras's own loader builds the layers that a file names, and its checks for
+dangerous ones have had gaps. Here the network is rebuilt from the layers that
+`layers.LAYERS` lists, as that of a .sqz file is.
 """
 
 import os
@@ -43,7 +43,7 @@ def load(path: str | os.PathLike) -> keras.Model:
         model = graph.build(keras, description)
         for name, value in is_trainable.items():
             model.get_layer(name).trainable = value
-    # Not folded, since the network goes on taking what it was trained on.
+    # Not folded: the network still takes the images that it was trained on.
     loader.assign(weights.stored, model, weights.source)
     return model
 

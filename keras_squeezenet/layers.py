@@ -11,7 +11,7 @@ from typing import Any
 
 from keras_squeezenet import architecture
 
-# Limits on networks. For an image of 1024x1024, SqueezeNet v1.0 takes three
+# Limits on networks. For an image of 1024x1024, SqueezeNet v1.0 needs three
 # quarters of `MAX_OUTPUT` and a quarter of `MAX_OPERATIONS`.
 MAX_LAYERS = 512
 MAX_INPUTS = 16
@@ -62,7 +62,7 @@ _PAIR = (f"two whole numbers from 1 to {MAX_SIZE:,}", _is_pair)
 _PADDING = ("'same' or 'valid'", lambda value: value in ("same", "valid"))
 _SIZE = (_WHOLE, _is_int)
 
-# By type: each argument that defines the layer, what it must be, and its check.
+# For each type: the arguments that define a layer, what they must be, a check.
 LAYERS: dict[str, dict[str, tuple[str, Callable[[Any], bool]]]] = {
     "Activation": {"activation": _ACTIVATION},
     "Add": {},
@@ -99,7 +99,7 @@ LAYERS: dict[str, dict[str, tuple[str, Callable[[Any], bool]]]] = {
     },
 }
 MERGES = ("Add", "Concatenate")
-# They take images: height, width, channels.
+# The layers whose inputs have a height, a width and channels.
 SPATIAL = (
     *("Conv2D", "GlobalAveragePooling2D", "GlobalMaxPooling2D"),
     *("MaxPooling2D", "ZeroPadding2D"),
@@ -111,8 +111,8 @@ def require_known(name: str, kind: str) -> None:
     if kind not in LAYERS:
         raise ValueError(
             f"layer {name!r:.100} is a {kind:.60}, and a network may have "
-            "the layers "
-            f"{', '.join(LAYERS)} only. Put preprocessing in front of it."
+            f"only the layers {', '.join(LAYERS)}. Apply preprocessing to the "
+            "data instead."
         )
 
 
@@ -129,7 +129,7 @@ def require_arguments(layer: dict) -> None:
 
 
 def input_shape(shape: Any) -> tuple[int, ...]:
-    """Return the shape of an input, with the default side for any side."""
+    """Return the shape of an input, with the default for sides of `None`."""
     is_valid = isinstance(shape, list) and 1 <= len(shape) <= 3
     if not is_valid or not all(side is None or _is_int(side) for side in shape):
         raise ValueError(
@@ -170,14 +170,14 @@ def output_shape(
     output = _output_shape(layer, shapes[0], shapes)
     if min(output) < 1:
         raise ValueError(
-            f"layer {name!r} must leave something of its input. "
+            f"layer {name!r} must have an output that is not empty. "
             f"Received: an input of the shape {shapes[0]}"
         )
     return output
 
 
 def operations(layer: dict, channels: int, output: tuple[int, ...]) -> int:
-    """Return how many numbers a layer multiplies or compares for an image."""
+    """Return the multiplications or comparisons of a layer for one image."""
     kernel = kernel_shape(layer, channels)
     if kernel:
         return math.prod(output[:-1]) * math.prod(kernel)
@@ -200,12 +200,13 @@ def _output_shape(layer, shape, shapes):
         case "Add":
             return tuple(map(max, *shapes))
         case "Concatenate":
-            # The axes of the batch are not in the shapes.
+            # The shapes have no batch axis.
             axis = layer["axis"] - (layer["axis"] > 0)
             if axis >= len(shape):
                 raise ValueError(
-                    f"layer {layer['name']!r} must join axes of its inputs. "
-                    f"Received: axis={layer['axis']} and the shape {shape}"
+                    f"layer {layer['name']!r} must join its inputs along one "
+                    f"of their axes. Received: axis={layer['axis']} and the "
+                    f"shape {shape}"
                 )
             total = sum(each[axis] for each in shapes)
             return (*shape[:axis], total, *shape[axis:][1:])
@@ -214,7 +215,7 @@ def _output_shape(layer, shape, shapes):
 
 
 def _slide(layer, window, shape):
-    """Yield the height and width that a moving window leaves."""
+    """Yield the output height and width of a moving window."""
     is_same = layer["padding"] == "same"
     for size, length, step in zip(shape, layer[window], layer["strides"]):
         yield (size - (1 if is_same else length)) // step + 1

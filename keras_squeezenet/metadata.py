@@ -1,8 +1,9 @@
 """What a network takes and returns, kept with every file of it.
 
-A `.keras` file, and a `.tflite` file from its end, are zip archives: the JSON
-is a member. A SavedModel folder has it in `assets.extra`, which TensorFlow
-leaves to others. A .sqz file has the same values in its header.
+A `.keras` file is a zip archive, and one can be appended to a `.tflite` file:
+the JSON is a member of it. A SavedModel folder has the JSON in `assets.extra`,
+which TensorFlow leaves to others. A .sqz file has the same values in its
+header.
 """
 
 import dataclasses
@@ -35,13 +36,13 @@ class Metadata:
     """What a network takes and returns.
 
     Args:
-        normalization: a key of `normalizations.NORMALIZATIONS`, that of the
-            images.
-        image_size: the side in pixels of the images that it was trained on;
-            `None` if it is unknown.
-        channels: of an image.
-        class_names: in the order of the outputs; empty if they are unknown, or
-            ImageNet's.
+        normalization: the normalization of the images, a key of
+            `normalizations.NORMALIZATIONS`.
+        image_size: the side in pixels of the images that the network was
+            trained on; `None` if it is unknown.
+        channels: the number of channels of an image.
+        class_names: the names in the order of the outputs; empty if they are
+            unknown, or ImageNet's.
 
     Raises:
         ValueError: if a value is of another type or out of range.
@@ -86,7 +87,7 @@ def describe(
     normalization: str = normalizations.CAFFE,
     class_names: Sequence[str] | None = None,
 ) -> Metadata:
-    """Return the metadata of a `keras.Model` of images."""
+    """Return the metadata of a `keras.Model` that takes images."""
     side, channels = None, 3
     if len(model.input_shape) == 4:
         _, side, _, channels = model.input_shape
@@ -94,12 +95,12 @@ def describe(
 
 
 def attach(model: Any, found: Metadata) -> None:
-    """Keep metadata with a `keras.Model` or `tf_keras.Model`."""
+    """Attach metadata to a `keras.Model` or `tf_keras.Model`."""
     model.metadata = found
 
 
 def of(model: Any) -> Metadata | None:
-    """Return what was attached to a model, if anything was."""
+    """Return the metadata attached to a model, or `None`."""
     found = getattr(model, "metadata", None)
     return found if isinstance(found, Metadata) else None
 
@@ -128,7 +129,7 @@ def parse_archive(content: bytes) -> Metadata | None:
 
 
 def write(path: str | os.PathLike, found: Metadata | None) -> None:
-    """Add metadata to a `.keras` file or a SavedModel folder, if there are."""
+    """Add metadata, if any, to a `.keras` file or a SavedModel folder."""
     if found is None:
         return
     path = pathlib.Path(path)
@@ -141,7 +142,7 @@ def write(path: str | os.PathLike, found: Metadata | None) -> None:
 
 
 def append(content: bytes, found: Metadata | None) -> bytes:
-    """Return the content of a `.tflite` file with metadata, if there are."""
+    """Return the content of a `.tflite` file with metadata, if any."""
     if found is None:
         return content
     file = io.BytesIO(content)
@@ -155,7 +156,7 @@ def resolve(
     """Return the normalization that a network was trained with.
 
     Raises:
-        ValueError: if another one is `stated` than its file has.
+        ValueError: if `stated` differs from the normalization in its file.
     """
     if stated is None:
         return found.normalization if found else normalizations.CAFFE
@@ -172,7 +173,7 @@ def resolve(
 
 @functools.cache
 def say_assumed(path: str) -> None:
-    """Say, once for a file, that its network's normalization is assumed."""
+    """Warn once per file that the normalization of its network is assumed."""
     logger.warning(
         "%s does not say on which images it was trained: those of "
         "`preprocess_input` are assumed. State others with `normalization`, or "
@@ -187,8 +188,8 @@ def require_order(
     """Compare the names of classes with those of a network.
 
     Raises:
-        ValueError: if they are the same in another order, with which every
-            label would be wrong.
+        ValueError: if they are the same names in another order: labels would
+            stand for other classes.
     """
     expected = found.class_names if found else ()
     if not expected or not names or tuple(names) == expected:
@@ -231,7 +232,7 @@ def _parse(text):
 
 def _add_member(file, found):
     with zipfile.ZipFile(file, "a") as opened:
-        # Without the time, so that equal models are equal files.
+        # Without the time, so that equal models make equal files.
         opened.writestr(zipfile.ZipInfo(MEMBER), _dump(found))
 
 

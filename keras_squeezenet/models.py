@@ -39,10 +39,10 @@ def load(
         image_size: int, the side of the input images in pixels, for weights.
             Defaults to the side that the weights were trained for, `227` for
             ImageNet.
-        normalization: a key of `normalizations.NORMALIZATIONS`, that of the
-            images that the network was trained on. Defaults to what the file
-            says, or else to that of `preprocess_input`. Weights are folded for
-            the output of `preprocess_input`.
+        normalization: the normalization of the images that the network was
+            trained on, a key of `normalizations.NORMALIZATIONS`. Defaults to
+            that in the file, or else to that of `preprocess_input`. Weights are
+            folded, so that they take the output of `preprocess_input`.
 
     Returns:
         A `keras.Model`, not compiled, with its `metadata`.
@@ -84,7 +84,8 @@ def load(
 def save(model: keras.Model, path: str | os.PathLike) -> None:
     """Write a model and its metadata to a `.keras` file.
 
-    Keras alone loads it too. It is written whole or not at all.
+    Keras can load the file without this package. It is written whole or not at
+    all.
     """
     with files.new_file(path) as temporary:
         folder = temporary.with_name("unzipped")
@@ -124,7 +125,7 @@ def copy(model: keras.Model) -> keras.Model:
 
 
 def _with_metadata(model, found, stated, path=None):
-    """Return a model with what its file says, or else with what is usual."""
+    """Return a model with the metadata of its file, or else the usual."""
     normalization = metadata.resolve(found, stated, path or "the model")
     if found is None:
         if path and stated is None:

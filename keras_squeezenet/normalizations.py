@@ -1,6 +1,6 @@
 """The normalizations of images: how RGB values become a network's input.
 
-Pretrained weights are folded, so that one `preprocess_input` serves all.
+Pretrained weights are folded, so that one `preprocess_input` serves them all.
 """
 
 import dataclasses
@@ -12,10 +12,10 @@ from keras_squeezenet import imagenet
 
 @dataclasses.dataclass(frozen=True)
 class Normalization:
-    """A linear map from RGB values from 0 to 255 to a network's input.
+    """A linear map of RGB values from 0 to 255 to a network's input.
 
-    `order` is that of the input's channels, `"RGB"` or `"BGR"`. The means of R,
-    G and B are subtracted, and the differences are divided by `std`.
+    `order` is the order of the input's channels, `"RGB"` or `"BGR"`. The means
+    of R, G and B are subtracted, and the differences are divided by `std`.
     """
 
     order: str

@@ -16,9 +16,9 @@ from keras_squeezenet import pretrained
 from keras_squeezenet.pretrained import registry
 from keras_squeezenet.utils import suggestions
 
-# The first biases of a conv10 with a ReLU, the same for all classes. At the
-# authors' 0 the outputs of a class may soon be negative for all images, and
-# without a gradient for good.
+# The initial bias of a conv10 with a ReLU, the same for all classes. With the
+# authors' 0, the outputs of a class may soon be negative for all images, and
+# then never get a gradient again.
 CONV10_BIAS = keras.initializers.Constant(3.0)
 
 
@@ -257,8 +257,8 @@ def preprocess_input(x: Any, data_format: str | None = None) -> Any:
         float32 for other types.
 
     Raises:
-        ValueError: if `data_format` is unknown, or there are other than 3
-            channels.
+        ValueError: if `data_format` is unknown, or the number of channels is
+            not 3.
 
     Example:
 
@@ -439,10 +439,10 @@ def _conv(x, name, filters, kernel_size=1, strides=1, padding="same"):
 def _pair_filters(convolution):
     """Make every second filter the negative of the one before it.
 
-    The next layer subtracts them, and relu(x) - relu(-x) = x: but for its
-    poolings the network starts linear. Independent filters give all images
-    nearly the same features after 17 ReLUs. ("The Shattered Gradients
-    Problem", Balduzzi et al., 2017, section 5)
+    The next layer subtracts the two, and relu(x) - relu(-x) = x: except for its
+    poolings, the network starts linear. With independent filters, all images
+    have nearly the same features after 17 ReLUs. See "The Shattered Gradients
+    Problem", Balduzzi et al., 2017, section 5.
     """
     kernel = keras.ops.convert_to_numpy(convolution.kernel)
     inputs, filters = kernel.shape[2:]

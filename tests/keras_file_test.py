@@ -341,7 +341,7 @@ DANGEROUS = {
     ),
     "nothing left of an image": (
         set_argument("conv2", "kernel_size", [9, 9]),
-        "'conv2' must leave something",
+        "'conv2' must have an output that is not empty",
     ),
     "a kernel of terabytes": (
         set_argument("conv1", "kernel_size", [60_000, 60_000]),

@@ -4,9 +4,9 @@ A signal handler can raise an exception at any point. While TensorFlow traces a
 function, that exception may be swallowed, may leave TensorFlow in a state in
 which every later trace fails ("Concurrent access?"), or may crash native code.
 A first signal within a library therefore waits for the next `check`; a second
-Ctrl-C stops at once. Further signals of a shutdown do not: they would cut the
-clean-up short. Python also swallows exceptions in finalizers, and there `check`
-raises the exception again.
+Ctrl-C stops at once. Further signals of a shutdown are ignored, because they
+would interrupt the clean-up. Python also swallows exceptions in finalizers;
+`check` then raises the exception again.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ _received = None
 def remembered():
     """Raise `KeyboardInterrupt` on a signal, at once or at the next `check`.
 
-    A process that ignores a signal, such as one started by `nohup`, still does.
+    A signal that the process ignores, as after `nohup`, is still ignored.
     """
     global _received
     _received = None
@@ -61,9 +61,9 @@ def remembered():
 
 @contextlib.contextmanager
 def first():
-    """Raise `KeyboardInterrupt` for errors of the block that follow a signal.
+    """Raise `KeyboardInterrupt` instead of errors that follow a signal.
 
-    Libraries raise some, and so does writing to a terminal that is gone.
+    Libraries raise such errors, and so does writing to a closed terminal.
     """
     try:
         yield

@@ -134,7 +134,7 @@ def _call(program, command, positional):
             command.main(*positional)
         sys.stdout.flush()
     except BrokenPipeError:
-        # `head` has enough.
+        # The reader, such as `head`, has ended.
         _discard_output()
         sys.exit(1)
     except USER_ERRORS as error:
@@ -151,5 +151,5 @@ def _print_last(text):
 
 
 def _discard_output():
-    """Keep Python from flushing the output again, to a reader that is gone."""
+    """Keep Python from flushing the output to a reader that has ended."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -18,7 +18,7 @@ RESUME = (
 def resumable(out, *patterns):
     """Tell how to resume if `out` has a file to resume from.
 
-    The block may be stopped, or end because the disk takes no file.
+    This holds if the block is stopped, or if the disk takes no file.
     """
     try:
         with interrupts.first():

@@ -1,4 +1,4 @@
-"""What the header of a .sqz file says of its network."""
+"""The metadata of a network in the header of a .sqz file."""
 
 from typing import Any
 
@@ -22,8 +22,8 @@ def parse(header: dict[str, Any]) -> metadata.Metadata:
     """Return the metadata of a network from the header of its file.
 
     Raises:
-        ValueError: if they are damaged, or its images have an unknown
-            normalization. What is missing may raise other exceptions.
+        ValueError: if they are damaged, or the normalization is unknown.
+            Missing fields may raise other exceptions.
     """
     labels = header.get("labels")
     names = labels if isinstance(labels, list) else ()

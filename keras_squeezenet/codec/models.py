@@ -101,7 +101,7 @@ def loads(content: bytes, name: str | os.PathLike = "it") -> keras.Model:
 
 
 def read_metadata(path: str | os.PathLike) -> metadata.Metadata:
-    """Return what a .sqz file says of its network, without decoding it.
+    """Return the metadata in a .sqz file, without decoding its network.
 
     Raises:
         OSError: if there is no such file.

@@ -87,15 +87,16 @@ def encode(
 def require_bits(
     content: bytes, tables: list[np.ndarray], counts: list[int]
 ) -> None:
-    """Raise a `ValueError` for fewer bits than the likeliest symbols take.
+    """Raise a `ValueError` if the bits are too few for the symbols.
 
-    A damaged file may ask for the memory of any number of symbols.
+    Each symbol is counted as the most likely one. Without this check, the count
+    in a damaged file could ask for any amount of memory.
     """
     bits = sum(
         count * (PRECISION - np.log2(table.max()))
         for table, count in zip(tables, counts)
     )
-    # Rounding saves less than half of them.
+    # Rounding may save bits, but less than half of them.
     if bits / 2 > 8 * len(content):
         raise ValueError("the content ends before its last symbol")
 

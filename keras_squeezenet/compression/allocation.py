@@ -91,7 +91,7 @@ def global_threshold(
         return {
             name: max(
                 MIN_DENSITY,
-                # TF-MOT takes no numbers of NumPy.
+                # TF-MOT does not take NumPy numbers.
                 float(1 - np.searchsorted(values, threshold) / len(values)),
             )
             for name, values in magnitudes.items()

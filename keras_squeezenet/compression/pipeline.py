@@ -52,7 +52,7 @@ CALIBRATION_BATCHES = 8
 CHECKPOINT_FILE = ".unfinished.npz"
 # A caller may train the dense model here; it is removed at the end.
 TRAINING_FOLDER = ".training"
-# What a run that was stopped leaves in its output folder.
+# The files that a stopped run leaves in its output folder.
 IGNORED_FILES = (CHECKPOINT_FILE, TRAINING_FOLDER)
 # The columns of an epoch in the report.
 HISTORY = ("epoch", "loss", "accuracy", "validation_accuracy")

@@ -90,7 +90,7 @@ def _weights(model):
 def require_squeezenet(model: Any) -> None:
     """Raise a `ValueError` unless the model has Fire modules of this package.
 
-    A network that ends after some of them, with a head of its own, is taken.
+    The network may be truncated after any of them, and have another head.
     """
     names = {layer.name for layer in getattr(model, "layers", ())}
     parts = ("squeeze1x1", "expand1x1", "expand3x3")

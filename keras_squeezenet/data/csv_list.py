@@ -15,7 +15,7 @@ from keras_squeezenet.utils.text import shortened
 from keras_squeezenet.utils.text import shown
 
 COLUMNS = ("path", "label")
-# Some ten million rows.
+# About ten million rows.
 MAX_BYTES = 2**30
 
 
@@ -148,8 +148,8 @@ def _read(path):
             )
         if None in line:
             raise ValueError(
-                f"no row of {path} must have more cells than the first line. "
-                f"Received: line {number}, which has. Quote a cell that has a "
+                f"no row of {path} may have more cells than the first line. "
+                f"Received: line {number}, which does. Quote a cell that has a "
                 "comma"
             )
         split = None

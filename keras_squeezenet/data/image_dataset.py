@@ -63,8 +63,8 @@ class ImageDataset:
             out. Defaults to `()`.
         left_out: the number of other files that were left out, for each
             reason. Defaults to none.
-        normalization: a key of `normalizations.NORMALIZATIONS`, that of the
-            images in batches. Defaults to `"caffe"`, that of
+        normalization: the normalization of the images in batches, a key of
+            `normalizations.NORMALIZATIONS`. Defaults to `"caffe"`, that of
             `preprocess_input`.
 
     Raises:
@@ -244,7 +244,7 @@ class ImageDataset:
         )
 
     def as_test(self, split: str) -> "ImageDataset":
-        """Return a data set whose only part is a split, as its test set."""
+        """Return a data set that has only one split, as its test set."""
         return dataclasses.replace(
             self, train=None, validation=None, test=self.split(split)
         )

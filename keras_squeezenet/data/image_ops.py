@@ -1,6 +1,6 @@
 """Image operations: from pixels to RGB, to squares, to the network input.
 
-All are TensorFlow operations, since they run within `tf.data` on every Keras
+All are TensorFlow operations, because they run within `tf.data` on every Keras
 backend.
 """
 

@@ -9,10 +9,10 @@ import numpy as np
 from keras_squeezenet.data import image_files
 from keras_squeezenet.utils import files
 
-# Images of more pixels are cut and shrunk, to this side or up to twice as much.
+# Larger images are cut and shrunk to this side, or up to twice as much.
 LARGE = 2**24
 LARGE_SIDE = 1536
-# Bytes for each pixel that decoding takes, measured with Pillow 13.
+# Bytes per pixel that decoding takes, measured with Pillow 13.
 COSTS = {
     **dict.fromkeys(("BMP", "DIB", "GIF", "JPEG", "MPO"), 4),
     **dict.fromkeys(("PNG", "PPM", "TGA"), 4),
@@ -20,23 +20,23 @@ COSTS = {
     "JPEG2000": 24,
 }
 OTHER_COST = 16
-# The decoder keeps the coefficients of such a file, whatever it returns.
+# The decoder of progressive files keeps the coefficients of the whole image.
 PROGRESSIVE_COST = 6
-# With what follows, reading an image stays below 300 MB.
+# Decoding takes no more, and reading an image then stays below 300 MB.
 MAX_BYTES = 224 * 2**20
-# So many images that take more are decoded at a time.
+# Of the images that take more than this, only a few are decoded at a time.
 COSTLY_BYTES = 64 * 2**20
 COSTLY_AT_A_TIME = 2
 EXIF_ORIENTATION = 0x0112
-# Images are converted in parts of so many pixels.
+# Images are converted in parts of about this many pixels.
 PART = 2**20
 
 
 @functools.cache
 def _costly(process):
-    """Return the threads of a process that decode what takes much memory.
+    """Return the threads of a process that decode costly images.
 
-    It stays theirs: in more threads there would be more of it.
+    Each thread keeps memory for later use, so they are few.
     """
     return futures.ThreadPoolExecutor(COSTLY_AT_A_TIME)
 
@@ -49,9 +49,9 @@ def read(path: str | bytes | os.PathLike) -> np.ndarray:
     Integers of 32 bits are read as 8 bits up to 255 and as 16 bits up to 65535,
     floats as shares up to 1 and as 8 bits up to 255.
 
-    Of an image of more than 2**24 pixels the central square is read, which is
-    all that networks see; its side is divided by the largest whole number that
-    leaves 1536 pixels, by averaging.
+    An image of more than 2**24 pixels is cut to its central square, which is
+    all that networks see. The square is shrunk by averaging: its side is
+    divided by the largest whole number that leaves at least 1536 pixels.
 
     Raises:
         ValueError: if 32-bit values are in none of these ranges, or decoding
@@ -89,7 +89,7 @@ def _read_rgb(path):
 
 
 def _cost(image, size):
-    """Return the bytes that decoding takes; an error if these are too many."""
+    """Return the bytes that decoding takes; raise if these are too many."""
     width, height = size
     cost = COSTS.get(image.format, OTHER_COST) * image.width * image.height
     if image.info.get("progressive"):
@@ -113,7 +113,7 @@ def _decode(image, is_large):
         left, top = ((length - side) // 2 for length in image.size)
         box = (left, top, left + side, top + side)
     result = _to_rgb(image, box, factor)
-    # Its memory is free before the next one needs it.
+    # Free its memory before the next image needs it.
     image.close()
     return result, orientation
 
@@ -151,11 +151,11 @@ def _levels(image):
         return 65535
     limits = (1, 255) if mode == "F" else (255, 65535)
     if mode == "I" and image.format != "TIFF":
-        # Pillow has this mode for the 16 bits of some formats.
+        # Pillow reads 16-bit images of some formats in this mode.
         limits = (65535,)
     values = np.asarray(image)
     low, high = values.min(), values.max()
-    # Not NaN.
+    # The comparisons are false for NaN.
     found = [limit for limit in limits if 0 <= low and high <= limit]
     if not found:
         raise ValueError(

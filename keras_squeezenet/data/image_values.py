@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_squeezenet import normalizations
 
-# Images with values within this share of the limits have a smaller scale.
+# The greatest value, as a share of the limit, must be between these.
 SMALL = 1 / 50
 LARGE = 2
 
@@ -26,7 +26,7 @@ class Values:
 
     @classmethod
     def of(cls, images: np.ndarray) -> "Values":
-        """Return those of images, of which there is at least one."""
+        """Return the values of a batch of at least one image."""
         images = np.asarray(images)
         low, high = float(images.min()), float(images.max())
         bad = None
@@ -36,7 +36,7 @@ class Values:
         return cls(images.dtype, low, high, bad)
 
     def can_be(self, normalization: str) -> bool:
-        """Return whether images with a normalization have such values."""
+        """Return whether images with a normalization can have such values."""
         least, greatest = normalizations.get(normalization).limits
         size = max(-least, greatest)
         if self.dtype.kind != "f" and normalization != "raw":
@@ -56,11 +56,11 @@ def require(
     """Raise a `ValueError` unless images can have a normalization.
 
     Args:
-        name: of the argument, in the message.
-        values: of a batch; `None` if it was normalized by this package.
-        normalization: that of the images that the network takes.
-        is_stated: whether the user says that they are such, after which
-            they must only be finite.
+        name: the name of the argument, for the error.
+        values: the values of a batch; `None` if this package normalized it.
+        normalization: the normalization that the network takes.
+        is_stated: whether the user has stated this normalization. Then the
+            values must only be finite.
     """
     if values is None:
         return

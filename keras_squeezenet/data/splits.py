@@ -32,8 +32,8 @@ class Split:
         size: the number of images in an epoch.
         labels: the least and the greatest label; `None` for an `ImageDataset`,
             whose labels are those of its classes.
-        values: those of the first batch of images; `None` for an
-            `ImageDataset`, which normalizes them itself.
+        values: the values of the first batch of images; `None` for an
+            `ImageDataset`, which normalizes its images itself.
     """
 
     batches: Callable[[int], tf.data.Dataset]

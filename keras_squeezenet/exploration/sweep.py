@@ -299,7 +299,7 @@ def _in_a_process(cores, work, point):
 
 def _begin_process(cores):
     signals.end_with_parent()
-    # A terminal sends its signals to the parent too, which ends this process.
+    # The parent also gets the signals of a terminal, and ends this process.
     for number in signals.STOPS:
         if number != signal.SIGTERM:
             signal.signal(number, signal.SIG_IGN)

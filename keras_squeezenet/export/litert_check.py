@@ -1,15 +1,15 @@
 """Try a LiteRT file in another process before it is used in this one.
 
-On some damaged files the interpreter crashes or never ends, and even their
-tables may take forever to read.
+On some damaged files the interpreter crashes or hangs, and even reading their
+tables may never end.
 """
 
 import subprocess
 import sys
 
-# Several times what v1.0 takes for an image of 1024x1024.
+# Several times what v1.0 needs for an image of 1024x1024.
 SECONDS = 60
-# The second limit ends what this process, if it is killed, cannot end.
+# The limit of CPU time ends the other process even if this one is killed.
 LIMITS = f"""
 import sys
 content = sys.stdin.buffer.read()

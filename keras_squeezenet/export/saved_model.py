@@ -122,8 +122,8 @@ def load_signature(
     """Load a SavedModel with one input and one output.
 
     Args:
-        path: a folder with a signature `serving_default`, and with the
-            operations of networks only.
+        path: a folder with a signature `serving_default`, and only with
+            operations of networks.
 
     Returns:
         A function from a batch of images to outputs, and the shape of its

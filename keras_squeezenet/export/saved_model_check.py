@@ -8,7 +8,7 @@ import os
 import pathlib
 
 # The operations of the SavedModels that this package and Keras write, and some
-# more that image classifiers have. None of them touches files, other processes
+# more that image classifiers have. None of them accesses files, other processes
 # or Python.
 OPERATIONS = frozenset(
     """
@@ -34,7 +34,7 @@ OPERATIONS = frozenset(
 def require_computation(path: str | os.PathLike) -> None:
     """Raise a `ValueError` unless a SavedModel has known operations only.
 
-    Every function is checked that TensorFlow can call when it loads the folder
+    This checks every function that TensorFlow can call when it loads the folder
     or runs a signature.
     """
     from tensorflow.core.protobuf import saved_model_pb2
@@ -47,8 +47,8 @@ def require_computation(path: str | os.PathLike) -> None:
         function.signature.name: function
         for function in graphs[0].graph_def.library.function
     }
-    # Those that save and restore are not among them: TensorFlow restores
-    # variables itself.
+    # The functions that save and restore are not among these: TensorFlow
+    # restores variables itself.
     pending = list(graphs[0].object_graph_def.concrete_functions)
     called = set()
     while pending:

@@ -24,7 +24,7 @@ def write(
     """Write a SavedModel folder as `saved_model.save` does.
 
     The signature `serving_default` is `module.serve`, a `tf.function` with an
-    input signature. The metadata that were `found` are written too.
+    input signature. The metadata in `found` are written too.
     """
     signatures = {SERVING: module.serve}
     if raw_images:

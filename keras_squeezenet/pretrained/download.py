@@ -22,7 +22,7 @@ CACHE_SUBDIR = "models"
 PACKAGE = pathlib.Path(__file__).parents[1]
 # The weights of the installed package, and those of a checkout.
 PACKAGE_FOLDERS = (PACKAGE / "weights", PACKAGE.parent / "weights")
-# What there is of a file whose download was stopped.
+# The suffix of the beginning of a file whose download was stopped.
 PART = ".part"
 
 
@@ -74,7 +74,7 @@ def read(file: registry.File) -> bytes:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + PART)
     with files.new_file(path) as temporary:
-        # Of several processes, one goes on with what there is.
+        # If there are several processes, only one resumes the download.
         with contextlib.suppress(FileNotFoundError):
             os.replace(part, temporary)
         is_resumed = temporary.exists()
@@ -86,7 +86,7 @@ def read(file: registry.File) -> bytes:
             raise
         content = temporary.read_bytes()
         if is_resumed and file.digest.of(content) != file.digest:
-            # It was the beginning of another file.
+            # The stopped download was of another file.
             temporary.unlink()
             origin = _copy(file, temporary)
             content = temporary.read_bytes()

@@ -1,4 +1,4 @@
-"""Downloads over HTTP that end: resumed, repeated, and not too slow."""
+"""Downloads over HTTP that are resumed, retried, and bounded in time."""
 
 import logging
 import queue
@@ -13,10 +13,10 @@ from keras_squeezenet.utils import archive
 
 # Seconds to wait for a connection.
 CONNECT_SECONDS = 10
-# In so many seconds a server must answer, and then send so many bytes.
+# Seconds in which a server must answer, and then send this many bytes.
 PERIOD = 30
 PERIOD_BYTES = 30_000
-# Seconds for everything.
+# Seconds for the whole download.
 TOTAL_SECONDS = 1800
 ATTEMPTS = 4
 # Seconds before the second attempt, doubled for each further one.
@@ -24,7 +24,7 @@ BACKOFF = 1.0
 # The longest wait in seconds that a server may ask for.
 MAX_WAIT = 120
 CHUNK = 2**10
-# Answers that say to come again: too many requests, errors of the server.
+# Answers after which a retry may help: too many requests, server errors.
 REFUSED_FOR_NOW = (429, *range(500, 600))
 RANGE_NOT_SATISFIABLE = 416
 
@@ -34,8 +34,8 @@ logger = logging.getLogger(__name__)
 def download(url: str, out: BinaryIO) -> None:
     """Append the rest of the file at an address to an open file.
 
-    What `out` has is the beginning of the file, perhaps of an earlier download.
-    After an error it has what there is now, with which another call goes on.
+    `out` has the beginning of the file, such as a stopped download. After an
+    error it has what was received, from which another call resumes.
 
     Raises:
         requests.RequestException: if it cannot be downloaded, at once or after
@@ -61,11 +61,11 @@ def download(url: str, out: BinaryIO) -> None:
 
 
 class GivenUp(requests.Timeout):
-    """A server that does not answer, or not in time: not asked again."""
+    """A server does not answer in time, and a retry would not help."""
 
 
 def _seconds_to_wait(error, attempt):
-    """Return when to try again; `None` where that would fail too."""
+    """Return the seconds until a retry; `None` if a retry would not help."""
     wait = BACKOFF * 2**attempt
     if isinstance(error, requests.HTTPError):
         if error.response.status_code == RANGE_NOT_SATISFIABLE:
@@ -76,7 +76,7 @@ def _seconds_to_wait(error, attempt):
         if asked is not None:
             return asked if asked <= MAX_WAIT else None
     final = GivenUp, requests.ConnectTimeout, requests.TooManyRedirects
-    # Without the internet nothing helps.
+    # Without the internet a retry fails too.
     cause = getattr(next(iter(error.args), None), "reason", None)
     is_offline = isinstance(cause, urllib3.exceptions.NewConnectionError)
     return None if is_offline or isinstance(error, final) else wait
@@ -94,8 +94,8 @@ def _retry_after(response):
 class _Transfer:
     """A file that is received by one or more requests.
 
-    They are made in threads, since a server can make a socket wait for ever in
-    spite of its timeout, with a byte from time to time.
+    They are made in threads: a server that sends a byte from time to time can
+    make a socket wait forever in spite of its timeout.
     """
 
     def __init__(self, url, out):
@@ -105,7 +105,7 @@ class _Transfer:
         self.etag = None
 
     def run(self):
-        """Make a request for what is missing, and append it."""
+        """Request the rest of the file, and append it."""
         received, is_over = queue.Queue(16), threading.Event()
         arguments = received, is_over, self._headers(self.out.seek(0, 2))
         threading.Thread(
@@ -115,7 +115,7 @@ class _Transfer:
             self._write(self._items(received))
         finally:
             is_over.set()
-            # A thread that waits for room in the queue goes on, and ends.
+            # A thread that waits for room in the queue continues, and ends.
             while not received.empty():
                 received.get()
 
@@ -129,7 +129,7 @@ class _Transfer:
         return headers
 
     def _receive(self, received, is_over, headers):
-        # `_items` has an eye on the time; this only ends the thread.
+        # `_items` watches the time; this timeout only ends the thread.
         timeout = (CONNECT_SECONDS, 3 * PERIOD)
         try:
             with requests.get(
@@ -147,7 +147,7 @@ class _Transfer:
             received.put(requests.RequestException(str(error)))
 
     def _items(self, received):
-        """Yield the response and its content; raise what goes wrong."""
+        """Yield the response and its content; raise errors of the thread."""
         start, count, total = time.monotonic(), 0, 0
         while True:
             until = min(start + PERIOD, self.end)
@@ -203,14 +203,14 @@ class _Transfer:
                 archive.require_size(size, f"The answer of {self.url}")
                 bar.update(size, finalize=False)
         except BaseException as error:
-            # The bytes are not those of which a range can be asked, or wrong.
+            # No download can resume from these bytes.
             if is_encoded or isinstance(error, ValueError):
                 self.out.truncate(0)
             raise
         bar.update(self.out.tell(), finalize=True)
 
     def _goes_on(self, response):
-        """Return whether what is there is not to be replaced."""
+        """Return whether the content received so far is kept."""
         status, offset = response.status_code, self.out.tell()
         if status == requests.codes.partial_content:
             found = response.headers.get("Content-Range", "")
@@ -220,7 +220,7 @@ class _Transfer:
             raise requests.RequestException(
                 f"the range must start at {offset}. Received: {found}"
             )
-        # An error says nothing about the file.
+        # The response to an error has nothing of the file.
         return status >= 400 and status != RANGE_NOT_SATISFIABLE
 
 

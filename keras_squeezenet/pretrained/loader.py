@@ -45,10 +45,10 @@ class Weights:
 
     @functools.cached_property
     def normalization(self) -> str:
-        """A key of `normalizations.NORMALIZATIONS`: that of their training.
+        """The normalization of the images that the weights were trained on.
 
-        It is the stated one, or else that of the registry, of the file, or the
-        usual one of the file's format.
+        A key of `normalizations.NORMALIZATIONS`: the stated one, or else that
+        of the registry, of the file, or the usual one of the file's format.
         """
         if self.entry:
             return self.stated or self.entry.normalization
@@ -141,9 +141,9 @@ def open_weights(
             Defaults to the variant with such weights, v1.1 if there are
             several.
         include_top: whether the classifier's weights are needed.
-        normalization: a key of `normalizations.NORMALIZATIONS`, the input that
-            the weights were trained on. Defaults to that of the registry, of
-            the file, or of its format.
+        normalization: the normalization of the images that the weights were
+            trained on, a key of `normalizations.NORMALIZATIONS`. Defaults to
+            that of the registry, of the file, or of its format.
 
     Raises:
         OSError: if the file is missing or cannot be downloaded.
@@ -234,8 +234,8 @@ def _way_out(name, expected, received, arrays):
     """Return what to do about a kernel of another shape, as a sentence."""
     if name == "conv10" and expected[:-1] == received[:-1]:
         return (
-            f". They are those of {received[-1]} classes: build the network "
-            "with `include_top=False` and a head of your own, or with "
+            f". They are weights for {received[-1]} classes: build the "
+            "network with `include_top=False` and a head of your own, or with "
             f"`training.build(image_size, {expected[-1]}, weights=...)`"
         )
     if name == "conv1" and expected[-2] != received[-2]:
@@ -247,4 +247,4 @@ def _way_out(name, expected, received, arrays):
         variant, _ = infer_network(arrays)
     except ValueError:
         return ""
-    return f". They are those of `config={variant!r}`"
+    return f". They are weights for `config={variant!r}`"

@@ -85,9 +85,9 @@ def load(
 def normalization_of(
     model: keras.Model | str | os.PathLike | None, stated: str | None
 ) -> str:
-    """Return the normalization of the images that `load` returns a model for.
+    """Return the normalization of the images that the model of `load` takes.
 
-    It is the one that the user has `stated`, or that of a trained model.
+    It is the one that the user has `stated`, or else that of a trained model.
     """
     found = models.read_metadata(model) if _is_network(model) else None
     return metadata.resolve(found, stated)
@@ -100,7 +100,7 @@ def _is_network(model):
 def name_classes(
     model: keras.Model, class_names: Sequence[str] | None
 ) -> metadata.Metadata:
-    """Give a model the names of the classes of its data, if they have some.
+    """Attach the class names of the data, if any, to a model.
 
     Returns:
         The model's `metadata`.

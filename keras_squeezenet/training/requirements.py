@@ -34,7 +34,7 @@ def require_fit(
         )
     if expected[-1] not in (1, 3):
         raise ValueError(
-            "the images must have 3 channels, or 1. Received: images of shape "
+            "the images must have 1 or 3 channels. Received: images of shape "
             f"{expected} from the data {dataset['name']!r}"
         )
     classes = len(dataset["classes"])
@@ -74,6 +74,6 @@ def require_tensorboard(folder: str | os.PathLike) -> None:
     """Raise unless TensorBoard is installed and its folder can be written."""
     with extras.named():
         import tensorboard as _  # noqa: F401
-    # TensorFlow also writes to addresses.
+    # TensorFlow can also write to URLs, which are not checked.
     if "://" not in os.fspath(folder):
         staging.require_space(pathlib.Path(folder))

@@ -134,11 +134,11 @@ def train(
         name, class_names: the names of the data set and of its classes, in the
             report. Default to those of an `ImageDataset`, or to `"images"` and
             numbers.
-        normalization: a key of `normalizations.NORMALIZATIONS`, that of the
-            images: `"caffe"` as `preprocess_input` returns them, `"raw"` for
-            RGB from 0 to 255, ... It is kept in every file of the model, and
-            an `ImageDataset` gets it. Defaults to that of the model, or to
-            `"caffe"`, and arrays and batches are then checked to have it.
+        normalization: the normalization of the images, a key of
+            `normalizations.NORMALIZATIONS`: `"caffe"` as `preprocess_input`
+            returns them, `"raw"` for RGB from 0 to 255, ... Every file of the
+            model keeps it, and an `ImageDataset` applies it. Defaults to that
+            of the model, or to `"caffe"`; then arrays and batches are checked.
         overwrite: whether to replace the files of an earlier run.
         resume: whether to resume a run of the same arguments from its last
             finished epoch, if there is one.

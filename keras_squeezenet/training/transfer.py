@@ -201,7 +201,7 @@ def finetune(
                 {"name": phase.name, **{key: values[key] for key in MEASURED}}
             )
             accuracies = [row["validation_accuracy"] for row in found]
-            # Of equal phases the later one has been trained longer.
+            # If phases are equal, the later one has been trained longer.
             if accuracies[-1] >= accuracies[kept]:
                 kept, weights = len(found) - 1, model.get_weights()
         model.set_weights(weights)

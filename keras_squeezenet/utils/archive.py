@@ -36,7 +36,7 @@ def open_zip(content: bytes) -> zipfile.ZipFile:
 
     Reading a member never returns more bytes than the archive declares.
     """
-    # Counted first, since each becomes an object in memory.
+    # Count the members first, because each becomes an object in memory.
     if content.count(MEMBER) > MAX_MEMBERS:
         raise ValueError(f"it must have at most {MAX_MEMBERS:,} members")
     opened = _Zip(io.BytesIO(content))
@@ -55,7 +55,7 @@ class _Zip(zipfile.ZipFile):
 
     def read(self, name, pwd=None):
         member = self.getinfo(name)
-        # With other methods, `zipfile` unpacks everything before it counts.
+        # With other methods, `zipfile` unpacks all before it checks the size.
         if member.compress_type not in (
             zipfile.ZIP_STORED,
             zipfile.ZIP_DEFLATED,

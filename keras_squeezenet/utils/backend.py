@@ -23,8 +23,9 @@ def require_tensorflow(what: str = "A SavedModel") -> None:
 def channels_last() -> Iterator[None]:
     """Run with Keras's usual image format and float type.
 
-    A context or a decorator: users may have others as their defaults, in
-    `keras.json` too. A dtype policy, such as `"mixed_float16"`, stays.
+    This is a context manager and a decorator. Users may have set other
+    defaults, also in `keras.json`. A dtype policy, such as `"mixed_float16"`,
+    stays.
     """
     data_format = keras.config.image_data_format()
     floatx = keras.config.floatx()

@@ -1,7 +1,7 @@
 """Single-file checkpoints of resumable runs.
 
-A checkpoint is an .npz file and the SHA-256 digest of its bytes: whatever else
-a damaged one might be read as, it is refused.
+A checkpoint is an .npz file and the SHA-256 digest of its bytes, so that a
+damaged one is always refused.
 """
 
 import hashlib

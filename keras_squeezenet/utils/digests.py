@@ -1,7 +1,7 @@
 """SHA-256 digests beside files whose format has no checksum.
 
-They are in the report of `compress`, or, for one file, in a file for
-`sha256sum --check`.
+They are in the report of `compress`, or, for a single file, in a `.sha256` file
+for `sha256sum --check`.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ def of(content: bytes) -> str:
 
 
 def forget(path: str | os.PathLike) -> None:
-    """Remove the digest that `write` wrote, before the file changes."""
+    """Remove the digest beside a file, before the file changes."""
     _beside(path).unlink(missing_ok=True)
 
 
@@ -58,7 +58,7 @@ def _beside(path):
 
 def _described(path):
     """Yield each file beside `path` with a digest of it, and the digest."""
-    # Other files may have these names.
+    # Files of other programs may have these names.
     with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
         report = files.read_json(path.with_name(REPORT_FILE))
         for row in report["files"]:

@@ -180,10 +180,10 @@ def new_folder(
 ) -> Iterator[pathlib.Path]:
     """Yield a temporary folder, whose content is moved to `folder` at the end.
 
-    If an error or Ctrl-C ends the block or the move, `folder` is unchanged; if
-    a kill does, the next process that writes there restores it. Files in it
-    that have no new version stay. What is raised before, and the arguments, are
-    those of `require_writable`.
+    If an error or Ctrl-C ends the block or the move, `folder` is unchanged. If
+    the process is killed, the next one that writes there restores the folder.
+    Files in it that have no new version stay. The arguments, and the errors
+    before the block, are those of `require_writable`.
 
     Raises:
         DiskError: if the disk is the reason for an error of the block.
@@ -202,7 +202,7 @@ def new_folder(
 def require_regular(path: str | bytes | os.PathLike) -> None:
     """Raise an `OSError` unless `path` is a file.
 
-    Opening a pipe or a device could wait for ever.
+    Opening a pipe or a device could wait forever.
     """
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode):
@@ -214,8 +214,8 @@ def require_regular(path: str | bytes | os.PathLike) -> None:
 def as_value_error(message: str) -> Iterator[None]:
     """Raise any exception of the block as a `ValueError` with this message.
 
-    Libraries have many exceptions for damaged files. A `MemoryError` is none of
-    them.
+    Libraries have many exceptions for damaged files. A `MemoryError` is not
+    changed.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Lock files, which no crash leaves locked."""
+"""Lock files, which a crash does not leave locked."""
 
 import contextlib
 import errno
@@ -9,17 +9,17 @@ from collections.abc import Iterator
 
 from keras_squeezenet.utils import signals
 
-# Network file systems without locks.
+# Errors of network file systems without locks.
 UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
 
 
 class HeldError(OSError):
-    """Another process, or another thread, holds a lock. It tells its note."""
+    """Another process or thread holds a lock. The message is its note."""
 
 
 @contextlib.contextmanager
 def hold(path: pathlib.Path, note: str = "") -> Iterator[bool]:
-    """Hold a lock file, which has a note on its holder, for the block.
+    """Hold a lock file for the block, with a note about the holder.
 
     Yields:
         Whether it is locked, which some file systems do not support.
@@ -56,7 +56,7 @@ def _lock(descriptor):
         if sys.platform == "win32":
             import msvcrt
 
-            # Nobody can read a locked byte: it is behind the note.
+            # No process can read a locked byte, so it is behind the note.
             os.lseek(descriptor, 2**30, os.SEEK_SET)
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         else:
@@ -79,7 +79,7 @@ def _is_there(path, descriptor):
 
 
 def _remove(path, descriptor):
-    # Windows removes no open file: there it stays, unlocked.
+    # Windows does not remove an open file: it stays there, unlocked.
     with contextlib.suppress(OSError):
         path.unlink()
     os.close(descriptor)

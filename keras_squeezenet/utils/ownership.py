@@ -28,10 +28,10 @@ class InUseError(OSError):
 
 @contextlib.contextmanager
 def own(folder: str | os.PathLike) -> Iterator[None]:
-    """Own an output folder, which is made if necessary, for the block.
+    """Own an output folder for the block, and make it if necessary.
 
-    What killed processes have left there is removed. Who owns a folder may own
-    it again inside the block.
+    Files that killed processes have left there are removed. The owner may own
+    the folder again inside the block.
 
     Raises:
         InUseError: if another process owns it.

@@ -28,7 +28,7 @@ Rule = tuple[str, Callable[[Any], bool]]
 SUFFIXES = (".json", ".yaml", ".yml")
 MAX_BYTES = 2**18
 MAX_DEPTH = 20
-# Seeds have 32 bits, and nothing else is larger.
+# Seeds have 32 bits, and no other value is larger.
 MAX_INTEGER = 2**32 - 1
 _TYPES = {
     bool: ("true or false", bool),

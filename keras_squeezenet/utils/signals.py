@@ -1,4 +1,4 @@
-"""What ends a process: signals, and the end of its parent."""
+"""End a process on signals, or when its parent ends."""
 
 import contextlib
 import multiprocessing
@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-# They ask a process to end. Windows has no SIGHUP.
+# Signals that ask a process to end. Windows has no SIGHUP.
 STOPS = tuple(
     getattr(signal, name)
     for name in ("SIGINT", "SIGTERM", "SIGHUP")
@@ -18,9 +18,9 @@ STOPS = tuple(
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Delay Ctrl-C, SIGTERM and SIGHUP to the end of the block, a short one.
+    """Delay Ctrl-C, SIGTERM and SIGHUP to the end of a short block.
 
-    Only those that are handled by Python can be delayed.
+    Only signals that Python handles can be delayed.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -42,7 +42,7 @@ def uninterrupted() -> Iterator[None]:
 
 
 def end_with_parent() -> None:
-    """End this process of `multiprocessing` when its parent ends, however."""
+    """End this process of `multiprocessing` when its parent ends."""
     parent = multiprocessing.parent_process()
 
     def wait():

@@ -1,8 +1,8 @@
 """Temporary folders beside an output, which a crash may leave.
 
-Each is in the folder of the output, which may be on another disk than any other
-folder, and is locked while its process lives. The next process that writes the
-same output removes those that are not locked.
+Each is in the folder of the output, so that it is on the same disk, and is
+locked while its process lives. The next process that writes the same output
+removes those that are not locked.
 """
 
 import contextlib
@@ -17,14 +17,14 @@ from collections.abc import Iterator
 from keras_squeezenet.utils import locks
 from keras_squeezenet.utils import signals
 
-# The names that this package gives to what is not an output.
+# The prefix of files and folders that are not an output.
 PREFIX = ".keras_squeezenet."
 LOCK_FILE = "lock"
 # The staged files, a list of their names, and the old files that they replace.
-# The last is there as long as they are being moved.
+# `OLD` exists while they are being moved.
 NEW, NAMES, OLD = "new", "names.json", "old"
 REPLACED = "replaced"
-# The reasons for which a disk takes no file.
+# The reasons for which a disk does not take a file.
 REASONS = [
     os.strerror(getattr(errno, name))
     for name in (
@@ -41,16 +41,16 @@ class DiskError(OSError):
 
     @classmethod
     def of(cls, path: pathlib.Path, reason: str) -> "DiskError":
-        """Return the error for an output and what the system says."""
+        """Return the error for an output, with the reason of the system."""
         return cls(
-            f"{path} cannot be written: {reason}. Mend that, or write to "
-            "another place."
+            f"{path} cannot be written: {reason}. Correct that, or "
+            "write to another place."
         )
 
 
 @contextlib.contextmanager
 def stage(folder: pathlib.Path, target: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Yield a temporary folder in a folder, for an output.
+    """Yield a temporary folder for `target`, in `folder`.
 
     Raises:
         DiskError: if the disk is the reason for an error of the block.
@@ -72,7 +72,7 @@ def _make(folder, name, stack):
     while True:
         staging = tempfile.mkdtemp(f".{name}", PREFIX, folder)
         staging = pathlib.Path(staging)
-        # It may be swept before it is locked.
+        # Another process may remove it before it is locked.
         with contextlib.suppress(locks.HeldError, FileNotFoundError):
             lock = locks.hold(staging / LOCK_FILE)
             stack.callback(_remove, staging)
@@ -88,16 +88,16 @@ def _remove(staging):
 
 
 def sweep(folder: pathlib.Path, suffix: str = "") -> None:
-    """Remove what killed processes have left for one output, or for all.
+    """Remove the files that killed processes left for one output, or for all.
 
-    An old output whose replacement was cut is moved back.
+    If the replacement of an output was interrupted, the old one is moved back.
     """
     for name in os.listdir(folder) if folder.is_dir() else ():
         if not (name.startswith(PREFIX) and name.endswith(suffix)):
             continue
         path = folder / name
         lock_file = path / LOCK_FILE if path.is_dir() else path
-        # What is held, or belongs to another user, stays.
+        # Folders that are locked, or belong to another user, stay.
         with contextlib.suppress(OSError):
             with locks.hold(lock_file) as is_locked:
                 if is_locked:
@@ -135,7 +135,7 @@ def _recover(folder, staging):
 
 
 def _restore(folder, staging):
-    """Undo `replace`, however far it came."""
+    """Undo `replace`, wherever it was interrupted."""
     new, old = staging / NEW, staging / OLD
     for name in json.loads((staging / NAMES).read_text(encoding="utf-8")):
         is_moved = not os.path.lexists(new / name)
@@ -149,7 +149,7 @@ def _restore(folder, staging):
 @contextlib.contextmanager
 def made(folder: pathlib.Path) -> Iterator[None]:
     """Make a folder for the block, and remove it at the end if it is empty."""
-    # The deepest first.
+    # The deepest folder is first.
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -161,7 +161,7 @@ def made(folder: pathlib.Path) -> Iterator[None]:
 
 
 def flush(path: pathlib.Path) -> None:
-    """Wait until a file, or all of a folder, is on the disk."""
+    """Wait until a file, or all files of a folder, are on the disk."""
     for file in files_in(path):
         with open(file, "rb") as opened:
             os.fsync(opened.fileno())
@@ -175,7 +175,7 @@ def files_in(path: pathlib.Path) -> list[pathlib.Path]:
 
 
 def require_space(folder: pathlib.Path) -> None:
-    """Raise a `DiskError` unless a folder takes files; it may be missing."""
+    """Raise a `DiskError` unless a folder, perhaps a new one, takes files."""
     try:
         with made(folder):
             probe(folder)
@@ -184,7 +184,7 @@ def require_space(folder: pathlib.Path) -> None:
 
 
 def probe(folder: pathlib.Path) -> None:
-    """Raise an `OSError` unless a folder takes another file of some size."""
+    """Raise an `OSError` unless a folder takes a file of `PROBE_BYTES`."""
     with tempfile.TemporaryFile(dir=folder) as file:
         file.write(bytes(PROBE_BYTES))
         file.flush()
@@ -192,7 +192,7 @@ def probe(folder: pathlib.Path) -> None:
 
 
 def _reason(error):
-    """Return why the disk does not take an output, if that is an error."""
+    """Return why the disk does not take an output; `None` for other errors."""
     text = str(error)
     has_name = isinstance(error, OSError) and error.filename is not None
     if PREFIX in text or isinstance(error, OSError) and not has_name:

@@ -1,4 +1,4 @@
-"""Read JSON of others: standard values only, of bounded size and depth."""
+"""Read untrusted JSON: standard values only, of bounded size and depth."""
 
 import json
 import math

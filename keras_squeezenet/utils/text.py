@@ -6,7 +6,7 @@ import unicodedata
 ESCAPED = ("Cc", "Cs", "Zl", "Zp")
 # They change the direction of the text that follows.
 DIRECTIONS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-# How much of a value is in an error.
+# The most characters of a value in an error.
 MAX_SHOWN = 200
 
 
@@ -33,7 +33,7 @@ def shown(value: object) -> str:
 
 
 def shortened(text: str) -> str:
-    """Return a text of an error, or its beginning."""
+    """Return a text for an error, or its beginning."""
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 

@@ -38,7 +38,7 @@ DEFINITIONS = {
 TYPES = {"int": "N", "float": "X", "comma separated list of strings": "LIST"}
 EXPECTED = {"int": "an integer", "float": "a number", "bool": "true or false"}
 CHOICES = re.compile(r"^<[^>]*>: ")
-# JSON has colons too.
+# A JSON value may contain colons.
 REFUSAL = re.compile(r"flag --(\w+)=(\{.*\}|.*?): (.*)", re.DOTALL)
 
 
@@ -128,7 +128,7 @@ class CommandFlags(flags.FlagValues):
             raise ValueError(str(error)) from None
         for name in self:
             value = self[name].value
-            # A shell expands it in an argument, but not after `--flag=`.
+            # A shell expands `~` in an argument, but not after `--flag=`.
             if isinstance(value, str) and value.startswith("~"):
                 self[name].value = os.path.expanduser(value)
             if isinstance(value, float) and not math.isfinite(value):

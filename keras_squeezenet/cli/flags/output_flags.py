@@ -42,9 +42,9 @@ def define(flag_values, written, out=None):
 
 
 def owned(flag_values):
-    """Own --out as long as a command runs.
+    """Own --out while a command runs.
 
-    Several workers share theirs; the first of them owns it in `train`.
+    Several workers share one folder, which the first of them owns in `train`.
     """
     values = {name: flag_values[name].value for name in flag_values}
     if not values.get("out") or values.get("distribution") == "multi_worker":

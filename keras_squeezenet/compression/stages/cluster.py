@@ -69,13 +69,13 @@ class Cluster(Stage):
             # A codebook that is not smaller than the kernel shares nothing.
             if not is_sparse and kernel.size <= size:
                 return layer
-            # TF-MOT shares no fewer than two values beside zero.
+            # TF-MOT needs at least two values besides zero.
             if kept < 2:
                 layer.trainable = False
                 return layer
             return tfmot.cluster_weights(
                 layer,
-                # TF-MOT's k-means cannot choose more values than there are.
+                # TF-MOT's k-means cannot make more clusters than weights.
                 number_of_clusters=min(size, kept + is_sparse),
                 cluster_centroids_init=tfmot.INITIALIZATIONS[initialization],
                 preserve_sparsity=is_sparse,

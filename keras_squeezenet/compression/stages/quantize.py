@@ -10,7 +10,7 @@ from keras_squeezenet.compression.stages.stage import Stage
 
 # The key of the activation range of the input.
 INPUT = "input"
-# The key of the range before the softmax that a layer with weights applies.
+# The key of the range of the logits of a layer with weights and a softmax.
 LOGITS = "{}/logits"
 # TF-MOT's names of the ranges; that of a QuantizeLayer may end in a number.
 RANGES = ("post_activation", "pre_activation", "output", "quantize_layer")
@@ -68,8 +68,8 @@ def wrap(model, ranges, preserve="both"):
 def measure_ranges(model, batches):
     """Return `{layer name: [min, max]}` of the outputs, 0 included.
 
-    A layer that multiplies by its weights and applies a softmax has a second
-    range, that of its logits, with the name `LOGITS`.
+    A layer with weights and a softmax has a second range, that of its logits,
+    under the key `LOGITS`.
 
     The ranges are means over batches. TF-MOT starts every range at (-6, 6) and
     moves it by a thousandth of the difference in each step: activations of
@@ -116,7 +116,7 @@ def read_ranges(wrapped):
     inputs = _inputs(wrapped)
     for name, kind, end, weight in _range_weights(wrapped):
         key = _range_key(name, kind, inputs)
-        # That of an activation layer's input is the previous layer's too.
+        # The input of an activation layer has the range of the previous layer.
         if kind != "pre_activation" or key == LOGITS.format(name):
             ranges.setdefault(key, [0.0, 0.0])
             ranges[key][end] = float(weight.numpy())
@@ -153,10 +153,10 @@ def _range_weights(wrapped):
 
 
 def _range_key(name, kind, inputs):
-    """Return the name in `ranges` of what a wrapper's weight is a range of.
+    """Return the key in `ranges` for a range that a wrapper keeps as weights.
 
-    `pre_activation` is before a softmax: of a layer's own logits, or what an
-    activation layer receives.
+    The kind `pre_activation` is the input of a softmax: the logits of the layer
+    itself, or the output of the layer before an activation layer.
     """
     if kind != "pre_activation":
         return name

@@ -27,9 +27,9 @@ class Format:
             file: float32, kernels in HWIO, with this package's layer names.
         normalization: a key of `normalizations.NORMALIZATIONS`, the usual
             training input of such weights.
-        read_normalization: returns the one that the content of a file has, if
-            it has one. Defaults to `None`: files have none, and all the usual
-            one.
+        read_normalization: returns the normalization that the content of a
+            file names, or `None`. Defaults to `None`: no file of this format
+            names one, and the usual one is assumed.
     """
 
     title: str
@@ -100,7 +100,7 @@ def parse(path: "str | os.PathLike", content: bytes) -> dict[str, tuple]:
 def parse_normalization(
     path: "str | os.PathLike", content: bytes
 ) -> str | None:
-    """Return the normalization that the content of a file has, if any."""
+    """Return the normalization that the content of a file names, if any."""
     read_normalization = get_format(path).read_normalization
     if read_normalization is None:
         return None

@@ -1,6 +1,6 @@
 """Reader of `.npz` files with keys such as `fire2/squeeze1x1/kernel`.
 
-The entry `normalization` may say on which images the weights were trained.
+The entry `normalization` may name that of the images in training.
 """
 
 import io
@@ -78,7 +78,7 @@ def _array(content, key):
 
 
 def _parse(content, key):
-    """Return what the header of an array says, and the bytes after it."""
+    """Return the fields in the header of an array, and the bytes after it."""
     file = io.BytesIO(content)
     version = np.lib.format.read_magic(file)
     if version not in HEADERS:
