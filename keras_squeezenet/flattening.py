@@ -158,7 +158,7 @@ def _fold(name, nodes, arrays):
 
 
 def _only_user(name, nodes):
-    """Return the layer that takes an output, or `None` if several do."""
+    """Return the only layer that takes an output, or `None`."""
     users = [user for user, (_, inputs) in nodes.items() if name in inputs]
     return users[0] if len(users) == 1 else None
 

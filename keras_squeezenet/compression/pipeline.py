@@ -140,7 +140,7 @@ def compress(
     artifact is read again, and its outputs are compared with the model's.
 
     Args:
-        model: `keras.Model`, a flat Functional SqueezeNet with any head, from
+        model: `keras.Model`, a flat or nested SqueezeNet with any head, from
             normalized images to probabilities of the classes, which is left
             unchanged; or a path or the name of weights, as `models.load` takes
             them.

@@ -71,7 +71,7 @@ def scan_sensitivity(
     Nothing is trained.
 
     Args:
-        model: `keras.Model`, a flat Functional SqueezeNet from normalized
+        model: `keras.Model`, a flat or nested SqueezeNet from normalized
             images to probabilities, which is left unchanged; or a path or the
             name of weights, as `models.load` takes them.
         data: the images of the scan: `(images, labels)`, two arrays; a

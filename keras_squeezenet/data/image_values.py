@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_squeezenet import normalizations
 
-# The greatest value, as a share of the limit, must be between these.
+# The greatest magnitude, as a share of the limit, must be between these.
 SMALL = 1 / 50
 LARGE = 2
 

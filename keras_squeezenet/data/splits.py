@@ -46,10 +46,10 @@ class Split:
 def describe(
     images: Data, name: str, found: metadata.Metadata, classes: int
 ) -> dict:
-    """Return the `name`, `classes`, `skipped_images` and more of data.
+    """Return `name`, `classes`, `skipped_images` and `normalization` of data.
 
-    An `ImageDataset` has a name of its own. Classes without names in the
-    metadata of the network are numbers up to `classes`.
+    An `ImageDataset` has a name of its own. If the metadata of the network have
+    no names of classes, the classes are numbered from 0.
     """
     skipped = []
     if isinstance(images, image_dataset.ImageDataset):
@@ -73,7 +73,7 @@ def of_dataset(
 
     Those of an `ImageDataset` are the defaults. If it has no validation set,
     `recipe.validation_share` of its training set is taken, chosen by
-    `recipe.seed`. Its images get the `normalization`.
+    `recipe.seed`. The `normalization` is applied to its images.
     """
     if isinstance(train, image_dataset.ImageDataset):
         if validation is None and train.validation is None:

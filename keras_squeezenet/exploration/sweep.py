@@ -162,7 +162,7 @@ class _Exploration:
         self._write()
 
     def sweep(self):
-        """Remove what killed processes have left in the points' folders."""
+        """Remove files of killed processes from the folders of the points."""
         for folder in self.out.glob(f"{POINTS_FOLDER}/*"):
             staging.sweep(folder)
 

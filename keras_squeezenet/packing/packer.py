@@ -194,7 +194,7 @@ def pack(
     """Pack a trained model into a small .sqz file.
 
     Args:
-        model: a flat Functional `keras.Model` from images to probabilities,
+        model: a flat or nested `keras.Model` from images to probabilities,
             which is not changed; the path of a `.keras` model, a `.sqz` file
             or a weights file; or the name of pretrained weights such as
             `"imagenet"`.
