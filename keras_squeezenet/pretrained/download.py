@@ -22,7 +22,7 @@ CACHE_SUBDIR = "models"
 PACKAGE = pathlib.Path(__file__).parents[1]
 # The weights of the installed package, and those of a checkout.
 PACKAGE_FOLDERS = (PACKAGE / "weights", PACKAGE.parent / "weights")
-# The suffix of the beginning of a file whose download was stopped.
+# The suffix of a partly downloaded file.
 PART = ".part"
 
 

@@ -137,7 +137,7 @@ def parse(path: str | os.PathLike) -> Any:
         for event in yaml.parse(text, yaml.SafeLoader):
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
-            # A few aliases stand for any number of values.
+            # A few aliases can expand to any number of values.
             if isinstance(event, yaml.AliasEvent) or depth > MAX_DEPTH:
                 raise ValueError(
                     f"it must not have aliases, or more than {MAX_DEPTH} "

@@ -1,4 +1,4 @@
-"""End a process on signals, or when its parent ends."""
+"""Handle the signals that end a process, and the end of its parent."""
 
 import contextlib
 import multiprocessing

@@ -1,6 +1,6 @@
 """Reader of `.npz` files with keys such as `fire2/squeeze1x1/kernel`.
 
-The entry `normalization` may name that of the images in training.
+The optional entry `normalization` names that of the training images.
 """
 
 import io
