@@ -152,7 +152,7 @@ def trained_model(make_model, dataset):
     keras.utils.set_random_seed(0)
     model = make_model()
     model.compile(
-        optimizer=keras.optimizers.Adam(3e-3),
+        optimizer=keras.optimizers.Adam(1e-3),
         loss="sparse_categorical_crossentropy",
     )
     model.fit(
