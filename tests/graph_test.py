@@ -133,6 +133,6 @@ def test_several_outputs_are_refused(small):
 
 
 def test_refusal_of_a_layer_is_short():
-    with pytest.raises(ValueError, match="is a xxx.*Put preproc") as raised:
+    with pytest.raises(ValueError, match="is a xxx.*Apply preproc") as raised:
         layers.require_known("y" * 10_000, "x" * 10_000)
     assert len(str(raised.value)) < 500
