@@ -5,7 +5,6 @@ and add per channel (BatchNormalization, Normalization, Rescaling) are folded
 into a convolution or dense layer beside them.
 """
 
-import json
 from typing import Any
 
 import keras
@@ -63,7 +62,7 @@ def _open(model, source, nodes):
     computation. `source` is the input of a nested model.
     """
     model = keras.Model(model.inputs, model.outputs)
-    config = json.loads(json.dumps(model.get_config(), default=str))
+    config = graph.config_of(model)
     calls_of = {
         each["name"]: each["inbound_nodes"] for each in config["layers"]
     }

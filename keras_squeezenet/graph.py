@@ -52,7 +52,12 @@ def describe(model: keras.Model) -> dict:
             "`model` must be a flat Functional `keras.Model`. Received: "
             f"model={model!r}"
         )
-    return from_config(json.loads(json.dumps(model.get_config(), default=str)))
+    return from_config(config_of(model))
+
+
+def config_of(model: keras.Model) -> dict:
+    """Return the configuration of a model as JSON, for `from_config`."""
+    return json.loads(json.dumps(model.get_config(), default=str))
 
 
 def from_config(config: dict) -> dict:
@@ -182,12 +187,12 @@ def run(description: dict, value: Any, call: Callable[..., Any]) -> Any:
     `call` receives the description of a layer and the layer's inputs, and
     returns its output.
     """
-    first, *layers = description["layers"]
+    first, *others = description["layers"]
     last_use = {
-        name: layer["name"] for layer in layers for name in layer["inputs"]
+        name: layer["name"] for layer in others for name in layer["inputs"]
     }
     values = {first["name"]: value}
-    for layer in layers:
+    for layer in others:
         received = [values[name] for name in layer["inputs"]]
         values[layer["name"]] = call(layer, *received)
         # Free each value after its last use.

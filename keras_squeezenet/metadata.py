@@ -114,18 +114,18 @@ def read(path: str | os.PathLike) -> Metadata | None:
     path = pathlib.Path(path)
     with files.as_value_error(f"the metadata of {path} cannot be read"):
         if path.is_dir():
-            text = _read_file(path / SAVED_MODEL_ASSETS / MEMBER)
+            content = _read_file(path / SAVED_MODEL_ASSETS / MEMBER)
         elif path.suffix in ZIP_SUFFIXES and zipfile.is_zipfile(path):
-            text = _read_member(archive.read_file(path))
+            content = _read_member(archive.read_file(path))
         else:
-            text = None
-        return None if text is None else _parse(text)
+            content = None
+        return None if content is None else _parse(content)
 
 
 def parse_archive(content: bytes) -> Metadata | None:
     """Return the metadata in the content of a `.keras` file, if it has any."""
-    text = _read_member(content)
-    return None if text is None else _parse(text)
+    member = _read_member(content)
+    return None if member is None else _parse(member)
 
 
 def write(path: str | os.PathLike, found: Metadata | None) -> None:
@@ -216,8 +216,8 @@ def _dump(found):
     return json.dumps(dataclasses.asdict(found)).encode()
 
 
-def _parse(text):
-    values = json.loads(text)
+def _parse(content):
+    values = json.loads(content)
     if not isinstance(values, dict):
         raise ValueError(
             f"they must be a JSON object. Received: {type(values).__name__}"

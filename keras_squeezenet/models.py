@@ -106,11 +106,14 @@ def read_metadata(model: Any) -> "metadata.Metadata | None":
     """
     if isinstance(model, keras.Model):
         return metadata.of(model)
-    if not isinstance(model, str | os.PathLike) or not os.path.exists(model):
+    if not isinstance(model, str | os.PathLike):
         return None
-    if os.fspath(model).endswith(".sqz"):
-        return codec.read_metadata(model)
-    return metadata.read(model)
+    path = os.path.expanduser(model)
+    if not os.path.exists(path):
+        return None
+    if path.endswith(".sqz"):
+        return codec.read_metadata(path)
+    return metadata.read(path)
 
 
 def copy(model: keras.Model) -> keras.Model:

@@ -9,6 +9,7 @@ import pytest
 from weight_arrays import assert_same
 from weight_arrays import weights_of
 
+from keras_squeezenet import metadata
 from keras_squeezenet import models
 from keras_squeezenet import squeezenet
 
@@ -56,5 +57,9 @@ def test_another_type_is_refused():
 
 def test_home_is_expanded(make_model, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    models.save(make_model(), tmp_path / "m.keras")
+    model = make_model()
+    found = metadata.Metadata(normalization="raw", image_size=16)
+    metadata.attach(model, found)
+    models.save(model, tmp_path / "m.keras")
     assert models.load("~/m.keras").name == "squeezenet"
+    assert models.read_metadata("~/m.keras") == found

@@ -237,20 +237,17 @@ class _Run:
             validation=self.validation,
             test=self.test,
         )
-        self._say_what_frozen_layers_do()
         layers = list(tf_keras_twin.kernels(self.model))
+        self._say_what_frozen_layers_do(layers)
         for rules in (self.recipe.densities, self.recipe.bits):
             allocation.match(rules, layers)
 
-    def _say_what_frozen_layers_do(self):
-        frozen = [
-            layer.name
-            for layer in self.model.layers
-            if layer.weights and not layer.trainable
-        ]
+    def _say_what_frozen_layers_do(self, layers):
+        names = frozen_layers(self.model)
+        frozen = [name for name in layers if name in names]
         if frozen and not self.recipe.keep_frozen:
             logger.info(
-                "%d frozen layers, such as %r, are compressed and trained "
+                "Frozen layers (%d, such as %r) are compressed and trained "
                 "like the others; keep_frozen=True (--keep_frozen) keeps them "
                 "as they are.",
                 len(frozen),

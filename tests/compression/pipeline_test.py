@@ -367,6 +367,17 @@ def test_transfer_model_keeps_its_frozen_layers(compress):
             assert len(np.unique(kernel)) <= 8, name
 
 
+def test_what_happens_to_frozen_layers_is_said(compress, make_model, caplog):
+    caplog.set_level("INFO", "keras_squeezenet")
+    model = make_model()
+    model.get_layer("conv1").trainable = False
+    compress(SHORT.replace(stages=()), model)
+    assert "Frozen layers (1, such as 'conv1') are compressed" in caplog.text
+    caplog.clear()
+    compress(SHORT.replace(stages=(), keep_frozen=True), model, overwrite=True)
+    assert "Frozen" not in caplog.text
+
+
 @pytest.fixture
 def validation_accuracies(monkeypatch):
     """The validation accuracies that the run measures, in turn."""
