@@ -37,10 +37,13 @@ def no_public_weights(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def fresh_keras():
     data_format = keras.config.image_data_format()
+    policy, floatx = keras.config.dtype_policy(), keras.config.floatx()
     keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(0)
     yield
     keras.config.set_image_data_format(data_format)
+    keras.config.set_floatx(floatx)
+    keras.config.set_dtype_policy(policy)
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from PIL import Image
 
 from keras_squeezenet import SqueezeNet
 from keras_squeezenet import architecture
-from keras_squeezenet.packing import packer
 from keras_squeezenet.pretrained import registry
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -200,10 +199,7 @@ def examples(tmp_path_factory):
             _mirrored(entry, folder / "mirror") for entry in registry.ENTRIES
         ]
         monkeypatch.setattr(registry, "ENTRIES", tuple(entries))
-        # Few points of the rate-distortion curve.
-        monkeypatch.setattr(packer, "LAMBDA_FACTOR", 100)
-        monkeypatch.setattr(packer, "BISECTIONS", 1)
-        monkeypatch.setattr(packer, "CURVE_POWERS", (1,))
+        quarters.pack_few_points(monkeypatch)
         quarters.untrace(monkeypatch)
         yield Examples(folder)
 

@@ -12,13 +12,6 @@ from keras_squeezenet import flattening
 SHAPE = (quarters.SIDE, quarters.SIDE, 3)
 
 
-@pytest.fixture(autouse=True)
-def default_policy():
-    policy = keras.config.dtype_policy()
-    yield
-    keras.config.set_dtype_policy(policy)
-
-
 def make_backbone(**options):
     return quarters.shorten(
         SqueezeNet(

@@ -1,7 +1,10 @@
 """Changes to the content of `.keras` files."""
 
 import json
+import pathlib
 import zipfile
+
+from contents import zip_archive
 
 WEIGHTS = "model.weights.h5"
 
@@ -16,9 +19,9 @@ def rewrite(path, change, source=None):
     config = json.loads(members.pop("config.json"))
     text = change(config, members)
     text = json.dumps(config) if text is None else text
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as opened:
-        for name, content in {"config.json": text, **members}.items():
-            opened.writestr(name, content)
+    pathlib.Path(path).write_bytes(
+        zip_archive({"config.json": text, **members})
+    )
     return path
 
 

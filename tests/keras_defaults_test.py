@@ -14,7 +14,7 @@ from keras_squeezenet import packing
 from keras_squeezenet import training
 from keras_squeezenet.export import litert
 from keras_squeezenet.export import saved_model
-from keras_squeezenet.packing import packer
+from keras_squeezenet.utils import backend
 
 SETTERS = {
     "mixed_bfloat16": keras.config.set_dtype_policy,
@@ -28,26 +28,18 @@ ONE_STEP = {"batch_size": 16, "max_train_steps": 1}
 @pytest.fixture(params=SETTERS)
 def default(request, untraced, monkeypatch):
     """A default of Keras that the user has set."""
-    # Few points of the rate-distortion curve.
-    monkeypatch.setattr(packer, "LAMBDA_FACTOR", 100)
-    monkeypatch.setattr(packer, "BISECTIONS", 1)
-    monkeypatch.setattr(packer, "CURVE_POWERS", (1,))
-    policy, floatx = keras.config.dtype_policy(), keras.config.floatx()
+    quarters.pack_few_points(monkeypatch)
     SETTERS[request.param](request.param)
-    yield request.param
-    keras.config.set_floatx(floatx)
-    keras.config.set_dtype_policy(policy)
+    return request.param
 
 
 @pytest.fixture
 def model(default, make_model):
     """What the user builds with the default, where TensorFlow can run it."""
-    if default == "channels_first":
-        keras.config.set_image_data_format("channels_last")
-    model = quarters.shorten(make_model())
-    if default == "channels_first":
-        keras.config.set_image_data_format("channels_first")
-    return model
+    if default != "channels_first":
+        return quarters.shorten(make_model())
+    with backend.channels_last():
+        return quarters.shorten(make_model())
 
 
 @pytest.fixture(scope="module")

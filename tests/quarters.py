@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_squeezenet import SqueezeNet
 from keras_squeezenet import SqueezeNetConfig
 from keras_squeezenet import data
+from keras_squeezenet.packing import packer
 from keras_squeezenet.training import optimizers
 
 SIDE = 16
@@ -102,3 +103,10 @@ def untrace(monkeypatch):
         monkeypatch.setattr(
             optimizers, name, make_eager(getattr(optimizers, name))
         )
+
+
+def pack_few_points(monkeypatch):
+    """Measure few points of the rate-distortion curve, which is quicker."""
+    monkeypatch.setattr(packer, "LAMBDA_FACTOR", 100)
+    monkeypatch.setattr(packer, "BISECTIONS", 1)
+    monkeypatch.setattr(packer, "CURVE_POWERS", (1,))

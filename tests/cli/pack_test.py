@@ -5,6 +5,7 @@ import os
 import keras
 import numpy as np
 import pytest
+import quarters
 import tensorflow as tf
 from PIL import Image
 
@@ -13,7 +14,6 @@ from keras_squeezenet import data
 from keras_squeezenet import packing
 from keras_squeezenet.cli import pack
 from keras_squeezenet.export import saved_model
-from keras_squeezenet.packing import packer
 from keras_squeezenet.utils import files
 
 SIDE = 16
@@ -34,9 +34,7 @@ def photographs(tmp_path_factory):
 def few_points():
     """Few points of the rate-distortion curve, so that packing is quick."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(packer, "LAMBDA_FACTOR", 100)
-        monkeypatch.setattr(packer, "BISECTIONS", 1)
-        monkeypatch.setattr(packer, "CURVE_POWERS", (1,))
+        quarters.pack_few_points(monkeypatch)
         yield
 
 

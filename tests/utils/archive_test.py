@@ -5,6 +5,7 @@ import tracemalloc
 import zipfile
 
 import pytest
+from contents import zip_archive
 
 from keras_squeezenet.pretrained import readers
 from keras_squeezenet.utils import archive
@@ -12,14 +13,6 @@ from keras_squeezenet.utils import archive
 MIB = 2**20
 LIMIT = 64 * MIB
 SUFFIXES = [".npz", ".keras", ".pth"]
-
-
-def encode(members, method=zipfile.ZIP_DEFLATED):
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", method) as opened:
-        for name, content in members.items():
-            opened.writestr(name, content)
-    return file.getvalue()
 
 
 def patch_directory(content, offset, value):
@@ -39,7 +32,7 @@ def peak():
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_members_are_read(method):
-    content = encode({"empty": b"", "a/b": b"12" * 5000}, method)
+    content = zip_archive({"empty": b"", "a/b": b"12" * 5000}, method)
     with archive.open_zip(content) as opened:
         assert opened.read("empty") == b""
         assert opened.read("a/b") == b"12" * 5000
@@ -47,23 +40,23 @@ def test_members_are_read(method):
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_methods_without_a_bound_are_refused(method):
-    with archive.open_zip(encode({"a": b"1" * 100}, method)) as opened:
+    with archive.open_zip(zip_archive({"a": b"1" * 100}, method)) as opened:
         with pytest.raises(ValueError, match="a must be stored or deflated"):
             opened.read("a")
 
 
 def test_members_of_more_than_the_limit_in_all_are_refused():
-    content = encode({"a": bytes(LIMIT // 2), "b": bytes(LIMIT // 2)})
+    content = zip_archive({"a": bytes(LIMIT // 2), "b": bytes(LIMIT // 2)})
     with archive.open_zip(content) as opened:
         assert len(opened.namelist()) == 2
-    content = encode({"a": bytes(LIMIT // 2), "b": bytes(LIMIT // 2 + 1)})
+    content = zip_archive({"a": bytes(LIMIT // 2), "b": bytes(LIMIT // 2 + 1)})
     message = r"Received: 67,108,865 bytes"
     with pytest.raises(ValueError, match=message):
         archive.open_zip(content)
 
 
 def test_member_that_declares_less_than_it_unpacks_to_takes_no_memory(peak):
-    content = patch_directory(encode({"a": bytes(LIMIT)}), 24, 1000)
+    content = patch_directory(zip_archive({"a": bytes(LIMIT)}), 24, 1000)
     tracemalloc.reset_peak()
     with archive.open_zip(content) as opened:
         with pytest.raises(zipfile.BadZipFile, match="Bad CRC-32"):
@@ -72,7 +65,7 @@ def test_member_that_declares_less_than_it_unpacks_to_takes_no_memory(peak):
 
 
 def test_changed_member_is_refused():
-    content = encode({"a": b"weights"}, zipfile.ZIP_STORED)
+    content = zip_archive({"a": b"weights"}, zipfile.ZIP_STORED)
     content = content.replace(b"weights", b"Weights")
     with archive.open_zip(content) as opened:
         with pytest.raises(zipfile.BadZipFile, match="Bad CRC-32"):
@@ -81,7 +74,7 @@ def test_changed_member_is_refused():
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_members_of_the_same_name_are_refused():
-    file = io.BytesIO(encode({"a": b"1"}))
+    file = io.BytesIO(zip_archive({"a": b"1"}))
     with zipfile.ZipFile(file, "a") as opened:
         opened.writestr("a", b"2")
     with pytest.raises(ValueError, match="must have different names"):
@@ -117,7 +110,7 @@ def test_other_content_is_refused(suffix, content, tmp_path):
 )
 def test_encrypted_archive_is_refused(suffix, member, tmp_path):
     path = tmp_path / f"weights{suffix}"
-    content = bytearray(encode({member: b"secret"}, zipfile.ZIP_STORED))
+    content = bytearray(zip_archive({member: b"secret"}, zipfile.ZIP_STORED))
     for start, offset in ((0, 6), (content.rindex(b"PK\1\2"), 8)):
         content[start + offset] |= 1
     path.write_bytes(content)

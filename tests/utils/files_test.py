@@ -7,26 +7,10 @@ import stat
 import tempfile
 
 import pytest
+from contents import read
+from contents import write
 
 from keras_squeezenet.utils import files
-
-
-def write(folder, files):
-    """Writes `{path in the folder: text}`."""
-    for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-
-
-def read(folder):
-    """Return `{path in the folder: text}`; `None` is a folder."""
-    return {
-        path.relative_to(folder).as_posix(): (
-            path.read_text() if path.is_file() else None
-        )
-        for path in folder.rglob("*")
-    }
 
 
 @pytest.mark.parametrize("before", [{}, {"old.txt": "old"}])

@@ -6,6 +6,7 @@ import pickle
 import shutil
 
 import pytest
+from contents import write
 
 from keras_squeezenet.utils import files
 from keras_squeezenet.utils import ownership
@@ -14,13 +15,6 @@ from keras_squeezenet.utils import staging
 OLD = {"a.txt": "old", "b/c.txt": "old", "mine.txt": "mine"}
 NEW = {"a.txt": "new", "b/c.txt": "new", "d.txt": "new"}
 BOTH = {**OLD, **NEW}
-
-
-def write(folder, contents):
-    for name, text in contents.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
 
 
 def read(folder):

@@ -1,3 +1,4 @@
+import functools
 import io
 import pickle
 import re
@@ -7,6 +8,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from contents import zip_archive
 
 from keras_squeezenet.pretrained import readers
 from keras_squeezenet.pretrained.readers import npz
@@ -23,12 +25,7 @@ def encode(arrays, save=np.savez):
     return file.getvalue()
 
 
-def encode_members(members, method=zipfile.ZIP_STORED):
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", method) as opened:
-        for name, content in members.items():
-            opened.writestr(name, content)
-    return file.getvalue()
+encode_members = functools.partial(zip_archive, method=zipfile.ZIP_STORED)
 
 
 def encode_header(header, data, version=1):
