@@ -13,11 +13,14 @@ import sys
 import keras
 import numpy as np
 import pytest
+import short_networks
 
 import keras_squeezenet
+from keras_squeezenet import codec
 
 BACKENDS = ("jax", "torch")
-ROOT = pathlib.Path(__file__).parents[1]
+TESTS = pathlib.Path(__file__).parent
+PATHS = (str(TESTS.parent), str(TESTS))
 TOLERANCE = 1e-4
 # With every type of layer.
 CONFIG = keras_squeezenet.SqueezeNetConfig(
@@ -30,13 +33,14 @@ pytestmark = pytest.mark.slow
 
 
 def build(shape):
-    return keras_squeezenet.SqueezeNet(
+    model = keras_squeezenet.SqueezeNet(
         weights=None,
         input_shape=shape,
         classes=10,
         classifier_activation=None,
         config=CONFIG,
     )
+    return short_networks.shorten(model)
 
 
 def run_on_this_backend(folder):
@@ -47,6 +51,7 @@ def run_on_this_backend(folder):
     found = {
         "backend": keras.config.backend(),
         "channels_last": model.predict(x, verbose=0),
+        "sqz": codec.load(folder / "model.sqz").predict(x, verbose=0),
     }
     before = model.get_weights()
     model.compile(
@@ -75,6 +80,7 @@ def expected(tmp_path_factory, randomize):
     np.save(folder / "images.npy", x)
     model = randomize(build(x.shape[1:]))
     model.save_weights(folder / "squeezenet.weights.h5")
+    codec.save(model, folder / "model.sqz")
     return folder, model.predict(x, verbose=0)
 
 
@@ -86,7 +92,10 @@ def test_outputs_agree_between_backends_and_every_weight_is_trained(
         pytest.skip(f"{backend} is not installed")
     folder, outputs = expected
     assert np.ptp(outputs) > 1
-    environment = {"KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)}
+    environment = {
+        "KERAS_BACKEND": backend,
+        "PYTHONPATH": os.pathsep.join(PATHS),
+    }
     process = subprocess.run(
         [sys.executable, __file__, str(folder)],
         env=os.environ | environment,
@@ -96,9 +105,9 @@ def test_outputs_agree_between_backends_and_every_weight_is_trained(
     assert process.returncode == 0, process.stderr
     with np.load(folder / "found.npz") as found:
         assert found["backend"] == backend
-        for data_format in ("channels_last", "channels_first"):
+        for kind in ("channels_last", "channels_first", "sqz"):
             np.testing.assert_allclose(
-                found[data_format], outputs, rtol=TOLERANCE, atol=TOLERANCE
+                found[kind], outputs, rtol=TOLERANCE, atol=TOLERANCE
             )
         assert np.isfinite(found["loss"]).all()
         assert found["trained"].all()

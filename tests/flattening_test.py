@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import quarters
+import short_networks
 from keras import layers
 
 from keras_squeezenet import SqueezeNet
@@ -13,7 +14,7 @@ SHAPE = (quarters.SIDE, quarters.SIDE, 3)
 
 
 def make_backbone(**options):
-    return quarters.shorten(
+    return short_networks.shorten(
         SqueezeNet(
             include_top=False,
             weights=None,

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import quarters
+import short_networks
 
 from keras_squeezenet import classifier
 from keras_squeezenet import codec
@@ -37,9 +38,9 @@ def default(request, untraced, monkeypatch):
 def model(default, make_model):
     """What the user builds with the default, where TensorFlow can run it."""
     if default != "channels_first":
-        return quarters.shorten(make_model())
+        return short_networks.shorten(make_model())
     with backend.channels_last():
-        return quarters.shorten(make_model())
+        return short_networks.shorten(make_model())
 
 
 @pytest.fixture(scope="module")

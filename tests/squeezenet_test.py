@@ -475,6 +475,7 @@ def test_plain_fit_leaves_the_plateau(digits):
     assert max(losses) < 1.9, losses
 
 
+@pytest.mark.end_to_end
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["1.0", "1.1"])
 def test_plain_fit_of_a_variant_leaves_the_plateau(name, digits):

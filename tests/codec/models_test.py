@@ -1,7 +1,5 @@
 import dataclasses
 import os
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -192,29 +190,3 @@ def test_failed_save_leaves_the_file_as_it_was(tmp_path):
         codec.save(keras.Model(inputs, keras.layers.Rescaling(2)(inputs)), path)
     assert path.read_bytes() == b"before"
     assert os.listdir(tmp_path) == ["model.sqz"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_other_backends_load_it(backend, tmp_path, randomize):
-    pytest.importorskip(backend)
-    model = randomize(make_transfer_model())
-    codec.save(model, tmp_path / "model.sqz")
-    np.save(tmp_path / "images.npy", IMAGES)
-    script = (
-        "import numpy as np\n"
-        "from keras_squeezenet import codec\n"
-        "model = codec.load('model.sqz')\n"
-        "np.save('outputs.npy', model.predict(np.load('images.npy')))\n"
-    )
-    subprocess.run(
-        [sys.executable, "-c", script],
-        check=True,
-        cwd=tmp_path,
-        env={**os.environ, "KERAS_BACKEND": backend},
-    )
-    np.testing.assert_allclose(
-        np.load(tmp_path / "outputs.npy"),
-        model.predict_on_batch(IMAGES),
-        atol=1e-5,
-    )

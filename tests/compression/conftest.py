@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import quarters
+import short_networks
 import tf_keras
 
 from keras_squeezenet.training import optimizers
@@ -20,7 +21,9 @@ def make_model(make_model):
     """
     stem = dataclasses.replace(quarters.TINY.stem, filters=16)
     size = {"stem": stem, "base_e": 48, "incr_e": 0}
-    return lambda **changes: quarters.shorten(make_model(**{**size, **changes}))
+    return lambda **changes: short_networks.shorten(
+        make_model(**{**size, **changes})
+    )
 
 
 @pytest.fixture

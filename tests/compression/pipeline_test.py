@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import quarters
+import short_networks
 import tensorflow as tf
 
 from keras_squeezenet import SqueezeNet
@@ -353,7 +354,7 @@ def test_transfer_model_keeps_its_frozen_layers(compress):
         config=quarters.TINY,
     )
     head = keras.layers.Dense(4, activation="softmax", name="head")
-    model = quarters.shorten(keras.Model(base.input, head(base.output)))
+    model = short_networks.shorten(keras.Model(base.input, head(base.output)))
     for layer in model.layers:
         layer.trainable = not layer.name.startswith(("conv1", "fire2"))
     before = tf_keras_twin.kernels(model)

@@ -39,6 +39,7 @@ def run(make_model, dataset, out, **options):
     return result.model, result.report
 
 
+@pytest.mark.end_to_end
 @pytest.mark.slow
 def test_killed_run_ends_as_one_that_was_not(
     untraced, make_model, dataset, tmp_path, monkeypatch

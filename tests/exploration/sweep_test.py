@@ -172,6 +172,7 @@ def test_resume_trains_only_what_is_new_in_the_grid(explore, trained):
     assert all(row["test_accuracy"] for row in found["points"])
 
 
+@pytest.mark.end_to_end
 @pytest.mark.slow
 def test_stopped_point_is_resumed_from_its_last_epoch_bit_for_bit(
     untraced, explore, tmp_path

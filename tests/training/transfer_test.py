@@ -159,6 +159,8 @@ def test_what_is_kept_is_the_best_phase(finetune, monkeypatch, tmp_path):
     assert written == report
 
 
+@pytest.mark.end_to_end
+@pytest.mark.slow
 def test_compression_takes_the_model_as_it_is(finetune, dataset, tmp_path):
     finetune(phases=())
     model = keras.models.load_model(tmp_path / "out" / "model.keras")
@@ -173,6 +175,8 @@ def test_compression_takes_the_model_as_it_is(finetune, dataset, tmp_path):
     assert (tmp_path / "compressed" / "model.sqz").exists()
 
 
+@pytest.mark.end_to_end
+@pytest.mark.slow
 def test_killed_run_is_resumed_to_the_same_end(finetune, monkeypatch, tmp_path):
     expected, report = finetune()
     train = transfer.trainer.train

@@ -3,7 +3,7 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
-import quarters
+import short_networks
 import tf_keras
 from tensorflow_model_optimization.python.core.quantization.keras.collab_opts.cluster_preserve import (  # noqa: E501
     default_8bit_cluster_preserve_quantize_scheme as stock,
@@ -186,7 +186,7 @@ def make_variant(variant, head):
         model = SqueezeNet(
             weights=None, input_shape=(32, 32, 3), classes=4, config=config
         )
-        return quarters.shorten(model)
+        return short_networks.shorten(model)
     base = SqueezeNet(
         include_top=False,
         weights=None,
@@ -197,7 +197,7 @@ def make_variant(variant, head):
     x = keras.layers.Dense(8, activation="relu", name="hidden")(base.output)
     x = keras.layers.Dropout(0.2, name="drop")(x)
     x = keras.layers.Dense(4, activation="softmax", name="head")(x)
-    return quarters.shorten(keras.Model(base.input, x))
+    return short_networks.shorten(keras.Model(base.input, x))
 
 
 @pytest.mark.parametrize(
