@@ -36,7 +36,10 @@ BELOW = {
         *("architecture", "codec", "keras_file", "metadata", "pretrained"),
         *("squeezenet", "utils"),
     },
-    "export": {"codec", "data", "flattening", "graph", "metadata", "utils"},
+    "export": {
+        *("codec", "data", "flattening", "graph", "metadata"),
+        *("normalizations", "utils"),
+    },
     "inspection": {"export", "pretrained", "utils"},
     "classifier": {
         *("architecture", "data", "export", "imagenet", "metadata", "models"),
