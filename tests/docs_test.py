@@ -12,11 +12,13 @@ import shlex
 import numpy as np
 import pytest
 import quarters
+import short_networks
 from absl.testing import flagsaver
 from PIL import Image
 
 from keras_squeezenet import SqueezeNet
 from keras_squeezenet import architecture
+from keras_squeezenet import training
 from keras_squeezenet.pretrained import registry
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -55,7 +57,7 @@ SMALL_PYTHON = {
     ".replace(epochs=": ".replace(max_train_steps=1, epochs=",
     "batch_size=16": (
         "stages=('prune',), litert=('float32',), prune_rounds=1, "
-        "max_train_steps=1, density_split='proportional'"
+        "max_train_steps=1, density_split='proportional', overall_density=0.5"
     ),
     "target_bytes=150_000": "target_bytes=50_000, images=20",
     '"imagenet", flowers, out': '"imagenet", flowers, phases=[], out',
@@ -163,6 +165,9 @@ class Examples:
             found.append("--max_kl=1")
         if name == "compress":
             found += [TINY_CONFIG] * is_new + ONE_STAGE * bool(arguments)
+        if "--recipe=small" in arguments:
+            # The layers that stay dense are a third of a short network.
+            found.append("--overall_density=0.5")
         flags = importlib.import_module(f"keras_squeezenet.cli.{name}").FLAGS
         if "out" in flags:
             if "--out=" in " ".join(arguments):
@@ -201,6 +206,16 @@ def examples(tmp_path_factory):
         monkeypatch.setattr(registry, "ENTRIES", tuple(entries))
         quarters.pack_few_points(monkeypatch)
         quarters.untrace(monkeypatch)
+        # Tracing 8 kernels takes a third of the time of 26.
+        build = training.build
+        monkeypatch.setattr(
+            training,
+            "build",
+            lambda *args, **options: short_networks.shorten(
+                build(*args, **options)
+            ),
+            raising=False,
+        )
         yield Examples(folder)
 
 
