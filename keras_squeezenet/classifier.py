@@ -41,6 +41,7 @@ class Classifier:
             of ImageNet. Empty where the names are unknown.
         normalization: the normalization of the images that `function` takes, a
             key of `normalizations.NORMALIZATIONS`.
+        model: the `keras.Model`, where the form of the network has its layers.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Classifier:
     image_size: int
     classes: tuple[tuple[str | None, str], ...] = ()
     normalization: str = normalizations.CAFFE
+    model: keras.Model | None = None
 
     @property
     def shorter_side(self) -> int:
@@ -195,7 +197,7 @@ def load(
             f"{name} must have one output for each of the {len(classes)} "
             f"names of classes. Received: {count} outputs"
         )
-    return Classifier(name, function, side, classes, normalization)
+    return Classifier(name, function, side, classes, normalization, loaded)
 
 
 def _known_classes(name):

@@ -7,13 +7,10 @@ then ends with status 1.
 A SavedModel is a program: one that does more than compute is refused.
 """
 
-import glob
-import itertools
 import json
-import os
-import sys
 
 from keras_squeezenet import imagenet
+from keras_squeezenet.cli import photographs
 from keras_squeezenet.cli import terminal
 from keras_squeezenet.cli.flags import command_flags
 from keras_squeezenet.cli.flags import network_flags
@@ -32,10 +29,9 @@ with FLAGS.group("Output"):
 
 
 def main(*arguments):
-    paths = find_images(arguments)
+    paths = photographs.find(arguments)
     console = output_flags.make_console(FLAGS)
     network = network_flags.load(FLAGS, FLAGS.model)
-    # A file that is not an image must not lose the results of the others.
     unreadable = {}
     results = predict(network, paths, unreadable)
     if FLAGS.json:
@@ -43,72 +39,17 @@ def main(*arguments):
     else:
         for result in results:
             print_result(console, result)
-    for path, reason in unreadable.items():
-        print(
-            f"keras-squeezenet predict: skipped, cannot be read: "
-            f"{one_line(path)}: {one_line(reason)}",
-            file=sys.stderr,
-        )
-    if unreadable:
-        sys.exit(1)
-
-
-def find_images(arguments):
-    """Return the paths of the files that the arguments name, in order."""
-    if not arguments:
-        raise ValueError(
-            "an image must be given: a file, a folder, or a pattern such as "
-            "'photos/*.jpg'. Received: none"
-        )
-    for argument in arguments:
-        if argument.endswith(network_flags.COMPLETE_SUFFIXES):
-            raise ValueError(
-                "an image must be given, and the model with --model. "
-                f"Received: {one_line(argument)}"
-            )
-    found = itertools.chain.from_iterable(map(_files_of, arguments))
-    return list(dict.fromkeys(found))
-
-
-def _files_of(argument):
-    from keras_squeezenet.data import image_files
-
-    if os.path.isdir(argument):
-        found, left_out = image_files.find(argument)
-        if left_out:
-            line = image_files.describe(one_line(argument), left_out)
-            print(line, file=sys.stderr)
-    elif glob.has_magic(argument) and not os.path.exists(argument):
-        matches = glob.glob(argument, recursive=True)
-        found = sorted(filter(os.path.isfile, matches))
-    else:
-        return [argument]
-    if not found:
-        raise ValueError(
-            "a folder or a pattern must contain images. Received: "
-            f"{one_line(argument)}, which contains none"
-        )
-    return found
+    photographs.require_all_read("predict", unreadable)
 
 
 def predict(network, paths, unreadable):
     """Yield the result for each image; add the reasons to `unreadable`."""
-    for start in range(0, len(paths), FLAGS.batch_size):
-        squares = {}
-        for path in paths[start : start + FLAGS.batch_size]:
-            try:
-                squares[path] = network.read(path)
-            except MemoryError:
-                raise
-            # Pillow has many exceptions for what is wrong with a file.
-            except Exception as error:
-                # An `OSError` of the system names the file once more.
-                reason = getattr(error, "strerror", None) or str(error)
-                unreadable[path] = reason or repr(error)
-        if squares:
-            probabilities = network.predict(list(squares.values()))
-            for path, row in zip(squares, probabilities):
-                yield _result(network, path, row)
+    for squares in photographs.batches(
+        network, paths, FLAGS.batch_size, unreadable
+    ):
+        probabilities = network.predict(list(squares.values()))
+        for path, row in zip(squares, probabilities):
+            yield _result(network, path, row)
 
 
 def _result(network, path, row):
