@@ -24,6 +24,7 @@ COMMANDS = {
     "finetune": "fine-tune a pretrained SqueezeNet on your images",
     "compress": "prune, cluster and quantize a network, and report on it",
     "pack": "write the smallest file of a trained network",
+    "export": "write a network for other runtimes, and try each file",
     "predict": "classify image files",
     "evaluate": "measure the accuracy of a network on labeled images",
     "inspect": "show the layers of a file or of pretrained weights",

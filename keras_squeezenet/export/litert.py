@@ -6,8 +6,11 @@ size. They raise a `RuntimeError` for a `keras.Model` on another backend than
 TensorFlow.
 """
 
+import os
+import pathlib
 import re
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -31,6 +34,39 @@ _DTYPES = {
     schema_py_generated.TensorType.FLOAT16: "float16",
     schema_py_generated.TensorType.INT8: "int8",
 }
+
+
+def write_litert(
+    model: keras.Model,
+    path: str | os.PathLike,
+    calibration: np.ndarray | None = None,
+) -> None:
+    """Write a float32 file; see `forms.Form` for the arguments."""
+    del calibration
+    pathlib.Path(path).write_bytes(convert_float32(model))
+
+
+def write_litert_float16(
+    model: keras.Model,
+    path: str | os.PathLike,
+    calibration: np.ndarray | None = None,
+) -> None:
+    """Write a file with float16 weights; see `forms.Form`."""
+    del calibration
+    pathlib.Path(path).write_bytes(convert_float16(model))
+
+
+def write_litert_int8(
+    model: keras.Model, path: str | os.PathLike, calibration: np.ndarray
+) -> None:
+    """Write a file in 8-bit integers; see `forms.Form`."""
+    content = convert_post_training_int8(model, [calibration])
+    pathlib.Path(path).write_bytes(content)
+
+
+def load(path: str | os.PathLike) -> Callable[[np.ndarray], np.ndarray]:
+    """Load a file that this package wrote as a function of a batch."""
+    return LiteRTModel(pathlib.Path(path).read_bytes())
 
 
 def convert_float32(model: Any) -> bytes:

@@ -15,7 +15,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_squeezenet import codec
 from keras_squeezenet import graph
 from keras_squeezenet.codec import bit_io
 from keras_squeezenet.codec import encodings
@@ -24,7 +23,6 @@ from keras_squeezenet.codec import headers
 from keras_squeezenet.codec import rans
 from keras_squeezenet.codec import sqz
 from keras_squeezenet.codec import streams
-from keras_squeezenet.data import image_ops
 from keras_squeezenet.export import signatures
 from keras_squeezenet.utils import backend
 
@@ -45,11 +43,7 @@ def save(
     Args:
         content: a .sqz file of a model.
         path: the folder to write, which must not exist.
-        raw_images: as `saved_model.save` takes it.
-        shorter_side: the length that the shorter side of raw images is resized
-            to, in pixels. Defaults to 256 for images of 227 pixels if the file
-            has ImageNet's labels, otherwise to the side of the network's
-            images.
+        raw_images, shorter_side: as `saved_model.save` takes them.
 
     Raises:
         RuntimeError: on a backend other than TensorFlow.
@@ -76,18 +70,11 @@ def save(
         module,
         path,
         raw_images,
-        shorter_side or _shorter_side(header),
+        shorter_side,
         options=tf.saved_model.SaveOptions(experimental_debug_stripper=True),
         found=headers.parse(header),
     )
     _strip(pathlib.Path(path, "saved_model.pb"))
-
-
-def _shorter_side(header):
-    (side, *_) = header["network"]["layers"][0]["shape"]
-    if side and header.get("labels") == codec.IMAGENET:
-        return round(side * image_ops.IMAGENET_SCALE)
-    return None
 
 
 class _Weights(tf.saved_model.experimental.TrackableResource):

@@ -39,12 +39,14 @@ def save(
         packed: whether to entropy-code the weights without loss. The folder of
             a pruned and clustered model is then much smaller, and TensorFlow
             alone decodes it at loading.
-        raw_images: whether to add a second signature, `raw_images`, which
-            takes a batch of photographs, uint8 RGB of shape `(batch, height,
-            width, 3)`, and resizes, crops and preprocesses them.
-        shorter_side: the length that the shorter side of raw images is resized
-            to, in pixels. Defaults to the side of the network's images. For
-            ImageNet, 256 is usual with images of 227.
+        raw_images: whether to add two signatures that resize, crop and
+            preprocess photographs as `predict` does: `raw_images` takes uint8
+            RGB of shape `(batch, height, width, 3)`, and `encoded_images` the
+            bytes of JPEG or PNG files, strings of shape `(batch,)`.
+        shorter_side: the length that the shorter side of photographs is
+            resized to, in pixels. Defaults to that of `predict`: 256 for
+            images of 227 and ImageNet's 1,000 classes, otherwise the side of
+            the network's images.
 
     Raises:
         RuntimeError: on a backend other than TensorFlow.
@@ -64,6 +66,26 @@ def save(
             shorter_side,
             found=metadata.of(model),
         )
+
+
+def write_saved_model(
+    model: keras.Model,
+    path: str | os.PathLike,
+    calibration: np.ndarray | None = None,
+) -> None:
+    """Write a SavedModel with all signatures; see `forms.Form`."""
+    del calibration
+    save(model, path, raw_images=True)
+
+
+def write_packed_saved_model(
+    model: keras.Model,
+    path: str | os.PathLike,
+    calibration: np.ndarray | None = None,
+) -> None:
+    """Write the same with entropy-coded weights."""
+    del calibration
+    save(model, path, packed=True, raw_images=True)
 
 
 def save_quantized(quantized: Any, path: str | os.PathLike) -> None:

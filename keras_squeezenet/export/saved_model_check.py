@@ -9,24 +9,26 @@ import pathlib
 
 # The operations of the SavedModels that this package and Keras write, and some
 # more that image classifiers have. None of them accesses files, other processes
-# or Python.
+# or Python: DecodeJpeg and DecodePng read the bytes that they are given.
 OPERATIONS = frozenset(
     """
     Abs Add AddN AddV2 All Any AssignVariableOp AvgPool BatchMatMulV2 BiasAdd
     Bitcast Cast ClipByValue ConcatV2 Const Conv2D Cumsum DecodeCompressed
-    DecodeRaw DepthwiseConv2dNative Elu EnsureShape Equal Erf Erfc Exp
-    ExpandDims FakeQuantWithMinMaxVars FakeQuantWithMinMaxVarsPerChannel Fill
-    Floor FloorDiv FloorMod FusedBatchNormV3 GatherV2 Greater GreaterEqual
-    Identity IdentityN If LeakyRelu Less LessEqual Log LogSoftmax LogicalAnd
-    LogicalNot MatMul Max MaxPool Maximum Mean Min Minimum MirrorPad Mul Neg
-    NoOp NotEqual OnesLike Pack Pad PadV2 PartitionedCall Pow Prod Range
-    ReadVariableOp RealDiv Reciprocal Relu Relu6 Reshape ResizeBilinear
-    ResizeNearestNeighbor ReverseV2 Round Rsqrt ScaleAndTranslate Select
-    SelectV2 Selu Shape Sigmoid Slice Softmax Softplus Softsign Split SplitV
-    Sqrt Square SquaredDifference Squeeze StatefulPartitionedCall StatelessIf
-    StatelessWhile StopGradient StridedSlice Sub Sum Tanh TensorListConcatV2
-    TensorListFromTensor TensorListGetItem TensorListReserve TensorListSetItem
-    TensorListStack Tile Transpose Unpack UpperBound VarHandleOp While ZerosLike
+    DecodeJpeg DecodePng DecodeRaw DepthwiseConv2dNative Elu EnsureShape Equal
+    Erf Erfc Exp ExpandDims FakeQuantWithMinMaxVars
+    FakeQuantWithMinMaxVarsPerChannel Fill Floor FloorDiv FloorMod
+    FusedBatchNormV3 GatherV2 Greater GreaterEqual Identity IdentityN If
+    LeakyRelu Less LessEqual Log LogSoftmax LogicalAnd LogicalNot MatMul Max
+    MaxPool Maximum Mean Min Minimum MirrorPad Mul Neg NoOp NotEqual OnesLike
+    Pack Pad PadV2 PartitionedCall Pow Prod Range ReadVariableOp RealDiv
+    Reciprocal Relu Relu6 Reshape ResizeBilinear ResizeNearestNeighbor ReverseV2
+    Round Rsqrt ScaleAndTranslate Select SelectV2 Selu Shape Sigmoid Slice
+    Softmax Softplus Softsign Split SplitV Sqrt Square SquaredDifference Squeeze
+    StatefulPartitionedCall StatelessIf StatelessWhile StaticRegexReplace
+    StopGradient StridedSlice StringLength Sub Substr Sum Tanh
+    TensorListConcatV2 TensorListFromTensor TensorListGetItem TensorListReserve
+    TensorListSetItem TensorListStack Tile Transpose UnicodeTranscode Unpack
+    UpperBound VarHandleOp Where While ZerosLike
     """.split()
 )
 

@@ -1,7 +1,9 @@
 """What is not installed, and how to install it."""
 
 import contextlib
+import importlib.util
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,14 +41,34 @@ def named() -> Iterator[None]:
         package = (error.name or "").partition(".")[0]
         if package not in EXTRAS or RUN in str(error):
             raise
-        extra = EXTRAS[package]
-        raise ModuleNotFoundError(
-            f"{package} is not installed"
-            + (BACKEND if package == "tensorflow" else "")
-            + f"{RUN} "
-            + (f'"squeezenet-keras[{extra}]"' if extra else package),
-            name=error.name,
-        ) from error
+        raise _missing(package, f"{package} is", error.name) from error
+
+
+def require(packages: Iterable[str], what: str) -> None:
+    """Raise unless optional packages are installed; none is imported.
+
+    Args:
+        packages: keys of `EXTRAS`.
+        what: needs them, and is the subject of the message.
+
+    Raises:
+        ModuleNotFoundError: if one is missing, naming the extra to install.
+    """
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            subject = f"{what} needs {package}, which is"
+            raise _missing(package, subject, package)
+
+
+def _missing(package, subject, name):
+    extra = EXTRAS[package]
+    return ModuleNotFoundError(
+        f"{subject} not installed"
+        + (BACKEND if package == "tensorflow" else "")
+        + f"{RUN} "
+        + (f'"squeezenet-keras[{extra}]"' if extra else package),
+        name=name,
+    )
 
 
 def attach_stub(

@@ -153,7 +153,7 @@ def test_usage_lists_the_commands():
     )
     listed = [line.split()[0] for line in lines if line.startswith("  ")]
     assert listed == [
-        *("train", "finetune", "compress", "pack", "predict"),
+        *("train", "finetune", "compress", "pack", "export", "predict"),
         *("evaluate", "inspect", "sensitivity", "explore", "weights"),
     ]
     assert max(map(len, lines)) <= 80

@@ -233,4 +233,5 @@ def test_signatures_have_the_same_names_in_every_form(model, packed, tmp_path):
     } == {
         "serving_default": ("images", "probabilities"),
         "raw_images": ("images", "probabilities"),
+        "encoded_images": ("images", "probabilities"),
     }

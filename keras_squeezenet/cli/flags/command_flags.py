@@ -17,6 +17,7 @@ WIDTH = 80
 INDENT = " " * 6
 # How the value of a flag is written in the help, by its name or its type.
 METAVARS = {
+    "calibration": "NAME|FOLDER|CSV",
     "config": "NAME|JSON",
     "data_dir": "FOLDER",
     "dataset": "NAME|FOLDER|CSV",
@@ -26,6 +27,7 @@ METAVARS = {
     "out": "FOLDER",
     "recipe": "NAME|FILE",
     "tensorboard": "FOLDER",
+    "to": "FORM,...",
     "weights": "NAME|FILE",
 }
 DEFINITIONS = {

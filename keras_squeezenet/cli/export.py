@@ -1,0 +1,125 @@
+"""Export a network to the forms that other runtimes take.
+
+MODEL is a .keras or .sqz file, or pretrained weights by name or by file. Every
+file that is written is run in its own runtime and compared with the Keras
+model, on the test images of --dataset, else on those of --calibration, else on
+random ones; the table is printed, and is in export.json with the digest of each
+file.
+
+The forms are:
+"""
+
+import json
+
+from keras_squeezenet import report
+from keras_squeezenet.cli import terminal
+from keras_squeezenet.cli.flags import command_flags
+from keras_squeezenet.cli.flags import dataset_flags
+from keras_squeezenet.cli.flags import network_flags
+from keras_squeezenet.cli.flags import output_flags
+from keras_squeezenet.export import forms
+
+LINES = [f"    {name:18}  {form.summary}" for name, form in forms.FORMS.items()]
+__doc__ = "\n".join([__doc__ or "", *LINES])
+
+FLAGS = command_flags.CommandFlags("MODEL --to=FORM,...")
+MANIFEST = "export.json"
+
+with FLAGS.group("Network and forms"):
+    network_flags.define_model(FLAGS)
+    FLAGS.define(list, "to", None, "the forms to write; required")
+    FLAGS.define(
+        ["photographs", "preprocessed"],
+        "input",
+        "photographs",
+        "what the files take: photographs, RGB from 0 to 255 in uint8; or "
+        "preprocessed, the float32 output of preprocess_input. A SavedModel "
+        "has a signature for each",
+    )
+    network_flags.define(FLAGS)
+with FLAGS.group("Images"):
+    FLAGS.define(
+        str,
+        "calibration",
+        None,
+        "photographs to measure the ranges of 8-bit integers on, of which no "
+        "label is read: a folder, with sub-folders or without, a CSV file, or "
+        "the name of a data set; only the int8 forms need it",
+    )
+    FLAGS.define(
+        int,
+        "images",
+        300,
+        "number of calibration photographs to use; from 100 to 500 are usual",
+        1,
+    )
+    dataset_flags.define(
+        FLAGS,
+        default=None,
+        what=f"{dataset_flags.DATASET}. The accuracy of every file is measured "
+        "on its test images (default: none)",
+        image_size=False,
+    )
+    FLAGS.define(
+        int, "seed", 0, "seed of the split of a folder without test images", 0
+    )
+with FLAGS.group("Output"):
+    output_flags.define(
+        FLAGS, f"the files and {MANIFEST}", out="squeezenet_exported"
+    )
+
+
+def main(*positional):
+    model = network_flags.take_model(FLAGS, positional)
+    network_flags.require_config_used(FLAGS, model)
+    forms.find(FLAGS.to or [])
+    output_flags.require_valid(FLAGS)
+    labels = network_flags.read_labels(FLAGS.labels)
+    console = output_flags.make_console(FLAGS)
+    from keras_squeezenet import export
+
+    result = export.export(
+        model,
+        FLAGS.to,
+        FLAGS.out,
+        test=FLAGS.dataset,
+        class_names=labels,
+        progress=terminal.ConsoleProgress(console),
+        **FLAGS.values_of(
+            *("calibration", "input", "config", "image_size", "normalization"),
+            *("images", "data_dir", "seed", "skip_bad_images", "overwrite"),
+        ),
+    )
+    summary = result.to_json()
+    if FLAGS.json:
+        print(json.dumps(summary, indent=2))
+    else:
+        print_summary(console, summary)
+
+
+def print_summary(console, summary):
+    terminal.print_table(console, table(summary))
+    kind, count = summary["compared_on"], summary["compared_images"]
+    accuracy = summary["accuracy"]
+    console.print(
+        f"\nCompared with the Keras model on {count:,} {kind} images"
+        + ("." if accuracy is None else f"; its accuracy is {accuracy:.2%}.")
+    )
+    terminal.print_line(console, f"Written to {FLAGS.out}")
+
+
+def table(summary):
+    """Return the table of the files that were written."""
+    return report.Table.of(
+        f"{summary['model']}, images of {summary['image_size']}x"
+        f"{summary['image_size']}",
+        summary["files"],
+        {
+            "form": "form",
+            "file": "name",
+            "bytes": "bytes:,",
+            "difference": "max_difference:.1e",
+            "agreement": "agreement:.2%",
+            "accuracy": "accuracy:.2%",
+        },
+    )

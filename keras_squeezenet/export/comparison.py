@@ -1,0 +1,105 @@
+"""Compare exported networks with the Keras model that they were made of."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_squeezenet import classifier
+from keras_squeezenet import evaluation
+from keras_squeezenet.data import image_ops
+from keras_squeezenet.evaluation import metrics
+from keras_squeezenet.utils.progress import Progress
+
+BATCH_SIZE = 32
+# Without any image, networks are compared on this many random ones.
+RANDOM_IMAGES = 8
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Reference:
+    """The outputs of a Keras model, to compare those of others with.
+
+    Attributes:
+        kind: `"test"`, `"calibration"` or `"random"` images.
+        probabilities: of the Keras model, of shape `(images, classes)`.
+        labels: of the test images, of shape `(images,)`; `None` for others.
+        run: returns the probabilities of a `Classifier` for the same images.
+    """
+
+    kind: str
+    probabilities: np.ndarray
+    labels: np.ndarray | None
+    run: Callable[[classifier.Classifier], np.ndarray]
+
+    @property
+    def accuracy(self) -> float | None:
+        """The top-1 accuracy of the Keras model; `None` without labels."""
+        return self._accuracy(self.probabilities)
+
+    def measure(self, network: classifier.Classifier) -> dict[str, Any]:
+        """Return the differences and the accuracy of another network."""
+        received = self.run(network)
+        compared = metrics.compare(self.probabilities, received)
+        return {
+            "max_difference": compared.max_difference,
+            "agreement": compared.agreement,
+            "accuracy": self._accuracy(received),
+        }
+
+    def _accuracy(self, probabilities):
+        if self.labels is None:
+            return None
+        return metrics.Evaluation(probabilities, self.labels).accuracy
+
+
+def on_labeled(
+    network: classifier.Classifier, progress: Progress, **options: Any
+) -> Reference:
+    """Return the outputs of a network for labeled images.
+
+    `options` are arguments of `evaluation.evaluate`.
+    """
+
+    def evaluate(network):
+        return evaluation.evaluate(
+            network, batch_size=BATCH_SIZE, progress=progress, **options
+        ).outputs
+
+    found = evaluate(network)
+    return Reference(
+        "test",
+        found.probabilities,
+        found.labels,
+        lambda network: evaluate(network).probabilities,
+    )
+
+
+def on_images(
+    network: classifier.Classifier, progress: Progress, images: np.ndarray
+) -> Reference:
+    """Return the outputs of a network for normalized images, or random ones."""
+    kind = "calibration" if len(images) else "random"
+    images = images if len(images) else _random_images(network)
+    batches = np.split(images, range(BATCH_SIZE, len(images), BATCH_SIZE))
+
+    def run(network):
+        outputs = []
+        with progress.task("compare", len(batches)) as advance:
+            for batch in batches:
+                outputs.append(network.probabilities(batch))
+                advance()
+        return np.concatenate(outputs)
+
+    return Reference(kind, run(network), None, run)
+
+
+def _random_images(network):
+    """Return normalized images of random colors."""
+    rng = np.random.default_rng(0)
+    colors = rng.integers(0, 256, (RANDOM_IMAGES, 4, 4, 3), "uint8")
+    side = network.image_size
+    squares = image_ops.squares(tf.constant(colors), side, side)
+    return image_ops.normalize(squares, network.normalization).numpy()

@@ -1,0 +1,46 @@
+"""The flat network that is exported: of one image size, with probabilities."""
+
+import dataclasses
+
+import keras
+
+from keras_squeezenet import flattening
+from keras_squeezenet import graph
+from keras_squeezenet import metadata
+
+PROBABILITIES = "probabilities"
+
+
+def prepare(model: keras.Model, image_size: int | None) -> keras.Model:
+    """Return a flat float32 model that every form can be made of.
+
+    Args:
+        model: as `flattening.flatten` takes it, which is left unchanged.
+        image_size: the side of the images in pixels, where the model takes any.
+            Defaults to the one in the model's metadata.
+
+    Returns:
+        A flat Functional `keras.Model` with the same layers and metadata. Its
+        input has a static size if one is known, and a softmax follows the last
+        convolution or dense layer that has no activation.
+
+    Raises:
+        ValueError: as `flattening.flatten` raises it.
+    """
+    flat = flattening.flatten(model)
+    found = metadata.of(flat) or metadata.describe(flat)
+    description = graph.describe(flat)
+    first, last = description["layers"][0], description["layers"][-1]
+    if len(first["shape"]) == 3:
+        first["shape"] = [
+            side or image_size or found.image_size
+            for side in first["shape"][:2]
+        ] + first["shape"][2:]
+    if last.get("activation") == "linear":
+        description["layers"].append(
+            {"type": "Softmax", "name": PROBABILITIES, "inputs": [last["name"]]}
+        )
+    rebuilt = graph.build(keras, description)
+    rebuilt.set_weights(flat.get_weights())
+    metadata.attach(rebuilt, dataclasses.replace(found))
+    return rebuilt

@@ -1,0 +1,330 @@
+"""Export a network to the forms that other runtimes take, and try each."""
+
+import dataclasses
+import importlib
+import os
+from collections.abc import Iterable
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from keras_squeezenet import architecture
+from keras_squeezenet import classifier
+from keras_squeezenet import imagenet
+from keras_squeezenet import metadata
+from keras_squeezenet import models
+from keras_squeezenet import normalizations
+from keras_squeezenet.data import catalog
+from keras_squeezenet.data import splits
+from keras_squeezenet.export import comparison
+from keras_squeezenet.export import exportable
+from keras_squeezenet.export import forms
+from keras_squeezenet.export import photograph_input
+from keras_squeezenet.packing import calibration as calibration_images
+from keras_squeezenet.utils import backend
+from keras_squeezenet.utils import digests
+from keras_squeezenet.utils import extras
+from keras_squeezenet.utils import files
+from keras_squeezenet.utils import suggestions
+from keras_squeezenet.utils.progress import Progress
+
+MANIFEST = "export.json"
+PHOTOGRAPHS = "photographs"
+INPUTS = (PHOTOGRAPHS, "preprocessed")
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportedFile:
+    """A file or a folder that was written, and how it compares with Keras.
+
+    Attributes:
+        form: the name of its form, a key of `forms.FORMS`.
+        name: the name of the file or folder.
+        bytes: its size, in all.
+        sha256: the digest of its content, in hexadecimal digits.
+        normalization: that of the images that it takes, a key of
+            `normalizations.NORMALIZATIONS`; `"raw"` for photographs.
+        max_difference: the largest difference of a probability from that of
+            the Keras model.
+        agreement: the share of the images for which it predicts the class that
+            the Keras model predicts.
+        accuracy: on the test images; `None` without any.
+    """
+
+    form: str
+    name: str
+    bytes: int
+    sha256: str
+    normalization: str
+    max_difference: float
+    agreement: float
+    accuracy: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportResult:
+    """What `export` wrote and measured.
+
+    Attributes:
+        model: the name or path of the network.
+        image_size: the side of its images in pixels.
+        classes: the number of its classes.
+        calibration_images: how many images calibrated the integers.
+        compared_on: the images on which the files were compared with the Keras
+            model: `"test"`, `"calibration"` or `"random"` ones.
+        compared_images: how many these are.
+        accuracy: of the Keras model on the test images; `None` without any.
+        files: what was written, in the order of the forms that were asked for.
+    """
+
+    model: str
+    image_size: int
+    classes: int
+    calibration_images: int
+    compared_on: str
+    compared_images: int
+    accuracy: float | None
+    files: tuple[ExportedFile, ...]
+
+    def to_json(self) -> dict:
+        """Return everything as JSON-compatible values."""
+        values = dataclasses.asdict(self)
+        return {**values, "files": list(values["files"])}
+
+
+@backend.channels_last()
+def export(
+    model: "keras.Model | str | os.PathLike",
+    to: str | Iterable[str],
+    out: str | os.PathLike,
+    calibration: "calibration_images.Data | None" = None,
+    test: "splits.Data | str | os.PathLike | None" = None,
+    input: str = PHOTOGRAPHS,
+    *,
+    config: "architecture.SqueezeNetConfig | str | None" = None,
+    image_size: int | None = None,
+    class_names: Sequence[str] | None = None,
+    normalization: str | None = None,
+    images: int = 300,
+    data_dir: str | os.PathLike | None = None,
+    seed: int = 0,
+    skip_bad_images: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> ExportResult:
+    """Export a network to one form or several, and try each in its runtime.
+
+    The folder `out` gets a file or a folder for each form, and `export.json`
+    with the result. It is written whole or not at all.
+
+    Args:
+        model: a `keras.Model`, which is left unchanged; the path of a `.keras`,
+            `.sqz` or weights file; or the name of pretrained weights.
+        to: the name of a form, or several: keys of `forms.FORMS`.
+        out: the folder to write.
+        calibration: images to measure the ranges of integers on, without
+            labels, as `packing.pack` takes its data: photographs in a folder, a
+            CSV list, the name of a data set, or normalized images. From 100 to
+            500 are usual. Only the forms in 8-bit integers need them.
+        test: labeled images to measure the accuracy on, as
+            `evaluation.evaluate` takes its data. Defaults to `None`: the files
+            are compared with the Keras model on the calibration images, or
+            else on random ones.
+        input: `"photographs"`: the files take RGB from 0 to 255, uint8; or
+            `"preprocessed"`: float32, the output of `preprocess_input`.
+            SavedModels have a signature for each.
+        config, image_size, class_names, normalization: as `classifier.load`
+            takes them.
+        images: the largest number of calibration images.
+        data_dir, seed, skip_bad_images: as `data.load` takes them.
+        overwrite: whether to replace the files of an earlier export.
+        progress: what shows the progress. Defaults to `None`: nothing does.
+
+    Raises:
+        ValueError: if a form is unknown or needs calibration images that are
+            not there, the model is not an image classifier, or the images have
+            another size.
+        ModuleNotFoundError: if a form needs a package that is not installed,
+            naming the extra that has it.
+        OSError: if a file is missing, or `out` has other files.
+
+    Example:
+
+    >>> result = export.export("imagenet", ["litert", "saved_model"], "out")
+    >>> [file.name for file in result.files]
+    ["model.tflite", "saved_model"]
+    """
+    chosen = forms.find(to)
+    _require_possible(chosen, calibration, input)
+    files.require_writable(out, overwrite)
+    progress = progress or Progress()
+    network, source = _load_network(
+        model, config, image_size, class_names, normalization
+    )
+    loading = {
+        "data_dir": data_dir,
+        "image_size": network.image_size,
+        "shorter_side": network.shorter_side,
+        "skip_bad_images": skip_bad_images,
+        "seed": seed,
+    }
+    arrays = np.zeros((0, *source.input_shape[1:]), "float32")
+    if calibration is not None:
+        with progress.task("load calibration", None):
+            if data_dir or skip_bad_images:
+                calibration = _load_data(calibration, loading)
+            arrays = calibration_images.load_images(
+                calibration, network, images, seed, normalization is not None
+            )
+        _require_size(arrays, network)
+    if test is None:
+        reference = comparison.on_images(network, progress, arrays)
+    else:
+        with progress.task("load test images", None):
+            test = _load_data(test, loading)
+        reference = comparison.on_labeled(
+            network, progress, data=test, skip_bad_images=skip_bad_images
+        )
+    writer = _Writer(network, source, input, arrays, reference, progress)
+    with files.new_folder(out, overwrite) as folder:
+        result = ExportResult(
+            model=network.name,
+            image_size=network.image_size,
+            classes=source.output_shape[-1],
+            calibration_images=len(arrays),
+            compared_on=reference.kind,
+            compared_images=len(reference.probabilities),
+            accuracy=reference.accuracy,
+            files=tuple(writer.write(form, folder) for form in chosen),
+        )
+        files.write_json(folder / MANIFEST, result.to_json())
+    return result
+
+
+def _require_possible(chosen, calibration, input):
+    """Check what can be known before anything is loaded."""
+    if input not in INPUTS:
+        raise ValueError(
+            f"`input` must be one of {', '.join(map(repr, INPUTS))}. Received: "
+            f"input={input!r}.{suggestions.did_you_mean(input, INPUTS)}"
+        )
+    for form in chosen:
+        extras.require(form.packages, f"the form {form.name}")
+        if form.needs_calibration and calibration is None:
+            raise ValueError(
+                f"the form {form.name} needs photographs to measure the ranges "
+                "of its integers on: --calibration=FOLDER, a CSV file, or the "
+                "name of a data set (calibration=...). From 100 to 500 are "
+                "usual, of the kind that the network is for, without labels. "
+                "Received: none"
+            )
+
+
+def _load_network(model, config, image_size, class_names, normalization):
+    """Return a network as a classifier, and the flat model that it runs."""
+    is_model = isinstance(model, keras.Model)
+    if not is_model:
+        _require_exportable(os.path.expanduser(model))
+    loaded = models.load(
+        model, config=config, image_size=image_size, normalization=normalization
+    )
+    source = exportable.prepare(loaded, image_size)
+    network = classifier.load(
+        source if is_model else model,
+        image_size=image_size,
+        class_names=class_names,
+        loaded=source,
+    )
+    is_imagenet = network.classes == imagenet.imagenet_classes()
+    # Metadata leave out ImageNet's names.
+    names = [] if is_imagenet else [name for _, name in network.classes]
+    metadata.attach(
+        source,
+        metadata.Metadata(
+            network.normalization, network.image_size, class_names=tuple(names)
+        ),
+    )
+    return network, source
+
+
+def _require_exportable(path):
+    """Refuse the files of other runtimes, which were exported before."""
+    if os.path.isdir(path) or path.endswith(".tflite"):
+        raise ValueError(
+            "a network can be exported from a .keras or .sqz file, a weights "
+            f"file, or the name of pretrained weights. Received: {path}, which "
+            "was exported before; name the file that it was made of"
+        )
+
+
+def _load_data(data, options):
+    """Load a data set that is named; a CSV list is left to its user."""
+    is_named = isinstance(data, str | os.PathLike) and not catalog.is_csv(data)
+    return catalog.load(data, **options) if is_named else data
+
+
+def _require_size(images, network):
+    side = network.image_size
+    if images.shape[1:] != (side, side, 3) or not len(images):
+        raise ValueError(
+            "the calibration images must be of the size that the network "
+            f"takes, (images, {side}, {side}, 3), and at least one. Received: "
+            f"images of shape {images.shape}"
+        )
+
+
+class _Writer:
+    """Writes a network in one form after the other, and compares each."""
+
+    def __init__(
+        self, network, source, input, calibration, reference, progress
+    ):
+        self.network = network
+        self.source = source
+        self.takes_photographs = input == PHOTOGRAPHS
+        self.calibration = calibration
+        self.reference = reference
+        self.progress = progress
+
+    def write(self, form, folder):
+        """Write a form to a folder; return an `ExportedFile`."""
+        path = folder / form.file_name
+        module = importlib.import_module(f"{__package__}.{form.module}")
+        source = self.source
+        if form.takes_photographs and self.takes_photographs:
+            source = photograph_input.photograph_input(source)
+        normalization = metadata.of(source).normalization
+
+        def to_input(images):
+            """Return images of the network as those of the file."""
+            known = normalizations.get(self.network.normalization)
+            if normalization == self.network.normalization:
+                return images
+            return known.to_rgb(images).astype("float32")
+
+        with (
+            self.progress.task(f"write {form.name}", None),
+            files.as_value_error(
+                f"{self.network.name} cannot be exported as {form.name}"
+            ),
+        ):
+            write = getattr(module, f"write_{form.name}")
+            write(source, path, to_input(self.calibration))
+            run = module.load(path)
+        measured = self.reference.measure(
+            dataclasses.replace(
+                self.network,
+                name=form.file_name,
+                function=lambda images: run(to_input(images)),
+            )
+        )
+        content = files.content(path)
+        return ExportedFile(
+            form=form.name,
+            name=form.file_name,
+            bytes=len(content),
+            sha256=digests.of(content),
+            normalization=normalization,
+            **measured,
+        )

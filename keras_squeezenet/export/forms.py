@@ -1,0 +1,98 @@
+"""The forms that networks are exported to, as data."""
+
+import dataclasses
+from collections.abc import Iterable
+
+from keras_squeezenet.utils import suggestions
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """What a network is exported to, for one kind of runtime.
+
+    Attributes:
+        name: the name of the form, a key of `FORMS`.
+        file_name: the name of the file or folder that is written.
+        module: the module of this package that has the functions
+            `write_NAME(model, path, calibration)`, with the name of the form,
+            and `load(path)`. The model is flat, and `calibration` is a float32
+            array of the images that it takes. What is loaded is a function of
+            a batch of such images that returns float32 probabilities.
+        summary: what it is and what runs it.
+        packages: the optional packages that write the form and run it, keys of
+            `extras.EXTRAS`.
+        needs_calibration: whether calibration images are needed.
+        takes_photographs: whether its input may be photographs, uint8 RGB,
+            instead of preprocessed images.
+    """
+
+    name: str
+    file_name: str
+    module: str
+    summary: str
+    packages: tuple[str, ...] = ()
+    needs_calibration: bool = False
+    takes_photographs: bool = True
+
+
+LITERT = ("ai_edge_litert",)
+_FORMS = (
+    Form(
+        "litert",
+        "model.tflite",
+        "litert",
+        "LiteRT (TensorFlow Lite), float32",
+        packages=LITERT,
+    ),
+    Form(
+        "litert_float16",
+        "model_float16.tflite",
+        "litert",
+        "LiteRT, float16 weights: half the size, for GPU delegates",
+        packages=LITERT,
+    ),
+    Form(
+        "litert_int8",
+        "model_int8.tflite",
+        "litert",
+        "LiteRT, 8-bit integers: phones, boards and CPUs",
+        packages=LITERT,
+        needs_calibration=True,
+    ),
+    Form(
+        "saved_model",
+        "saved_model",
+        "saved_model",
+        "TensorFlow, TensorFlow Serving and its C API",
+        takes_photographs=False,
+    ),
+    Form(
+        "packed_saved_model",
+        "saved_model_packed",
+        "saved_model",
+        "the same, entropy-coded: TensorFlow decodes it at loading",
+        takes_photographs=False,
+    ),
+)
+FORMS: dict[str, Form] = {form.name: form for form in _FORMS}
+
+
+def find(names: str | Iterable[str]) -> list[Form]:
+    """Return the forms with these names, each once.
+
+    Raises:
+        ValueError: if there is no name, or an unknown one.
+    """
+    names = [names] if isinstance(names, str) else list(names)
+    known = ", ".join(FORMS)
+    if not names:
+        raise ValueError(
+            f"a form must be given, one or several of {known}. Received: none"
+        )
+    for name in names:
+        if name not in FORMS:
+            raise ValueError(
+                f"a network can be exported to {known}. Received: {name!r}."
+                f"{suggestions.did_you_mean(name, FORMS)}"
+            )
+    return [FORMS[name] for name in dict.fromkeys(names)]

@@ -1,0 +1,37 @@
+import importlib
+import re
+
+import pytest
+
+from keras_squeezenet.export import forms
+from keras_squeezenet.utils import extras
+
+
+@pytest.mark.parametrize("form", forms.FORMS.values(), ids=forms.FORMS)
+def test_form_has_a_module_that_writes_and_loads_it(form):
+    module = importlib.import_module(f"keras_squeezenet.export.{form.module}")
+    assert callable(getattr(module, f"write_{form.name}"))
+    assert callable(module.load)
+    assert set(form.packages) <= set(extras.EXTRAS)
+    assert form.summary and not form.summary.endswith(".")
+
+
+def test_files_have_different_names():
+    names = [form.file_name for form in forms.FORMS.values()]
+    assert len(set(names)) == len(names)
+
+
+def test_forms_are_found_in_the_order_of_their_names():
+    found = forms.find(["saved_model", "litert", "saved_model"])
+    assert [form.name for form in found] == ["saved_model", "litert"]
+    assert forms.find("litert") == [forms.FORMS["litert"]]
+
+
+def test_unknown_form_names_the_known_ones():
+    known = re.escape(", ".join(forms.FORMS))
+    with pytest.raises(
+        ValueError, match=f"{known}.*Received: 'litert_int9'. Did you mean 'lit"
+    ):
+        forms.find(["litert", "litert_int9"])
+    with pytest.raises(ValueError, match=f"{known}. Received: none"):
+        forms.find([])
