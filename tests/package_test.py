@@ -37,7 +37,7 @@ BELOW = {
         *("squeezenet", "utils"),
     },
     "export": {
-        *("codec", "data", "flattening", "graph", "metadata"),
+        *("codec", "data", "flattening", "graph", "imagenet", "metadata"),
         *("normalizations", "utils"),
     },
     "inspection": {"export", "pretrained", "utils"},

@@ -25,7 +25,7 @@ __doc__ = "\n".join([__doc__ or "", *LINES])
 FLAGS = command_flags.CommandFlags("MODEL --to=FORM,...")
 MANIFEST = "export.json"
 
-with FLAGS.group("Network and forms"):
+with FLAGS.group("Network"):
     network_flags.define_model(FLAGS)
     FLAGS.define(list, "to", None, "the forms to write; required")
     FLAGS.define(
@@ -72,7 +72,7 @@ with FLAGS.group("Output"):
 def main(*positional):
     model = network_flags.take_model(FLAGS, positional)
     network_flags.require_config_used(FLAGS, model)
-    forms.find(FLAGS.to or [])
+    forms.choose(FLAGS.to or [], FLAGS.calibration is not None)
     output_flags.require_valid(FLAGS)
     labels = network_flags.read_labels(FLAGS.labels)
     console = output_flags.make_console(FLAGS)

@@ -24,7 +24,6 @@ from keras_squeezenet.export import photograph_input
 from keras_squeezenet.packing import calibration as calibration_images
 from keras_squeezenet.utils import backend
 from keras_squeezenet.utils import digests
-from keras_squeezenet.utils import extras
 from keras_squeezenet.utils import files
 from keras_squeezenet.utils import suggestions
 from keras_squeezenet.utils.progress import Progress
@@ -155,8 +154,12 @@ def export(
     >>> [file.name for file in result.files]
     ["model.tflite", "saved_model"]
     """
-    chosen = forms.find(to)
-    _require_possible(chosen, calibration, input)
+    chosen = forms.choose(to, calibration is not None)
+    if input not in INPUTS:
+        raise ValueError(
+            f"`input` must be one of {', '.join(map(repr, INPUTS))}. Received: "
+            f"input={input!r}.{suggestions.did_you_mean(input, INPUTS)}"
+        )
     files.require_writable(out, overwrite)
     progress = progress or Progress()
     network, source = _load_network(
@@ -200,25 +203,6 @@ def export(
         )
         files.write_json(folder / MANIFEST, result.to_json())
     return result
-
-
-def _require_possible(chosen, calibration, input):
-    """Check what can be known before anything is loaded."""
-    if input not in INPUTS:
-        raise ValueError(
-            f"`input` must be one of {', '.join(map(repr, INPUTS))}. Received: "
-            f"input={input!r}.{suggestions.did_you_mean(input, INPUTS)}"
-        )
-    for form in chosen:
-        extras.require(form.packages, f"the form {form.name}")
-        if form.needs_calibration and calibration is None:
-            raise ValueError(
-                f"the form {form.name} needs photographs to measure the ranges "
-                "of its integers on: --calibration=FOLDER, a CSV file, or the "
-                "name of a data set (calibration=...). From 100 to 500 are "
-                "usual, of the kind that the network is for, without labels. "
-                "Received: none"
-            )
 
 
 def _load_network(model, config, image_size, class_names, normalization):

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterable
 
+from keras_squeezenet.utils import extras
 from keras_squeezenet.utils import suggestions
 
 
@@ -48,7 +49,7 @@ _FORMS = (
         "litert_float16",
         "model_float16.tflite",
         "litert",
-        "LiteRT, float16 weights: half the size, for GPU delegates",
+        "LiteRT, float16 weights: for GPU delegates",
         packages=LITERT,
     ),
     Form(
@@ -70,18 +71,25 @@ _FORMS = (
         "packed_saved_model",
         "saved_model_packed",
         "saved_model",
-        "the same, entropy-coded: TensorFlow decodes it at loading",
+        "the same, entropy-coded: for TensorFlow 2 and 1",
         takes_photographs=False,
     ),
 )
 FORMS: dict[str, Form] = {form.name: form for form in _FORMS}
 
 
-def find(names: str | Iterable[str]) -> list[Form]:
-    """Return the forms with these names, each once.
+def choose(names: str | Iterable[str], is_calibrated: bool) -> list[Form]:
+    """Return the forms with these names, each once, if they can be written.
+
+    Args:
+        names: keys of `FORMS`.
+        is_calibrated: whether there are calibration images.
 
     Raises:
-        ValueError: if there is no name, or an unknown one.
+        ValueError: if there is no name, or an unknown one, or if a form needs
+            calibration images that are not there.
+        ModuleNotFoundError: if a form needs a package that is not installed,
+            naming the extra that has it.
     """
     names = [names] if isinstance(names, str) else list(names)
     known = ", ".join(FORMS)
@@ -95,4 +103,15 @@ def find(names: str | Iterable[str]) -> list[Form]:
                 f"a network can be exported to {known}. Received: {name!r}."
                 f"{suggestions.did_you_mean(name, FORMS)}"
             )
-    return [FORMS[name] for name in dict.fromkeys(names)]
+    chosen = [FORMS[name] for name in dict.fromkeys(names)]
+    for form in chosen:
+        extras.require(form.packages, f"the form {form.name}")
+        if form.needs_calibration and not is_calibrated:
+            raise ValueError(
+                f"the form {form.name} needs photographs to measure the ranges "
+                "of its integers on: --calibration=FOLDER, a CSV file, or the "
+                "name of a data set (calibration=...). From 100 to 500 are "
+                "usual, of the kind that the network is for, without labels. "
+                "Received: none"
+            )
+    return chosen

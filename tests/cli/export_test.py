@@ -82,7 +82,7 @@ def test_flags_reach_the_library(run, called, tmp_path):
 
 
 def test_figures_are_printed(run, called):
-    lines = run("a.keras", "--to=litert_int8").splitlines()
+    lines = run("a.keras", "--to=litert").splitlines()
     (row,) = [line for line in lines if line.startswith("litert_int8")]
     assert row.split() == [
         *("litert_int8", "model_int8.tflite", "12,345", "1.2e-02"),

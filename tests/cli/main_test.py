@@ -50,6 +50,7 @@ REFUSED = {
     "finetune": (["--weights=imagnet"], "Did you mean 'imagenet'?"),
     "compress": (["--recipe=smal"], "Did you mean 'small'?"),
     "pack": (["imagenet"], "photographs must be given: --dataset=FOLDER"),
+    "export": (["a.keras", "--to=litert_int8"], "--calibration=FOLDER, a CSV"),
     "predict": (["a.jpg", "--tpo=3"], "Did you mean '--top'?"),
     "evaluate": (["a.keras", "--overwrite"], "--overwrite needs --out"),
     "inspect": ([], "one model must be given, as MODEL or --model=MODEL"),

@@ -22,9 +22,16 @@ def test_files_have_different_names():
 
 
 def test_forms_are_found_in_the_order_of_their_names():
-    found = forms.find(["saved_model", "litert", "saved_model"])
+    found = forms.choose(["saved_model", "litert", "saved_model"], False)
     assert [form.name for form in found] == ["saved_model", "litert"]
-    assert forms.find("litert") == [forms.FORMS["litert"]]
+    assert forms.choose("litert", False) == [forms.FORMS["litert"]]
+
+
+def test_form_in_integers_needs_calibration():
+    (form,) = forms.choose("litert_int8", True)
+    assert form.needs_calibration
+    with pytest.raises(ValueError, match="litert_int8.* 100 to 500 are usual"):
+        forms.choose(["litert", "litert_int8"], False)
 
 
 def test_unknown_form_names_the_known_ones():
@@ -32,6 +39,6 @@ def test_unknown_form_names_the_known_ones():
     with pytest.raises(
         ValueError, match=f"{known}.*Received: 'litert_int9'. Did you mean 'lit"
     ):
-        forms.find(["litert", "litert_int9"])
+        forms.choose(["litert", "litert_int9"], True)
     with pytest.raises(ValueError, match=f"{known}. Received: none"):
-        forms.find([])
+        forms.choose([], True)
