@@ -17,6 +17,7 @@ from keras_squeezenet import models
 from keras_squeezenet import normalizations
 from keras_squeezenet.data import image_ops
 from keras_squeezenet.data import image_reader
+from keras_squeezenet.pretrained import hub
 from keras_squeezenet.pretrained import registry
 from keras_squeezenet.utils import backend
 from keras_squeezenet.utils import digests
@@ -33,7 +34,7 @@ class Classifier:
     """A network that classifies images of one size.
 
     Args:
-        name: the path or name that it was loaded from.
+        name: the path, name or address with a commit that it was loaded from.
         function: maps normalized float32 images of shape `(batch, image_size,
             image_size, 3)` to outputs of shape `(batch, classes)`.
         image_size: the side of the images in pixels.
@@ -118,8 +119,9 @@ def load(
 
     Args:
         model: a `keras.Model`; the name of pretrained weights, such as
-            `"imagenet"`; or the path of a weights file, a `.keras`, `.sqz` or
-            `.tflite` file or a SavedModel folder.
+            `"imagenet"`; the path of a weights file, a `.keras`, `.sqz` or
+            `.tflite` file or a SavedModel folder; or an address on the hub,
+            as `models.load` takes it.
         config: `SqueezeNetConfig` or the name of a variant, for weights.
             Defaults to the variant that they fit.
         image_size: the side in pixels, where the network takes any size.
@@ -136,9 +138,12 @@ def load(
             normalization or order of classes than the one given.
     """
     if isinstance(model, keras.Model):
-        name, loaded = model.name, model
+        source = name = model.name
+        loaded = model
     else:
-        name = os.path.expanduser(model)
+        located = hub.locate(model)
+        model = name = located.path
+        source = located.name
     found = None
     if loaded is None and os.path.isfile(os.path.join(name, "saved_model.pb")):
         from keras_squeezenet.export import saved_model
@@ -197,7 +202,7 @@ def load(
             f"{name} must have one output for each of the {len(classes)} "
             f"names of classes. Received: {count} outputs"
         )
-    return Classifier(name, function, side, classes, normalization, loaded)
+    return Classifier(source, function, side, classes, normalization, loaded)
 
 
 def _known_classes(name):

@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 
 from keras_squeezenet import pretrained
+from keras_squeezenet.pretrained import hub
 from keras_squeezenet.utils import digests
 from keras_squeezenet.utils import files
 
@@ -15,7 +16,8 @@ def load_kernels(path: "str | os.PathLike") -> dict[str, np.ndarray]:
 
     Args:
         path: path of a weights file, a `.keras` model, a SavedModel folder or a
-            `.tflite` file, or the name of pretrained weights.
+            `.tflite` file, the name of pretrained weights, or an address on
+            the hub.
 
     Returns:
         `{layer name: array}`, output channels last: float32, or the float16 or
@@ -25,7 +27,7 @@ def load_kernels(path: "str | os.PathLike") -> dict[str, np.ndarray]:
         OSError: if the file is missing or cannot be downloaded.
         ValueError: if it is damaged, or has no kernels.
     """
-    path = os.fspath(path)
+    path = hub.locate(path).path
     if os.path.isfile(os.path.join(path, "saved_model.pb")):
         from keras_squeezenet.export import saved_model
 

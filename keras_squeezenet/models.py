@@ -13,6 +13,7 @@ from keras_squeezenet import metadata
 from keras_squeezenet import pretrained
 from keras_squeezenet import squeezenet
 from keras_squeezenet.pretrained import download
+from keras_squeezenet.pretrained import hub
 from keras_squeezenet.pretrained import registry
 from keras_squeezenet.utils import backend
 from keras_squeezenet.utils import files
@@ -32,8 +33,9 @@ def load(
 
     Args:
         model: a `keras.Model`, which is copied; the path of a `.keras`, `.sqz`
-            or weights file; or the name of pretrained weights, such as
-            `"imagenet"`.
+            or weights file; the name of pretrained weights, such as
+            `"imagenet"`; or an address on the hub, `"hf://owner/name"`, as
+            `pretrained.hub.locate` takes it.
         config: `SqueezeNetConfig` or the name of a variant, for weights.
             Defaults to the variant that the weights fit.
         image_size: int, the side of the input images in pixels, for weights.
@@ -65,7 +67,7 @@ def load(
             "`model` must be a `keras.Model`, a path, or the name of "
             f"pretrained weights. Received: model={model!r}"
         )
-    path = os.path.expanduser(model)
+    path = hub.locate(model).path
     if path in registry.NAMES:
         file = registry.find(path, config).file
         if file.name.endswith(".sqz"):
@@ -108,7 +110,7 @@ def read_metadata(model: Any) -> "metadata.Metadata | None":
         return metadata.of(model)
     if not isinstance(model, str | os.PathLike):
         return None
-    path = os.path.expanduser(model)
+    path = hub.locate(model).path
     if not os.path.exists(path):
         return None
     if path.endswith(".sqz"):
@@ -143,7 +145,8 @@ def require_file(path: str) -> None:
     if not os.path.isfile(path):
         raise FileNotFoundError(
             "the model must be the path of a file or of a SavedModel folder, "
-            f"or the name of pretrained weights ({', '.join(registry.NAMES)}). "
+            "an address on the hub such as hf://owner/name, or the name of "
+            f"pretrained weights ({', '.join(registry.NAMES)}). "
             f"Received: {path}."
             f"{suggestions.did_you_mean(path, registry.NAMES)}"
         )

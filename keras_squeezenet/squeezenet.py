@@ -13,6 +13,7 @@ from keras.applications import imagenet_utils
 from keras_squeezenet import architecture
 from keras_squeezenet import imagenet
 from keras_squeezenet import pretrained
+from keras_squeezenet.pretrained import hub
 from keras_squeezenet.pretrained import registry
 from keras_squeezenet.utils import suggestions
 
@@ -57,8 +58,9 @@ def SqueezeNet(
             pre-training on ImageNet (`"imagenet_torchvision"` for v1.0 and
             v1.1, `"imagenet_dsd"` and `"imagenet_deep_compression"` for
             v1.0), `"cifar10"` (this project's v1.1 for images of 32x32, which
-            comes with the package), or the path to the weights file to be
-            loaded: `.weights.h5`, `.keras`, `.sqz`, `.h5`, `.npz`,
+            comes with the package), an address on the Hugging Face hub,
+            `"hf://owner/name[/file][@revision]"`, or the path to the weights
+            file to be loaded: `.weights.h5`, `.keras`, `.sqz`, `.h5`, `.npz`,
             `.caffemodel`, `.pth`, or the `.net` of Deep Compression. All
             weights take the output of `preprocess_input`. Defaults to
             `"imagenet"`.
@@ -108,6 +110,7 @@ def SqueezeNet(
     (None, 10)
     """
     config = architecture.get_config(config)
+    weights = hub.local(weights)
     named = weights in registry.NAMES
     is_file = weights and os.path.exists(os.path.expanduser(weights))
     if not (weights is None or named or is_file):

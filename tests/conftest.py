@@ -7,6 +7,7 @@ import signal
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import hub_server
 import keras
 import numpy as np
 import pytest
@@ -112,6 +113,20 @@ def mirror(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_SQUEEZENET_MIRROR", str(folder))
     monkeypatch.setenv("KERAS_HOME", str(home))
     return folder
+
+
+@pytest.fixture
+def hub_on_loopback(tmp_path, monkeypatch):
+    """A `hub_server.Hub` in place of the Hugging Face hub, an empty cache."""
+    constants = pytest.importorskip("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+    # Large files go to the server, and not through another program.
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    with hub_server.Hub() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        yield server
 
 
 @pytest.fixture

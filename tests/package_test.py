@@ -67,7 +67,8 @@ BELOW = {
     },
     "packing": {
         *("architecture", "classifier", "codec", "data", "evaluation"),
-        *("flattening", "graph", "imagenet", "metadata", "models", "utils"),
+        *("flattening", "graph", "imagenet", "metadata", "models"),
+        *("pretrained", "utils"),
     },
     "exporter": {
         *("architecture", "classifier", "data", "evaluation", "export"),

@@ -12,19 +12,22 @@ from keras_squeezenet.cli import terminal
 from keras_squeezenet.cli.flags import command_flags
 from keras_squeezenet.cli.flags import network_flags
 from keras_squeezenet.cli.flags import output_flags
+from keras_squeezenet.pretrained import hub
 from keras_squeezenet.utils import files
 
 FLAGS = command_flags.CommandFlags("MODEL")
 
 with FLAGS.group("Flags"):
     network_flags.define_model(
-        FLAGS, "a file, a folder, or pretrained weights by name"
+        FLAGS,
+        "a file, a folder, pretrained weights by name, or an address on the "
+        "Hugging Face hub, hf://owner/name[/file][@revision]",
     )
     output_flags.define_json(FLAGS)
 
 
 def main(*positional):
-    path = network_flags.take_model(FLAGS, positional)
+    path = hub.local(network_flags.take_model(FLAGS, positional))
     console = output_flags.make_console(FLAGS)
     report_path = os.path.join(path, report.JSON_FILE)
     if os.path.isfile(report_path):

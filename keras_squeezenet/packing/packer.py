@@ -32,6 +32,7 @@ from keras_squeezenet.packing import code_training
 from keras_squeezenet.packing import fisher
 from keras_squeezenet.packing import rate_distortion
 from keras_squeezenet.packing import reconstruction
+from keras_squeezenet.pretrained import hub
 from keras_squeezenet.utils import backend
 from keras_squeezenet.utils import files
 from keras_squeezenet.utils.backend import require_tensorflow
@@ -196,8 +197,8 @@ def pack(
     Args:
         model: a flat or nested `keras.Model` from images to probabilities,
             which is not changed; the path of a `.keras` model, a `.sqz` file
-            or a weights file; or the name of pretrained weights such as
-            `"imagenet"`.
+            or a weights file; the name of pretrained weights such as
+            `"imagenet"`; or an address on the hub.
         data: at least 10 images like those that the network will classify;
             labels are ignored. An array of normalized images, float32 of
             shape `(images, height, width, 3)`, alone or in a tuple with
@@ -236,6 +237,10 @@ def pack(
     bound = Bound(target_bytes, max_kl)
     require_tensorflow("Packing")
     progress = progress or Progress()
+    source = model
+    if hub.is_address(model):
+        located = hub.locate(model)
+        model, source = located.path, located.name
     loaded = flattening.flatten(
         models.load(model, config=config, normalization=normalization)
     )
@@ -252,7 +257,7 @@ def pack(
         loaded,
         arrays,
         _saved_names(network) if class_names is None else class_names,
-        _provenance(model, data) if provenance is None else provenance,
+        _provenance(source, data) if provenance is None else provenance,
         seed,
         progress,
     )
@@ -265,10 +270,12 @@ def _saved_names(network):
     return [name for _, name in network.classes] or None
 
 
-def _provenance(model, data):
+def _provenance(source, data):
     found = {}
-    if not isinstance(model, keras.Model):
-        found["packed_from"] = os.path.basename(model)
+    if hub.is_address(source):
+        found["packed_from"] = source
+    elif not isinstance(source, keras.Model):
+        found["packed_from"] = os.path.basename(source)
     if isinstance(data, str | os.PathLike):
         found["calibration"] = os.path.basename(os.path.normpath(data))
     elif isinstance(data, image_dataset.ImageDataset):

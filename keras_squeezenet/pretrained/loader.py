@@ -11,6 +11,7 @@ from keras_squeezenet import architecture
 from keras_squeezenet import metadata
 from keras_squeezenet import normalizations
 from keras_squeezenet.pretrained import download
+from keras_squeezenet.pretrained import hub
 from keras_squeezenet.pretrained import readers
 from keras_squeezenet.pretrained import registry
 from keras_squeezenet.utils import archive
@@ -30,7 +31,8 @@ class Weights:
     """Weights of a network, with what is known about their origin.
 
     Args:
-        source: the name or path that was passed to `open_weights`.
+        source: the name or path that was passed to `open_weights`, or the
+            address on the hub of the file and the commit.
         file_name: a name whose suffix is that of the file's format.
         content: the content of the file.
         entry: their `registry.Entry`, or `None` for other files.
@@ -135,8 +137,9 @@ def open_weights(
     The file is read once, and parsed on the first use of `Weights.stored`.
 
     Args:
-        weights: one of `registry.NAMES`, or the path of a file in a format of
-            `readers.FORMATS`.
+        weights: one of `registry.NAMES`, the path of a file in a format of
+            `readers.FORMATS`, or an address on the hub, as `hub.locate` takes
+            it.
         config: `SqueezeNetConfig` or the name of a variant, for a name.
             Defaults to the variant with such weights, v1.1 if there are
             several.
@@ -151,6 +154,7 @@ def open_weights(
             is unknown.
     """
     entry: registry.Entry | None
+    source = os.fspath(weights)
     if weights in registry.NAMES:
         entry = registry.find(str(weights), config)
         file = entry.file
@@ -159,12 +163,13 @@ def open_weights(
             file = entry.no_top
         name, content = file.name, download.read(file)
     else:
-        name = os.path.expanduser(weights)
+        located = hub.locate(weights)
+        name, source = located.path, located.name
         content = archive.read_file(name)
         digests.require(name, content)
         entry = registry.identify(content)
     readers.get_format(name)
-    return Weights(os.fspath(weights), name, content, entry, normalization)
+    return Weights(source, name, content, entry, normalization)
 
 
 def fold(arrays: Arrays, normalization: str) -> Arrays:

@@ -19,6 +19,7 @@ from keras_squeezenet.data import augmentations
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import splits
 from keras_squeezenet.evaluation import metrics
+from keras_squeezenet.pretrained import hub
 from keras_squeezenet.training import distributed
 from keras_squeezenet.training import epochs
 from keras_squeezenet.training import network
@@ -179,6 +180,7 @@ def train(
     keras.utils.set_random_seed(recipe.seed)
     distribution = distribution or distributed.Distribution()
     out = pathlib.Path(out).expanduser()
+    model = hub.local(model)
     run = _Run(recipe, out, progress or Progress(), distribution)
     with run.owned():
         known = network.normalization_of(model, normalization)

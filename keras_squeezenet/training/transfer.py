@@ -16,6 +16,7 @@ from keras_squeezenet import report
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import splits
 from keras_squeezenet.evaluation import metrics
+from keras_squeezenet.pretrained import hub
 from keras_squeezenet.training import network
 from keras_squeezenet.training import optimizers
 from keras_squeezenet.training import requirements
@@ -134,6 +135,7 @@ def finetune(
     out = pathlib.Path(out).expanduser()
     with ownership.own(out):
         require_writable(out, overwrite, resume)
+        model = hub.local(model)
         recipe = phases[0].recipe if phases else Recipe()
         train, validation, test = splits.of_dataset(
             data,

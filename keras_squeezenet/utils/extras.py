@@ -12,6 +12,7 @@ import lazy_loader
 # The extra of `squeezenet-keras` that each optional package is in.
 EXTRAS = {
     "ai_edge_litert": "compression",
+    "huggingface_hub": "hub",
     "jax": "jax",
     "jinja2": "report",
     "matplotlib": "report",

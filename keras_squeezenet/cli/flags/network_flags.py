@@ -3,11 +3,13 @@
 import os
 
 from keras_squeezenet import architecture
+from keras_squeezenet.pretrained import hub
 from keras_squeezenet.utils import files
 
 _WEIGHTS = (
-    "or pretrained weights by name (see `keras-squeezenet weights list`) or by "
-    "file"
+    "pretrained weights by name (see `keras-squeezenet weights list`) or by "
+    "file, or an address on the Hugging Face hub, "
+    "hf://owner/name[/file][@revision]"
 )
 MODEL = f"a trained network: a .keras or .sqz file, {_WEIGHTS}"
 ARTIFACT = (
@@ -60,7 +62,9 @@ def define_normalization(flag_values):
 
 def require_config_used(flag_values, model):
     """Raise a `ValueError` for `--config` of a model that has its own."""
-    has_its_own = model.endswith(COMPLETE_SUFFIXES) or os.path.isdir(model)
+    is_address = hub.is_address(model)
+    file = hub.Address.parse(model).file or "" if is_address else model
+    has_its_own = file.endswith(COMPLETE_SUFFIXES) or os.path.isdir(file)
     if flag_values["config"].value and has_its_own:
         raise ValueError(
             "--config is for pretrained weights, and the model has an "

@@ -8,6 +8,7 @@ from absl import flags
 
 from keras_squeezenet import architecture
 from keras_squeezenet.cli.flags import dataset_flags
+from keras_squeezenet.pretrained import hub
 from keras_squeezenet.pretrained import registry
 from keras_squeezenet.utils import files
 from keras_squeezenet.utils import suggestions
@@ -62,7 +63,8 @@ def define_network(flag_values, weights=None):
         "weights",
         weights,
         "the pretrained weights that training starts from, by name such as "
-        "'imagenet' (see `keras-squeezenet weights list`), or by file"
+        "'imagenet' (see `keras-squeezenet weights list`), by file, or by an "
+        "address on the Hugging Face hub, hf://owner/name[/file][@revision]"
         + ("" if weights else " (default: random weights)"),
     )
 
@@ -71,10 +73,12 @@ def require_valid(flag_values):
     """Raise a `ValueError` for impossible images or initial weights."""
     dataset_flags.require_valid(flag_values)
     weights = flag_values["weights"].value
+    weights = hub.local(weights)
     if weights in (None, *registry.NAMES) or os.path.isfile(weights):
         return
     raise ValueError(
-        f"--weights must be a file or one of {', '.join(registry.NAMES)}. "
+        "--weights must be a file, an address such as hf://owner/name, or one "
+        f"of {', '.join(registry.NAMES)}. "
         f"Received: --weights={weights}."
         f"{suggestions.did_you_mean(weights, registry.NAMES)}"
     )
