@@ -1,7 +1,7 @@
 """SHA-256 digests beside files whose format has no checksum.
 
-They are in the report of `compress`, or, for a single file, in a `.sha256` file
-for `sha256sum --check`.
+They are in the report of `compress`, in the manifest of `export`, or, for a
+single file, in a `.sha256` file for `sha256sum --check`.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ import pathlib
 
 from keras_squeezenet.utils import files
 
-REPORT_FILE = "report.json"
+LISTS = ("report.json", "export.json")
 SUFFIX = ".sha256"
 # The formats without a checksum.
 CHECKED = (".h5", ".npz", ".tflite")
@@ -58,12 +58,12 @@ def _beside(path):
 
 def _described(path):
     """Yield each file beside `path` with a digest of it, and the digest."""
-    # Files of other programs may have these names.
-    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
-        report = files.read_json(path.with_name(REPORT_FILE))
-        for row in report["files"]:
-            if row["name"] == path.name:
-                yield REPORT_FILE, row["sha256"]
+    for file in LISTS:
+        # Files of other programs may have these names.
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+            for row in files.read_json(path.with_name(file))["files"]:
+                if row["name"] == path.name:
+                    yield file, row["sha256"]
     with contextlib.suppress(OSError, ValueError):
         digest, _, name = files.read_text(_beside(path)).partition("  ")
         if name.strip() == path.name:

@@ -1,9 +1,11 @@
 import json
 import os
 
+import keras
 import pytest
 
 from keras_squeezenet import export as library
+from keras_squeezenet import models
 from keras_squeezenet.cli import export
 from keras_squeezenet.export import exporter
 
@@ -42,13 +44,18 @@ def run(run_command, tmp_path):
     return run
 
 
-def test_files_are_written_and_printed(run, model_path, tmp_path):
-    out = run(model_path, "--to=litert,saved_model")
+def test_files_are_written_and_printed(run, tmp_path):
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.GlobalAveragePooling2D()(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(3, "softmax")(x))
+    path = tmp_path / "mine.keras"
+    models.save(model, path)
+    out = run(path, "--to=litert,saved_model")
     written = json.loads((tmp_path / "out" / "export.json").read_text())
     assert sorted(os.listdir(tmp_path / "out")) == [
         *("export.json", "model.tflite", "saved_model")
     ]
-    assert written["model"] == str(model_path)
+    assert written["model"] == str(path)
     (litert, saved_model) = written["files"]
     assert f"{litert['bytes']:,}" in out
     assert "Compared with the Keras model on 8 random images." in out

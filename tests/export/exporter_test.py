@@ -200,6 +200,7 @@ def test_every_kind_of_model_is_exported(make, model, images, tmp_path):
     assert network.classes == tuple((None, name) for name in CLASSES)
 
 
+@pytest.mark.slow
 def test_weights_file_is_exported(make_model, write_npz, tmp_path):
     path = tmp_path / "weights.npz"
     write_npz(path, make_model())

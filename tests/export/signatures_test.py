@@ -2,10 +2,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from keras_squeezenet import classifier
 from keras_squeezenet import preprocess_input
 from keras_squeezenet.data import image_ops
+from keras_squeezenet.data import image_reader
 from keras_squeezenet.export import saved_model
 
 SIDE = 8
@@ -49,6 +51,43 @@ def test_photographs_of_any_size_are_cut_and_preprocessed(folder, pruned):
         )
 
 
+def test_files_of_several_sizes_are_one_batch(folder, pruned, tmp_path):
+    contents, expected = [], []
+    for number, (height, width) in enumerate(SIZES):
+        path = tmp_path / f"{number}.{('png', 'jpg')[number % 2]}"
+        Image.fromarray(make_photographs(height, width)[0]).save(path)
+        contents.append(path.read_bytes())
+        photograph = image_reader.read(path)
+        expected.append(expected_outputs(pruned, photograph[None])[0])
+    signature = tf.saved_model.load(str(folder)).signatures["encoded_images"]
+    outputs = signature(images=tf.constant(contents))["probabilities"]
+    np.testing.assert_allclose(outputs, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_photographs_for_imagenet_are_resized_as_predict_does(
+    is_packed, tmp_path
+):
+    inputs = keras.Input((16, 16, 3))
+    x = keras.layers.GlobalMaxPooling2D()(inputs)
+    x = keras.layers.Dense(1000, "softmax", name="head")(x)
+    model = keras.Model(inputs, x)
+    model.get_layer("head").kernel.assign(
+        np.random.default_rng(0).normal(scale=0.1, size=(3, 1000))
+    )
+    saved_model.save(model, tmp_path / "model", is_packed, raw_images=True)
+    photographs = make_photographs(40, 30)
+    network = classifier.load(model)
+    # 256 for 227.
+    assert network.shorter_side == 18
+    squares = [image_ops.square(each, 16, 18) for each in photographs]
+    np.testing.assert_allclose(
+        raw_outputs(tmp_path / "model", photographs),
+        network.predict(np.stack(squares)),
+        atol=1e-5,
+    )
+
+
 def test_signature_of_preprocessed_images_stays(folder, pruned, calibration):
     predict, shape = saved_model.load_signature(folder)
     assert shape == (None, SIDE, SIDE, 3)
@@ -77,7 +116,7 @@ def test_shorter_side_is_resized_to_the_argument(is_packed, pruned, tmp_path):
 
 
 @pytest.mark.parametrize("is_packed", [False, True])
-def test_raw_images_signature_is_optional(is_packed, pruned, tmp_path):
+def test_signatures_of_photographs_are_optional(is_packed, pruned, tmp_path):
     saved_model.save(pruned, tmp_path / "model", is_packed)
     loaded = tf.saved_model.load(str(tmp_path / "model"))
     assert list(loaded.signatures) == ["serving_default"]

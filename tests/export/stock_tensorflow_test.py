@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 
 from keras_squeezenet import classifier
-from keras_squeezenet import codec
 from keras_squeezenet import models
 from keras_squeezenet.data import image_reader
-from keras_squeezenet.export import packed_saved_model
 from keras_squeezenet.export import saved_model
 
 pytestmark = pytest.mark.slow
@@ -107,24 +105,20 @@ def photograph_paths(photographs):
     return [wide, tall]
 
 
-def test_raw_photographs_get_the_outputs_of_the_classifier(
+def test_photographs_get_the_outputs_of_predict(
     shared_data, photograph_paths, tmp_path
 ):
     path = shared_data / "weights" / "compressed_SqueezeNet.net"
     model = models.load(path)
-    saved_model.save(
-        model, tmp_path / "plain", raw_images=True, shorter_side=256
-    )
-    content = codec.dump(model, labels=codec.IMAGENET)
-    packed_saved_model.save(content, tmp_path / "packed", raw_images=True)
     images = [image_reader.read(path)[None] for path in photograph_paths]
-    outputs = run_elsewhere(
-        tmp_path,
-        {
-            name: (tmp_path / name, "raw_images", images)
-            for name in ("plain", "packed")
-        },
-    )
+    contents = np.array([path.read_bytes() for path in photograph_paths])
+    jobs = {}
+    for name, is_packed in (("plain", False), ("packed", True)):
+        folder = tmp_path / name
+        saved_model.save(model, folder, is_packed, raw_images=True)
+        jobs[f"{name}_raw"] = folder, "raw_images", images
+        jobs[f"{name}_encoded"] = folder, "encoded_images", [contents]
+    outputs = run_elsewhere(tmp_path, jobs)
     network = classifier.load(path)
     squares = [network.read(path) for path in photograph_paths]
     expected = network.predict(squares)

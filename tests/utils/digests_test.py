@@ -18,8 +18,8 @@ def path(tmp_path):
     return path
 
 
-def write_report(path, content):
-    path.with_name("report.json").write_text(json.dumps(content))
+def write_report(path, content, name="report.json"):
+    path.with_name(name).write_text(json.dumps(content))
 
 
 def test_digest_beside_a_file_is_required(path):
@@ -43,12 +43,13 @@ def test_digest_is_checked_by_the_usual_program(path):
     subprocess.run(command, cwd=path.parent, check=True, capture_output=True)
 
 
-def test_digest_of_a_report_is_required(path):
+@pytest.mark.parametrize("name", ["report.json", "export.json"])
+def test_digest_of_a_report_is_required(name, path):
     rows = [{"name": "other.tflite", "sha256": "0"}, {"name": NAME}]
     rows[1]["sha256"] = OLD
-    write_report(path, {"files": rows})
+    write_report(path, {"files": rows}, name)
     digests.require(path, b"old")
-    with pytest.raises(ValueError, match="the one that report.json describes"):
+    with pytest.raises(ValueError, match=f"the one that {name} describes"):
         digests.require(path, b"new")
 
 
