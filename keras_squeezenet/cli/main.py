@@ -48,10 +48,10 @@ def run(argv: list[str] | None = None) -> None:
     _, *arguments = sys.argv if argv is None else argv
     name, *arguments = arguments or ["help"]
     if name in HELP:
-        print(usage())
+        _print_last(usage())
         sys.exit(0)
     if name in VERSION:
-        print(f"{PROGRAM} {keras_squeezenet.__version__}")
+        _print_last(f"{PROGRAM} {keras_squeezenet.__version__}")
         sys.exit(0)
     if name not in COMMANDS:
         hint = suggestions.did_you_mean(name, COMMANDS)
@@ -68,7 +68,7 @@ def run(argv: list[str] | None = None) -> None:
 def _run_command(name, arguments):
     command = importlib.import_module(f"keras_squeezenet.cli.{name}")
     if any(argument in HELP[1:] for argument in arguments):
-        print(help_text(name, command))
+        _print_last(help_text(name, command))
         return
     try:
         positional = command.FLAGS.parse(arguments)
@@ -145,6 +145,7 @@ def _call(program, command, positional):
 
 
 def _print_last(text):
+    """Print what the output ends with, even if its reader has ended."""
     try:
         print(text, flush=True)
     except OSError:

@@ -317,6 +317,22 @@ def test_error_of_this_package_shows_where_it_is():
     assert "KeyError: 'key'" in result.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments", [["help"], ["--version"], ["train", "--help"]]
+)
+def test_help_whose_reader_has_ended_is_no_error(arguments):
+    read, write = os.pipe()
+    os.close(read)
+    finished = subprocess.run(
+        [sys.executable, "-m", "keras_squeezenet", *arguments],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(write)
+    assert (finished.returncode, finished.stderr) == (0, "")
+
+
 def test_reader_that_has_enough_is_no_error():
     for body in ("print('x' * 10**6)", "print('x')"):
         program = (
