@@ -8,6 +8,7 @@ from . import packing as packing
 from . import training as training
 from .architecture import SqueezeNetConfig as SqueezeNetConfig
 from .architecture import Stem as Stem
+from .feature_extraction import features as features
 from .squeezenet import SqueezeNet as SqueezeNet
 from .squeezenet import SqueezeNet1_0 as SqueezeNet1_0
 from .squeezenet import SqueezeNet1_1 as SqueezeNet1_1

@@ -36,6 +36,7 @@ BELOW = {
         *("architecture", "codec", "keras_file", "metadata", "pretrained"),
         *("squeezenet", "utils"),
     },
+    "feature_extraction": {"graph", "metadata", "models", "utils"},
     "export": {
         *("codec", "data", "flattening", "graph", "imagenet", "metadata"),
         *("normalizations", "utils"),
