@@ -20,7 +20,7 @@ from keras_squeezenet import models
 from keras_squeezenet import report
 from keras_squeezenet.cli import terminal
 from keras_squeezenet.compression import artifacts
-from keras_squeezenet.export import litert
+from keras_squeezenet.export import litert_file
 from keras_squeezenet.export import saved_model
 
 _RUNS = flags.DEFINE_integer("runs", 200, "timed calls of each artifact")
@@ -34,7 +34,7 @@ def main(argv):
     model = models.load(folder / artifacts.MODEL_FILE)
     plain, _ = saved_model.load_signature(folder / artifacts.SAVED_MODEL_FOLDER)
     packed, _ = saved_model.load_signature(folder / artifacts.PACKED_FOLDER)
-    int8 = litert.LiteRTModel(
+    int8 = litert_file.LiteRTModel(
         (folder / artifacts.INT8_FILE).read_bytes(), num_threads=1
     )
     functions = {

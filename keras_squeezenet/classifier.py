@@ -154,15 +154,15 @@ def load(
             function, shape = saved_model.load_signature(name)
         found = metadata.read(name)
     elif loaded is None and name.endswith(".tflite"):
-        from keras_squeezenet.export import litert
         from keras_squeezenet.export import litert_check
+        from keras_squeezenet.export import litert_file
 
         models.require_file(name)
         content = pathlib.Path(name).read_bytes()
         digests.require(name, content)
         with files.as_value_error(f"{name} cannot be loaded as a LiteRT file"):
             litert_check.require_runnable(content)
-            function = litert.LiteRTModel(content)
+            function = litert_file.LiteRTModel(content)
             shape = tuple(function.input["shape_signature"].tolist())
         found = metadata.read(name)
     else:

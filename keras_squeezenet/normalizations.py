@@ -41,6 +41,8 @@ class Normalization:
 
 # "caffe", "tf" and "torch" are the modes of Keras's `preprocess_input`.
 CAFFE = "caffe"
+# Photographs as they are.
+RAW = "raw"
 NORMALIZATIONS = {
     # This package's `preprocess_input`.
     CAFFE: Normalization("BGR", imagenet.IMAGENET_MEAN),
@@ -52,7 +54,7 @@ NORMALIZATIONS = {
         (255 * 0.485, 255 * 0.456, 255 * 0.406),
         (255 * 0.229, 255 * 0.224, 255 * 0.225),
     ),
-    "raw": Normalization("RGB", (0, 0, 0)),
+    RAW: Normalization("RGB", (0, 0, 0)),
     "unit": Normalization("RGB", (0, 0, 0), (255, 255, 255)),
 }
 OURS = NORMALIZATIONS[CAFFE]

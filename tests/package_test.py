@@ -38,8 +38,8 @@ BELOW = {
     },
     "feature_extraction": {"graph", "metadata", "models", "utils"},
     "export": {
-        *("codec", "data", "flattening", "graph", "imagenet", "metadata"),
-        *("normalizations", "utils"),
+        *("codec", "data", "flattening", "graph", "imagenet", "layers"),
+        *("metadata", "normalizations", "utils"),
     },
     "inspection": {"export", "pretrained", "utils"},
     "classifier": {

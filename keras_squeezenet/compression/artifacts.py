@@ -25,6 +25,7 @@ from keras_squeezenet.compression.stages import quantize
 from keras_squeezenet.evaluation import kernel_statistics
 from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.export import litert
+from keras_squeezenet.export import litert_file
 from keras_squeezenet.export import packed_saved_model
 from keras_squeezenet.export import saved_model
 from keras_squeezenet.utils import digests
@@ -92,7 +93,7 @@ def write(
         (folder / name).write_bytes(content)
         written.add(
             name,
-            litert.LiteRTModel(content),
+            litert_file.LiteRTModel(content),
             "quantized model" if kind == "int8" else "model",
             TOLERANCE if kind == "float32" else None,
         )
@@ -176,14 +177,14 @@ class Written:
 
 
 def _require_int8(content, model):
-    interpreter = litert.LiteRTModel(content)
+    interpreter = litert_file.LiteRTModel(content)
     kernels = tf_keras_twin.kernels(model)
     if interpreter.float_tensors():
         raise checks.CheckError(
             f"{INT8_FILE} must have integer tensors only. Measured: the "
             f"float tensors {', '.join(interpreter.float_tensors())}"
         )
-    found = litert.read_kernels(content)
+    found = litert_file.read_kernels(content)
     missing = [name for name in kernels if name not in found]
     if missing:
         raise checks.CheckError(

@@ -10,7 +10,6 @@ from keras_squeezenet import graph
 from keras_squeezenet import metadata
 from keras_squeezenet import normalizations
 
-RAW = "raw"
 # The layer that normalizes where the first convolutions cannot.
 NORMALIZE = "normalize_photographs"
 
@@ -45,12 +44,14 @@ def photograph_input(model: keras.Model) -> keras.Model:
     weights = {layer.name: layer.get_weights() for layer in flat.layers}
     shape = description["layers"][0]["shape"]
     matrix, offset = _linear_map(found.normalization, shape)
-    if found.normalization != RAW:
+    if found.normalization != normalizations.RAW:
         _prepend(description["layers"], weights, matrix, offset)
     taking = graph.build(keras, description)
     for layer in taking.layers:
         layer.set_weights(weights[layer.name])
-    metadata.attach(taking, dataclasses.replace(found, normalization=RAW))
+    metadata.attach(
+        taking, dataclasses.replace(found, normalization=normalizations.RAW)
+    )
     return taking
 
 

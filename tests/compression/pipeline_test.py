@@ -20,7 +20,7 @@ from keras_squeezenet.compression import pipeline
 from keras_squeezenet.compression import sensitivity
 from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.evaluation import kernel_statistics
-from keras_squeezenet.export import litert
+from keras_squeezenet.export import litert_file
 from keras_squeezenet.export import packed_saved_model
 from keras_squeezenet.export import saved_model
 from keras_squeezenet.training import optimizers
@@ -135,8 +135,8 @@ def test_every_kernel_of_every_file_is_sparse_and_shared(compressed):
         else:
             assert kept <= 0.7 * kernel.size + 1, name
     content = (out / "model_int8.tflite").read_bytes()
-    assert litert.LiteRTModel(content).float_tensors() == []
-    found = litert.read_kernels(content)
+    assert litert_file.LiteRTModel(content).float_tensors() == []
+    found = litert_file.read_kernels(content)
     assert found.keys() == kernels.keys()
     for name, kernel in found.items():
         assert kernel.dtype == np.int8
@@ -156,7 +156,7 @@ def test_artifacts_agree_on_the_test_images(compressed, dataset):
         np.testing.assert_allclose(
             expected, saved_model.load(out / name)(images), atol=1e-6
         )
-    int8 = litert.LiteRTModel((out / "model_int8.tflite").read_bytes())
+    int8 = litert_file.LiteRTModel((out / "model_int8.tflite").read_bytes())
     agree = expected.argmax(-1) == int8(images).argmax(-1)
     assert agree.mean() > 0.9
 

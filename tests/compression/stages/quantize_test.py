@@ -18,6 +18,7 @@ from keras_squeezenet.compression import sensitivity
 from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression.stages import quantize
 from keras_squeezenet.export import litert
+from keras_squeezenet.export import litert_file
 
 
 @pytest.fixture
@@ -227,10 +228,10 @@ def test_every_variant_and_head_keeps_zeros_and_values_in_int8(
         last.kernel.assign(last.kernel / 1.5)
     wrapped = quantize.wrap(model, quantize.measure_ranges(model, [images]))
     content = litert.convert_int8(wrapped)
-    int8 = litert.LiteRTModel(content)
+    int8 = litert_file.LiteRTModel(content)
     assert int8.float_tensors() == []
     kernels = tf_keras_twin.kernels(model)
-    found = litert.read_kernels(content)
+    found = litert_file.read_kernels(content)
     checks.require_zeros_kept(kernels, found, "int8")
     checks.require_distinct(
         found, dict.fromkeys(kernels, 8), "int8", per_channel=True
