@@ -80,6 +80,11 @@ NOT_RUN = {
 }
 # What an example reads, and the command that makes it.
 MAKERS = {
+    "flowers_exported/": (
+        "keras-squeezenet export flowers_model/model.keras --to=litert_int8,"
+        "saved_model --calibration=photos --dataset=flowers "
+        "--out=flowers_exported"
+    ),
     "flowers_model/": (
         "keras-squeezenet finetune --dataset=flowers --out=flowers_model"
     ),

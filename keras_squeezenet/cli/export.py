@@ -10,6 +10,7 @@ The forms are:
 """
 
 import json
+import os
 
 from keras_squeezenet import report
 from keras_squeezenet.cli import terminal
@@ -105,17 +106,16 @@ def print_summary(console, summary):
         f"\nCompared with the Keras model on {count:,} {kind} images"
         + ("." if accuracy is None else f"; its accuracy is {accuracy:.2%}.")
     )
-    terminal.print_line(console, f"Written to {FLAGS.out}")
+    terminal.print_line(console, f"\nWritten to {FLAGS.out}")
 
 
 def table(summary):
     """Return the table of the files that were written."""
     return report.Table.of(
-        f"{summary['model']}, images of {summary['image_size']}x"
-        f"{summary['image_size']}",
+        f"{os.path.basename(summary['model'])}, images of "
+        f"{summary['image_size']}x{summary['image_size']}",
         summary["files"],
         {
-            "form": "form",
             "file": "name",
             "bytes": "bytes:,",
             "difference": "max_difference:.1e",

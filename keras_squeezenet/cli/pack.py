@@ -74,8 +74,9 @@ with FLAGS.group("Output"):
         bool,
         "raw_images",
         False,
-        f"give {SAVED_MODEL_FOLDER} a second signature, raw_images, for uint8 "
-        "RGB photographs of any size",
+        f"give {SAVED_MODEL_FOLDER} two more signatures, for photographs of "
+        "any size: raw_images takes uint8 RGB, encoded_images the bytes of "
+        "JPEG and PNG files",
     )
 
 

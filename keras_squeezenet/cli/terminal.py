@@ -33,7 +33,7 @@ class ConsoleProgress(progress.Progress):
         import rich.progress
 
         bars = rich.progress.Progress(
-            rich.progress.TextColumn("{task.description:17}"),
+            rich.progress.TextColumn("{task.description:18}"),
             rich.progress.BarColumn(bar_width=14),
             rich.progress.TextColumn("{task.fields[count]:>9}"),
             rich.progress.TextColumn("{task.fields[metrics]:28}"),
@@ -64,7 +64,7 @@ class ConsoleProgress(progress.Progress):
                 bars.update(bar, total=1, completed=1)
         if not self.console.is_terminal:
             seconds = time.monotonic() - started
-            self.console.print(f"{name:17} {metrics:28} {seconds:6.1f} s")
+            self.console.print(f"{name:18} {metrics:28} {seconds:6.1f} s")
 
 
 def format_metrics(values: dict) -> str:

@@ -288,7 +288,7 @@ class _Writer:
             return known.to_rgb(images).astype("float32")
 
         with (
-            self.progress.task(f"write {form.name}", None),
+            self.progress.task(form.name, None),
             files.as_value_error(
                 f"{self.network.name} cannot be exported as {form.name}"
             ),

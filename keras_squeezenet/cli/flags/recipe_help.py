@@ -96,7 +96,8 @@ COMPRESSION: dict[str, dict[str, Any]] = {
             compression_recipe.PRESERVED,
         ),
         "litert": "LiteRT files to write: "
-        + ", ".join(compression_recipe.LITERT_TYPES),
+        + ", ".join(compression_recipe.LITERT_TYPES)
+        + "; int16x8 is 29 times slower than float32 on a CPU",
     },
     "For trials": {
         "max_train_steps": "largest number of training steps of a stage",
