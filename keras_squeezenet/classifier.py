@@ -6,22 +6,23 @@ import os
 import pathlib
 from collections.abc import Callable
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
 from keras_squeezenet import architecture
 from keras_squeezenet import imagenet
 from keras_squeezenet import metadata
-from keras_squeezenet import models
 from keras_squeezenet import normalizations
-from keras_squeezenet.data import image_ops
 from keras_squeezenet.data import image_reader
+from keras_squeezenet.data import image_squares
 from keras_squeezenet.pretrained import hub
 from keras_squeezenet.pretrained import registry
-from keras_squeezenet.utils import backend
 from keras_squeezenet.utils import digests
 from keras_squeezenet.utils import files
+
+if TYPE_CHECKING:
+    import keras
 
 # What `compress` writes beside its models.
 REPORT_FILE = "report.json"
@@ -50,7 +51,7 @@ class Classifier:
     image_size: int
     classes: tuple[tuple[str | None, str], ...] = ()
     normalization: str = normalizations.CAFFE
-    model: keras.Model | None = None
+    model: "keras.Model | None" = None
 
     @property
     def shorter_side(self) -> int:
@@ -60,7 +61,7 @@ class Classifier:
         classes this is the authors' test procedure, otherwise that of `data`.
         """
         if self.classes == imagenet.imagenet_classes():
-            return round(self.image_size * image_ops.IMAGENET_SCALE)
+            return round(self.image_size * image_squares.IMAGENET_SCALE)
         return self.image_size
 
     def read(self, path: "str | os.PathLike") -> np.ndarray:
@@ -70,19 +71,17 @@ class Classifier:
             OSError: if it is not an image. Pillow raises other exceptions for
                 some kinds of damage.
         """
-        return image_ops.square(
+        return image_squares.square(
             image_reader.read(path), self.image_size, self.shorter_side
-        ).numpy()
+        )
 
     def predict(self, squares: np.ndarray) -> np.ndarray:
         """Return the probabilities of the classes for squares that `read` read.
 
         Outputs that are not between 0 and 1 are treated as logits.
         """
-        squares = np.asarray(squares, "float32")
-        return self.probabilities(
-            image_ops.normalize(squares, self.normalization).numpy()
-        )
+        known = normalizations.get(self.normalization)
+        return self.probabilities(known.apply(np.asarray(squares)))
 
     def probabilities(self, x):
         """Return the probabilities of the classes for normalized images."""
@@ -105,7 +104,6 @@ class Classifier:
         return None, f"class {index}"
 
 
-@backend.channels_last()
 def load(
     model: "keras.Model | str | os.PathLike",
     config: "architecture.SqueezeNetConfig | str | None" = None,
@@ -113,7 +111,7 @@ def load(
     class_names: Sequence[str] | None = None,
     normalization: str | None = None,
     *,
-    loaded: keras.Model | None = None,
+    loaded: "keras.Model | None" = None,
 ) -> Classifier:
     """Load a classifier from a model, a file or the name of weights.
 
@@ -137,14 +135,13 @@ def load(
         ValueError: if it is damaged, is not an image classifier, or has another
             normalization or order of classes than the one given.
     """
-    if isinstance(model, keras.Model):
-        source = name = model.name
-        loaded = model
-    else:
+    if isinstance(model, str | os.PathLike):
         located = hub.locate(model)
         model = name = located.path
         source = located.name
-    found = None
+    else:
+        source = name = model.name
+        loaded = model
     if loaded is None and os.path.isfile(os.path.join(name, "saved_model.pb")):
         from keras_squeezenet.export import saved_model
 
@@ -157,7 +154,7 @@ def load(
         from keras_squeezenet.export import litert_check
         from keras_squeezenet.export import litert_file
 
-        models.require_file(name)
+        registry.require_file(name)
         content = pathlib.Path(name).read_bytes()
         digests.require(name, content)
         with files.as_value_error(f"{name} cannot be loaded as a LiteRT file"):
@@ -167,6 +164,8 @@ def load(
         found = metadata.read(name)
     else:
         if loaded is None:
+            from keras_squeezenet import models
+
             loaded = models.load(
                 model,
                 config=config,
@@ -242,6 +241,8 @@ def _count_outputs(path, function, side):
     ):
         outputs = function(np.zeros((1, side, side, 3), "float32"))
     if getattr(outputs, "ndim", 0) != 2:
+        import keras
+
         raise ValueError(
             f"{path} must be a classifier, with one output of shape (batch, "
             "classes). Received: outputs of shape "

@@ -1,10 +1,12 @@
-"""Read the kernels in any file that this package supports."""
+"""Read what is in any file that this package supports, without Keras."""
 
 import os
 import pathlib
 
 import numpy as np
 
+from keras_squeezenet import codec
+from keras_squeezenet import metadata
 from keras_squeezenet import pretrained
 from keras_squeezenet.pretrained import hub
 from keras_squeezenet.utils import digests
@@ -56,3 +58,14 @@ def load_kernels(path: "str | os.PathLike") -> dict[str, np.ndarray]:
             "it was made from."
         )
     return kernels
+
+
+def read_metadata(path: "str | os.PathLike") -> "metadata.Metadata | None":
+    """Return the metadata in a file or a SavedModel folder, if it has any.
+
+    Raises:
+        ValueError: if they are damaged.
+    """
+    if os.fspath(path).endswith(".sqz"):
+        return codec.read_metadata(path)
+    return metadata.read(path)

@@ -8,6 +8,7 @@ import keras
 
 from keras_squeezenet import architecture
 from keras_squeezenet import codec
+from keras_squeezenet import inspection
 from keras_squeezenet import keras_file
 from keras_squeezenet import metadata
 from keras_squeezenet import pretrained
@@ -18,7 +19,6 @@ from keras_squeezenet.pretrained import registry
 from keras_squeezenet.utils import backend
 from keras_squeezenet.utils import files
 from keras_squeezenet.utils import staging
-from keras_squeezenet.utils import suggestions
 
 
 @backend.channels_last()
@@ -73,7 +73,7 @@ def load(
         if file.name.endswith(".sqz"):
             path = str(download.fetch(file))
     else:
-        require_file(path)
+        registry.require_file(path)
     if path.endswith(".keras"):
         loaded = keras_file.load(path)
     elif path.endswith(".sqz"):
@@ -111,11 +111,7 @@ def read_metadata(model: Any) -> "metadata.Metadata | None":
     if not isinstance(model, str | os.PathLike):
         return None
     path = hub.locate(model).path
-    if not os.path.exists(path):
-        return None
-    if path.endswith(".sqz"):
-        return codec.read_metadata(path)
-    return metadata.read(path)
+    return inspection.read_metadata(path) if os.path.exists(path) else None
 
 
 def copy(model: keras.Model) -> keras.Model:
@@ -138,18 +134,6 @@ def _with_metadata(model, found, stated, path=None):
         found = metadata.describe(model, normalization)
     metadata.attach(model, found)
     return model
-
-
-def require_file(path: str) -> None:
-    """Raise a `FileNotFoundError` unless `path` is a file."""
-    if not os.path.isfile(path):
-        raise FileNotFoundError(
-            "the model must be the path of a file or of a SavedModel folder, "
-            "an address on the hub such as hf://owner/name, or the name of "
-            f"pretrained weights ({', '.join(registry.NAMES)}). "
-            f"Received: {path}."
-            f"{suggestions.did_you_mean(path, registry.NAMES)}"
-        )
 
 
 def _load_weights(path, config, image_size, normalization):

@@ -32,6 +32,14 @@ class Normalization:
         ]
         return min(ends), max(ends)
 
+    def apply(self, images: np.ndarray) -> np.ndarray:
+        """Return RGB images from 0 to 255 normalized, float32."""
+        mean, std = (np.array(x, "float32") for x in (self.mean, self.std))
+        if self.order == "BGR":
+            images, mean, std = images[..., ::-1], mean[::-1], std[::-1]
+        images = np.subtract(images, mean, dtype="float32", order="C")
+        return images if set(self.std) == {1} else images / std
+
     def to_rgb(self, images: np.ndarray) -> np.ndarray:
         """Return normalized images as RGB again, uint8."""
         rgb = images[..., ::-1] if self.order == "BGR" else images

@@ -6,6 +6,7 @@ from keras.src.applications import imagenet_utils
 
 from keras_squeezenet import normalizations
 from keras_squeezenet import preprocess_input
+from keras_squeezenet.data import image_ops
 
 EPSILON = 2.0**-24
 
@@ -138,3 +139,15 @@ def test_weights_of_another_shape_are_not_folded(kernel, bias):
     torch = normalizations.get("torch")
     with pytest.raises(ValueError, match=re.escape(message)):
         normalizations.fold(np.zeros(kernel), np.zeros(bias), torch)
+
+
+@pytest.mark.parametrize("name", normalizations.NORMALIZATIONS)
+def test_arrays_are_normalized_as_in_tensorflow(name):
+    squares = np.arange(2 * 4 * 4 * 3).reshape(2, 4, 4, 3).astype("uint8")
+    normalized = normalizations.get(name).apply(squares)
+    assert (normalized.dtype, normalized.flags.c_contiguous) == (
+        "float32",
+        True,
+    )
+    expected = image_ops.normalize(squares, name).numpy()
+    np.testing.assert_array_equal(normalized, expected)

@@ -33,15 +33,15 @@ BELOW = {
     "squeezenet": {"architecture", "imagenet", "pretrained", "utils"},
     "keras_file": {"graph", "pretrained", "utils"},
     "models": {
-        *("architecture", "codec", "keras_file", "metadata", "pretrained"),
-        *("squeezenet", "utils"),
+        *("architecture", "codec", "inspection", "keras_file", "metadata"),
+        *("pretrained", "squeezenet", "utils"),
     },
     "feature_extraction": {"graph", "metadata", "models", "utils"},
     "export": {
         *("codec", "data", "flattening", "graph", "imagenet", "layers"),
         *("metadata", "normalizations", "utils"),
     },
-    "inspection": {"export", "pretrained", "utils"},
+    "inspection": {"codec", "export", "metadata", "pretrained", "utils"},
     "classifier": {
         *("architecture", "data", "export", "imagenet", "metadata", "models"),
         *("normalizations", "pretrained", "utils"),

@@ -35,10 +35,9 @@ def main(*positional):
         output_flags.print_result(FLAGS, console, summary, tables)
         return
     from keras_squeezenet import inspection
-    from keras_squeezenet import models
 
     kernels = inspection.load_kernels(path)
-    print_layers(console, path, kernels, models.read_metadata(path))
+    print_layers(console, path, kernels, inspection.read_metadata(path))
 
 
 def read_report(path):

@@ -9,6 +9,7 @@ convert NAME|FILE OUT  convert to a .weights.h5, .keras or .sqz file, for input
 verify NAME|FILE...    check the digest, the architecture and the values
 """
 
+import importlib
 import sys
 
 from keras_squeezenet.cli import terminal
@@ -48,9 +49,11 @@ with FLAGS.group("Flags"):
 def main(*arguments):
     action, *arguments = arguments or [None]
     require_valid(action, arguments)
-    from keras_squeezenet.cli import weights_actions
-
-    weights_actions.ACTIONS[action](terminal.make_console(), *arguments)
+    # Only `convert` and `verify` need Keras.
+    is_listing = action in ("list", "fetch")
+    name = "weights_listing" if is_listing else "weights_files"
+    module = importlib.import_module(f"keras_squeezenet.cli.{name}")
+    module.ACTIONS[action](terminal.make_console(), *arguments)
 
 
 def require_valid(action, arguments):

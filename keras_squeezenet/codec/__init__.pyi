@@ -1,7 +1,7 @@
+from .headers import read_metadata as read_metadata
 from .models import IMAGENET as IMAGENET
 from .models import dump as dump
 from .models import load as load
 from .models import loads as loads
 from .models import read_labels as read_labels
-from .models import read_metadata as read_metadata
 from .models import save as save

@@ -1,9 +1,11 @@
 """The metadata of a network in the header of a .sqz file."""
 
+import os
 from typing import Any
 
 from keras_squeezenet import metadata
 from keras_squeezenet import normalizations
+from keras_squeezenet.codec import sqz
 
 
 def describe_input(normalization: str) -> dict[str, Any]:
@@ -16,6 +18,18 @@ def describe_input(normalization: str) -> dict[str, Any]:
         "mean": list(known.mean[::order]),
         "scale": scales[0] if len(set(scales)) == 1 else scales,
     }
+
+
+def read_metadata(path: str | os.PathLike) -> metadata.Metadata:
+    """Return the metadata in a .sqz file, without decoding its network.
+
+    Raises:
+        OSError: if there is no such file.
+        ValueError: if it is damaged.
+    """
+    header = sqz.read_header(path)
+    with sqz.explained(path):
+        return parse(header)
 
 
 def parse(header: dict[str, Any]) -> metadata.Metadata:

@@ -100,18 +100,6 @@ def loads(content: bytes, name: str | os.PathLike = "it") -> keras.Model:
     return model
 
 
-def read_metadata(path: str | os.PathLike) -> metadata.Metadata:
-    """Return the metadata in a .sqz file, without decoding its network.
-
-    Raises:
-        OSError: if there is no such file.
-        ValueError: if it is damaged.
-    """
-    header = sqz.read_header(path)
-    with sqz.explained(path):
-        return headers.parse(header)
-
-
 def read_labels(path: str | os.PathLike) -> list[str] | str | None:
     """Return the labels that a .sqz file was saved with.
 

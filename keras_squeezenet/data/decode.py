@@ -6,8 +6,8 @@ from concurrent import futures
 import numpy as np
 import tensorflow as tf
 
-from keras_squeezenet.data import image_ops
 from keras_squeezenet.data import image_reader
+from keras_squeezenet.data import image_squares
 from keras_squeezenet.data import lazy_examples
 
 NAMED_FILES = 5
@@ -40,9 +40,7 @@ def read(
             return str(error) or repr(error), None
         if not keep:
             return None, None
-        # As within `tf.data`: the images stay off the accelerator.
-        with tf.device("CPU:0"):
-            return None, image_ops.square(image, image_size, shorter_side)
+        return None, image_squares.square(image, image_size, shorter_side)
 
     with futures.ThreadPoolExecutor() as pool:
         found = dict(zip(paths, pool.map(read_one, paths)))
@@ -78,17 +76,21 @@ def examples(
     paths = [path for path, _ in labeled]
     labels = np.array([label for _, label in labeled], "int64")
     if squares[paths[0]] is not None:
+        # As within `tf.data`: the images stay off the accelerator.
         with tf.device("CPU:0"):
-            stacked = tf.stack([squares[path] for path in paths])
+            stacked = np.stack([squares[path] for path in paths])
             return lazy_examples.Examples(
                 tf.data.Dataset.from_tensor_slices((stacked, labels))
             )
     names = [os.fsencode(path) for path in paths]
 
+    def read(path):
+        image = image_reader.read(path)
+        return image_squares.square(image, image_size, shorter_side)
+
     def read_square(path):
-        image = tf.numpy_function(image_reader.read, [path], tf.uint8)
-        image = tf.ensure_shape(image, (None, None, 3))
-        return image_ops.square(image, image_size, shorter_side)
+        image = tf.numpy_function(read, [path], tf.uint8)
+        return tf.ensure_shape(image, (image_size, image_size, 3))
 
     return lazy_examples.Examples(
         tf.data.Dataset.from_tensor_slices((names, labels)),

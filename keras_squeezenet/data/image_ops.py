@@ -1,16 +1,13 @@
 """Image operations: from pixels to RGB, to squares, to the network input.
 
-All are TensorFlow operations, because they run within `tf.data` on every Keras
-backend.
+All are TensorFlow operations: they run within `tf.data` on every Keras backend,
+and in SavedModels. `image_squares` has the squares of image files.
 """
 
 import numpy as np
 import tensorflow as tf
 
 from keras_squeezenet import normalizations
-
-# The authors crop 227 pixels from images whose shorter side is 256.
-IMAGENET_SCALE = 256 / 227
 
 
 def to_rgb(image: tf.Tensor) -> tf.Tensor:

@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras_squeezenet import imagenet
 from keras_squeezenet import metadata
 from keras_squeezenet.data import image_ops
+from keras_squeezenet.data import image_squares
 from keras_squeezenet.export import encoded_images
 
 SERVING = "serving_default"
@@ -88,5 +89,5 @@ def _shorter_side(serve, side, found):
     (outputs,) = serve.get_concrete_function().structured_outputs.values()
     is_imagenet = outputs.shape[-1] == len(imagenet.imagenet_classes())
     if is_imagenet and not found.class_names:
-        return round(side * image_ops.IMAGENET_SCALE)
+        return round(side * image_squares.IMAGENET_SCALE)
     return side

@@ -6,13 +6,12 @@ processes can download at once.
 """
 
 import contextlib
+import logging
 import os
 import pathlib
+import sys
 import tempfile
 
-import requests
-
-from keras_squeezenet.pretrained import http_file
 from keras_squeezenet.pretrained import registry
 from keras_squeezenet.utils import archive
 from keras_squeezenet.utils import files
@@ -24,6 +23,8 @@ PACKAGE = pathlib.Path(__file__).parents[1]
 PACKAGE_FOLDERS = (PACKAGE / "weights", PACKAGE.parent / "weights")
 # The suffix of a partly downloaded file.
 PART = ".part"
+
+logger = logging.getLogger(__name__)
 
 
 class DownloadError(OSError):
@@ -135,21 +136,21 @@ def _copy(file, path):
 
 
 def _download(url, path):
+    import keras
+    import requests
+
+    from keras_squeezenet.utils import http_file
+
+    logger.info("Downloading data from %s", url)
     try:
-        with open(path, "ab") as out:
-            http_file.download(url, out)
+        # The standard output is for results.
+        with open(path, "ab") as out, contextlib.redirect_stdout(sys.stderr):
+            http_file.download(url, out, make_bar=keras.utils.Progbar)
     except requests.RequestException as error:
-        raise _failure(url, error) from error
+        raise DownloadError(
+            f"{url} cannot be downloaded: {http_file.reason(error)}. Without "
+            f"the internet, put the file into {cache_folder()}, or set the "
+            f"environment variable {MIRROR} to a folder that has it, or to the "
+            "address of one. `weights='cifar10'` comes with the package."
+        ) from error
     return url
-
-
-def _failure(url, error):
-    # The cause, without names of classes.
-    cause = getattr(next(iter(error.args), None), "reason", None)
-    reason = str(cause).partition("): ")[2] or cause or error
-    return DownloadError(
-        f"{url} cannot be downloaded: {reason}. Without the internet, "
-        f"put the file into {cache_folder()}, or set the environment variable "
-        f"{MIRROR} to a folder that has it, or to the address of one. "
-        "`weights='cifar10'` comes with the package."
-    )

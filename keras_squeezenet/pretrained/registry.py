@@ -6,6 +6,7 @@ entry. Every address is pinned by a commit, or by a digest in the file's name.
 
 import dataclasses
 import hashlib
+import os
 
 from keras_squeezenet import architecture
 from keras_squeezenet import imagenet
@@ -373,6 +374,17 @@ def find(
         f"another `config`. Received: {received}."
         f"{'' if named else suggestions.did_you_mean(name, NAMES)}"
     )
+
+
+def require_file(path: str) -> None:
+    """Raise a `FileNotFoundError` for what is neither a name nor a file."""
+    if not os.path.isfile(path):
+        raise FileNotFoundError(
+            "the model must be the path of a file or of a SavedModel folder, "
+            "an address on the hub such as hf://owner/name, or the name of "
+            f"pretrained weights ({', '.join(NAMES)}). Received: {path}."
+            f"{suggestions.did_you_mean(path, NAMES)}"
+        )
 
 
 def identify(content: bytes) -> Entry | None:

@@ -393,7 +393,10 @@ def test_download_prints_nothing_between_the_json(
 ):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setenv(download.MIRROR, mirror)
-    assert len(found(run, DEEP_COMPRESSION, str(photographs[0]))) == 1
+    status, out, err = run("--json", DEEP_COMPRESSION, str(photographs[0]))
+    assert status == 0
+    assert len(json.loads(out)) == 1
+    assert "675763/675763" in err
     assert (tmp_path / "models" / "compressed_SqueezeNet.net").is_file()
 
 

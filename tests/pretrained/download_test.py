@@ -19,9 +19,9 @@ import pytest
 import requests
 
 from keras_squeezenet.pretrained import download
-from keras_squeezenet.pretrained import http_file
 from keras_squeezenet.pretrained import registry
 from keras_squeezenet.utils import archive
+from keras_squeezenet.utils import http_file
 
 NAME = "squeezenet.weights.h5"
 PART = f"{NAME}.part"
@@ -325,16 +325,18 @@ def test_wrong_content_changes_nothing(
     "answer, total", [(whole, "256000"), (chunked, "Unknown")]
 )
 def test_progress_is_shown(answer, total, server, capsys, caplog):
-    caplog.set_level("INFO", http_file.logger.name)
+    caplog.set_level("INFO", download.logger.name)
     server.answers = [answer]
     download.fetch(file_of(server))
-    shown = capsys.readouterr().out
+    out, shown = capsys.readouterr()
+    # It is for results.
+    assert out == ""
     assert caplog.messages == [f"Downloading data from {server.url}/{NAME}"]
     assert f" 0/{total}" in shown.replace("\x1b[1m", " ")
     assert f"256000/{total}" in shown
     assert shown.endswith("\n")
     download.fetch(file_of(server))
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr() == ("", "")
     assert len(caplog.messages) == 1
 
 
@@ -539,7 +541,7 @@ def test_later_download_goes_on_with_the_part(server, cache, capsys):
     assert server.ranges == ["bytes=1000-"]
     assert (cache / NAME).read_bytes() == CONTENT
     assert names(cache) == [NAME]
-    assert "256000/256000" in capsys.readouterr().out
+    assert "256000/256000" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -759,7 +761,7 @@ def test_mirror_may_be_a_folder(mirror, cache, capsys):
     assert (cache / NAME).read_bytes() == CONTENT
     assert names(cache) == [NAME]
     assert names(mirror) == ["other.h5", NAME]
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr() == ("", "")
 
 
 def test_mirror_may_be_in_the_home_folder(mirror, cache, monkeypatch):

@@ -54,13 +54,7 @@ def owned(flag_values):
 
 def make_console(flag_values):
     """Return a console, on standard error if `--json` takes the output."""
-    is_json = flag_values["json"].value
-    if is_json:
-        import keras
-
-        # The progress bar of a download is on the standard output.
-        keras.config.disable_interactive_logging()
-    return terminal.make_console(stderr=is_json)
+    return terminal.make_console(stderr=flag_values["json"].value)
 
 
 def require_valid(flag_values):

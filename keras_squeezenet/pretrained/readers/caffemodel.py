@@ -9,10 +9,6 @@ import math
 import re
 
 import numpy as np
-from google.protobuf import descriptor_pb2
-from google.protobuf import descriptor_pool
-from google.protobuf import message
-from google.protobuf import message_factory
 
 PACKAGE = "keras_squeezenet.caffe"
 # Name, number and type; "*" for repeated. Packed and unpacked numbers are read
@@ -111,6 +107,8 @@ def _require_at_most(limit, count, name):
 
 
 def _parse(name, content):
+    from google.protobuf import message
+
     try:
         return _message_classes()[name].FromString(content)
     except message.DecodeError as error:
@@ -120,6 +118,10 @@ def _parse(name, content):
 @functools.cache
 def _message_classes():
     """Return the classes of `MESSAGES`, from a separate descriptor pool."""
+    from google.protobuf import descriptor_pb2
+    from google.protobuf import descriptor_pool
+    from google.protobuf import message_factory
+
     file = descriptor_pb2.FileDescriptorProto(
         name="keras_squeezenet/caffe.proto", package=PACKAGE, syntax="proto2"
     )

@@ -9,7 +9,6 @@ import math
 import warnings
 
 import numpy as np
-import pyfive
 
 from keras_squeezenet import metadata
 from keras_squeezenet.utils import archive
@@ -39,7 +38,7 @@ def read(content: bytes) -> dict[str, tuple[np.ndarray, ...]]:
     with warnings.catch_warnings():
         # About attributes that are not needed.
         warnings.simplefilter("ignore")
-        objects = _objects(pyfive.File(_Content(content)))
+        objects = _objects(_open(content))
         if LEGACY_ROOT in objects:
             datasets = _legacy(objects, LEGACY_ROOT)
         elif LEGACY_LAYERS in objects[""].attrs:
@@ -64,7 +63,7 @@ def read_normalization(content: bytes) -> str | None:
     """Return the attribute `normalization` of the file, if it has one."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        attributes = pyfive.File(_Content(content)).attrs
+        attributes = _open(content).attrs
         if NORMALIZATION not in attributes:
             return None
         found = attributes[NORMALIZATION]
@@ -89,7 +88,15 @@ class _Content(io.BytesIO):
         return super().read(*arguments)
 
 
+def _open(content):
+    import pyfive
+
+    return pyfive.File(_Content(content))
+
+
 def _objects(file):
+    import pyfive
+
     found = {}
     pending = [("", file)]
     for path, opened in pending:
@@ -155,6 +162,8 @@ def _strings(objects, path, attribute):
 
 def _dataset(objects, path):
     """Return a contiguous data set of floats."""
+    import pyfive
+
     dataset = _object(objects, path)
     if not isinstance(dataset, pyfive.Dataset):
         raise ValueError(f"{path} must be a data set, not a group")

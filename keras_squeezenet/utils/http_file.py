@@ -4,6 +4,8 @@ import logging
 import queue
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 from typing import BinaryIO
 
 import requests
@@ -31,19 +33,39 @@ RANGE_NOT_SATISFIABLE = 416
 logger = logging.getLogger(__name__)
 
 
-def download(url: str, out: BinaryIO) -> None:
+class NoBar:
+    """A progress bar that is not shown."""
+
+    def __init__(self, total: int | None):
+        """Begin with the number of bytes, `None` if it is unknown."""
+
+    def update(self, received: int, finalize: bool) -> None:
+        """Show the number of bytes received."""
+
+
+def download(
+    url: str,
+    out: BinaryIO,
+    seconds: float | None = None,
+    make_bar: Callable[[int | None], Any] = NoBar,
+) -> None:
     """Append the rest of the file at an address to an open file.
 
     `out` has the beginning of the file, such as a stopped download. After an
     error it has what was received, from which another call resumes.
+
+    Args:
+        url: an `http` or `https` address.
+        out: a binary file that is open for reading and writing.
+        seconds: the time for all attempts. Defaults to `TOTAL_SECONDS`.
+        make_bar: what `NoBar` and `keras.utils.Progbar` are.
 
     Raises:
         requests.RequestException: if it cannot be downloaded, at once or after
             some attempts.
         ValueError: if it has more than `archive.MAX_BYTES`.
     """
-    logger.info("Downloading data from %s", url)
-    transfer = _Transfer(url, out)
+    transfer = _Transfer(url, out, seconds or TOTAL_SECONDS, make_bar)
     for attempt in range(ATTEMPTS):
         try:
             return transfer.run()
@@ -58,6 +80,12 @@ def download(url: str, out: BinaryIO) -> None:
                 raise
             logger.info("%s; trying again in %g s", error, wait)
             time.sleep(wait)
+
+
+def reason(error: requests.RequestException) -> str:
+    """Return why a download failed, without names of classes."""
+    cause = getattr(next(iter(error.args), None), "reason", None)
+    return str(cause).partition("): ")[2] or str(cause or error)
 
 
 class GivenUp(requests.Timeout):
@@ -75,7 +103,13 @@ def _seconds_to_wait(error, attempt):
         asked = _retry_after(error.response)
         if asked is not None:
             return asked if asked <= MAX_WAIT else None
-    final = GivenUp, requests.ConnectTimeout, requests.TooManyRedirects
+    final = (
+        GivenUp,
+        requests.ConnectTimeout,
+        requests.TooManyRedirects,
+        # Such as an address or a redirection without a server.
+        ValueError,
+    )
     # Without the internet a retry fails too.
     cause = getattr(next(iter(error.args), None), "reason", None)
     is_offline = isinstance(cause, urllib3.exceptions.NewConnectionError)
@@ -98,10 +132,12 @@ class _Transfer:
     make a socket wait forever in spite of its timeout.
     """
 
-    def __init__(self, url, out):
+    def __init__(self, url, out, seconds, make_bar):
         self.url = url
         self.out = out
-        self.end = time.monotonic() + TOTAL_SECONDS
+        self.seconds = seconds
+        self.make_bar = make_bar
+        self.end = time.monotonic() + seconds
         self.etag = None
 
     def run(self):
@@ -167,7 +203,7 @@ class _Transfer:
             if isinstance(item, requests.Response):
                 start = now
             if now >= self.end:
-                raise GivenUp(f"it takes more than {TOTAL_SECONDS:g} seconds")
+                raise GivenUp(f"it takes more than {self.seconds:g} seconds")
             if now >= start + PERIOD:
                 if not total:
                     raise GivenUp(f"timed out after {PERIOD:g} seconds")
@@ -181,8 +217,6 @@ class _Transfer:
                 yield item
 
     def _write(self, items):
-        import keras
-
         response = next(items)
         if not self._goes_on(response):
             self.out.seek(0)
@@ -194,7 +228,9 @@ class _Transfer:
         length = response.headers.get("Content-Length", "")
         is_known = length.isdigit() and not is_encoded
         offset = self.out.tell()
-        bar = keras.utils.Progbar(offset + int(length) if is_known else None)
+        total = offset + int(length) if is_known else None
+        archive.require_size(total or 0, f"The answer of {self.url}")
+        bar = self.make_bar(total)
         bar.update(offset, finalize=False)
         try:
             for chunk in items:
