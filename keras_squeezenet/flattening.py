@@ -37,16 +37,20 @@ def flatten(model: keras.Model) -> keras.Model:
         ValueError: if the model has another structure, or a layer that can
             neither be kept nor folded; it says what to do.
     """
-    if len(getattr(model, "inputs", None) or ()) != 1:
-        graph.describe(model)
     nodes: dict[str, list] = {}
     output = _open(model, None, nodes)
     arrays = {name: layer.get_weights() for name, (layer, _) in nodes.items()}
-    for name in reversed(list(nodes)):
-        if type(nodes[name][0]) in _AFFINE:
-            before = nodes[name][1][0]
-            _fold(name, nodes, arrays)
-            output = before if output == name else output
+    affine = [name for name in nodes if type(nodes[name][0]) in _AFFINE]
+    # Of several in a row, the first may follow a layer with weights, and the
+    # last may precede one.
+    for fold, names in ((_fold_back, affine), (_fold_forward, affine[::-1])):
+        for name in names:
+            if name in nodes and fold(name, nodes, arrays):
+                before = _remove(name, nodes)
+                output = before if output == name else output
+    for name in affine:
+        if name in nodes:
+            _refuse(name, nodes)
     flat = _build(nodes, arrays, output, model.name)
     graph.describe(flat)
     found = metadata.of(model)
@@ -61,57 +65,85 @@ def _open(model, source, nodes):
     `nodes` has each layer and the names of its inputs, in the order of
     computation. `source` is the input of a nested model.
     """
+    if type(model) is keras.Sequential and model.built:
+        model = keras.Model(model.inputs, model.outputs, name=model.name)
+    graph.require_functional(model)
+    # Without the calls of the layers in other models.
     model = keras.Model(model.inputs, model.outputs)
-    config = graph.config_of(model)
-    calls_of = {
-        each["name"]: each["inbound_nodes"] for each in config["layers"]
-    }
+    configs = {each["name"]: each for each in graph.config_of(model)["layers"]}
     names: dict[str, str] = {}
     for layer in model.operations:
-        calls = calls_of[layer.name]
         if isinstance(layer, keras.layers.InputLayer):
             if source is None:
                 nodes[layer.name] = [layer, []]
             names[layer.name] = source or layer.name
             continue
-        if len(calls) != 1:
-            raise ValueError(
-                f"layer {layer.name!r} must be called once. Received: a layer "
-                f"that is called {len(calls)} times"
-            )
-        inputs = [names[each] for each in graph.input_names(calls[0]["args"])]
-        kind = type(layer).__name__
-        if isinstance(layer, keras.Model):
+        config = configs[layer.name]
+        is_model, is_inactive = (
+            isinstance(layer, keras.Model),
+            _is_inactive(config),
+        )
+        if is_model or is_inactive or type(layer) in _AFFINE:
+            received = graph.inputs_of(config)
+        else:
+            received = graph.describe_layer(config)["inputs"]
+        inputs = [names[each] for each in received]
+        if is_model:
             names[layer.name] = _open(layer, inputs[0], nodes)
-        elif kind.startswith("Random") or kind in INACTIVE:
+            continue
+        if is_inactive:
             names[layer.name] = inputs[0]
-        elif layer.name in nodes:
+            continue
+        if layer.name in nodes:
             raise ValueError(
                 "the layers of a model and of those nested in it must have "
                 f"different names. Received: several layers {layer.name!r}"
             )
-        else:
-            nodes[layer.name] = [layer, inputs]
-            names[layer.name] = layer.name
+        if not isinstance(layer, keras.Layer):
+            # The operation `a + b`.
+            layer = keras.layers.Add(name=layer.name)
+        nodes[layer.name] = [layer, inputs]
+        names[layer.name] = layer.name
     return names[model.operations[-1].name]
 
 
+def _is_inactive(config):
+    """Return whether a layer of Keras returns its input at inference."""
+    kind = config["class_name"]
+    return config["module"] == "keras.layers" and (
+        kind.startswith("Random") or kind in INACTIVE
+    )
+
+
 def _batch_normalization(layer):
-    scale = 1 / np.sqrt(np.array(layer.moving_variance) + layer.epsilon)
+    mean, variance = _float64(layer.moving_mean, layer.moving_variance)
+    scale = 1 / np.sqrt(variance + layer.epsilon)
     if layer.scale:
-        scale = scale * np.array(layer.gamma)
-    offset = -np.array(layer.moving_mean) * scale
-    return scale, offset + np.array(layer.beta) if layer.center else offset
+        scale = scale * _float64(layer.gamma)[0]
+    offset = -mean * scale
+    if layer.center:
+        offset = offset + _float64(layer.beta)[0]
+    # As it is broadcast to the inputs.
+    ndim = layer.input_spec.ndim
+    shape = (-1, *[1] * (ndim - 1 - layer.axis % ndim))
+    return scale.reshape(shape), offset.reshape(shape)
 
 
 def _normalization(layer):
-    deviation = np.sqrt(np.ravel(layer.variance))
-    scale = 1 / np.maximum(deviation, keras.config.epsilon())
-    mean = np.ravel(layer.mean)
+    mean, variance = _float64(layer.mean, layer.variance)
+    scale = 1 / np.maximum(np.sqrt(variance), keras.config.epsilon())
     return (1 / scale, mean) if layer.invert else (scale, -mean * scale)
 
 
-# Functions of affine layers that return the scale and offset of each channel.
+def _float64(*tensors):
+    """Return arrays in float64, which Keras may have in bfloat16."""
+    return [
+        np.asarray(keras.ops.convert_to_numpy(each), "float64")
+        for each in tensors
+    ]
+
+
+# Functions of affine layers that return the scale and offset of their inputs.
 _AFFINE: dict[type, Any] = {
     keras.layers.BatchNormalization: _batch_normalization,
     keras.layers.Normalization: _normalization,
@@ -119,56 +151,82 @@ _AFFINE: dict[type, Any] = {
 }
 
 
-def _fold(name, nodes, arrays):
-    """Fold an affine layer into the layer before or after it; remove it."""
+def _affine_of(layer, channels):
+    """Return the scale and offset of each channel, or `None` for other axes."""
+    found = []
+    for each in _AFFINE[type(layer)](layer):
+        each = np.asarray(each, "float64")
+        while each.ndim and len(each) == 1:
+            each = each[0]
+        if each.shape not in ((), (channels,)):
+            return None
+        found.append(np.broadcast_to(each, channels))
+    return found
+
+
+def _fold_back(name, nodes, arrays):
+    """Fold an affine layer into the layer before it, if possible."""
     layer, (before,) = nodes[name]
-    scale, offset = (
-        np.asarray(each, "float64") for each in _AFFINE[type(layer)](layer)
-    )
+    producer = nodes[before][0]
+    if (
+        type(producer).__name__ not in WEIGHTED
+        or producer.activation is not keras.activations.linear
+        or _only_user(before, nodes) != name
+    ):
+        return False
+    kernel, bias = _kernel_and_bias(arrays[before])
+    affine = _affine_of(layer, kernel.shape[-1])
+    if affine is None:
+        return False
+    scale, offset = affine
+    arrays[before] = [kernel * scale, bias * scale + offset]
+    return True
+
+
+def _fold_forward(name, nodes, arrays):
+    """Fold an affine layer into the layer after it, if possible."""
     after = _only_user(name, nodes)
     while after and isinstance(nodes[after][0], keras.layers.Dropout):
         after = _only_user(after, nodes)
-    producer = nodes[before][0]
-    if (
-        type(producer).__name__ in WEIGHTED
-        and producer.activation is keras.activations.linear
-        and _only_user(before, nodes) == name
-    ):
-        kernel, bias = _kernel_and_bias(arrays[before])
-        arrays[before] = [kernel * scale, bias * scale + offset]
-    elif after and _takes(nodes[after][0], offset):
-        kernel, bias = _kernel_and_bias(arrays[after])
-        added = kernel * np.broadcast_to(offset, kernel.shape[-2])[:, None]
-        sums = added.sum(axis=tuple(range(kernel.ndim - 1)))
-        scales = np.broadcast_to(scale, kernel.shape[-2])[:, None]
-        arrays[after] = [kernel * scales, bias + sums]
-    else:
-        raise ValueError(
-            f"layer {name!r} is a {type(layer).__name__}, which must be folded "
-            "into a layer with weights: directly after a convolution or dense "
-            "layer without an activation, or directly before a dense layer or "
-            "a convolution without padding. Received: one between "
-            f"{before!r} and {after!r}. Apply it to the data instead, or move "
-            "it."
-        )
-    del nodes[name]
+    if not after or type(nodes[after][0]).__name__ not in WEIGHTED:
+        return False
+    kernel, bias = _kernel_and_bias(arrays[after])
+    affine = _affine_of(nodes[name][0], kernel.shape[-2])
+    # The offset would not reach the padded zeros.
+    is_padded = getattr(nodes[after][0], "padding", "valid") != "valid"
+    if affine is None or (is_padded and affine[1].any()):
+        return False
+    scale, offset = affine
+    added = kernel * offset[:, np.newaxis]
+    sums = added.sum(axis=tuple(range(kernel.ndim - 1)))
+    arrays[after] = [kernel * scale[:, np.newaxis], bias + sums]
+    return True
+
+
+def _refuse(name, nodes):
+    layer, (before,) = nodes[name]
+    raise ValueError(
+        f"layer {name!r} is a {type(layer).__name__}, which must be folded "
+        "into a layer with weights: channel by channel, and directly after a "
+        "convolution or dense layer without an activation, or directly before "
+        "a dense layer or a convolution without padding. Received: one between "
+        f"{before!r} and {_only_user(name, nodes)!r}. Apply it to the data "
+        "instead, or move it."
+    )
+
+
+def _remove(name, nodes):
+    """Remove a folded layer; return the name of the one before it."""
+    before = nodes.pop(name)[1][0]
     for node in nodes.values():
         node[1] = [before if each == name else each for each in node[1]]
+    return before
 
 
 def _only_user(name, nodes):
     """Return the only layer that takes an output, or `None`."""
     users = [user for user, (_, inputs) in nodes.items() if name in inputs]
     return users[0] if len(users) == 1 else None
-
-
-def _takes(layer, offset):
-    """Return whether an affine layer can be folded into the layer after it."""
-    # The offset would not reach the padded zeros.
-    return isinstance(layer, keras.layers.Dense) or (
-        isinstance(layer, keras.layers.Conv2D)
-        and (not offset.any() or layer.padding == "valid")
-    )
 
 
 def _kernel_and_bias(weights):

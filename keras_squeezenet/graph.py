@@ -47,12 +47,39 @@ def describe(model: keras.Model) -> dict:
         ValueError: if the model has another structure, or exceeds the limits of
             `layers`.
     """
+    require_functional(model)
+    return from_config(config_of(model))
+
+
+def require_functional(model: Any) -> None:
+    """Raise a `ValueError` unless the configuration of a model says all of it.
+
+    It must be Functional, without a `call` or activations of its own, and have
+    one input and one output.
+    """
     if not isinstance(model, keras.Model) or not hasattr(model, "operations"):
         raise ValueError(
             "`model` must be a flat Functional `keras.Model`. Received: "
             f"model={model!r}"
         )
-    return from_config(config_of(model))
+    _require_single(model.name, model.inputs, model.outputs)
+    functional = type(keras.Model(model.inputs, model.outputs))
+    if type(model).call is not functional.call:
+        raise ValueError(
+            f"the model {model.name!r} must compute its layers and no more. "
+            f"Received: a {type(model).__name__} with its own `call`. Pass "
+            "`keras.Model(model.inputs, model.outputs)` if that is meant."
+        )
+    for layer in model.operations:
+        activation = getattr(layer, "activation", None)
+        # A configuration has only the name of a function.
+        module = getattr(activation, "__module__", None) or "keras"
+        if module.partition(".")[0] not in ("keras", "tensorflow"):
+            raise ValueError(
+                f"the activation of layer {layer.name!r} must be one of "
+                f"`keras.activations`: {', '.join(layers.ACTIVATIONS)}. "
+                f"Received: {activation!r}"
+            )
 
 
 def config_of(model: keras.Model) -> dict:
@@ -75,15 +102,11 @@ def from_config(config: dict) -> dict:
         config = _chain(config)
     inputs = list(input_names(config["input_layers"]))
     outputs = list(input_names(config["output_layers"]))
-    if (len(inputs), len(outputs)) != (1, 1):
-        raise ValueError(
-            "the model must have one input and one output. Received: "
-            f"{config['name']!r} with {len(inputs)} and {len(outputs)}"
-        )
+    _require_single(config["name"], inputs, outputs)
     # Keras orders them by depth: the last one computes the output.
     found = {
         "name": config["name"],
-        "layers": [_describe_layer(layer) for layer in config["layers"]],
+        "layers": [describe_layer(layer) for layer in config["layers"]],
     }
     require(found)
     if outputs[0] != found["layers"][-1]["name"]:
@@ -207,12 +230,64 @@ def only(values: tuple) -> Any:
     return list(values) if len(values) > 1 else values[0]
 
 
+def describe_layer(layer: dict) -> dict:
+    """Return one of the `layers` of `describe`, from that of a configuration.
+
+    Raises:
+        ValueError: if networks may not have such a layer.
+    """
+    kind, arguments = layer["class_name"], layer["config"]
+    name = arguments["name"]
+    described = {"type": kind, "name": name}
+    if kind in ("Functional", "Sequential"):
+        raise ValueError(
+            f"the model {name!r} is nested in another, which must be "
+            "flat: build the head on the base's own tensors, "
+            "`keras.Model(base.input, head(base.output))`."
+        )
+    if layer["module"] not in MODULES:
+        kind = f"{layer['module']}.{kind}"
+    if kind == layers.INPUT:
+        return {**described, "shape": arguments["batch_shape"][1:]}
+    layers.require_known(name, kind)
+    defining = layers.LAYERS[kind]
+    for key, value in arguments.items():
+        if key not in (*defining, *IGNORED) and not key.endswith(
+            IGNORED_SUFFIXES
+        ):
+            _require_fixed(name, key, value)
+    inputs = inputs_of(layer)
+    for key, value in layer["inbound_nodes"][0]["kwargs"].items():
+        _require_fixed(name, key, value)
+    return {
+        **described,
+        "inputs": inputs,
+        **{key: arguments[key] for key in defining},
+    }
+
+
+def inputs_of(layer: dict) -> list[str]:
+    """Return the names of the inputs of a layer of a configuration.
+
+    Raises:
+        ValueError: unless it is called once, with outputs of other layers.
+    """
+    name, calls = layer["config"].get("name"), layer["inbound_nodes"]
+    if len(calls) != 1:
+        raise ValueError(
+            f"layer {name!r} must be called once. Received: a layer "
+            f"that is called {len(calls)} times"
+        )
+    return list(input_names(calls[0]["args"]))
+
+
 def input_names(tensors):
     """Yield the names of the layers that compute tensors of a configuration."""
     if isinstance(tensors, dict):
-        is_tensor = tensors.get("class_name") == "__keras_tensor__"
-        inner = tensors["config"]["keras_history"] if is_tensor else None
-        tensors = inner or list(tensors.values())
+        if tensors.get("class_name") == "__keras_tensor__":
+            tensors = tensors["config"]["keras_history"]
+        elif "class_name" not in tensors:
+            tensors = list(tensors.values())
     if not isinstance(tensors, list):
         raise ValueError(
             "the inputs of layers must be the outputs of other layers. "
@@ -224,6 +299,14 @@ def input_names(tensors):
         return
     for each in tensors:
         yield from input_names(each)
+
+
+def _require_single(name, inputs, outputs):
+    if (len(inputs), len(outputs)) != (1, 1):
+        raise ValueError(
+            "the model must have one input and one output. Received: "
+            f"{name!r} with {len(inputs)} and {len(outputs)}"
+        )
 
 
 def _chain(config):
@@ -268,43 +351,6 @@ def _require_kernel(layer, channels, kernels):
             f"the kernel of {layer['name']!r} must have the shape {shape}. "
             f"Received: {received}"
         )
-
-
-def _describe_layer(layer):
-    """Describe the layer of a configuration."""
-    kind, arguments = layer["class_name"], layer["config"]
-    name = arguments["name"]
-    described = {"type": kind, "name": name}
-    if kind in ("Functional", "Sequential"):
-        raise ValueError(
-            f"the model {name!r} is nested in another, which must be "
-            "flat: build the head on the base's own tensors, "
-            "`keras.Model(base.input, head(base.output))`."
-        )
-    if layer["module"] not in MODULES:
-        kind = f"{layer['module']}.{kind}"
-    if kind == layers.INPUT:
-        return {**described, "shape": arguments["batch_shape"][1:]}
-    layers.require_known(name, kind)
-    defining = layers.LAYERS[kind]
-    for key, value in arguments.items():
-        if key not in (*defining, *IGNORED) and not key.endswith(
-            IGNORED_SUFFIXES
-        ):
-            _require_fixed(name, key, value)
-    calls = layer["inbound_nodes"]
-    if len(calls) != 1:
-        raise ValueError(
-            f"layer {name!r} must be called once. Received: a layer "
-            f"that is called {len(calls)} times"
-        )
-    for key, value in calls[0]["kwargs"].items():
-        _require_fixed(name, key, value)
-    return {
-        **described,
-        "inputs": list(input_names(calls[0]["args"])),
-        **{key: arguments[key] for key in defining},
-    }
 
 
 def _require_fixed(name, key, value):

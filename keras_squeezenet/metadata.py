@@ -20,6 +20,7 @@ from typing import Any
 from keras_squeezenet import normalizations
 from keras_squeezenet.utils import archive
 from keras_squeezenet.utils import files
+from keras_squeezenet.utils import strict_json
 from keras_squeezenet.utils import text
 
 MEMBER = "keras_squeezenet.json"
@@ -217,7 +218,7 @@ def _dump(found):
 
 
 def _parse(content):
-    values = json.loads(content)
+    values = strict_json.loads(content)
     if not isinstance(values, dict):
         raise ValueError(
             f"they must be a JSON object. Received: {type(values).__name__}"

@@ -72,8 +72,27 @@ def nested():
     )
 
 
+def normalized_in_a_row():
+    inputs = keras.Input(SHAPE)
+    x = layers.Conv2D(8, 3, padding="same")(inputs)
+    x = layers.Rescaling(0.05)(layers.BatchNormalization(axis=3)(x))
+    x = layers.ReLU()(layers.BatchNormalization(center=False)(x))
+    return keras.Model(inputs, head(layers.GlobalAveragePooling2D()(x)))
+
+
+def added_by_an_operator():
+    inputs = keras.Input(SHAPE)
+    x = layers.Conv2D(4, 3)(inputs) + layers.Conv2D(4, 3)(inputs)
+    x = layers.Dense(4)(layers.BatchNormalization()(x))
+    return keras.Model(inputs, head(layers.GlobalAveragePooling2D()(x)))
+
+
 @pytest.mark.parametrize(
-    "make", [folded_forward, folded_backward, preprocessed_inside, nested]
+    "make",
+    [
+        *(folded_forward, folded_backward, preprocessed_inside, nested),
+        *(normalized_in_a_row, added_by_an_operator),
+    ],
 )
 def test_outputs_stay(make, randomize):
     model = make()
@@ -136,9 +155,115 @@ def separable():
     return keras.Model(inputs, head(layers.GlobalAveragePooling2D()(x)))
 
 
+def changed(layer):
+    """A network with a layer between two others."""
+    inputs = keras.Input((4, 4, 4))
+    x = layer(layers.Conv2D(4, 1, activation="relu")(inputs))
+    x = layers.Dense(4)(x)
+    return keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
+
+
+def normalized_by_row():
+    return changed(layers.BatchNormalization(axis=1, name="norm"))
+
+
+def preprocessed_by_row():
+    numbers = [1.0, 2, 3, 4]
+    norm = layers.Normalization(1, numbers, numbers, name="norm")
+    return changed(norm)
+
+
+def rescaled_by_pixel():
+    scale = np.ones((4, 4, 1)).tolist()
+    return changed(layers.Rescaling(scale, name="scale"))
+
+
+class RandomFeatures(layers.Layer):
+    """Not an augmentation."""
+
+    def call(self, x):
+        return 2 * x
+
+
+def random_features():
+    return changed(RandomFeatures(name="features"))
+
+
+def relu(x):
+    return 2 * x
+
+
+def own_relu():
+    return changed(layers.Activation(relu, name="own"))
+
+
+def operator():
+    return changed(lambda x: x * 2)
+
+
+def constant():
+    return changed(lambda x: x + np.ones((1, 4, 4, 4), "float32"))
+
+
+class Doubled(keras.Model):
+    def call(self, x, training=None):
+        return 2 * super().call(x, training=training)
+
+
+def doubled():
+    model = changed(layers.ReLU())
+    return Doubled(model.input, model.output, name="doubled")
+
+
+def doubled_inside():
+    return keras.Sequential([keras.Input((4, 4, 4)), doubled()])
+
+
+def subclassed_inside():
+    class Base(keras.Model):
+        def call(self, x):
+            return x
+
+    return changed(Base(name="base"))
+
+
+def two_outputs():
+    inputs = keras.Input((4,), name="images")
+    model = keras.Model(inputs, [layers.Dense(2)(inputs), inputs], name="two")
+    return model
+
+
+def two_outputs_inside():
+    inputs = keras.Input((4,))
+    return keras.Model(inputs, two_outputs()(inputs)[0])
+
+
+def two_inputs_inside():
+    one, two = keras.Input((4,)), keras.Input((4,))
+    adding = keras.Model([one, two], layers.Add()([one, two]), name="adding")
+    inputs = keras.Input((4,))
+    return keras.Model(inputs, adding([layers.Dense(4)(inputs), inputs]))
+
+
 @pytest.mark.parametrize(
     "make, message",
     [
+        (normalized_by_row, "'norm' is a Batch.*channel by channel.*'conv2d'"),
+        (preprocessed_by_row, "'norm' is a Normalization.* channel by channel"),
+        (rescaled_by_pixel, "'scale' is a Rescaling.* channel by channel"),
+        (
+            random_features,
+            "'features' is a .*RandomFeatures, and a network may",
+        ),
+        (own_relu, "activation of layer 'own' must be .*<function relu"),
+        (operator, "is a Multiply, and a network may have only the layers"),
+        (constant, "inputs of layers must be the outputs of other layers"),
+        (doubled, "'doubled' must compute its layers.* a Doubled with its own"),
+        (doubled_inside, "'doubled' must compute its layers and no more"),
+        (subclassed_inside, "must be a flat Functional .*<Base name=base"),
+        (two_outputs, "one output. Received: 'two' with 1 and 2"),
+        (two_outputs_inside, "one output. Received: 'two' with 1 and 2"),
+        (two_inputs_inside, "one output. Received: 'adding' with 2 and 1"),
         (rescaled_before_padding, "'scale' is a Rescaling.*Apply it to the"),
         (normalized_before_two, "'norm' is a BatchNormalization.*move it"),
         (separable, "'separable' is a SeparableConv2D, and a network may have"),

@@ -22,6 +22,7 @@ from keras_squeezenet.cli.flags import training_flags
 from keras_squeezenet.exploration import grids
 from keras_squeezenet.utils import files
 from keras_squeezenet.utils import recipe_fields
+from keras_squeezenet.utils import strict_json
 from keras_squeezenet.utils import suggestions
 from keras_squeezenet.utils.text import shortened
 
@@ -104,7 +105,7 @@ def read_grid(text):
     if text.endswith(recipe_fields.SUFFIXES):
         return recipe_fields.parse(text)
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=strict_json.unique)
     except (ValueError, RecursionError) as error:
         hint = suggestions.did_you_mean(text, grids.GRIDS)
         raise ValueError(

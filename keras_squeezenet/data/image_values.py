@@ -39,12 +39,15 @@ class Values:
         """Return whether images with a normalization can have such values."""
         least, greatest = normalizations.get(normalization).limits
         size = max(-least, greatest)
-        if self.dtype.kind != "f" and normalization != "raw":
+        is_float = self.dtype.kind == "f"
+        if not is_float and normalization != "raw":
             return False
         if least < 0 <= self.low or self.low < -SMALL * size <= least:
             return False
         found = max(-self.low, self.high)
-        return SMALL * size < found <= LARGE * size
+        # Black images are 0 in all that have no mean, and integers are raw.
+        small = SMALL * size if is_float else 1
+        return found == 0 or small < found <= LARGE * size
 
 
 def require(

@@ -34,7 +34,7 @@ interpreter.invoke()
 
 def require_readable(content: bytes) -> None:
     """Raise a `ValueError` unless the tables of a file can be read."""
-    _try(READ, content)
+    _try(READ, content, "its tables cannot be read")
 
 
 def require_runnable(content: bytes) -> None:
@@ -42,7 +42,8 @@ def require_runnable(content: bytes) -> None:
     _try(RUN, content)
 
 
-def _try(code, content):
+def _try(code, content, reason=None):
+    """Run code on a file; `reason` replaces the error's own text."""
     try:
         ended = subprocess.run(
             [sys.executable, "-c", LIMITS + code],
@@ -57,7 +58,7 @@ def _try(code, content):
         ) from error
     if ended.returncode:
         lines = ended.stderr.decode(errors="replace").splitlines()
-        reason = lines[-1] if lines else "LiteRT cannot read it"
+        reason = reason or (lines[-1] if lines else "LiteRT cannot read it")
         if ended.returncode < 0:
             reason = f"LiteRT crashes on it (signal {-ended.returncode})"
         raise ValueError(

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from keras_squeezenet.utils import staging
+from keras_squeezenet.utils import strict_json
 
 # The largest text that is read, in bytes.
 MAX_TEXT_BYTES = 2**24
@@ -139,7 +140,7 @@ def read_json(path: str | os.PathLike) -> Any:
     """Return the content of a JSON file; see `read_text`."""
     text = read_text(path)
     with as_value_error(f"{path} cannot be read"):
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=strict_json.unique)
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:

@@ -19,6 +19,7 @@ from typing import Annotated
 from typing import Any
 
 from keras_squeezenet.utils import files
+from keras_squeezenet.utils import strict_json
 from keras_squeezenet.utils import suggestions
 from keras_squeezenet.utils.text import shortened
 from keras_squeezenet.utils.text import shown
@@ -125,12 +126,13 @@ def load(kind: type, path: str | os.PathLike) -> Any:
 def parse(path: str | os.PathLike) -> Any:
     """Return the content of a JSON or YAML file.
 
-    A `ValueError` is raised if it is not such a file, or has aliases.
+    A `ValueError` is raised if it is not such a file, has aliases, or has a
+    name twice.
     """
     text = files.read_text(path, MAX_BYTES)
     with files.as_value_error(f"{path} cannot be read"):
         if str(path).endswith(".json"):
-            return json.loads(text)
+            return json.loads(text, object_pairs_hook=strict_json.unique)
         import yaml
 
         depth = 0
@@ -143,6 +145,15 @@ def parse(path: str | os.PathLike) -> Any:
                     f"it must not have aliases, or more than {MAX_DEPTH} "
                     f"levels. Received: {event}"
                 )
+        nodes = [yaml.compose(text, yaml.SafeLoader)]
+        for node in nodes:
+            if isinstance(node, yaml.MappingNode):
+                strict_json.unique(
+                    [(str(key.value), ()) for key, _ in node.value]
+                )
+                nodes += [value for _, value in node.value]
+            elif isinstance(node, yaml.SequenceNode):
+                nodes += node.value
         return yaml.safe_load(text)
 
 

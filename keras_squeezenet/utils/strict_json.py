@@ -14,7 +14,7 @@ def loads(content: bytes) -> Any:
 
     Raises:
         ValueError: if it is not JSON in UTF-8, is too long or too deep, or has
-            a number that is not finite or has too many digits.
+            a name twice, or a number that is not finite or has too many digits.
     """
     if len(content) > MAX_BYTES:
         raise ValueError(
@@ -25,6 +25,7 @@ def loads(content: bytes) -> Any:
     try:
         value = json.loads(
             content.decode("utf-8"),
+            object_pairs_hook=unique,
             parse_constant=_refuse,
             parse_float=_float,
             parse_int=_int,
@@ -37,6 +38,24 @@ def loads(content: bytes) -> Any:
     if level:
         raise ValueError(too_deep)
     return value
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object, of which Python would keep the last of a name.
+
+    It is an `object_pairs_hook`.
+
+    Raises:
+        ValueError: if a name is there twice.
+    """
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(
+                f"each name must be in it once. Received: {name!r:.60} twice"
+            )
+        found[name] = value
+    return found
 
 
 def _children(value):

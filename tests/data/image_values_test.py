@@ -33,9 +33,20 @@ def test_normalized_images_are_taken(pixels, name):
     image_values.require("train", values, name)
 
 
-def test_black_images_are_taken():
-    values = image_values.Values.of(normalize(0 * PHOTOGRAPHS))
-    image_values.require("train", values, CAFFE)
+@pytest.mark.parametrize("name", normalizations.NORMALIZATIONS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_black_and_dark_images_are_taken(name, dtype):
+    pixel = np.array([[[[10, 130, 200]]]], "uint8")
+    for pixels in (0 * PHOTOGRAPHS, PHOTOGRAPHS // 20, pixel):
+        values = image_values.Values.of(normalize(pixels, name).astype(dtype))
+        image_values.require("train", values, name)
+
+
+def test_dark_integers_are_taken_where_raw_images_are_expected():
+    for pixels in (0 * PHOTOGRAPHS, PHOTOGRAPHS // 100):
+        values = image_values.Values.of(pixels)
+        image_values.require("train", values, RAW)
+    assert "uint8 from 0 to 1" in refusal(PHOTOGRAPHS // 128, RAW)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +61,8 @@ def test_black_images_are_taken():
         (normalize(PHOTOGRAPHS, "tf"), "-1 to 1 in the first batch, as with "
          "normalization='tf' or normalization='torch'."),
         (normalize(PHOTOGRAPHS, "torch"), "normalization='torch'."),
-        (np.zeros(SHAPE, "float32"), "float32 from 0 to 0 in the first batch."),
+        (np.zeros(SHAPE, "float32"), "float32 from 0 to 0 in the first batch, "
+         "as with normalization='raw' or normalization='unit'."),
     ],
 )  # fmt: skip
 def test_other_images_are_refused_with_what_to_do(images, received):

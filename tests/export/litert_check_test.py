@@ -22,8 +22,16 @@ def test_sound_file_passes(check, content):
 @every_check
 @pytest.mark.parametrize("damaged", [b"", b"no LiteRT file"])
 def test_other_content_is_refused(check, damaged):
-    with pytest.raises(ValueError, match=r"^it is damaged: .*rror: .*again.$"):
+    with pytest.raises(
+        ValueError, match=r"^it is damaged: .*\. Copy .*again.$"
+    ):
         check(damaged)
+
+
+def test_unreadable_tables_are_one_plain_error(content):
+    for damaged in (b"", content[:100], b"\xff" * 100):
+        with pytest.raises(ValueError, match="damaged: its tables cannot be"):
+            litert_check.require_readable(damaged)
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,19 @@ def test_aliases_are_refused(tmp_path):
         load(tmp_path / "a.yaml", "\n".join(lines))
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.json", '{"rate": 0.5, "steps": 1, "rate": 0.1}'),
+        ("a.yaml", "rate: 0.5\nsteps: 1\nrate: 0.1"),
+        ("a.yaml", "- {steps: 1}\n- [{rate: 0.5, 'rate': 0.1}]"),
+    ],
+)
+def test_name_that_is_there_twice_is_refused(name, text, tmp_path):
+    with pytest.raises(ValueError, match="Received: 'rate' twice"):
+        load(tmp_path / name, text)
+
+
 def test_large_file_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(recipe_fields, "MAX_BYTES", 10)
     with pytest.raises(ValueError, match="at most 10 bytes. Received: 13"):

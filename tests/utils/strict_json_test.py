@@ -24,6 +24,7 @@ def test_standard_values_are_read():
         (b" " * 2**20 + b"1", "at most 1,048,576 bytes.*1,048,577 bytes"),
         (b"\xff", "utf-8"),
         (b"{", "Expecting"),
+        (b'{"a": {"b": 1, "c": 2, "b": 1}}', "once. Received: 'b' twice"),
     ],
 )
 def test_other_content_is_refused(content, message):

@@ -11,6 +11,7 @@ from keras_squeezenet.cli.flags import dataset_flags
 from keras_squeezenet.pretrained import hub
 from keras_squeezenet.pretrained import registry
 from keras_squeezenet.utils import files
+from keras_squeezenet.utils import strict_json
 from keras_squeezenet.utils import suggestions
 from keras_squeezenet.utils.text import shortened
 
@@ -87,7 +88,7 @@ def require_valid(flag_values):
 def _metaparameters(text):
     fields = [f.name for f in dataclasses.fields(architecture.SqueezeNetConfig)]
     try:
-        values = json.loads(text)
+        values = json.loads(text, object_pairs_hook=strict_json.unique)
     except (ValueError, RecursionError) as error:
         raise ValueError(
             f"it must be valid JSON: {error}. Received: {shortened(text)}"
