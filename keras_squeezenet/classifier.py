@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from typing import BinaryIO
 
 import numpy as np
 
@@ -64,15 +65,18 @@ class Classifier:
             return round(self.image_size * image_squares.IMAGENET_SCALE)
         return self.image_size
 
-    def read(self, path: "str | os.PathLike") -> np.ndarray:
-        """Read the central square of an image file, uint8 RGB.
+    def read(self, source: "str | os.PathLike | BinaryIO") -> np.ndarray:
+        """Read the central square of an image file, by path or opened.
+
+        Returns:
+            uint8 RGB, of shape `(image_size, image_size, 3)`.
 
         Raises:
             OSError: if it is not an image. Pillow raises other exceptions for
                 some kinds of damage.
         """
         return image_squares.square(
-            image_reader.read(path), self.image_size, self.shorter_side
+            image_reader.read(source), self.image_size, self.shorter_side
         )
 
     def predict(self, squares: np.ndarray) -> np.ndarray:

@@ -5,16 +5,21 @@ import itertools
 import os
 import sys
 
+from keras_squeezenet.cli import image_streams
 from keras_squeezenet.cli.flags import network_flags
 from keras_squeezenet.utils.text import one_line
 
 
 def find(arguments):
-    """Return the paths of the files that the arguments name, in order."""
+    """Return the paths of the files that the arguments name, in order.
+
+    Among them are `-` and addresses, as `image_streams` reads them.
+    """
     if not arguments:
         raise ValueError(
-            "an image must be given: a file, a folder, or a pattern such as "
-            "'photos/*.jpg'. Received: none"
+            "an image must be given: a file, a folder, a pattern such as "
+            "'photos/*.jpg', an address, or - for the standard input. "
+            "Received: none"
         )
     for argument in arguments:
         if argument.endswith(network_flags.COMPLETE_SUFFIXES):
@@ -29,6 +34,8 @@ def find(arguments):
 def _files_of(argument):
     from keras_squeezenet.data import image_files
 
+    if image_streams.is_stream(argument):
+        return [argument]
     if os.path.isdir(argument):
         found, left_out = image_files.find(argument)
         if left_out:
@@ -56,7 +63,9 @@ def batches(network, paths, batch_size, unreadable):
         squares = {}
         for path in paths[start : start + batch_size]:
             try:
-                squares[path] = network.read(path)
+                is_stream = image_streams.is_stream(path)
+                source = image_streams.read(path) if is_stream else path
+                squares[path] = network.read(source)
             except MemoryError:
                 raise
             # Pillow has many exceptions for what is wrong with a file.

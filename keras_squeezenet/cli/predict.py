@@ -1,8 +1,9 @@
 """Classify image files.
 
-IMAGE is a file, a folder (with its sub-folders), or a pattern such as
-'photos/*.jpg'. A file that cannot be read is named and skipped, and the command
-then ends with status 1.
+IMAGE is a file, a folder (with its sub-folders), a pattern such as
+'photos/*.jpg', an http or https address, or - for an image on the standard
+input. What cannot be read is named and skipped, and the command then ends with
+status 1.
 
 A SavedModel is a program: one that does more than compute is refused.
 """

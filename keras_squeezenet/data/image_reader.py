@@ -3,6 +3,7 @@
 import functools
 import os
 from concurrent import futures
+from typing import BinaryIO
 
 import numpy as np
 
@@ -41,8 +42,8 @@ def _costly(process):
     return futures.ThreadPoolExecutor(COSTLY_AT_A_TIME)
 
 
-def read(path: str | bytes | os.PathLike) -> np.ndarray:
-    """Read an image file as uint8 RGB.
+def read(source: str | bytes | os.PathLike | BinaryIO) -> np.ndarray:
+    """Read an image file, by its path or opened, as uint8 RGB.
 
     The EXIF orientation is applied, transparent pixels are composited over
     white, and the first image of an animation is read. 16 bits are scaled to 8.
@@ -60,23 +61,33 @@ def read(path: str | bytes | os.PathLike) -> np.ndarray:
             Pillow raises other exceptions.
         MemoryError: if there is less memory than an image may take.
     """
+    import PIL
     from PIL import ImageOps
 
-    files.require_regular(path)
+    name = None
+    if isinstance(source, str | bytes | os.PathLike):
+        name = os.fsdecode(source)
+        files.require_regular(source)
     try:
-        image, orientation = _read_rgb(path)
+        image, orientation = _read_rgb(source)
         image.getexif()[EXIF_ORIENTATION] = orientation
         return np.array(ImageOps.exif_transpose(image))
+    except PIL.UnidentifiedImageError as error:
+        if name:
+            raise
+        # Pillow names the file in memory.
+        raise OSError("it is not an image") from error
     except MemoryError as error:
-        name = os.fsdecode(path)
-        raise MemoryError(f"the memory ran out while reading {name}") from error
+        raise MemoryError(
+            f"the memory ran out while reading {name or 'an image'}"
+        ) from error
 
 
-def _read_rgb(path):
+def _read_rgb(source):
     """Return an image in RGB as it is stored, and its EXIF orientation."""
     from PIL import Image
 
-    with Image.open(path, formats=image_files.formats()) as image:
+    with Image.open(source, formats=image_files.formats()) as image:
         size = image.size
         is_large = size[0] * size[1] > LARGE
         if is_large:
