@@ -189,7 +189,8 @@ def new_folder(
     Raises:
         DiskError: if the disk is the reason for an error of the block.
     """
-    folder = pathlib.Path(folder).absolute()
+    # A link may lead to a folder that does not exist yet.
+    folder = pathlib.Path(os.path.realpath(folder))
     require_writable(folder, overwrite, ignored)
     with staging.made(folder):
         staging.sweep(folder)

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import pathlib
+import stat
 import sys
 from collections.abc import Iterator
 
@@ -11,6 +12,8 @@ from keras_squeezenet.utils import signals
 
 # Errors of network file systems without locks.
 UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
+# Windows has no O_NOFOLLOW.
+FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
 
 
 class HeldError(OSError):
@@ -26,6 +29,7 @@ def hold(path: pathlib.Path, note: str = "") -> Iterator[bool]:
 
     Raises:
         HeldError: if it is held already.
+        OSError: if it is not a file, or cannot be written.
     """
     with contextlib.ExitStack() as stack:
         with signals.uninterrupted():
@@ -38,7 +42,8 @@ def hold(path: pathlib.Path, note: str = "") -> Iterator[bool]:
 
 def _open(path):
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        _require_own_file(path)
+        descriptor = os.open(path, FLAGS, 0o666)
         try:
             is_locked = _lock(descriptor)
             # The last holder may have removed the file in between.
@@ -49,6 +54,13 @@ def _open(path):
             os.close(descriptor)
             raise HeldError(note) from error
         os.close(descriptor)
+
+
+def _require_own_file(path):
+    # The file is emptied: a link to another must not be followed.
+    if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
+        reason = f"{path.name} must be a file, not a link or a folder"
+        raise OSError(errno.EINVAL, reason)
 
 
 def _lock(descriptor):

@@ -351,3 +351,11 @@ def test_value_that_is_not_json_leaves_the_file_before_it(tmp_path):
         files.write_json(tmp_path / "a.json", object())
     assert os.listdir(tmp_path) == ["a.json"]
     assert json.loads((tmp_path / "a.json").read_text()) == 1
+
+
+def test_folder_is_made_where_a_link_leads(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    with files.new_folder(tmp_path / "link") as folder:
+        (folder / "a").write_text("a")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "folder" / "a").read_text() == "a"

@@ -78,3 +78,23 @@ def test_file_system_without_locks_is_used_without(path, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", refuse)
     with locks.hold(path) as is_locked:
         assert not is_locked
+
+
+def test_link_to_another_file_is_not_followed(path, tmp_path):
+    other = tmp_path / "other"
+    path.symlink_to(other)
+    for expected in (None, "text"):
+        with pytest.raises(OSError, match="lock must be a file, not a link"):
+            with locks.hold(path, "note"):
+                pytest.fail("the lock is a link")
+        assert (other.read_text() if other.exists() else None) == expected
+        other.write_text("text")
+
+
+def test_folder_or_pipe_is_no_lock(path):
+    for make in (os.mkdir, os.mkfifo):
+        make(path)
+        with pytest.raises(OSError, match="lock must be a file, not a link"):
+            with locks.hold(path):
+                pytest.fail("the lock is no file")
+        path.rmdir() if path.is_dir() else path.unlink()
