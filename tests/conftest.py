@@ -118,14 +118,10 @@ def mirror(tmp_path, monkeypatch):
 @pytest.fixture
 def hub_on_loopback(tmp_path, monkeypatch):
     """A `hub_server.Hub` in place of the Hugging Face hub, an empty cache."""
-    constants = pytest.importorskip("huggingface_hub.constants")
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
-    # Large files go to the server, and not through another program.
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.delenv("HF_TOKEN", raising=False)
+    pytest.importorskip("huggingface_hub")
     with hub_server.Hub() as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        hub_server.put_in_place(monkeypatch, server, tmp_path)
+        monkeypatch.delenv("HF_TOKEN")
         yield server
 
 

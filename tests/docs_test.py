@@ -9,6 +9,7 @@ import pathlib
 import re
 import shlex
 
+import hub_server
 import numpy as np
 import pytest
 import quarters
@@ -201,7 +202,9 @@ def examples(tmp_path_factory):
         (folder / name).mkdir()
     config = dataclasses.replace(architecture.VARIANTS["1.1"], **TINY)
     _write_weights(config, folder / "tiny.npz")
-    with pytest.MonkeyPatch.context() as monkeypatch:
+    pytest.importorskip("huggingface_hub")
+    with pytest.MonkeyPatch.context() as monkeypatch, hub_server.Hub() as hub:
+        hub_server.put_in_place(monkeypatch, hub, folder / "cache")
         monkeypatch.chdir(folder)
         monkeypatch.setenv("KERAS_HOME", str(folder / "cache"))
         monkeypatch.setenv("KERAS_SQUEEZENET_MIRROR", str(folder / "mirror"))

@@ -61,6 +61,18 @@ class Hub:
         return [path for asked, path in self.requests if asked == method]
 
 
+def put_in_place(monkeypatch, server, folder):
+    """Make the library use a server, and a cache in an empty folder."""
+    from huggingface_hub import constants
+
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder / "hub"))
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(folder / "token"))
+    # Large files go to the server, and not through another program.
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     hub: Hub
     protocol_version = "HTTP/1.1"

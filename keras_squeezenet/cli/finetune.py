@@ -1,7 +1,8 @@
 """Fine-tune a pretrained SqueezeNet on labeled images.
 
 Trains the head first, then the top modules too, then the whole network, and
-writes model.keras, the best of the three by validation accuracy. compress,
+writes model.keras, the best of the three by validation accuracy, with a report
+and the model card README.md. compress,
 pack, predict and evaluate take the model.
 """
 

@@ -30,6 +30,7 @@ COMMANDS = {
     "inspect": "show the layers of a file or of pretrained weights",
     "sensitivity": "measure how pruning and fewer bits change each layer",
     "explore": "sweep the design space: sizes and accuracies",
+    "upload": "upload a network with its model card to the Hugging Face hub",
     "weights": "list, fetch, convert and verify pretrained weights",
 }
 HELP = ("help", "--help", "-h", "-help")

@@ -67,7 +67,8 @@ with FLAGS.group("Size and divergence"):
 with FLAGS.group("Output"):
     output_flags.define(
         FLAGS,
-        f"{SQZ_FILE}, {SAVED_MODEL_FOLDER}, {JSON_FILE} and {PLOT_FILE}",
+        f"{SQZ_FILE}, {SAVED_MODEL_FOLDER}, {JSON_FILE}, {PLOT_FILE} and the "
+        "model card README.md",
         out="squeezenet_packed",
     )
     FLAGS.define(
@@ -132,6 +133,7 @@ def source(model):
 def write(packed):
     """Write the files; return the content of `JSON_FILE`."""
     from keras_squeezenet.export import packed_saved_model
+    from keras_squeezenet.report import model_card
     from keras_squeezenet.report import plots
 
     with files.new_folder(FLAGS.out, FLAGS.overwrite) as folder:
@@ -140,10 +142,31 @@ def write(packed):
             packed.content, folder / SAVED_MODEL_FOLDER, FLAGS.raw_images
         )
         saved_model_bytes = len(files.content(folder / SAVED_MODEL_FOLDER))
-        summary = {"saved_model_bytes": saved_model_bytes, **packed.to_json()}
+        summary = {
+            "saved_model_bytes": saved_model_bytes,
+            "network": describe_network(folder / SQZ_FILE),
+            **packed.to_json(),
+        }
         files.write_json(folder / JSON_FILE, summary)
         output_flags.write_plot(folder / PLOT_FILE, plots.pack(summary))
+        model_card.write(summary, folder)
     return summary
+
+
+def describe_network(path):
+    """Return what a .sqz file takes, and the names of its classes."""
+    from keras_squeezenet import codec
+    from keras_squeezenet import imagenet
+
+    found = codec.read_metadata(path)
+    names = list(found.class_names)
+    if codec.read_labels(path) == codec.IMAGENET:
+        names = [name for _, name in imagenet.imagenet_classes()]
+    return {
+        "image_size": found.image_size,
+        "normalization": found.normalization,
+        "classes": names,
+    }
 
 
 def print_summary(console, packed, summary):

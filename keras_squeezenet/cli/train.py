@@ -1,8 +1,8 @@
 """Train a SqueezeNet on labeled images.
 
 Writes model.keras (the epoch with the best validation accuracy), history.csv,
-report.json and a checkpoint. compress, pack, predict and evaluate take the
-model.
+report.json, the model card README.md and a checkpoint. compress, pack, predict
+and evaluate take the model.
 """
 
 from keras_squeezenet import report

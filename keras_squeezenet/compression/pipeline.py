@@ -150,9 +150,9 @@ def compress(
             report. Defaults to `None`: that of an `ImageDataset`, or else the
             validation set.
         recipe: defaults to `Recipe()`.
-        out: the output folder, for the artifacts, `report.json`, `report.md`
-            and `report.html`. They are written at the end; until then the
-            folder has a checkpoint.
+        out: the output folder, for the artifacts, `report.json`, `report.md`,
+            `report.html` and the model card `README.md`. They are written at
+            the end; until then the folder has a checkpoint.
         overwrite, resume, tensorboard, progress: as in `training.train`.
         trained: the result of the run that trained `model`, for the report.
 

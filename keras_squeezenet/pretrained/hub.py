@@ -137,9 +137,11 @@ def api() -> "huggingface_hub.HfApi":
     return huggingface_hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None)
 
 
-def explain(address: Address, error: Exception) -> HubError:
-    """Return the error for the user that an error of the library means."""
-    from huggingface_hub import constants
+def explain(address: Address, error: Exception, offline: str) -> HubError:
+    """Return the error for the user that an error of the library means.
+
+    `offline` says what to do where the hub cannot be reached.
+    """
     from huggingface_hub import errors
 
     endpoint = api().endpoint
@@ -166,13 +168,18 @@ def explain(address: Address, error: Exception) -> HubError:
     elif status is not None:
         reason = f"cannot be used: {_first_line(error)}. Try again later"
     else:
-        reason = (
-            f"cannot be reached: {_first_line(error)}. Connect to the "
-            "internet and unset HF_HUB_OFFLINE, or download the file on "
-            "another machine and pass its path; of what was loaded before, "
-            f"{constants.HF_HUB_CACHE} has nothing that fits"
-        )
+        reason = f"cannot be reached: {_first_line(error)}. {offline}"
     return HubError(f"{address} {reason}.")
+
+
+def _offline():
+    from huggingface_hub import constants
+
+    return (
+        "Connect to the internet and unset HF_HUB_OFFLINE, or download the "
+        "file on another machine and pass its path; of what was loaded before, "
+        f"{constants.HF_HUB_CACHE} has nothing that fits"
+    )
 
 
 def _first_line(error):
@@ -199,7 +206,7 @@ def _fetch(address):
         status = getattr(_response(error), "status_code", 500)
         found = _cached(address) if status >= 500 else None
         if found is None:
-            raise explain(address, error) from error
+            raise explain(address, error, _offline()) from error
         return found
 
 

@@ -14,7 +14,7 @@ def markdown(report: dict[str, Any]) -> str:
     if report["message"]:
         lines += ["", f"**Accuracy was lost**: {report['message']}"]
     for table in report_tables.tables(report):
-        lines += ["", f"## {table.title}", "", *_rows(table), ""]
+        lines += ["", f"## {table.title}", "", *rows(table), ""]
         lines += [f"- {term}: {text}" for term, text in table.terms.items()]
     lines += ["", "## How it was made", "", made_with(report), ""]
     return "\n".join(lines)
@@ -46,16 +46,21 @@ def summary(report: dict[str, Any]) -> str:
 def made_with(report: dict[str, Any]) -> str:
     """Return the recipe and the environment, one paragraph each."""
     environment = report["environment"]
-    recipe = ", ".join(
-        f"{name} {_setting(value)}" for name, value in report["recipe"].items()
-    )
     packages = ", ".join(
         f"{name} {version or 'not installed'}"
         for name, version in environment["packages"].items()
     )
     return (
-        f"Recipe: {recipe}.\n\nPython {environment['python']} on "
-        f"{environment['machine']}, {environment['cores']} cores; {packages}."
+        f"Recipe: {settings(report['recipe'])}.\n\n"
+        f"Python {environment['python']} on {environment['machine']}, "
+        f"{environment['cores']} cores; {packages}."
+    )
+
+
+def settings(recipe: dict[str, Any]) -> str:
+    """Return the fields of a recipe on one line."""
+    return ", ".join(
+        f"{name} {_setting(value)}" for name, value in recipe.items()
     )
 
 
@@ -67,7 +72,8 @@ def _setting(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
-def _rows(table: report_tables.Table) -> Iterator[str]:
+def rows(table: report_tables.Table) -> Iterator[str]:
+    """Yield the lines of a table."""
     yield _row(table.columns)
     yield f"|---|{'---:|' * (len(table.columns) - 1)}"
     yield from map(_row, table.rows)

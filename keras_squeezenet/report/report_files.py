@@ -64,14 +64,15 @@ def write(
     folder: pathlib.Path,
     images: "Sequence[np.ndarray]" = (),
 ) -> None:
-    """Write `report.json`, `report.md` and `report.html` into a folder.
+    """Write `report.json`, `report.md`, `report.html` and the model card.
 
-    The folder exists; `images` are uint8 RGB arrays of shape `(height, width,
-    3)`, one for each sample of the report.
+    The folder exists, and the card is `README.md` in it; `images` are uint8 RGB
+    arrays of shape `(height, width, 3)`, one for each sample of the report.
     """
     # Only this function needs Matplotlib and Jinja.
     from keras_squeezenet.report import html_page
     from keras_squeezenet.report import markdown_page
+    from keras_squeezenet.report import model_card
 
     for name, text in (
         (JSON_FILE, json.dumps(report, indent=2) + "\n"),
@@ -79,6 +80,7 @@ def write(
         (HTML_FILE, html_page.html(report, images)),
     ):
         (folder / name).write_text(text, encoding="utf-8")
+    model_card.write(report, folder)
 
 
 def read(path: str | os.PathLike) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import splits
 from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.pretrained import hub
+from keras_squeezenet.report import model_card
 from keras_squeezenet.training import distributed
 from keras_squeezenet.training import epochs
 from keras_squeezenet.training import network
@@ -36,7 +37,10 @@ from keras_squeezenet.utils.progress import Progress
 MODEL_FILE = "model.keras"
 HISTORY_FILE = "history.csv"
 LAST_FILE = "last.npz"
-FILES = (MODEL_FILE, HISTORY_FILE, report.JSON_FILE, LAST_FILE)
+FILES = (
+    *(MODEL_FILE, HISTORY_FILE, report.JSON_FILE, model_card.CARD_FILE),
+    LAST_FILE,
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -114,6 +118,8 @@ def train(
     - `history.csv`, a line for each epoch
     - `report.json`, the `TrainingResult` so far
     - `last.npz`, the checkpoint to resume from
+
+    At the end `README.md` is written, the model card.
 
     On a CPU, a run that was killed at any moment and resumed ends with the same
     weights, bit for bit, as one that was never interrupted.
@@ -359,6 +365,8 @@ class _Run:
             self.test_accuracy = self.distribution.from_chief(self._test)
         with signals.uninterrupted():
             self._write(is_best=False)
+            if self.distribution.is_chief:
+                model_card.write(self.result().to_json(), self.out)
         return self.result()
 
     def _test(self):

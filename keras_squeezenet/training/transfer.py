@@ -17,6 +17,7 @@ from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import splits
 from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.pretrained import hub
+from keras_squeezenet.report import model_card
 from keras_squeezenet.training import network
 from keras_squeezenet.training import optimizers
 from keras_squeezenet.training import requirements
@@ -30,7 +31,7 @@ from keras_squeezenet.utils import ownership
 from keras_squeezenet.utils import signals
 from keras_squeezenet.utils.progress import Progress
 
-FILES = (trainer.MODEL_FILE, report.JSON_FILE)
+FILES = (trainer.MODEL_FILE, report.JSON_FILE, model_card.CARD_FILE)
 # What the report has of the training run of a phase.
 MEASURED = (
     *("seconds", "validation_accuracy", "test_accuracy"),
@@ -115,8 +116,8 @@ def finetune(
             `training.train`.
         phases: those after the head. Their recipes must agree on `seed` and
             `validation_share`.
-        out: the output folder, for `model.keras`, `report.json`, and a folder
-            for each phase.
+        out: the output folder, for `model.keras`, `report.json`, the model
+            card `README.md`, and a folder for each phase.
         overwrite, resume, tensorboard, progress: as in `training.train`.
 
     Returns:
@@ -218,6 +219,7 @@ def finetune(
         with signals.uninterrupted():
             models.save(model, out / trainer.MODEL_FILE)
             files.write_json(out / report.JSON_FILE, result.to_json())
+            model_card.write(result.to_json(), out)
         return result
 
 

@@ -34,7 +34,7 @@ def require_writable(
     require_no_file(folder)
     names = os.listdir(folder) if folder.is_dir() else []
     ignored = (f"{staging.PREFIX}*", *ignored)
-    if not overwrite and any(not _matches(name, ignored) for name in names):
+    if not overwrite and any(not matches(name, ignored) for name in names):
         raise FileExistsError(
             f"the output folder {folder} is not empty, and nothing was "
             "written to it. Name another one, or pass --overwrite to replace "
@@ -81,11 +81,12 @@ def sweep(folder: str | os.PathLike, patterns: Iterable[str]) -> None:
     folder = pathlib.Path(folder)
     for name in os.listdir(folder) if folder.is_dir() else ():
         path = folder / name
-        if _matches(name, patterns):
+        if matches(name, patterns):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _matches(name, patterns):
+def matches(name: str, patterns: Iterable[str]) -> bool:
+    """Return whether a name matches a pattern such as `*.part`."""
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 

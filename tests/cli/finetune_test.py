@@ -56,7 +56,7 @@ def test_defaults_are_the_librarys_and_weights_those_of_the_flag(run, called):
     assert ["head", "1.2", "97.50%", "95.00%"] in rows
     assert ["all", "2", "1.2", "97.50%", "95.00%", "yes"] in rows
     assert lines[-3:] == [
-        "Written: model.keras, report.json in there",
+        "Written: model.keras, report.json, README.md in there",
         "Next: keras-squeezenet predict PHOTOGRAPHS --model=there/model.keras",
         "Next: keras-squeezenet compress there/model.keras --dataset=mnist5k "
         "--out=there/small",

@@ -56,6 +56,7 @@ REFUSED = {
     "inspect": ([], "one model must be given, as MODEL or --model=MODEL"),
     "sensitivity": (["a.keras", "--bits=9"], "each an integer from 2 to 8"),
     "explore": (["--grid=papr"], "Did you mean 'paper'?"),
+    "upload": (["out"], "a folder and an address must be given"),
     "weights": (["fetch", "imagnet"], "Did you mean 'imagenet'?"),
 }
 
@@ -155,7 +156,8 @@ def test_usage_lists_the_commands():
     listed = [line.split()[0] for line in lines if line.startswith("  ")]
     assert listed == [
         *("train", "finetune", "compress", "pack", "export", "predict"),
-        *("evaluate", "inspect", "sensitivity", "explore", "weights"),
+        *("evaluate", "inspect", "sensitivity", "explore", "upload"),
+        "weights",
     ]
     assert max(map(len, lines)) <= 80
 

@@ -84,7 +84,7 @@ def test_files_are_written_and_the_model_stays(
     )
     out = tmp_path / "out"
     assert sorted(os.listdir(out)) == [
-        *("model.sqz", "pack.json", "pack.png", "saved_model")
+        *("README.md", "model.sqz", "pack.json", "pack.png", "saved_model")
     ]
     assert json.loads((out / "pack.json").read_text()) == summary
     assert summary["bytes"] == (out / "model.sqz").stat().st_size

@@ -104,8 +104,8 @@ def test_result_and_what_to_run_next_are_printed(run, trained):
     assert "on quarters: 4 classes, images of 16x16: 58 training, 6" in text
     assert "3 2 97.50% 96.25% 12.3 1,234" in text
     assert lines[-3:] == [
-        "Written: model.keras, history.csv, report.json, last.npz in over "
-        "there",
+        "Written: model.keras, history.csv, report.json, README.md, last.npz "
+        "in over there",
         "Next: keras-squeezenet predict PHOTOGRAPHS "
         "'--model=over there/model.keras'",
         "Next: keras-squeezenet compress 'over there/model.keras' "

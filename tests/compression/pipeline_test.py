@@ -87,6 +87,7 @@ def compress(make_model, dataset, tmp_path):
 def test_every_artifact_is_written(compressed):
     _, report, out = compressed
     assert sorted(path.name for path in out.iterdir()) == [
+        "README.md",
         "model.keras",
         "model.sqz",
         "model_float16.tflite",

@@ -69,7 +69,7 @@ def test_written_report_is_read_unchanged(make, images, tmp_path):
     made = make(dataset={"name": "kočky", "classes": ["kočka", "犬", "c"]})
     report.write(made, tmp_path, images)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        *("report.html", "report.json", "report.md")
+        *("README.md", "report.html", "report.json", "report.md")
     ]
     assert report.read(tmp_path / "report.json") == made
     text = (tmp_path / "report.md").read_text(encoding="utf-8")

@@ -145,12 +145,14 @@ def test_what_is_kept_is_the_best_phase(finetune, monkeypatch, tmp_path):
         weights.append(model.get_weights())
         measured = dict.fromkeys(transfer.MEASURED, 1.0)
         measured["validation_accuracy"] = next(found)
+        measured["recipe"] = {"epochs": 1}
         return types.SimpleNamespace(
             model=model, dataset={}, to_json=lambda: measured
         )
 
     monkeypatch.setattr(transfer.trainer, "train", train)
     head = {"name": "head", "seconds": 1.0, "validation_accuracy": 0.5}
+    head["test_accuracy"] = None
     monkeypatch.setattr(transfer, "_fit_head", lambda *arguments: head)
     model, report = finetune()
     assert report["kept"] == "top"

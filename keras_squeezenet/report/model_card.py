@@ -1,0 +1,333 @@
+"""The model card of a network: what a reader of its folder, or of its
+repository on the Hugging Face hub, wants to know.
+"""
+
+import dataclasses
+import pathlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from keras_squeezenet import normalizations
+from keras_squeezenet.report import markdown_page
+from keras_squeezenet.report import report_tables
+from keras_squeezenet.utils import files
+from keras_squeezenet.utils.text import one_line
+
+# The name by which the hub finds it.
+CARD_FILE = "README.md"
+LICENSE = "license: unknown  # Fill it in: an SPDX identifier in lower case.\n"
+PAPER = "1602.07360"
+SOURCE = "https://github.com/keras-squeezenet/keras_squeezenet"
+# More names of classes are not listed.
+MAX_CLASSES = 100
+FIRST_CLASSES = 20
+# The characters with a meaning in Markdown.
+SPECIAL = re.compile(r"([\\`*_{}\[\]<>#~$&])")
+USE = """\
+```python
+from keras_squeezenet import classifier
+
+network = classifier.load("{name}")
+image = network.read("photograph.jpg")
+probabilities = network.predict(image[None])[0]
+print(network.class_of(probabilities.argmax())[1], probabilities.max())
+```"""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Facts:
+    """What a card says, from any report.
+
+    `made` is what was done, such as `"fine-tuned"`; `accuracy` is that of the
+    file `name`, on the set `tested_on`. `recipes` are by the name of a phase.
+    """
+
+    made: str
+    name: str
+    dataset: dict[str, Any]
+    files: report_tables.Table
+    parameters: int | None = None
+    accuracy: float | None = None
+    recipes: dict[str, dict] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def write(report: dict[str, Any], folder: pathlib.Path) -> None:
+    """Write the card of a network to its folder, whole or not at all.
+
+    Args:
+        report: the content of the `report.json` of `train`, `finetune` or
+            `compress`, or of `pack.json` or `export.json`.
+        folder: that of the files that the report is about.
+    """
+    with files.new_file(folder / CARD_FILE) as temporary:
+        temporary.write_text(markdown(report, folder), encoding="utf-8")
+
+
+def markdown(report: dict[str, Any], folder: pathlib.Path) -> str:
+    """Return the card of a network, as `write` writes it."""
+    facts = _facts(report, folder)
+    title = f"SqueezeNet {facts.made}"
+    if facts.dataset.get("name"):
+        title += f" on {facts.dataset['name']}"
+    lines = ["---", f"{LICENSE}{_front_matter(facts, title)}---", ""]
+    lines += [f"# {escape(title)}", "", _summary(facts), ""]
+    lines += ["## Use", "", USE.format(name=facts.name), ""]
+    lines += ["## Input and classes", "", *_input(facts.dataset), ""]
+    lines += ["## Files", "", *markdown_page.rows(facts.files), ""]
+    terms = facts.files.terms.items()
+    lines += [f"- {term}: {text}" for term, text in terms]
+    lines += ["", "## How it was made", "", *_how(facts)]
+    lines += ["## License", "", "To be filled in, here and in the first line."]
+    return "\n".join([*lines, ""])
+
+
+def addressed(card: str, name: str, address: str) -> str:
+    """Return a card that loads the file `name` from an address on the hub."""
+    return card.replace(f'load("{name}")', f'load("{address}")')
+
+
+def escape(text: str) -> str:
+    """Return a text that Markdown shows as it is, on one line."""
+    return SPECIAL.sub(r"\\\1", one_line(text))
+
+
+def _facts(report, folder):
+    if "phases" in report:
+        return _fine_tuned(report, folder)
+    if "stages" in report:
+        return _compressed(report)
+    if "curve" in report:
+        return _packed(report)
+    if "compared_on" in report:
+        return _exported(report)
+    return _trained(report, folder)
+
+
+def _trained(report, folder):
+    return _Facts(
+        made="trained",
+        name="model.keras",
+        dataset=report["dataset"],
+        files=_model_table([report], folder),
+        parameters=report["parameters"],
+        accuracy=_accuracy(report),
+        recipes={"Recipe": report["recipe"]},
+        notes=(f"Best epoch: {report['best_epoch']}.",),
+    )
+
+
+def _fine_tuned(report, folder):
+    phases = report["phases"]
+    kept = [row for row in phases if row["name"] == report["kept"]]
+    names = ", ".join(phase["name"] for phase in phases)
+    return _Facts(
+        made="fine-tuned",
+        name="model.keras",
+        dataset=report["dataset"],
+        files=_model_table(kept, folder),
+        parameters=report["parameters"],
+        accuracy=_accuracy(kept[0]),
+        recipes={
+            f"Recipe of the phase {phase['name']}": phase["recipe"]
+            for phase in phases
+            if "recipe" in phase
+        },
+        notes=(f"Phases: {names}. The best is {report['kept']}.",),
+    )
+
+
+def _model_table(rows, folder):
+    size = (folder / "model.keras").stat().st_size
+    return report_tables.Table.of(
+        "Files",
+        [{**row, "name": "model.keras", "bytes": size} for row in rows],
+        {
+            "file": "name",
+            "bytes": "bytes:,",
+            "validation accuracy": "validation_accuracy:.2%",
+            "test accuracy": "test_accuracy:.2%",
+        },
+    )
+
+
+def _accuracy(row):
+    test = row["test_accuracy"]
+    return row["validation_accuracy"] if test is None else test
+
+
+def _compressed(report):
+    rows = {row["name"]: row for row in report["files"]}
+    name = "model.sqz"
+    return _Facts(
+        made="compressed",
+        name=name,
+        dataset=report["dataset"],
+        files=report_tables.file_table(report),
+        parameters=report["model"]["parameters"],
+        accuracy=rows[name]["accuracy"],
+        recipes={"Recipe": report["recipe"]},
+    )
+
+
+def _packed(report):
+    rows = [
+        {"name": "model.sqz", "bytes": report["bytes"], **report},
+        {"name": "saved_model/", "bytes": report["saved_model_bytes"]},
+    ]
+    keys = ("name", "bytes", "kl", "agreement")
+    return _Facts(
+        made="packed",
+        name="model.sqz",
+        dataset=report["network"],
+        files=report_tables.Table.of(
+            "Files",
+            [{key: row.get(key) for key in keys} for row in rows],
+            {
+                "file": "name",
+                "bytes": "bytes:,",
+                "divergence": "kl:.4f",
+                "agreement": "agreement:.2%",
+            },
+            {
+                "divergence": "mean Kullback-Leibler divergence from the "
+                "outputs of the network before packing, in nats",
+                "agreement": "share of the images for which it predicts the "
+                "class that the network before packing predicts",
+            },
+        ),
+        parameters=report["float32_bytes"] // 4,
+        notes=(
+            f"Packed with {report['images']:,} photographs, of which "
+            f"{report['validation_images']:,} measured the divergence.",
+        ),
+    )
+
+
+def _exported(report):
+    rows = report["files"]
+    return _Facts(
+        made="exported",
+        name=rows[0]["name"],
+        dataset={
+            "image_size": report["image_size"],
+            "normalization": rows[0]["normalization"],
+        },
+        files=report_tables.Table.of(
+            "Files",
+            rows,
+            {
+                "file": "name",
+                "bytes": "bytes:,",
+                "takes": "normalization",
+                "agreement": "agreement:.2%",
+                "accuracy": "accuracy:.2%",
+            },
+            {
+                "agreement": "share of the images for which it predicts the "
+                "class that the Keras model predicts",
+            },
+        ),
+        accuracy=rows[0]["accuracy"],
+        notes=(f"Exported from {escape(report['model'])}.",),
+    )
+
+
+def _front_matter(facts, title):
+    values: dict[str, Any] = {
+        "library_name": "keras",
+        "pipeline_tag": "image-classification",
+        "tags": ["squeezenet", "keras-squeezenet", f"arxiv:{PAPER}"],
+    }
+    if facts.accuracy is not None:
+        result = {
+            "task": {"type": "image-classification"},
+            "dataset": {
+                "type": "imagefolder",
+                "name": one_line(facts.dataset.get("name") or "images"),
+                "split": _tested_on(facts.dataset),
+            },
+            "metrics": [
+                {
+                    "type": "accuracy",
+                    "name": "Accuracy",
+                    "value": round(facts.accuracy, 6),
+                }
+            ],
+        }
+        values["metrics"] = ["accuracy"]
+        values["model-index"] = [{"name": one_line(title), "results": [result]}]
+    return yaml.safe_dump(values, allow_unicode=True, sort_keys=False)
+
+
+def _tested_on(dataset):
+    return "test" if dataset.get("test_images", 1) else "validation"
+
+
+def _summary(facts):
+    parts = []
+    if facts.parameters:
+        parts.append(f"{facts.parameters:,} parameters")
+    if facts.dataset.get("classes"):
+        parts.append(f"{len(facts.dataset['classes']):,} classes")
+    side = facts.dataset.get("image_size")
+    if side:
+        parts.append(f"images of {side}x{side} pixels")
+    text = (
+        "An image classifier, a "
+        f"[SqueezeNet](https://arxiv.org/abs/{PAPER}), made with "
+        f"[keras_squeezenet]({SOURCE})"
+    )
+    return f"{text}: {', '.join(parts)}." if parts else f"{text}."
+
+
+def _input(dataset: dict[str, Any]) -> Iterator[str]:
+    name = dataset.get("normalization", normalizations.CAFFE)
+    known = normalizations.get(name)
+    mean, std = (
+        ", ".join(f"{number:g}" for number in row)
+        for row in (known.mean, known.std)
+    )
+    yield (
+        f"Normalization `{name}`: {known.order}; of values from 0 to 255 of R, "
+        f"G and B, {mean} are subtracted, and the rest is divided by {std}. "
+        "`network.read` resizes and crops a photograph, and `network.predict` "
+        "normalizes it."
+    )
+    classes = list(map(escape, dataset.get("classes") or ()))
+    if not classes:
+        return
+    listed = ", ".join(classes)
+    if len(classes) > MAX_CLASSES:
+        more = len(classes) - FIRST_CLASSES
+        listed = f"{', '.join(classes[:FIRST_CLASSES])} and {more:,} more"
+    yield ""
+    yield f"Classes, in the order of the outputs: {listed}."
+
+
+def _how(facts: _Facts) -> Iterator[str]:
+    dataset = facts.dataset
+    if dataset.get("name"):
+        counts = [
+            f"{dataset[key]:,} {what}"
+            for key, what in (
+                ("train_images", "training"),
+                ("validation_images", "validation"),
+                ("test_images", "test"),
+            )
+            if dataset.get(key) is not None
+        ]
+        text = f"Data: {escape(dataset['name'])}"
+        if counts:
+            text += f", {', '.join(counts)} images"
+        yield f"{text}."
+        yield ""
+    for note in facts.notes:
+        yield note
+        yield ""
+    for name, recipe in facts.recipes.items():
+        yield f"{escape(name)}: {markdown_page.settings(recipe)}."
+        yield ""
