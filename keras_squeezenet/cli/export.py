@@ -6,6 +6,9 @@ model, on the test images of --dataset, else on those of --calibration, else on
 random ones; the table is printed, and is in export.json with the digest of each
 file.
 
+The form web takes a .sqz file as it is, and encodes any other model without
+loss. `pack` makes it small first.
+
 The forms are:
 """
 
@@ -65,6 +68,14 @@ with FLAGS.group("Images"):
         int, "seed", 0, "seed of the split of a folder without test images", 0
     )
 with FLAGS.group("Output"):
+    FLAGS.define(
+        str,
+        "runtime",
+        None,
+        "for the form web: the folder in which npm has installed "
+        "TensorFlow.js, to copy it into the page; without it the page loads "
+        "TensorFlow.js from its public address",
+    )
     output_flags.define(
         FLAGS, f"the files and {MANIFEST}", out="squeezenet_exported"
     )
@@ -88,7 +99,8 @@ def main(*positional):
         progress=terminal.ConsoleProgress(console),
         **FLAGS.values_of(
             *("calibration", "input", "config", "image_size", "normalization"),
-            *("images", "data_dir", "seed", "skip_bad_images", "overwrite"),
+            *("images", "data_dir", "seed", "skip_bad_images", "runtime"),
+            "overwrite",
         ),
     )
     summary = result.to_json()

@@ -21,6 +21,7 @@ from keras_squeezenet.export import comparison
 from keras_squeezenet.export import exportable
 from keras_squeezenet.export import forms
 from keras_squeezenet.export import photograph_input
+from keras_squeezenet.export import web_page
 from keras_squeezenet.packing import calibration as calibration_images
 from keras_squeezenet.utils import backend
 from keras_squeezenet.utils import digests
@@ -109,6 +110,7 @@ def export(
     data_dir: str | os.PathLike | None = None,
     seed: int = 0,
     skip_bad_images: bool = False,
+    runtime: str | os.PathLike | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> ExportResult:
@@ -137,6 +139,7 @@ def export(
             takes them.
         images: the largest number of calibration images.
         data_dir, seed, skip_bad_images: as `data.load` takes them.
+        runtime: as `web_page.write_web` takes it, for the form `web`.
         overwrite: whether to replace the files of an earlier export.
         progress: what shows the progress. Defaults to `None`: nothing does.
 
@@ -161,6 +164,8 @@ def export(
             f"input={input!r}.{suggestions.did_you_mean(input, INPUTS)}"
         )
     files.require_writable(out, overwrite)
+    if runtime:
+        web_page.find_runtime(runtime)
     progress = progress or Progress()
     network, source = _load_network(
         model, config, image_size, class_names, normalization
@@ -189,7 +194,10 @@ def export(
         reference = comparison.on_labeled(
             network, progress, data=test, skip_bad_images=skip_bad_images
         )
-    writer = _Writer(network, source, input, arrays, reference, progress)
+    options = {"runtime": runtime, "sqz": _sqz_file(model)}
+    writer = _Writer(
+        network, source, input, options, arrays, reference, progress
+    )
     with files.new_folder(out, overwrite) as folder:
         result = ExportResult(
             model=network.name,
@@ -242,6 +250,14 @@ def _require_exportable(path):
         )
 
 
+def _sqz_file(model):
+    """Return the path of a model that is a .sqz file, or `None`."""
+    if isinstance(model, keras.Model):
+        return None
+    path = os.path.expanduser(model)
+    return path if path.endswith(".sqz") and os.path.isfile(path) else None
+
+
 def _load_data(data, options):
     """Load a data set that is named; a CSV list is left to its user."""
     is_named = isinstance(data, str | os.PathLike) and not catalog.is_csv(data)
@@ -262,11 +278,12 @@ class _Writer:
     """Writes a network in one form after the other, and compares each."""
 
     def __init__(
-        self, network, source, input, calibration, reference, progress
+        self, network, source, input, options, calibration, reference, progress
     ):
         self.network = network
         self.source = source
         self.takes_photographs = input == PHOTOGRAPHS
+        self.options = options
         self.calibration = calibration
         self.reference = reference
         self.progress = progress
@@ -294,7 +311,8 @@ class _Writer:
             ),
         ):
             write = getattr(module, f"write_{form.name}")
-            write(source, path, to_input(self.calibration))
+            options = {name: self.options[name] for name in form.options}
+            write(source, path, to_input(self.calibration), **options)
             run = module.load(path)
         measured = self.reference.measure(
             dataclasses.replace(

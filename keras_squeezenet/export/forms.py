@@ -25,6 +25,8 @@ class Form:
         needs_calibration: whether calibration images are needed.
         takes_photographs: whether its input may be photographs, uint8 RGB,
             instead of preprocessed images.
+        options: the names of further arguments of `write_NAME`, which `export`
+            passes by name.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Form:
     packages: tuple[str, ...] = ()
     needs_calibration: bool = False
     takes_photographs: bool = True
+    options: tuple[str, ...] = ()
 
 
 LITERT = ("ai_edge_litert",)
@@ -73,6 +76,14 @@ _FORMS = (
         "saved_model",
         "the same, entropy-coded: for TensorFlow 2 and 1",
         takes_photographs=False,
+    ),
+    Form(
+        "web",
+        "web",
+        "web_page",
+        "a page that classifies in the browser; pack the network first",
+        takes_photographs=False,
+        options=("sqz", "runtime"),
     ),
 )
 FORMS: dict[str, Form] = {form.name: form for form in _FORMS}

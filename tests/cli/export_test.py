@@ -67,6 +67,7 @@ def test_flags_reach_the_library(run, called, tmp_path):
         *("a.keras", "--to=litert_int8", "--calibration=photos"),
         *("--dataset=flowers", "--images=120", "--input=preprocessed"),
         *("--seed=3", "--skip_bad_images", "--data_dir=there", "--overwrite"),
+        "--runtime=tfjs",
     )
     assert called.pop("progress")
     assert called == {
@@ -84,6 +85,7 @@ def test_flags_reach_the_library(run, called, tmp_path):
         "data_dir": "there",
         "seed": 3,
         "skip_bad_images": True,
+        "runtime": "tfjs",
         "overwrite": True,
     }
 
