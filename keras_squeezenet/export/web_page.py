@@ -16,11 +16,10 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from keras_squeezenet import architecture
 from keras_squeezenet import codec
 from keras_squeezenet import imagenet
 from keras_squeezenet import metadata
-from keras_squeezenet.data import image_ops
+from keras_squeezenet.data import image_squares
 
 STATIC = pathlib.Path(__file__).with_name("web")
 SQZ_FILE = "model.sqz"
@@ -171,19 +170,20 @@ def load(path: str | os.PathLike) -> Callable[[np.ndarray], np.ndarray]:
 def _describe(model):
     """Return what the page says of a network, and how it prepares images."""
     shape, outputs = model.input_shape, model.output_shape
-    if len(shape) != 4 or shape[1] != shape[2] or len(outputs) != 2:
+    found = metadata.of(model) or metadata.describe(model)
+    is_square = len(shape) == 4 and shape[1] == shape[2]
+    side = is_square and (shape[1] or found.image_size)
+    if not side or len(outputs) != 2:
         raise ValueError(
             "a page needs a classifier of square images, with inputs of shape "
             "(batch, side, side, channels) and outputs of shape (batch, "
             f"classes). Received: {shape} and {outputs}"
         )
-    found = metadata.of(model) or metadata.describe(model)
-    side = shape[1] or found.image_size or architecture.DEFAULT_SIDE
     labels, shorter_side = list(found.class_names), side
     classes = imagenet.imagenet_classes()
     if not labels and outputs[1] == len(classes):
         labels = [name for _, name in classes]
-        shorter_side = round(side * image_ops.IMAGENET_SCALE)
+        shorter_side = round(side * image_squares.IMAGENET_SCALE)
     return {
         "name": model.name,
         "labels": labels,
