@@ -26,6 +26,8 @@ from keras_squeezenet.utils import text
 MEMBER = "keras_squeezenet.json"
 SAVED_MODEL_ASSETS = "assets.extra"
 MAX_BYTES = 1 << 20
+# All names together, as JSON; a .sqz file has them in the header of a network.
+MAX_NAMES_BYTES = 1 << 19
 MAX_SIDE = 1 << 16
 ZIP_SUFFIXES = (".keras", ".tflite")
 
@@ -71,6 +73,12 @@ class Metadata:
             raise ValueError(
                 "`class_names` must be strings. Received: "
                 f"class_names={names!r:.60}"
+            )
+        size = len(json.dumps(names))
+        if size > MAX_NAMES_BYTES:
+            raise ValueError(
+                f"`class_names` must have at most {MAX_NAMES_BYTES:,} bytes "
+                f"as JSON. Received: {size:,}. Give the classes shorter names."
             )
 
     def __str__(self):

@@ -223,3 +223,9 @@ def test_text_says_what_a_network_takes():
     assert str(metadata.Metadata()) == (
         "images with 3 channels and normalization='caffe'"
     )
+
+
+def test_names_that_no_file_can_have_are_refused_at_once():
+    metadata.Metadata(class_names=("x" * 100_000, "y"))
+    with pytest.raises(ValueError, match="524,288 bytes.*Received: 600,009"):
+        metadata.Metadata(class_names=("\u732b" * 100_000, "y"))
