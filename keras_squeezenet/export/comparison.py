@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from keras_squeezenet import classifier
 from keras_squeezenet import evaluation
-from keras_squeezenet.data import image_ops
+from keras_squeezenet import normalizations
+from keras_squeezenet.data import image_squares
 from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.utils.progress import Progress
 
@@ -91,7 +91,13 @@ def on_images(
             for batch in batches:
                 outputs.append(network.probabilities(batch))
                 advance()
-        return np.concatenate(outputs)
+        probabilities = np.concatenate(outputs)
+        if not np.isfinite(probabilities).all():
+            raise ValueError(
+                f"the outputs of {network.name} must be finite. Received: NaN "
+                "or infinity; train it again, at a lower learning rate"
+            )
+        return probabilities
 
     return Reference(kind, run(network), None, run)
 
@@ -101,5 +107,5 @@ def _random_images(network):
     rng = np.random.default_rng(0)
     colors = rng.integers(0, 256, (RANDOM_IMAGES, 4, 4, 3), "uint8")
     side = network.image_size
-    squares = image_ops.squares(tf.constant(colors), side, side)
-    return image_ops.normalize(squares, network.normalization).numpy()
+    squares = [image_squares.square(image, side) for image in colors]
+    return normalizations.get(network.normalization).apply(np.stack(squares))

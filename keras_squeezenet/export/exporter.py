@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_squeezenet import architecture
 from keras_squeezenet import classifier
@@ -185,14 +186,16 @@ def export(
             arrays = calibration_images.load_images(
                 calibration, network, images, seed, normalization is not None
             )
-        _require_size(arrays, network)
+        _require_size("calibration", arrays.shape, network)
+    seen = _of_photographs(network) if input == PHOTOGRAPHS else network
     if test is None:
-        reference = comparison.on_images(network, progress, arrays)
+        reference = comparison.on_images(seen, progress, arrays)
     else:
         with progress.task("load test images", None):
             test = _load_data(test, loading)
+        _require_size("test", _shape(test), network)
         reference = comparison.on_labeled(
-            network, progress, data=test, skip_bad_images=skip_bad_images
+            seen, progress, data=test, skip_bad_images=skip_bad_images
         )
     options = {"runtime": runtime, "sqz": _sqz_file(model)}
     writer = _Writer(
@@ -216,7 +219,7 @@ def export(
 def _load_network(model, config, image_size, class_names, normalization):
     """Return a network as a classifier, and the flat model that it runs."""
     is_model = isinstance(model, keras.Model)
-    if not is_model:
+    if isinstance(model, str | os.PathLike):
         _require_exportable(os.path.expanduser(model))
     loaded = models.load(
         model, config=config, image_size=image_size, normalization=normalization
@@ -264,14 +267,32 @@ def _load_data(data, options):
     return catalog.load(data, **options) if is_named else data
 
 
-def _require_size(images, network):
+def _shape(data):
+    """Return the shape of the images in data; `None` if they are read here."""
+    if isinstance(data, tf.data.Dataset):
+        return data.element_spec[0].shape
+    return np.shape(data[0]) if isinstance(data, tuple) else None
+
+
+def _require_size(kind, shape, network):
     side = network.image_size
-    if images.shape[1:] != (side, side, 3) or not len(images):
+    if shape and (tuple(shape[1:]) != (side, side, 3) or shape[0] == 0):
         raise ValueError(
-            "the calibration images must be of the size that the network "
-            f"takes, (images, {side}, {side}, 3), and at least one. Received: "
-            f"images of shape {images.shape}"
+            f"the {kind} images must be of the size that the network takes, "
+            f"(images, {side}, {side}, 3), and at least one. Received: images "
+            f"of shape {tuple(shape)}"
         )
+
+
+def _of_photographs(network):
+    """Return a network that rounds images to the colors of photographs."""
+    known = normalizations.get(network.normalization)
+    return dataclasses.replace(
+        network,
+        function=lambda images: network.function(
+            known.apply(known.to_rgb(images))
+        ),
+    )
 
 
 class _Writer:
@@ -296,10 +317,10 @@ class _Writer:
         if form.takes_photographs and self.takes_photographs:
             source = photograph_input.photograph_input(source)
         normalization = metadata.of(source).normalization
+        known = normalizations.get(self.network.normalization)
 
         def to_input(images):
             """Return images of the network as those of the file."""
-            known = normalizations.get(self.network.normalization)
             if normalization == self.network.normalization:
                 return images
             return known.to_rgb(images).astype("float32")
@@ -314,13 +335,21 @@ class _Writer:
             options = {name: self.options[name] for name in form.options}
             write(source, path, to_input(self.calibration), **options)
             run = module.load(path)
-        measured = self.reference.measure(
-            dataclasses.replace(
-                self.network,
-                name=form.file_name,
-                function=lambda images: run(to_input(images)),
-            )
+        written = dataclasses.replace(
+            self.network,
+            name=form.file_name,
+            function=lambda images: run(to_input(images)),
         )
+        if self.takes_photographs:
+            written = _of_photographs(written)
+        measured = self.reference.measure(written)
+        if form.tolerance and measured["max_difference"] > form.tolerance:
+            raise ValueError(
+                f"{form.file_name} must return the probabilities of the Keras "
+                f"model within {form.tolerance}. Measured: a difference of "
+                f"{measured['max_difference']:.2g}. Nothing was written; "
+                "please report it"
+            )
         content = files.content(path)
         return ExportedFile(
             form=form.name,

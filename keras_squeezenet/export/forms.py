@@ -27,6 +27,8 @@ class Form:
             instead of preprocessed images.
         options: the names of further arguments of `write_NAME`, which `export`
             passes by name.
+        tolerance: the largest difference of a probability from that of the
+            Keras model; `None` where numbers are rounded to fewer bits.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Form:
     needs_calibration: bool = False
     takes_photographs: bool = True
     options: tuple[str, ...] = ()
+    tolerance: float | None = 1e-3
 
 
 LITERT = ("ai_edge_litert",)
@@ -54,6 +57,7 @@ _FORMS = (
         "litert",
         "LiteRT, float16 weights: for GPU delegates",
         packages=LITERT,
+        tolerance=None,
     ),
     Form(
         "litert_int8",
@@ -62,6 +66,7 @@ _FORMS = (
         "LiteRT, 8-bit integers: phones, boards and CPUs",
         packages=LITERT,
         needs_calibration=True,
+        tolerance=None,
     ),
     Form(
         "saved_model",
@@ -109,7 +114,7 @@ def choose(names: str | Iterable[str], is_calibrated: bool) -> list[Form]:
             f"a form must be given, one or several of {known}. Received: none"
         )
     for name in names:
-        if name not in FORMS:
+        if name not in list(FORMS):
             raise ValueError(
                 f"a network can be exported to {known}. Received: {name!r}."
                 f"{suggestions.did_you_mean(name, FORMS)}"

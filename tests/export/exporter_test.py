@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import quarters
+import tensorflow as tf
 from PIL import Image
 
 from keras_squeezenet import classifier
@@ -17,6 +18,8 @@ from keras_squeezenet import metadata
 from keras_squeezenet import models
 from keras_squeezenet import preprocess_input
 from keras_squeezenet.export import forms
+from keras_squeezenet.export import litert
+from keras_squeezenet.export import saved_model
 from keras_squeezenet.utils import digests
 from keras_squeezenet.utils import files
 
@@ -307,6 +310,41 @@ def test_images_of_another_size_are_refused(model, images, tmp_path):
     )
 
 
+@pytest.mark.parametrize("is_dataset", [False, True])
+def test_test_images_of_another_size_are_refused(
+    is_dataset, model, images, squares, tmp_path
+):
+    test = images[:, ::2, ::2], squares[1]
+    if is_dataset:
+        test = tf.data.Dataset.from_tensor_slices(test).batch(8)
+    refuse(
+        *(ValueError, r"the test images.*\(images, 16, 16, 3\)", tmp_path),
+        *(model, "saved_model", tmp_path / "out"),
+        test=test,
+    )
+
+
+def test_outputs_that_are_not_finite_are_refused(model, tmp_path):
+    broken = models.copy(model)
+    broken.get_layer("head").bias.assign([np.nan, 0, 0, 0])
+    refuse(
+        *(ValueError, "outputs of small must be finite", tmp_path),
+        *(broken, "saved_model", tmp_path / "out"),
+    )
+
+
+def test_file_that_computes_something_else_is_refused(
+    model, tmp_path, monkeypatch
+):
+    wrong = np.full((8, 4), 0.25, "float32")
+    monkeypatch.setattr(litert, "load", lambda path: lambda images: wrong)
+    refuse(
+        *(ValueError, "model.tflite must return the prob.* within 0.001. Mea"),
+        tmp_path,
+        *(model, "litert", tmp_path / "out"),
+    )
+
+
 @pytest.mark.parametrize("shape", [(0, SIDE, SIDE, 3)])
 def test_calibration_without_an_image_is_refused(shape, model, tmp_path):
     refuse(
@@ -385,8 +423,6 @@ def test_earlier_export_is_replaced(model, tmp_path):
     "stop", [RuntimeError("out of luck"), KeyboardInterrupt()]
 )
 def test_nothing_is_half_written(stop, model, tmp_path, monkeypatch):
-    from keras_squeezenet.export import saved_model
-
     def fail(*arguments):
         raise stop
 
