@@ -46,7 +46,10 @@ BELOW = {
         *("architecture", "data", "export", "imagenet", "metadata", "models"),
         *("normalizations", "pretrained", "utils"),
     },
-    "evaluation": {"classifier", "data", "imagenet", "utils"},
+    "evaluation": {
+        *("classifier", "data", "feature_extraction", "flattening", "graph"),
+        *("imagenet", "models", "normalizations", "utils"),
+    },
     "report": {"evaluation", "normalizations", "utils"},
     "training": {
         *("architecture", "data", "evaluation", "metadata", "models"),

@@ -11,6 +11,7 @@ import json
 
 from keras_squeezenet import evaluation
 from keras_squeezenet import report
+from keras_squeezenet.cli import explanations
 from keras_squeezenet.cli import terminal
 from keras_squeezenet.cli.flags import command_flags
 from keras_squeezenet.cli.flags import dataset_flags
@@ -21,6 +22,7 @@ from keras_squeezenet.utils import files
 FLAGS = command_flags.CommandFlags("MODEL")
 JSON_FILE = "evaluation.json"
 PLOT_FILE = "confusion_matrix.png"
+SAMPLES_FILE = "samples.jpg"
 PRINTED_CLASSES = 20
 
 with FLAGS.group("Network and images"):
@@ -44,7 +46,11 @@ with FLAGS.group("Network and images"):
     )
     FLAGS.define(int, "batch_size", 32, "images in a batch", 1)
 with FLAGS.group("Output"):
-    output_flags.define(FLAGS, f"{JSON_FILE} and {PLOT_FILE}")
+    output_flags.define(
+        FLAGS,
+        f"{JSON_FILE}, {PLOT_FILE} and, for a network with layers, "
+        f"{SAMPLES_FILE}",
+    )
 
 
 def main(*positional):
@@ -65,7 +71,7 @@ def main(*positional):
     else:
         print_summary(console, summary)
     if FLAGS.out:
-        write(result, summary)
+        write(network, result, summary)
         terminal.print_line(console, f"\nWritten to {FLAGS.out}")
 
 
@@ -121,7 +127,7 @@ def class_table(rows):
     )
 
 
-def write(result, summary):
+def write(network, result, summary):
     import numpy as np
 
     from keras_squeezenet.report import plots
@@ -137,3 +143,5 @@ def write(result, summary):
     with files.new_folder(FLAGS.out, FLAGS.overwrite) as folder:
         files.write_json(folder / JSON_FILE, summary)
         output_flags.write_plot(folder / PLOT_FILE, plot)
+        if network.model is not None:
+            explanations.write_samples(folder / SAMPLES_FILE, network, result)

@@ -26,6 +26,7 @@ COMMANDS = {
     "pack": "write the smallest file of a trained network",
     "export": "write a network for other runtimes, and try each file",
     "predict": "classify image files",
+    "embed": "write the features of image files, or find similar ones",
     "evaluate": "measure the accuracy of a network on labeled images",
     "inspect": "show the layers of a file or of pretrained weights",
     "sensitivity": "measure how pruning and fewer bits change each layer",

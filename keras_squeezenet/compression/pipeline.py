@@ -472,8 +472,11 @@ class _Run:
             ),
             samples=[samples.sample(before, final, index) for index in chosen],
             sensitivity=self.state.sensitivity,
-        ), samples.sample_images(
-            self.test.batches(0), chosen, self.dataset["normalization"]
+        ), samples.explain(
+            self.model,
+            samples.sample_images(self.test.batches(0), chosen),
+            final.predicted[chosen],
+            self.dataset["normalization"],
         )
 
     def _accuracy(self, model, split, task=None):

@@ -5,6 +5,7 @@ import functools
 import logging
 import math
 import os
+import random
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ import tensorflow as tf
 
 from keras_squeezenet import classifier
 from keras_squeezenet import imagenet
+from keras_squeezenet import normalizations
 from keras_squeezenet.data import catalog
 from keras_squeezenet.data import csv_list
 from keras_squeezenet.data import image_dataset
@@ -26,6 +28,8 @@ from keras_squeezenet.utils import backend
 from keras_squeezenet.utils.progress import Progress
 
 TOP = 5
+# Images that are kept, to be shown.
+SAMPLES = 12
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +49,7 @@ class EvaluationResult:
         outputs: the `probabilities` and the `labels` of the images; labels are
             indices of `classes`.
         top: the k of `top_accuracy`.
+        samples: some of the images, uint8 RGB, by their places in `outputs`.
     """
 
     model: str
@@ -57,6 +62,7 @@ class EvaluationResult:
     batch_size: int
     images_per_second: float
     top: int = TOP
+    samples: dict[int, np.ndarray] = dataclasses.field(default_factory=dict)
 
     @property
     def accuracy(self) -> float:
@@ -215,13 +221,14 @@ def evaluate(
     if isinstance(data, tuple):
         _take(indices, data[1])
     timed = timing.Timed(network.function, examples.batch_size)
+    sample = _Sample()
     timed_network = dataclasses.replace(network, function=timed)
     steps = examples.size and math.ceil(examples.size / examples.batch_size)
     with progress.task("evaluate", steps) as advance:
         found = metrics.evaluate(
             functools.partial(examples.predict, timed_network),
             (
-                (images, _take(indices, labels))
+                (sample.add(images), _take(indices, labels))
                 for images, labels in examples.batches()
             ),
             advance,
@@ -238,7 +245,36 @@ def evaluate(
         batch_size=examples.batch_size,
         images_per_second=timed.images_per_second,
         top=top,
+        samples=_as_rgb(sample, network, examples),
     )
+
+
+class _Sample:
+    """A random sample of a stream of images (Vitter's algorithm R)."""
+
+    def __init__(self):
+        self.images, self.seen = {}, 0
+        self.random = random.Random(0)
+
+    def add(self, images):
+        """Sample from a batch; return the batch."""
+        for index, image in enumerate(images, start=self.seen):
+            place = self.random.randrange(index + 1)
+            if index >= SAMPLES > place:
+                del self.images[list(self.images)[place]]
+            if index < SAMPLES or place < SAMPLES:
+                # A copy, not a view of the whole batch.
+                self.images[index] = np.array(image)
+        self.seen += len(images)
+        return images
+
+
+def _as_rgb(sample, network, examples):
+    """Return sampled images as uint8 RGB, by their places in the stream."""
+    if examples.predict is classifier.Classifier.predict:
+        return sample.images
+    to_rgb = normalizations.get(network.normalization).to_rgb
+    return {place: to_rgb(image) for place, image in sample.images.items()}
 
 
 def _examples(data, network, split, batch_size, seed, skip_bad_images):

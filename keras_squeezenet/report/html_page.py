@@ -83,8 +83,13 @@ PLOTS: tuple[tuple[Callable[..., Any], str, str, str], ...] = (
 )
 
 
-def html(report: dict[str, Any], images: Sequence[np.ndarray] = ()) -> str:
-    """Return a report as HTML, with a uint8 RGB image for each sample."""
+def html(
+    report: dict[str, Any], images: Sequence[tuple[np.ndarray, np.ndarray]] = ()
+) -> str:
+    """Return a report as HTML.
+
+    `images` has each sample without and with its heat map, as uint8 RGB.
+    """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("keras_squeezenet.report", "."),
         autoescape=True,
@@ -192,10 +197,10 @@ def _svg(drawn: figure.Figure, prefix: str, name: str) -> str:
 
 
 def _samples(
-    report: dict[str, Any], images: Sequence[np.ndarray]
+    report: dict[str, Any], images: Sequence[tuple[np.ndarray, np.ndarray]]
 ) -> Iterator[dict[str, Any]]:
     classes = report["dataset"]["classes"]
-    for image, sample in zip(images, report["samples"]):
+    for (image, heat_map), sample in zip(images, report["samples"]):
         predictions = {
             model: f"{classes[sample[model]['class']]} "
             f"{report_tables.percent(sample[model]['probability'], 1)}"
@@ -208,6 +213,7 @@ def _samples(
             != sample["compressed"]["class"],
             "is_small": len(image) < SMALL,
             "url": _data_url(image),
+            "heat_map": _data_url(heat_map),
         }
 
 

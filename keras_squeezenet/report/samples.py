@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 
 from keras_squeezenet import normalizations
+from keras_squeezenet.evaluation import class_activation
 
 if TYPE_CHECKING:
+    import keras
+
     from keras_squeezenet.evaluation import metrics
 
 SAMPLES = 12
@@ -55,19 +58,36 @@ def sample(
 
 
 def sample_images(
-    batches: Iterable[tuple[Any, Any]],
-    indices: Sequence[int],
-    normalization: str = normalizations.CAFFE,
-) -> list[np.ndarray]:
-    """Return the images at sorted indices as uint8 RGB, not normalized."""
-    known, found, start = normalizations.get(normalization), [], 0
+    batches: Iterable[tuple[Any, Any]], indices: Sequence[int]
+) -> np.ndarray:
+    """Return the normalized images at sorted indices."""
+    found, start = [], 0
     for images, _ in batches:
         for index in indices:
             if start <= index < start + len(images):
-                image = np.asarray(images[index - start])
-                found.append(known.to_rgb(image))
+                found.append(np.asarray(images[index - start]))
         start += len(images)
-    return found
+    return np.stack(found)
+
+
+def explain(
+    model: "keras.Model",
+    images: np.ndarray,
+    classes: Sequence[int],
+    normalization: str = normalizations.CAFFE,
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return each image as uint8 RGB, without and with its heat map.
+
+    The heat map is the class activation map of one class for each image.
+    """
+    rgb = normalizations.get(normalization).to_rgb(images)
+    maps = class_activation.Explainer(model).maps(
+        images, np.reshape(classes, (-1, 1)), upsample=True
+    )
+    return [
+        (image, class_activation.overlay(image, found[..., 0]))
+        for image, found in zip(rgb, maps)
+    ]
 
 
 def histograms(

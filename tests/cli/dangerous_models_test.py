@@ -13,6 +13,7 @@ from PIL import Image
 
 COMMANDS = {
     "predict": ["photos", "--model=it.keras"],
+    "embed": ["photos", "--model=it.keras", "--out=out.npz"],
     "evaluate": ["it.keras", "--dataset=photos"],
     "inspect": ["it.keras"],
     "compress": ["it.keras", "--dataset=photos", "--out=out"],

@@ -52,6 +52,7 @@ REFUSED = {
     "pack": (["imagenet"], "photographs must be given: --dataset=FOLDER"),
     "export": (["a.keras", "--to=litert_int8"], "--calibration=FOLDER, a CSV"),
     "predict": (["a.jpg", "--tpo=3"], "Did you mean '--top'?"),
+    "embed": (["a.jpg", "--out=a.txt"], "--out must end with .npz or .csv."),
     "evaluate": (["a.keras", "--overwrite"], "--overwrite needs --out"),
     "inspect": ([], "one model must be given, as MODEL or --model=MODEL"),
     "sensitivity": (["a.keras", "--bits=9"], "each an integer from 2 to 8"),
@@ -156,7 +157,7 @@ def test_usage_lists_the_commands():
     listed = [line.split()[0] for line in lines if line.startswith("  ")]
     assert listed == [
         *("train", "finetune", "compress", "pack", "export", "predict"),
-        *("evaluate", "inspect", "sensitivity", "explore", "upload"),
+        *("embed", "evaluate", "inspect", "sensitivity", "explore", "upload"),
         "weights",
     ]
     assert max(map(len, lines)) <= 80

@@ -421,3 +421,50 @@ def test_command_prints_json_and_nothing_else(
     )
     (zebras,) = json.loads(stdout)
     assert zebras["predictions"][0]["label"] == "zebra"
+
+
+@pytest.fixture
+def many_of_one_name(tmp_path, monkeypatch):
+    """A working folder with several images called x."""
+    monkeypatch.chdir(tmp_path)
+    for level, name in enumerate(["one/x.png", "two/x.png", "two/x.bmp"]):
+        write_image(name, 40 * level)
+    return ["one/x.png", "two/x.bmp", "two/x.png"]
+
+
+def test_explanations_are_written_for_each_photograph(
+    run, many_of_one_name, model_path
+):
+    status, out, err = run(
+        "one", "two", f"--model={model_path}", "--explain=maps", "--json"
+    )
+    assert (status, err) == (0, "")
+    results = json.loads(out)
+    assert [result["file"] for result in results] == many_of_one_name
+    assert [result["explanation"] for result in results] == [
+        *("maps/1_x.jpg", "maps/2_x.jpg", "maps/3_x.jpg")
+    ]
+    assert sorted(os.listdir("maps")) == ["1_x.jpg", "2_x.jpg", "3_x.jpg"]
+    # The photograph and three classes, enlarged to 14 times 16 pixels.
+    assert Image.open("maps/1_x.jpg").size == (8 + 4 * (224 + 8), 305)
+    with pytest.raises(FileExistsError, match="--overwrite"):
+        run("one", f"--model={model_path}", "--explain=maps")
+    _, out, _ = run(
+        *("one", "no.png", f"--model={model_path}"),
+        *("--explain=maps", "--overwrite", "--top=1"),
+    )
+    assert out.endswith("\nWritten to maps\n")
+    assert Image.open("maps/1_x.jpg").size[0] == 8 + 2 * (224 + 8)
+
+
+@pytest.mark.parametrize("model", ["a.tflite", "folder", "a.onnx"])
+def test_forms_without_layers_cannot_be_explained(model, run, stub, photos):
+    (photos / "folder").mkdir()
+    with pytest.raises(
+        ValueError,
+        match=r"--explain needs .*: a .keras or .sqz file, or weights .*: "
+        f"{model}",
+    ):
+        run("a.jpg", f"--model={model}", "--explain=maps")
+    assert stub.arguments is None
+    assert not os.path.exists("maps")

@@ -160,5 +160,5 @@ def make():
 
 @pytest.fixture(scope="session")
 def images():
-    """One image for each sample."""
-    return [np.full((28, 28, 3), 200, "uint8")]
+    """Each sample without and with its heat map."""
+    return [tuple(np.full((2, 28, 28, 3), 200, "uint8"))]

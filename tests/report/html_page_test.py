@@ -1,8 +1,11 @@
+import base64
 import html.parser
+import io
 import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_squeezenet.report import html_page
 
@@ -119,7 +122,20 @@ def test_page_of_photographs_stays_small(make):
     photographs = list(noise.repeat(4, 1).repeat(4, 2))
     made = make()
     made["samples"] *= 12
-    assert len(html_page.html(made, photographs)) < 1_500_000
+    pairs = list(zip(photographs, photographs))
+    assert len(html_page.html(made, pairs)) < 2_500_000
+
+
+def test_each_sample_has_its_heat_map_beside_it(make):
+    image, heat_map = np.zeros((2, 8, 8, 3), "uint8")
+    heat_map[0, 0] = 255
+    page = Page(html_page.html(make(), [(image, heat_map)]))
+    found = [tag for name, tag in page.tags if name == "img"]
+    assert [tag["alt"] for tag in found] == ["two", "its heat map"]
+    sources = [tag["src"].partition("base64,")[2] for tag in found]
+    for source, expected in zip(sources, (image, heat_map)):
+        opened = Image.open(io.BytesIO(base64.b64decode(source)))
+        np.testing.assert_array_equal(np.asarray(opened), expected)
 
 
 def test_names_cannot_break_the_page(make, images):

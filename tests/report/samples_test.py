@@ -1,6 +1,8 @@
 import numpy as np
 
+from keras_squeezenet import normalizations
 from keras_squeezenet.data import image_ops
+from keras_squeezenet.evaluation import class_activation
 from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.report import samples
 
@@ -51,7 +53,23 @@ def test_sample_images_are_not_preprocessed():
         for start in (0, 4)
     ]
     found = samples.sample_images(batches, [1, 3, 5])
-    np.testing.assert_array_equal(found, pixels[[1, 3, 5]])
+    rgb = normalizations.OURS.to_rgb(found)
+    np.testing.assert_array_equal(rgb, pixels[[1, 3, 5]])
+
+
+def test_samples_are_shown_with_the_heat_map_of_a_class(make_model):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (3, 16, 16, 3)).astype("uint8")
+    images = image_ops.normalize(pixels).numpy()
+    model = make_model()
+    found = samples.explain(model, images, [2, 0, 3])
+    maps = class_activation.activation_maps(model, images, upsample=True)
+    for (image, heat_map), rgb, each, label in zip(
+        found, pixels, maps, [2, 0, 3], strict=True
+    ):
+        np.testing.assert_array_equal(image, rgb)
+        expected = class_activation.overlay(rgb, each[..., label])
+        np.testing.assert_array_equal(heat_map, expected)
 
 
 def test_both_histograms_have_the_same_bins():

@@ -22,10 +22,12 @@ METAVARS = {
     "data_dir": "FOLDER",
     "dataset": "NAME|FOLDER|CSV",
     "grid": "NAME|JSON|FILE",
+    "explain": "FOLDER",
     "labels": "FILE",
     "model": "PATH|NAME",
     "out": "FOLDER",
     "recipe": "NAME|FILE",
+    "similar_to": "IMAGE",
     "tensorboard": "FOLDER",
     "to": "FORM,...",
     "weights": "NAME|FILE",
@@ -168,6 +170,8 @@ def metavar(flag: flags.Flag) -> str:
     choices = getattr(flag.parser, "enum_values", None)
     if choices:
         return "|".join(choices)
+    if getattr(flag, "is_file", False):
+        return "FILE"
     if flag.name in METAVARS:
         return METAVARS[flag.name]
     return TYPES.get(flag.flag_type(), "NAME")

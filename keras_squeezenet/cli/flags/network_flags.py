@@ -18,6 +18,8 @@ ARTIFACT = (
 )
 # Files that have the architecture as well as the weights.
 COMPLETE_SUFFIXES = (".keras", ".sqz", ".tflite")
+# Files for runtimes that show a network's outputs alone.
+WITHOUT_LAYERS = (".tflite", ".onnx", ".xml")
 # The keys of `normalizations.NORMALIZATIONS`, which loads NumPy.
 NORMALIZATIONS = ("caffe", "squeezenet", "tf", "torch", "raw", "unit")
 
@@ -73,8 +75,17 @@ def require_config_used(flag_values, model):
         )
 
 
-def define(flag_values):
-    """Define the flags beside the model that `load` reads."""
+def require_layers(model, what):
+    """Raise a `ValueError` for a form of a network without its layers."""
+    if model.endswith(WITHOUT_LAYERS) or os.path.isdir(model):
+        raise ValueError(
+            f"{what} needs a network with its layers: a .keras or .sqz file, "
+            f"or weights by name or by file. Received: {model}"
+        )
+
+
+def define_images(flag_values):
+    """Define what images an architecture of weights takes."""
     define_variant(flag_values)
     define_normalization(flag_values)
     flag_values.define(
@@ -85,6 +96,11 @@ def define(flag_values):
         "(default: the size that it was trained for)",
         1,
     )
+
+
+def define(flag_values):
+    """Define the flags beside the model that `load` reads."""
+    define_images(flag_values)
     flag_values.define(
         str,
         "labels",

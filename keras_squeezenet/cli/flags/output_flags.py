@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 
 from keras_squeezenet.cli import terminal
 from keras_squeezenet.utils import files
@@ -31,6 +32,35 @@ def define_folder(flag_values, out, what):
     )
 
 
+def define_file(flag_values, what):
+    """Define --out as a file instead of a folder."""
+    flag_values.define(str, "out", None, what)
+    flag_values["out"].is_file = True
+    flag_values.define(bool, "overwrite", False, "replace the file of --out")
+
+
+def require_new_file(flag_values, suffixes):
+    """Raise an error unless the file of --out can be written."""
+    out = flag_values["out"].value
+    if not out:
+        return
+    if not out.endswith(suffixes):
+        raise ValueError(
+            f"--out must end with {' or '.join(suffixes)}. Received: "
+            f"--out={out}"
+        )
+    if os.path.exists(out) and not flag_values["overwrite"].value:
+        raise FileExistsError(
+            f"{out} exists, and was left as it is. Name another file, or pass "
+            "--overwrite to replace it."
+        )
+    folder = os.path.dirname(os.path.abspath(out))
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(
+            f"there is no folder {folder} for {out}: make it first."
+        )
+
+
 def define_json(flag_values):
     flag_values.define(bool, "json", False, "print JSON instead of tables")
 
@@ -48,6 +78,8 @@ def owned(flag_values):
     """
     values = {name: flag_values[name].value for name in flag_values}
     if not values.get("out") or values.get("distribution") == "multi_worker":
+        return contextlib.nullcontext()
+    if getattr(flag_values["out"], "is_file", False):
         return contextlib.nullcontext()
     return ownership.own(values["out"])
 

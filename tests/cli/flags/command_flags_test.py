@@ -5,12 +5,13 @@ import pytest
 from keras_squeezenet.cli import main
 from keras_squeezenet.cli.flags import command_flags
 
-# A new network has metaparameters; pretrained weights are of a variant.
-TWO_TYPES = {"config"}
+# A new network has metaparameters; pretrained weights are of a variant. What
+# `embed` writes is a file.
+TWO_TYPES = {"config", "out"}
 # What they say depends on what the command does.
 SEVERAL_TEXTS = {
     *("config", "dataset", "image_size", "images", "max_train_steps", "model"),
-    *("learning_rate", "out", "overwrite", "recipe", "seed"),
+    *("learning_rate", "out", "overwrite", "recipe", "seed", "top"),
     *("validation_share", "bits", "densities", "normalization"),
 }
 
