@@ -21,6 +21,7 @@ from keras_squeezenet import normalizations
 from keras_squeezenet.export import activation_ranges
 from keras_squeezenet.export import fake_quantization
 from keras_squeezenet.export import litert_file
+from keras_squeezenet.export import litert_metadata
 from keras_squeezenet.export import saved_model
 from keras_squeezenet.export import signatures
 from keras_squeezenet.utils import backend
@@ -181,7 +182,8 @@ def _write(path, content):
 
 
 def _convert(converter, model):
-    return metadata.append(converter.convert(), metadata.of(model))
+    content = converter.convert()
+    return litert_metadata.append(content, metadata.of(model), model.name)
 
 
 def _converter(model, photographs=False, dtype=tf.float32):
