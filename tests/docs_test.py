@@ -89,6 +89,9 @@ MAKERS = {
     "flowers_model/": (
         "keras-squeezenet finetune --dataset=flowers --out=flowers_model"
     ),
+    "imagenet_litert/": (
+        "keras-squeezenet export imagenet --to=litert --out=imagenet_litert"
+    ),
     "squeezenet_compressed": "keras-squeezenet compress",
     "squeezenet_packed": (
         "keras-squeezenet pack flowers_model/model.keras --dataset=flowers"

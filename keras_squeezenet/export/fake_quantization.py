@@ -60,13 +60,14 @@ def separate_activations(model: keras.Model) -> keras.Model:
     return result
 
 
-def function(
+def rounding(
     model: keras.Model, ranges: dict[str, activation_ranges.Range]
-) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Return a function of a batch that computes with rounded activations.
+) -> Callable[[dict, tf.Tensor], tf.Tensor]:
+    """Return a function that rounds the output of a layer as LiteRT does.
 
-    Photographs, with the normalization `"raw"`, are exact: they are integers.
-    A softmax at the end is computed in float32. As integers of 8 bits, most
+    It takes the description of the layer, as `graph.describe` returns it, and
+    the output. Photographs, with the normalization `"raw"`, are exact: they are
+    integers. A softmax at the end is not rounded: as integers of 8 bits, most
     probabilities of many classes would be 0.
 
     Args:
@@ -75,27 +76,37 @@ def function(
     """
     description = graph.describe(model)
     first, *_, last = description["layers"]
-    fused = set(_fused(description))
+    exact = set(_fused(description))
+    if _activation(last) == "softmax":
+        exact.add(last["name"])
     found = metadata.of(model)
     if found and found.normalization == normalizations.RAW:
         ranges = {**ranges, first["name"]: (0.0, 255.0)}
 
-    def ends_in_softmax(layer):
-        return layer is last and _activation(layer) == "softmax"
-
     def rounded(layer, output):
-        if (
-            layer["name"] in fused
-            or layer["type"] in activation_ranges.SAME_SCALE
-            or ends_in_softmax(layer)
-        ):
+        name, kind = layer["name"], layer["type"]
+        if name in exact or kind in activation_ranges.SAME_SCALE:
             return output
-        ends = FIXED.get(_activation(layer), ranges[layer["name"]])
+        ends = FIXED.get(_activation(layer), ranges[name])
         return tf.quantization.fake_quant_with_min_max_args(output, *ends)
+
+    return rounded
+
+
+def function(
+    model: keras.Model, ranges: dict[str, activation_ranges.Range]
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Return a function of a batch that computes with rounded activations.
+
+    The arguments are those of `rounding`.
+    """
+    description = graph.describe(model)
+    first, *_, last = description["layers"]
+    rounded = rounding(model, ranges)
 
     def call(layer, *received):
         received = graph.only(received)
-        if ends_in_softmax(layer):
+        if layer["name"] == last["name"] and _activation(layer) == "softmax":
             # The same result. The converter quantizes a softmax unless its
             # input is float32, as that of a difference without a range is. It
             # would leave out a difference with the maximum.
