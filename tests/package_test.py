@@ -75,9 +75,9 @@ BELOW = {
         *("pretrained", "utils"),
     },
     "exporter": {
-        *("architecture", "classifier", "data", "evaluation", "export"),
-        *("imagenet", "metadata", "models", "normalizations", "packing"),
-        "utils",
+        *("architecture", "classifier", "codec", "data", "evaluation"),
+        *("export", "graph", "imagenet", "metadata", "models"),
+        *("normalizations", "packing", "utils"),
     },
 }
 # The classifier reads what the other modules of `export` write; these are above

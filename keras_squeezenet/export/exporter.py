@@ -12,10 +12,13 @@ import tensorflow as tf
 
 from keras_squeezenet import architecture
 from keras_squeezenet import classifier
+from keras_squeezenet import graph
 from keras_squeezenet import imagenet
 from keras_squeezenet import metadata
 from keras_squeezenet import models
 from keras_squeezenet import normalizations
+from keras_squeezenet.codec import headers
+from keras_squeezenet.codec import sqz
 from keras_squeezenet.data import catalog
 from keras_squeezenet.data import splits
 from keras_squeezenet.export import comparison
@@ -197,7 +200,7 @@ def export(
         reference = comparison.on_labeled(
             seen, progress, data=test, skip_bad_images=skip_bad_images
         )
-    options = {"runtime": runtime, "sqz": _sqz_file(model)}
+    options = {"runtime": runtime, "sqz": _sqz_file(model, source)}
     writer = _Writer(
         network, source, input, options, arrays, reference, progress
     )
@@ -253,12 +256,17 @@ def _require_exportable(path):
         )
 
 
-def _sqz_file(model):
-    """Return the path of a model that is a .sqz file, or `None`."""
+def _sqz_file(model, source):
+    """Return the path of a .sqz file of the network as it is exported."""
     if isinstance(model, keras.Model):
         return None
     path = os.path.expanduser(model)
-    return path if path.endswith(".sqz") and os.path.isfile(path) else None
+    if not path.endswith(".sqz") or not os.path.isfile(path):
+        return None
+    header = sqz.read_header(path)
+    found = header["network"]["layers"], headers.parse(header)
+    expected = graph.describe(source)["layers"], metadata.of(source)
+    return path if found == expected else None
 
 
 def _load_data(data, options):

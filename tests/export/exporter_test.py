@@ -230,6 +230,19 @@ def test_model_of_any_size_gets_one(model, tmp_path):
     assert network.image_size == 20
 
 
+def test_packed_file_is_in_the_page_as_it_is(model, tmp_path):
+    path = write_sqz(model, tmp_path / "given")
+    # The same network, encoded otherwise.
+    codec.save(model, path, provenance={"by": "hand"})
+    for number, (names, is_same) in enumerate(((None, True), ("wxyz", False))):
+        out = tmp_path / f"out{number}"
+        export.export(path, "web", out, class_names=names)
+        written = out / "web" / "model.sqz"
+        assert (written.read_bytes() == path.read_bytes()) == is_same
+        settings = json.loads((out / "web" / "page.json").read_text())
+        assert settings["labels"] == list(names or CLASSES)
+
+
 # -- data ---------------------------------------------------------------------
 
 
