@@ -65,7 +65,14 @@ def put_in_place(monkeypatch, server, folder):
     """Make the library use a server, and a cache in an empty folder."""
     from huggingface_hub import constants
 
-    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    # The library reads HF_ENDPOINT when it is imported.
+    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.removeprefix(
+        constants.ENDPOINT
+    )
+    monkeypatch.setattr(
+        constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.url + template
+    )
+    monkeypatch.setattr(constants, "ENDPOINT", server.url)
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder / "hub"))
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(folder / "token"))

@@ -129,12 +129,11 @@ def local(weights: Any) -> Any:
 
 
 def api() -> "huggingface_hub.HfApi":
-    """Return the client of the hub, at the `HF_ENDPOINT` of now."""
+    """Return the client of the hub."""
     with extras.named():
         import huggingface_hub
 
-    # The library reads the variable when it is imported.
-    return huggingface_hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None)
+    return huggingface_hub.HfApi()
 
 
 def explain(address: Address, error: Exception, offline: str) -> HubError:
@@ -227,7 +226,6 @@ def _download(address, client):
         address.repository,
         file,
         revision=address.revision,
-        endpoint=client.endpoint,
         tqdm_class=_bounded(utils.tqdm),
     )
     return path, file
