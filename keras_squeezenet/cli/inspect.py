@@ -27,7 +27,8 @@ with FLAGS.group("Flags"):
 
 
 def main(*positional):
-    path = hub.local(network_flags.take_model(FLAGS, positional))
+    located = hub.locate(network_flags.take_model(FLAGS, positional))
+    path = located.path
     console = output_flags.make_console(FLAGS)
     report_path = os.path.join(path, report.JSON_FILE)
     if os.path.isfile(report_path):
@@ -37,7 +38,7 @@ def main(*positional):
     from keras_squeezenet import inspection
 
     kernels = inspection.load_kernels(path)
-    print_layers(console, path, kernels, inspection.read_metadata(path))
+    print_layers(console, located.name, kernels, inspection.read_metadata(path))
 
 
 def read_report(path):

@@ -78,9 +78,9 @@ def markdown(report: dict[str, Any], folder: pathlib.Path) -> str:
     lines += ["## Use", "", USE.format(name=facts.name), ""]
     lines += ["## Input and classes", "", *_input(facts.dataset), ""]
     lines += ["## Files", "", *markdown_page.rows(facts.files), ""]
-    terms = facts.files.terms.items()
-    lines += [f"- {term}: {text}" for term, text in terms]
-    lines += ["", "## How it was made", "", *_how(facts)]
+    terms = [f"- {term}: {text}" for term, text in facts.files.terms.items()]
+    lines += [*terms, *[""] * bool(terms)]
+    lines += ["## How it was made", "", *_how(facts)]
     lines += ["## License", "", "To be filled in, here and in the first line."]
     return "\n".join([*lines, ""])
 
@@ -287,15 +287,18 @@ def _summary(facts):
 def _input(dataset: dict[str, Any]) -> Iterator[str]:
     name = dataset.get("normalization", normalizations.CAFFE)
     known = normalizations.get(name)
-    mean, std = (
-        ", ".join(f"{number:g}" for number in row)
-        for row in (known.mean, known.std)
-    )
+    steps = [
+        f"{', '.join(f'{number:g}' for number in numbers)} are {what}"
+        for numbers, nothing, what in (
+            (known.mean, 0, "subtracted from R, G and B"),
+            (known.std, 1, "what the differences are divided by"),
+        )
+        if set(numbers) != {nothing}
+    ]
     yield (
-        f"Normalization `{name}`: {known.order}; of values from 0 to 255 of R, "
-        f"G and B, {mean} are subtracted, and the rest is divided by {std}. "
-        "`network.read` resizes and crops a photograph, and `network.predict` "
-        "normalizes it."
+        f"Normalization `{name}`: values from 0 to 255 in the order "
+        f"{'; '.join([known.order, *steps])}. `network.read` resizes and crops "
+        "a photograph, and `network.predict` normalizes it."
     )
     classes = list(map(escape, dataset.get("classes") or ()))
     if not classes:

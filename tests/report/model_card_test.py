@@ -107,8 +107,11 @@ def test_card_of_a_trained_network_has_data_recipe_and_accuracy(make_card):
         "Data: flowers, 1,200 training, 100 validation, 240 test images."
     ) in lines
     assert "Recipe: epochs 7, batch_size " in body
-    assert "Normalization `caffe`: BGR; " in body
-    assert "123.68, 116.779, 103.939 are subtracted" in body
+    assert (
+        "Normalization `caffe`: values from 0 to 255 in the order BGR; "
+        "123.68, 116.779, 103.939 are subtracted from R, G and B. `network"
+    ) in body
+    assert "\n\n\n" not in body
     # Paths on the machine of the training are nobody's business.
     assert "someone" not in body
 
@@ -152,6 +155,8 @@ def test_card_of_a_packed_network_has_its_divergence(make_card):
     assert "| model.sqz | 150,000 | 0.0163 | 99.00% |" in body
     assert "| saved_model/ | 170,000 | - | - |" in body
     assert "class 18, class 19 and 980 more." in body
+    assert "order RGB; 123.675, 116.28, 103.53 are subtracted " in body
+    assert "; 58.395, 57.12, 57.375 are what the differences are" in body
     assert "model-index" not in front and "metrics" not in front
 
 
