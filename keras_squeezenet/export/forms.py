@@ -86,7 +86,7 @@ _FORMS = (
         "web",
         "web",
         "web_page",
-        "a page that classifies in the browser; pack the network first",
+        "a page for the browser; pack the network first",
         takes_photographs=False,
         options=("sqz", "runtime"),
     ),

@@ -29,9 +29,12 @@ DEFAULT_NAME = "model"
 SECONDS = 10
 TOKEN = "set HF_TOKEN to a token of an account that may, or run `hf auth login`"
 
+# The names that the hub gives to owners and repositories.
+NAME = r"\w((?!--|\.\.)[\w.-])*(?<![.-])"
 ADDRESS = re.compile(
-    r"hf://(?P<repository>[\w.-]+/[\w.-]+)(/(?P<file>[^@]+))?"
-    r"(@(?P<revision>[^@\s]+))?"
+    rf"hf://(?P<repository>{NAME}/{NAME})(/(?P<file>[^@]+))?"
+    r"(@(?P<revision>[^@\s]+))?",
+    re.ASCII,
 )
 COMMIT = re.compile("[0-9a-f]{40}")
 

@@ -48,6 +48,7 @@ def test_address_is_parsed_and_written_again(text, expected):
         *("hf://", "hf://a", "hf://a/", "hf://a/b/", "hf://a/b@"),
         *("hf://a/b/../../c.sqz", "hf://a/b//c.sqz", "hf://a/b/c@d@e"),
         *("hf:///a/b", "hf://a b/c", "hf://a/b/c.sqz@main\n"),
+        *("hf://../b", "hf://a/b--c", "hf://-a/b", "hf://a/b.", "hf://a/é"),
     ],
 )
 def test_bad_address_is_refused(text):
