@@ -93,6 +93,11 @@ class Explainer:
     def __init__(self, model: keras.Model) -> None:
         flat = flattening.flatten(model)
         layers = {each["name"]: each for each in graph.describe(flat)["layers"]}
+        if len(flat.output_shape) != 2:
+            raise ValueError(
+                "`model` must be a classifier, with outputs of shape (batch, "
+                f"classes). Received: outputs of shape {flat.output_shape}"
+            )
         pooling, head = _head(flat, layers)
         (source,) = layers[pooling]["inputs"]
         features = flat.get_layer(source).output
@@ -122,6 +127,16 @@ class Explainer:
     ) -> np.ndarray:
         """Return maps; see `activation_maps`."""
         images = np.asarray(images, "float32")
+        expected = self._backbone.input_shape
+        fits = len(images) and images.ndim == len(expected)
+        if not fits or any(
+            side not in (None, received)
+            for side, received in zip(expected, images.shape)
+        ):
+            raise ValueError(
+                f"`images` must have the shape {expected}, with at least one "
+                f"image. Received: images of shape {images.shape}"
+            )
         if classes is None:
             classes = np.arange(self.classes)
         classes = np.asarray(classes)
@@ -249,8 +264,9 @@ def _interpolation(cells, pixels, info):
 def overlay(image: np.ndarray, activation_map: np.ndarray) -> np.ndarray:
     """Return an image in gray, with an activation map over it in color.
 
-    The colors go from black over red to bright yellow, from the lowest to the
-    highest value of this map. They can be told apart by color-blind readers.
+    The image stays gray where the map is 0 or less: nothing there speaks for
+    the class. The colors go over red to bright yellow, at the highest value of
+    this map. They can be told apart by color-blind readers.
 
     Args:
         image: uint8 RGB, of shape `(height, width, 3)`.
@@ -272,13 +288,16 @@ def overlay(image: np.ndarray, activation_map: np.ndarray) -> np.ndarray:
 
 
 def scaled(values: np.ndarray) -> np.ndarray:
-    """Return values scaled to 0 to 1; zeros if all are the same."""
+    """Return values divided by the highest one; zeros for those below 0.
+
+    The gradients of a softmax leave the mean over the classes as it is, so that
+    0 is the evidence for an average class.
+    """
     values = np.asarray(values, "float64")
-    low, high = values.min(), values.max()
-    spread = high - low
-    if not np.isfinite(spread) or spread <= 0:
+    high = values.max()
+    if not np.isfinite(high) or high <= 0:
         return np.zeros_like(values)
-    return (values - low) / spread
+    return np.maximum(values, 0) / high
 
 
 def colored(heat: np.ndarray) -> np.ndarray:

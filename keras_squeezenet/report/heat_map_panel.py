@@ -19,7 +19,7 @@ NEAREST = Image.Resampling.NEAREST
 INK = "#222222"
 SOFT = "#5f5f5b"
 BAR = (120, 10)
-LOW, HIGH = "less evidence", "more evidence for the class, in each map"
+LOW, HIGH = "no evidence", "most evidence for the class, in each map"
 
 
 def draw(

@@ -209,6 +209,23 @@ def test_bad_classes_are_refused(classes, images):
         evaluation.activation_maps(conv10_model(), images, classes)
 
 
+@pytest.mark.parametrize(
+    "shape", [(0, SIDE, SIDE, 3), (SIDE, SIDE, 3), (1, SIDE, 9, 3)]
+)
+def test_images_of_another_shape_are_refused(shape):
+    explainer = class_activation.Explainer(with_head(average(), dense()))
+    with pytest.raises(ValueError, match="`images` must have the shape"):
+        explainer.maps(np.zeros(shape))
+
+
+def test_a_network_without_its_top_is_refused():
+    model = SqueezeNet(
+        weights=None, include_top=False, input_shape=(SIDE, SIDE, 3)
+    )
+    with pytest.raises(ValueError, match="must be a classifier"):
+        class_activation.Explainer(model)
+
+
 def test_maps_are_placed_where_their_cells_look():
     maps = np.zeros((1, 3, 3, 1))
     maps[0, 1, 2, 0] = 1
@@ -244,8 +261,8 @@ def test_overlay_is_gray_where_low_and_bright_where_high():
     np.testing.assert_allclose(mixed[3, 3], high, atol=0.6)
 
 
-@pytest.mark.parametrize("value", [0.0, 5.0, np.nan])
-def test_map_without_differences_shows_the_image_alone(value):
+@pytest.mark.parametrize("value", [0.0, -5.0, np.nan, np.inf])
+def test_map_without_evidence_shows_the_image_alone(value):
     image = np.full((4, 4, 3), 100, "uint8")
     mixed = class_activation.overlay(image, np.full((2, 2), value))
     assert np.all(np.abs(mixed - 90.0) < 1)
