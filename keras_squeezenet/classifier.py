@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 REPORT_FILE = "report.json"
 
 logger = logging.getLogger(__name__)
+# A folder with this file is for OpenVINO.
+OPENVINO_FILE = "model.xml"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,9 +123,9 @@ def load(
 
     Args:
         model: a `keras.Model`; the name of pretrained weights, such as
-            `"imagenet"`; the path of a weights file, a `.keras`, `.sqz` or
-            `.tflite` file or a SavedModel folder; or an address on the hub,
-            as `models.load` takes it.
+            `"imagenet"`; the path of a weights file, a `.keras`, `.sqz`,
+            `.tflite` or `.onnx` file or a folder of a SavedModel or for
+            OpenVINO; or an address on the hub, as `models.load` takes it.
         config: `SqueezeNetConfig` or the name of a variant, for weights.
             Defaults to the variant that they fit.
         image_size: the side in pixels, where the network takes any size.
@@ -165,6 +167,20 @@ def load(
             litert_check.require_runnable(content)
             function = litert_file.LiteRTModel(content)
             shape = tuple(function.input["shape_signature"].tolist())
+        found = metadata.read(name)
+    elif loaded is None and name.endswith(".onnx"):
+        from keras_squeezenet.export import onnx_file
+
+        registry.require_file(name)
+        digests.require(name, pathlib.Path(name).read_bytes())
+        with files.as_value_error(f"{name} cannot be loaded as an ONNX file"):
+            function, shape = onnx_file.load_shaped(name)
+        found = metadata.read(name)
+    elif loaded is None and os.path.isfile(os.path.join(name, OPENVINO_FILE)):
+        from keras_squeezenet.export import openvino_file
+
+        with files.as_value_error(f"{name} cannot be loaded by OpenVINO"):
+            function, shape = openvino_file.load_shaped(name)
         found = metadata.read(name)
     else:
         if loaded is None:

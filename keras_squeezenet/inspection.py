@@ -17,13 +17,13 @@ def load_kernels(path: "str | os.PathLike") -> dict[str, np.ndarray]:
     """Read the kernels of a network, without building it.
 
     Args:
-        path: path of a weights file, a `.keras` model, a SavedModel folder or a
-            `.tflite` file, the name of pretrained weights, or an address on
-            the hub.
+        path: path of a weights file, a `.keras` model, a SavedModel folder, a
+            `.tflite` or `.onnx` file, the name of pretrained weights, or an
+            address on the hub.
 
     Returns:
         `{layer name: array}`, output channels last: float32, or the float16 or
-        int8 numbers that a LiteRT file stores.
+        int8 numbers that a LiteRT or ONNX file stores.
 
     Raises:
         OSError: if the file is missing or cannot be downloaded.
@@ -45,6 +45,13 @@ def load_kernels(path: "str | os.PathLike") -> dict[str, np.ndarray]:
         with files.as_value_error(f"{path} cannot be read as a LiteRT file"):
             litert_check.require_readable(content)
             kernels = litert_file.read_kernels(content)
+    elif path.endswith(".onnx"):
+        from keras_squeezenet.export import onnx_file
+
+        files.require_regular(path)
+        digests.require(path, pathlib.Path(path).read_bytes())
+        with files.as_value_error(f"{path} cannot be read as an ONNX file"):
+            kernels = onnx_file.read_kernels(path)
     else:
         kernels = {
             layer: weights[0]

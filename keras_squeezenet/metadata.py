@@ -1,9 +1,9 @@
 """What a network takes and returns, kept with every file of it.
 
 A `.keras` file is a zip archive, and one can be appended to a `.tflite` file:
-the JSON is a member of it. A SavedModel folder has the JSON in `assets.extra`,
-which TensorFlow leaves to others. A .sqz file has the same values in its
-header.
+the JSON is a member of it. In an ONNX file it is a property. A folder of a
+SavedModel or for OpenVINO has it in `assets.extra`, which TensorFlow leaves to
+others. A .sqz file has the same values in its header.
 """
 
 import dataclasses
@@ -115,7 +115,7 @@ def of(model: Any) -> Metadata | None:
 
 
 def read(path: str | os.PathLike) -> Metadata | None:
-    """Return the metadata in a `.keras` or `.tflite` file or a SavedModel.
+    """Return the metadata in a `.keras`, `.tflite` or `.onnx` file or a folder.
 
     Raises:
         ValueError: if they are damaged.
@@ -126,6 +126,8 @@ def read(path: str | os.PathLike) -> Metadata | None:
             content = _read_file(path / SAVED_MODEL_ASSETS / MEMBER)
         elif path.suffix in ZIP_SUFFIXES and zipfile.is_zipfile(path):
             content = _read_member(archive.read_file(path))
+        elif path.suffix == ".onnx" and path.is_file():
+            content = _read_property(path)
         else:
             content = None
         return None if content is None else _parse(content)
@@ -157,6 +159,11 @@ def append(content: bytes, found: Metadata | None) -> bytes:
     file = io.BytesIO(content)
     _add_member(file, found)
     return file.getvalue()
+
+
+def properties(found: Metadata | None) -> dict[str, str]:
+    """Return metadata, if any, as properties of an ONNX file."""
+    return {MEMBER: _dump(found).decode()} if found else {}
 
 
 def resolve(
@@ -254,6 +261,17 @@ def _read_member(content):
             raise ValueError(f"{MEMBER} must be stored, not compressed")
         _require_size(member.file_size)
         return opened.read(MEMBER)
+
+
+def _read_property(path):
+    import onnx
+
+    loaded = onnx.load(path, load_external_data=False)
+    for each in loaded.metadata_props:
+        if each.key == MEMBER:
+            _require_size(len(each.value))
+            return each.value.encode()
+    return None
 
 
 def _read_file(path):

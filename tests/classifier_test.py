@@ -592,6 +592,20 @@ def test_missing_network_is_an_error_that_names_it(name, tmp_path):
 
 
 def test_file_of_unknown_format_is_refused(tmp_path):
-    (tmp_path / "model.onnx").write_text("something")
-    with pytest.raises(ValueError, match="must end with one of .*model.onnx"):
-        classifier.load(tmp_path / "model.onnx")
+    (tmp_path / "model.mnn").write_text("something")
+    with pytest.raises(ValueError, match="must end with one of .*model.mnn"):
+        classifier.load(tmp_path / "model.mnn")
+
+
+def test_damaged_onnx_file_is_an_error(tmp_path):
+    pytest.importorskip("onnxruntime", reason="the extra `onnx` is missing")
+    (tmp_path / "a.onnx").write_text("something")
+    with pytest.raises(ValueError, match="a.onnx cannot be loaded as an ONNX"):
+        classifier.load(tmp_path / "a.onnx")
+
+
+def test_damaged_folder_for_openvino_is_an_error(tmp_path):
+    pytest.importorskip("openvino", reason="the extra `openvino` is missing")
+    (tmp_path / "model.xml").write_text("something")
+    with pytest.raises(ValueError, match="cannot be loaded by OpenVINO"):
+        classifier.load(tmp_path)

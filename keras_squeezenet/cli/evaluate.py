@@ -1,8 +1,9 @@
 """Measure the accuracy of a network on labeled images.
 
-MODEL is a .keras, .sqz or .tflite file, a SavedModel folder, or pretrained
-weights by name or by file. The images are preprocessed as predict does it, and
-the classes of the network and of the images are matched by name.
+MODEL is a .keras, .sqz, .tflite or .onnx file, a folder of a SavedModel or for
+OpenVINO, or pretrained weights by name or by file. The images are preprocessed
+as predict does it, and the classes of the network and of the images are matched
+by name.
 
 A SavedModel is a program: one that does more than compute is refused.
 """

@@ -1,8 +1,8 @@
 """Show the layers of a network: shapes, density, distinct values, bits.
 
-MODEL is a weights file, a .keras, .sqz or .tflite file, a SavedModel folder,
-the output folder of compress, or pretrained weights by name. Nothing is run:
-the weights are read and measured.
+MODEL is a weights file, a .keras, .sqz, .tflite or .onnx file, a SavedModel
+folder, the output folder of compress, or pretrained weights by name. Nothing is
+run: the weights are read and measured.
 """
 
 import os

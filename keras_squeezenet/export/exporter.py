@@ -248,7 +248,7 @@ def _load_network(model, config, image_size, class_names, normalization):
 
 def _require_exportable(path):
     """Refuse the files of other runtimes, which were exported before."""
-    if os.path.isdir(path) or path.endswith(".tflite"):
+    if os.path.isdir(path) or path.endswith((".tflite", ".onnx")):
         raise ValueError(
             "a network can be exported from a .keras or .sqz file, a weights "
             f"file, or the name of pretrained weights. Received: {path}, which "

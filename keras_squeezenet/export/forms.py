@@ -43,6 +43,9 @@ class Form:
 
 
 LITERT = ("ai_edge_litert",)
+ONNX = ("onnx", "onnxruntime")
+# An ONNX graph is converted.
+OPENVINO = ("openvino", "onnx")
 _FORMS = (
     Form(
         "litert",
@@ -67,6 +70,36 @@ _FORMS = (
         packages=LITERT,
         needs_calibration=True,
         tolerance=None,
+    ),
+    Form(
+        "onnx",
+        "model.onnx",
+        "onnx_file",
+        "ONNX, float32: ONNX Runtime and most other runtimes",
+        packages=ONNX,
+    ),
+    Form(
+        "onnx_int8",
+        "model_int8.onnx",
+        "onnx_file",
+        "ONNX, 8-bit integers: ONNX Runtime on CPUs",
+        packages=ONNX,
+        needs_calibration=True,
+    ),
+    Form(
+        "openvino",
+        "model_openvino",
+        "openvino_file",
+        "OpenVINO, float32: CPUs and GPUs of Intel",
+        packages=OPENVINO,
+    ),
+    Form(
+        "openvino_int8",
+        "model_openvino_int8",
+        "openvino_file",
+        "OpenVINO, 8-bit integers: often the fastest on x86",
+        packages=(*OPENVINO, "nncf"),
+        needs_calibration=True,
     ),
     Form(
         "saved_model",

@@ -14,7 +14,7 @@ from keras_squeezenet.utils import files
 LISTS = ("report.json", "export.json")
 SUFFIX = ".sha256"
 # The formats without a checksum.
-CHECKED = (".h5", ".npz", ".tflite")
+CHECKED = (".h5", ".npz", ".onnx", ".tflite")
 
 
 def of(content: bytes) -> str:

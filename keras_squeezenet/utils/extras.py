@@ -17,6 +17,10 @@ EXTRAS = {
     "jinja2": "report",
     "matplotlib": "report",
     "mlxtend": "demo",
+    "nncf": "openvino",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+    "openvino": "openvino",
     "tensorboard": "tensorboard",
     # The distribution depends on it, but may be installed without.
     "tensorflow": None,

@@ -72,7 +72,12 @@ INSTALLED = [
     if all(importlib.util.find_spec(package) for package in form.packages)
 ]
 # The largest difference of a probability.
-TOLERANCES = {"litert_float16": 2e-3, "litert_int8": 0.05}
+TOLERANCES = {
+    "litert_float16": 2e-3,
+    "litert_int8": 0.05,
+    "onnx_int8": 0.05,
+    "openvino_int8": 0.05,
+}
 
 
 def test_every_form_is_written_and_compared(exported, model, images, squares):

@@ -13,11 +13,11 @@ _WEIGHTS = (
 )
 MODEL = f"a trained network: a .keras or .sqz file, {_WEIGHTS}"
 ARTIFACT = (
-    "a trained network: a .keras, .sqz or .tflite file, a SavedModel folder, "
-    + _WEIGHTS
+    "a trained network: a .keras, .sqz, .tflite or .onnx file, a folder of a "
+    "SavedModel or for OpenVINO, " + _WEIGHTS
 )
 # Files that have the architecture as well as the weights.
-COMPLETE_SUFFIXES = (".keras", ".sqz", ".tflite")
+COMPLETE_SUFFIXES = (".keras", ".onnx", ".sqz", ".tflite")
 # Files for runtimes that show a network's outputs alone.
 WITHOUT_LAYERS = (".tflite", ".onnx", ".xml")
 # The keys of `normalizations.NORMALIZATIONS`, which loads NumPy.

@@ -1,0 +1,205 @@
+"""Write folders for OpenVINO, float32 or int8, and run them."""
+
+import contextlib
+import io
+import logging
+import os
+import pathlib
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_squeezenet import metadata
+from keras_squeezenet.export import onnx_graph
+
+
+@contextlib.contextmanager
+def _without_telemetry():
+    """Import OpenVINO and NNCF as in continuous integration.
+
+    Otherwise they send which function is used to their authors.
+    """
+    before = os.environ.get("CI")
+    os.environ["CI"] = "true"
+    try:
+        yield
+    finally:
+        del os.environ["CI"]
+        if before is not None:
+            os.environ["CI"] = before
+
+
+with _without_telemetry():
+    import openvino
+    from openvino import passes
+
+MODEL_FILE = "model.xml"
+# Where OpenVINO's Model API looks for the names of the classes.
+LABELS = ["model_info", "labels"]
+
+
+def write_openvino(
+    model: keras.Model,
+    path: str | os.PathLike,
+    calibration: np.ndarray | None = None,
+) -> None:
+    """Write a folder with `model.xml` and `model.bin` that computes in float32.
+
+    It maps `images` to `probabilities` as the result of `onnx_graph.build`
+    does. The metadata of the model are in the folder.
+
+    Args:
+        model: an image classifier, as `flattening.flatten` takes it.
+        path: path of the folder, which must not exist.
+        calibration: not used.
+
+    Raises:
+        ValueError: if the model has another structure.
+    """
+    _write(path, convert(model), model)
+
+
+def write_openvino_int8(
+    model: keras.Model, path: str | os.PathLike, calibration: np.ndarray
+) -> None:
+    """Write a folder as `write_openvino` does, that computes in int8.
+
+    NNCF quantizes kernels with a scale for each output channel, and activations
+    with one for each tensor.
+
+    Args:
+        model: an image classifier, as `flattening.flatten` takes it.
+        path: path of the folder, which must not exist.
+        calibration: float32 images as the model takes them, on which the ranges
+            of the activations are measured.
+
+    Raises:
+        ValueError: if the model has another structure, or there is no image.
+    """
+    _write(path, quantize(convert(model), calibration), model)
+
+
+def convert(model: keras.Model) -> openvino.Model:
+    """Return a model as `write_openvino` writes it, without labels."""
+    content = onnx_graph.build(model).SerializeToString()
+    # Unlike `openvino.convert_model`, they have no telemetry.
+    converted = openvino.Core().read_model(content)
+    folding = passes.Manager()
+    # NNCF takes only constants for biases.
+    folding.register_pass(passes.ConstantFolding())
+    folding.run_passes(converted)
+    converted.set_friendly_name(model.name)
+    return converted
+
+
+def quantize(
+    converted: openvino.Model, calibration: np.ndarray, **options: Any
+) -> openvino.Model:
+    """Quantize the result of `convert`, as `write_openvino_int8` does.
+
+    `options` are those of `nncf.quantize`.
+    """
+    if not len(calibration):
+        raise ValueError(
+            "`calibration` must have at least one image, to measure the "
+            "activation ranges. Received: none"
+        )
+    nncf = import_nncf()
+    dtype = converted.input(0).element_type.to_dtype()
+    images = calibration.astype(dtype)
+    # It prints a progress bar.
+    with contextlib.redirect_stdout(io.StringIO()):
+        return nncf.quantize(
+            converted,
+            nncf.Dataset([image[None] for image in images]),
+            **{**_quantization(nncf, len(images)), **options},
+        )
+
+
+def _quantization(nncf, count):
+    """Return the options of `nncf.quantize` that lose least."""
+    from nncf.quantization import range_estimator
+
+    ranges = range_estimator.RangeEstimatorParametersSet.HISTOGRAM
+    advanced = nncf.AdvancedQuantizationParameters(
+        activations_range_estimator_params=ranges
+    )
+    return {
+        "subset_size": count,
+        "fast_bias_correction": False,
+        "advanced_parameters": advanced,
+    }
+
+
+def load(path: str | os.PathLike) -> Callable[[np.ndarray], np.ndarray]:
+    """Load a folder as a function of a batch of images.
+
+    The images are arrays of numbers of any type, which are rounded if the
+    network takes integers. The function returns float32.
+
+    Raises:
+        OSError: if the folder has no `model.xml`.
+        ValueError: if it has not one input and one output. OpenVINO raises
+            other exceptions if it is damaged.
+    """
+    return load_shaped(path)[0]
+
+
+def load_shaped(
+    path: str | os.PathLike, num_threads: int = 0
+) -> tuple[Callable[[np.ndarray], np.ndarray], tuple[int | None, ...]]:
+    """Load a folder as `load` does; return the shape of its input too.
+
+    Sizes that may be any are `None` in the shape. `num_threads=0` leaves the
+    number of threads to OpenVINO.
+    """
+    core = openvino.Core()
+    loaded = core.read_model(pathlib.Path(path, MODEL_FILE))
+    if len(loaded.inputs) != 1 or len(loaded.outputs) != 1:
+        raise ValueError(
+            "a network for OpenVINO must have one input and one output. "
+            f"Received: {len(loaded.inputs)} and {len(loaded.outputs)}"
+        )
+    # Some CPUs would otherwise compute in bfloat16.
+    options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
+    if num_threads:
+        options["INFERENCE_NUM_THREADS"] = num_threads
+    compiled = core.compile_model(loaded, "CPU", options)
+    (images,) = loaded.inputs
+    dtype = images.element_type.to_dtype()
+
+    def predict(batch):
+        batch = np.asarray(batch)
+        if dtype == np.uint8:
+            batch = np.clip(np.round(batch), 0, 255)
+        (probabilities,) = compiled(batch.astype(dtype)).values()
+        return probabilities
+
+    shape = images.partial_shape
+    return predict, tuple(
+        size.get_length() if size.is_static else None for size in shape
+    )
+
+
+def _write(path, converted, model):
+    names = onnx_graph.labels(model)
+    if names:
+        # They are separated by spaces.
+        words = " ".join(name.replace(" ", "_") for name in names)
+        converted.set_rt_info(words, LABELS)
+    folder = pathlib.Path(path)
+    folder.mkdir()
+    openvino.save_model(converted, folder / MODEL_FILE, compress_to_fp16=False)
+    metadata.write(folder, metadata.of(model))
+
+
+def import_nncf() -> ModuleType:
+    """Import NNCF, without its telemetry and its notes."""
+    with _without_telemetry():
+        import nncf
+    # `nncf.set_log_level` would silence the handlers of the root logger.
+    logging.getLogger("nncf").setLevel(logging.ERROR)
+    return nncf
