@@ -85,6 +85,7 @@ _FORMS = (
         "ONNX, 8-bit integers: ONNX Runtime on CPUs",
         packages=ONNX,
         needs_calibration=True,
+        tolerance=None,
     ),
     Form(
         "openvino",
@@ -100,6 +101,7 @@ _FORMS = (
         "OpenVINO, 8-bit integers: often the fastest on x86",
         packages=(*OPENVINO, "nncf"),
         needs_calibration=True,
+        tolerance=None,
     ),
     Form(
         "saved_model",

@@ -18,6 +18,13 @@ def test_form_has_a_module_that_writes_and_loads_it(form):
     assert form.summary and not form.summary.endswith(".")
 
 
+@pytest.mark.parametrize("form", forms.FORMS.values(), ids=forms.FORMS)
+def test_forms_in_integers_may_differ_from_the_keras_model(form):
+    is_rounded = form.name.endswith(("int8", "float16"))
+    assert (form.tolerance is None) == is_rounded
+    assert form.needs_calibration == form.name.endswith("int8")
+
+
 def test_files_have_different_names():
     names = [form.file_name for form in forms.FORMS.values()]
     assert len(set(names)) == len(names)
