@@ -28,14 +28,13 @@ class KernelStatistics:
 def measure(kernel: np.ndarray) -> KernelStatistics:
     """Measure an array whose last axis is the output channels."""
     distinct = len(np.unique(kernel))
+    channels = np.sort(kernel.reshape(-1, kernel.shape[-1]), axis=0)
+    changes = np.count_nonzero(channels[1:] != channels[:-1], axis=0)
     return KernelStatistics(
         shape=kernel.shape,
         density=np.count_nonzero(kernel) / kernel.size,
         distinct=distinct,
-        distinct_per_channel=max(
-            len(np.unique(channel))
-            for channel in kernel.reshape(-1, kernel.shape[-1]).T
-        ),
+        distinct_per_channel=int(changes.max()) + 1,
         bits=math.ceil(math.log2(distinct)) if distinct > 1 else 1,
     )
 

@@ -1,7 +1,6 @@
 """Try a LiteRT file in another process before it is used in this one.
 
-On some damaged files the interpreter crashes or hangs, and even reading their
-tables may never end.
+On some damaged files the interpreter crashes or hangs.
 """
 
 import subprocess
@@ -20,10 +19,6 @@ try:
 except (ImportError, OSError, ValueError):
     pass
 """
-READ = """
-from ai_edge_litert import schema_py_generated
-schema_py_generated.ModelT.InitFromPackedBuf(content)
-"""
 RUN = """
 from ai_edge_litert.interpreter import Interpreter
 interpreter = Interpreter(model_content=content)
@@ -32,21 +27,11 @@ interpreter.invoke()
 """
 
 
-def require_readable(content: bytes) -> None:
-    """Raise a `ValueError` unless the tables of a file can be read."""
-    _try(READ, content, "its tables cannot be read")
-
-
 def require_runnable(content: bytes) -> None:
     """Raise a `ValueError` unless a file runs once, on zeros."""
-    _try(RUN, content)
-
-
-def _try(code, content, reason=None):
-    """Run code on a file; `reason` replaces the error's own text."""
     try:
         ended = subprocess.run(
-            [sys.executable, "-c", LIMITS + code],
+            [sys.executable, "-c", LIMITS + RUN],
             input=content,
             capture_output=True,
             timeout=SECONDS,
@@ -58,7 +43,7 @@ def _try(code, content, reason=None):
         ) from error
     if ended.returncode:
         lines = ended.stderr.decode(errors="replace").splitlines()
-        reason = reason or (lines[-1] if lines else "LiteRT cannot read it")
+        reason = lines[-1] if lines else "LiteRT cannot read it"
         if ended.returncode < 0:
             reason = f"LiteRT crashes on it (signal {-ended.returncode})"
         raise ValueError(

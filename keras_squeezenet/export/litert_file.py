@@ -5,8 +5,13 @@ import struct
 
 import numpy as np
 from ai_edge_litert import schema_py_generated
-from ai_edge_litert.interpreter import Interpreter
 
+from keras_squeezenet.utils import archive
+
+# Several times what large networks have. Each takes time to read.
+MAX_OPERATORS = 10_000
+# The converter joins the names of the operators that it fuses.
+MAX_NAMES = 10_000
 # The converter names tensors after operations. TF-MOT's wrappers begin with
 # "quant_", and Keras numbers repeated calls of a layer.
 _LAYER_NAME = re.compile(
@@ -20,6 +25,10 @@ _DTYPES = {
 }
 
 
+# What reading damaged tables raises.
+_DAMAGES = (AttributeError, LookupError, TypeError, ValueError, struct.error)
+
+
 class LiteRTModel:
     """A LiteRT image classifier with one input and one output.
 
@@ -28,6 +37,9 @@ class LiteRTModel:
     """
 
     def __init__(self, content: bytes, num_threads: int = 2):
+        # Reading kernels does without it.
+        from ai_edge_litert.interpreter import Interpreter
+
         self.interpreter = Interpreter(
             model_content=content, num_threads=num_threads
         )
@@ -82,44 +94,59 @@ def read_kernels(content: bytes) -> dict[str, np.ndarray]:
 
     They are float32, float16 or int8 arrays with the output channels last, as
     in Keras. Layers are found by the names that the converter gives to the
-    kernels or outputs of convolutions and dense layers. Nothing is run.
+    kernels or outputs of convolutions and dense layers. Nothing is run, and
+    only what the kernels need is read.
 
     Raises:
         ValueError: if the file is damaged.
     """
     try:
-        return _read_kernels(content)
-    except (AttributeError, LookupError, TypeError, struct.error) as error:
+        kernels = _read_kernels(content)
+    except _DAMAGES as error:
         raise ValueError(
-            f"it is damaged ({type(error).__name__}: {error})"
+            "it is damaged: its tables cannot be read. Copy or convert it "
+            "again."
         ) from error
+    # Many layers may share the bytes of one.
+    size = sum(kernel.nbytes for kernel in kernels.values())
+    archive.require_size(size, "the kernels")
+    return kernels
 
 
 def _read_kernels(content):
-    model = schema_py_generated.ModelT.InitFromPackedBuf(content)
-    graph = model.subgraphs[0]
+    model = schema_py_generated.Model.GetRootAs(content)
+    graph = model.Subgraphs(0)
+    count = graph.OperatorsLength()
+    if count > MAX_OPERATORS:
+        raise ValueError(f"{count:,} operators are too many")
+    operators = [
+        (operator.InputsAsNumpy(), operator.OutputsAsNumpy())
+        for operator in map(graph.Operators, range(count))
+    ]
     # Kernels of float16 are dequantized first.
     sources = {
-        operator.outputs[0]: operator.inputs[0]
-        for operator in graph.operators
-        if len(operator.inputs) == 1
+        outputs[0]: inputs[0]
+        for inputs, outputs in operators
+        if np.size(inputs) == 1
     }
     kernels = {}
-    for operator in graph.operators:
-        if len(operator.inputs) < 2:
+    for inputs, outputs in operators:
+        if np.size(inputs) < 2:
             continue
-        index = sources.get(operator.inputs[1], operator.inputs[1])
-        kernel, output = (
-            graph.tensors[index],
-            graph.tensors[operator.outputs[0]],
-        )
+        kernel = _tensor(graph, sources.get(inputs[1], inputs[1]))
         # TensorFlow 2.18 names outputs only.
-        names = b";".join((kernel.name, output.name)).decode()
-        layer = _LAYER_NAME.search(names)
-        data = model.buffers[kernel.buffer].data
-        if layer and data is not None and kernel.type in _DTYPES:
-            values = np.frombuffer(bytes(data), _DTYPES[kernel.type])
-            values = values.reshape(kernel.shape)
+        names = (kernel.Name(), _tensor(graph, outputs[0]).Name())
+        layer = _LAYER_NAME.search(b";".join(names)[:MAX_NAMES].decode())
+        data = model.Buffers(kernel.Buffer()).DataAsNumpy()
+        if layer and np.ndim(data) and kernel.Type() in _DTYPES:
+            values = data.view(_DTYPES[kernel.Type()])
+            values = values.reshape(kernel.ShapeAsNumpy())
             if values.ndim in (2, 4):
                 kernels[layer[1]] = np.moveaxis(values, 0, -1)
     return kernels
+
+
+def _tensor(graph, index):
+    if not 0 <= index < graph.TensorsLength():
+        raise LookupError(f"there is no tensor {index}")
+    return graph.Tensors(int(index))
