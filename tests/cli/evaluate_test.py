@@ -339,6 +339,21 @@ def test_folder_has_the_json_and_the_plot(
     assert json.loads((out / "evaluation.json").read_text()) == again
 
 
+def test_samples_of_a_network_with_layers_have_heat_maps(
+    model_path, measured, tmp_path
+):
+    for label, name in enumerate("abcd"):
+        for number in range(4):
+            path = tmp_path / "images" / "test" / name / f"{number}.png"
+            write_image(path, 60 * label)
+            write_image(tmp_path / "images" / "train" / name / path.name, label)
+    out = tmp_path / "out"
+    measured(model_path, f"--dataset={tmp_path / 'images'}", f"--out={out}")
+    # Twelve of the sixteen, two in a row: an image and two maps each.
+    width, height = Image.open(out / "samples.jpg").size
+    assert (width, height) == (2 * (8 + 3 * (224 + 8)), 6 * 305)
+
+
 def test_folder_with_content_is_refused_before_anything_is_loaded(
     run, tmp_path
 ):

@@ -7,6 +7,7 @@ from PIL import Image
 
 from keras_squeezenet import classifier
 from keras_squeezenet import evaluation
+from keras_squeezenet.evaluation import evaluator
 
 # The class of an image is its brightest quarter. The stub predicts it for all
 # images except those of the last class, for which it predicts the first.
@@ -115,3 +116,26 @@ def test_labels_that_are_no_classes_are_refused(shift, received, dataset):
         evaluation.evaluate(make_network(), (images, labels + shift))
     with pytest.raises(ValueError, match="of one-hot labels"):
         evaluation.evaluate(make_network(), (images, np.eye(4)[labels]))
+
+
+def test_samples_are_a_random_part_of_the_images():
+    sample = evaluator._Sample()
+    for start in range(0, 100, 8):
+        batch = np.arange(start, min(start + 8, 100))
+        assert sample.add(batch) is batch
+    places = list(sample.images)
+    assert len(places) == evaluator.SAMPLES and places == sorted(places)
+    assert min(places) < 50 < max(places)
+    assert all(sample.images[place] == place for place in places)
+
+
+def test_samples_are_rgb(trained_model, dataset):
+    result = evaluation.evaluate(trained_model, dataset)
+    images = [np.asarray(image) for image, _ in dataset.test.decoded]
+    for place, image in result.samples.items():
+        np.testing.assert_array_equal(image, images[place])
+    batches = dataset.test_batches(8)
+    normalized = evaluation.evaluate(trained_model, batches)
+    assert list(normalized.samples) == list(result.samples)
+    for place, image in normalized.samples.items():
+        np.testing.assert_array_equal(image, images[place])
