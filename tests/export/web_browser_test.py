@@ -25,6 +25,11 @@ NAMES = ("red_fox", "<b>cat</b>", "hen")
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
+    def end_headers(self):
+        # A file that changed within a second looks the same to a cache.
+        self.send_header("Cache-Control", "no-store")
+        super().end_headers()
+
     def log_message(self, *arguments):
         pass
 
