@@ -14,6 +14,7 @@ The table is printed, and int8.json has the numbers.
 import contextlib
 import io
 import pathlib
+import tempfile
 import time
 from collections.abc import Callable
 
@@ -22,6 +23,7 @@ import numpy as np
 import rich.console
 import tensorflow as tf
 from absl import app
+from onnxruntime import quantization
 
 from keras_squeezenet import classifier
 from keras_squeezenet import graph
@@ -32,6 +34,9 @@ from keras_squeezenet.export import activation_ranges
 from keras_squeezenet.export import fake_quantization
 from keras_squeezenet.export import litert
 from keras_squeezenet.export import litert_file
+from keras_squeezenet.export import onnx_file
+from keras_squeezenet.export import onnx_graph
+from keras_squeezenet.export import openvino_file
 from keras_squeezenet.export import photograph_input
 from keras_squeezenet.utils import files
 
@@ -124,6 +129,49 @@ def tensorflow_converter(model, images):
         return litert_file.LiteRTModel(converter.convert())
 
 
+def onnx_runtime(method="MinMax", **options):
+    """Return ONNX Runtime's quantizer with a calibration method."""
+    method = quantization.CalibrationMethod[method]
+
+    def quantize(model, images):
+        quantized = onnx_file.quantize(
+            onnx_graph.build(model),
+            images,
+            calibrate_method=method,
+            extra_options=options,
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "model.onnx")
+            path.write_bytes(quantized.SerializeToString())
+            return onnx_file.load(path)
+
+    return quantize
+
+
+def nncf(ranges, corrects_bias=False):
+    """Return NNCF's quantizer with ranges and a slow correction of biases."""
+
+    def quantize(model, images):
+        from nncf.quantization import range_estimator
+
+        library = openvino_file.import_nncf()
+        estimators = range_estimator.RangeEstimatorParametersSet
+        quantized = openvino_file.quantize(
+            openvino_file.convert(model),
+            images,
+            fast_bias_correction=not corrects_bias,
+            advanced_parameters=library.AdvancedQuantizationParameters(
+                activations_range_estimator_params=getattr(estimators, ranges)
+            ),
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "model")
+            openvino_file.save(quantized, path)
+            return openvino_file.load(path)
+
+    return quantize
+
+
 # Functions of a model that takes photographs and of calibration photographs,
 # float32 from 0 to 255, to a function of photographs to probabilities.
 Quantizer = Callable[[keras.Model, np.ndarray], Callable]
@@ -139,6 +187,13 @@ QUANTIZERS: dict[str, Quantizer] = {
     "LiteRT, square error, biases corrected": litert_ranges(
         activation_ranges.least_square_error, corrects_bias=True
     ),
+    "ONNX Runtime, min-max": onnx_runtime(),
+    "ONNX Runtime, mean of batches": onnx_runtime(CalibMovingAverage=True),
+    "NNCF, min-max": nncf("MINMAX"),
+    "NNCF, mean of images": nncf("MEAN_MINMAX"),
+    "NNCF, histogram": nncf("HISTOGRAM"),
+    "NNCF, min-max, biases corrected": nncf("MINMAX", corrects_bias=True),
+    "NNCF, histogram, biases corrected": nncf("HISTOGRAM", corrects_bias=True),
 }
 
 

@@ -134,6 +134,13 @@ def _quantization(nncf, count):
     }
 
 
+def save(converted: openvino.Model, path: str | os.PathLike) -> None:
+    """Write a folder of a model without metadata, which `load` takes."""
+    folder = pathlib.Path(path)
+    folder.mkdir()
+    openvino.save_model(converted, folder / MODEL_FILE, compress_to_fp16=False)
+
+
 def load(path: str | os.PathLike) -> Callable[[np.ndarray], np.ndarray]:
     """Load a folder as a function of a batch of images.
 
@@ -190,10 +197,8 @@ def _write(path, converted, model):
         # They are separated by spaces.
         words = " ".join(name.replace(" ", "_") for name in names)
         converted.set_rt_info(words, LABELS)
-    folder = pathlib.Path(path)
-    folder.mkdir()
-    openvino.save_model(converted, folder / MODEL_FILE, compress_to_fp16=False)
-    metadata.write(folder, metadata.of(model))
+    save(converted, path)
+    metadata.write(path, metadata.of(model))
 
 
 def import_nncf() -> ModuleType:
