@@ -65,7 +65,9 @@ class CodeTrainer:
         steps: int,
     ):
         self.teacher, self.student = teacher, student
-        student.trainable = True
+        # Keras does not pass the model's value on where it stays the same.
+        for each in (student, *student.layers):
+            each.trainable = True
         self.steps = {name: array.step for name, array in arrays.items()}
         self.codes = [
             keras.Variable(array.codes.astype("float32"), name="codes")

@@ -108,3 +108,11 @@ def test_seed_determines_as_many_batches_as_steps(test_images):
     # The images are cropped and flipped.
     originals = {image.tobytes() for image in test_images}
     assert not all(image.tobytes() in originals for image in one[0])
+
+
+def test_frozen_layers_are_trained_too(small_model, images, coarse):
+    student = keras.models.clone_model(small_model)
+    student.layers[1].trainable = False
+    trainer = code_training.CodeTrainer(small_model, student, coarse, steps=1)
+    trainer.train([images[:8]], lambda_=0.0)
+    assert list(trainer.arrays()) == list(coarse)
