@@ -46,7 +46,7 @@ class Classifier:
             of ImageNet. Empty where the names are unknown.
         normalization: the normalization of the images that `function` takes, a
             key of `normalizations.NORMALIZATIONS`.
-        model: the `keras.Model`, where the form of the network has its layers.
+        model: the `keras.Model`, where the file has its layers.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Export a network to the forms that other runtimes take.
+"""Export a network to the formats that other runtimes take.
 
 MODEL is a .keras or .sqz file, or pretrained weights by name or by file. Every
 file that is written is run in its own runtime and compared with the Keras
@@ -6,10 +6,10 @@ model, on the test images of --dataset, else on those of --calibration, else on
 random ones; the table is printed, and is in export.json with the digest of each
 file.
 
-The form web takes a .sqz file as it is, and encodes any other model without
+The format web takes a .sqz file as it is, and encodes any other model without
 loss. `pack` makes it small first.
 
-The forms are:
+The formats are:
 """
 
 import json
@@ -21,17 +21,20 @@ from keras_squeezenet.cli.flags import command_flags
 from keras_squeezenet.cli.flags import dataset_flags
 from keras_squeezenet.cli.flags import network_flags
 from keras_squeezenet.cli.flags import output_flags
-from keras_squeezenet.export import forms
+from keras_squeezenet.export import formats
 
-LINES = [f"    {name:18}  {form.summary}" for name, form in forms.FORMS.items()]
+LINES = [
+    f"    {name:18}  {format.summary}"
+    for name, format in formats.FORMATS.items()
+]
 __doc__ = "\n".join([__doc__ or "", *LINES])
 
-FLAGS = command_flags.CommandFlags("MODEL --to=FORM,...")
+FLAGS = command_flags.CommandFlags("MODEL --to=FORMAT,...")
 MANIFEST = "export.json"
 
 with FLAGS.group("Network"):
     network_flags.define_model(FLAGS)
-    FLAGS.define(list, "to", None, "the forms to write; required")
+    FLAGS.define(list, "to", None, "the formats to write; required")
     FLAGS.define(
         ["photographs", "preprocessed"],
         "input",
@@ -48,7 +51,7 @@ with FLAGS.group("Images"):
         None,
         "photographs to measure the ranges of 8-bit integers on, of which no "
         "label is read: a folder, with sub-folders or without, a CSV file, or "
-        "the name of a data set; only the int8 forms need it",
+        "the name of a data set; only the int8 formats need it",
     )
     FLAGS.define(
         int,
@@ -72,7 +75,7 @@ with FLAGS.group("Output"):
         str,
         "runtime",
         None,
-        "for the form web: the folder in which npm has installed "
+        "for the format web: the folder in which npm has installed "
         "TensorFlow.js, to copy it into the page; without it the page loads "
         "TensorFlow.js from its public address",
     )
@@ -84,7 +87,7 @@ with FLAGS.group("Output"):
 def main(*positional):
     model = network_flags.take_model(FLAGS, positional)
     network_flags.require_config_used(FLAGS, model)
-    forms.choose(FLAGS.to or [], FLAGS.calibration is not None)
+    formats.choose(FLAGS.to or [], FLAGS.calibration is not None)
     output_flags.require_valid(FLAGS)
     labels = network_flags.read_labels(FLAGS.labels)
     console = output_flags.make_console(FLAGS)

@@ -1,5 +1,5 @@
 from . import exporter as exporter
-from . import forms as forms
+from . import formats as formats
 from . import litert as litert
 from . import packed_saved_model as packed_saved_model
 from . import saved_model as saved_model

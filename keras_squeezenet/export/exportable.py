@@ -12,7 +12,7 @@ PROBABILITIES = "probabilities"
 
 
 def prepare(model: keras.Model, image_size: int | None) -> keras.Model:
-    """Return a flat float32 model that every form can be made of.
+    """Return a flat float32 model that every format can be made of.
 
     Args:
         model: as `flattening.flatten` takes it, which is left unchanged.

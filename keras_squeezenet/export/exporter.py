@@ -1,4 +1,4 @@
-"""Export a network to the forms that other runtimes take, and try each."""
+"""Export a network to the formats that other runtimes take, and try each."""
 
 import dataclasses
 import importlib
@@ -23,7 +23,7 @@ from keras_squeezenet.data import catalog
 from keras_squeezenet.data import splits
 from keras_squeezenet.export import comparison
 from keras_squeezenet.export import exportable
-from keras_squeezenet.export import forms
+from keras_squeezenet.export import formats
 from keras_squeezenet.export import photograph_input
 from keras_squeezenet.export import web_page
 from keras_squeezenet.packing import calibration as calibration_images
@@ -43,7 +43,7 @@ class ExportedFile:
     """A file or a folder that was written, and how it compares with Keras.
 
     Attributes:
-        form: the name of its form, a key of `forms.FORMS`.
+        format: the name of its format, a key of `formats.FORMATS`.
         name: the name of the file or folder.
         bytes: its size, in all.
         sha256: the digest of its content, in hexadecimal digits.
@@ -56,7 +56,7 @@ class ExportedFile:
         accuracy: on the test images; `None` without any.
     """
 
-    form: str
+    format: str
     name: str
     bytes: int
     sha256: str
@@ -79,7 +79,7 @@ class ExportResult:
             model: `"test"`, `"calibration"` or `"random"` ones.
         compared_images: how many these are.
         accuracy: of the Keras model on the test images; `None` without any.
-        files: what was written, in the order of the forms that were asked for.
+        files: what was written, in the order in which it was asked for.
     """
 
     model: str
@@ -118,20 +118,20 @@ def export(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> ExportResult:
-    """Export a network to one form or several, and try each in its runtime.
+    """Export a network to one format or several, and try each in its runtime.
 
-    The folder `out` gets a file or a folder for each form, and `export.json`
+    The folder `out` gets a file or a folder for each format, and `export.json`
     with the result. It is written whole or not at all.
 
     Args:
         model: a `keras.Model`, which is left unchanged; the path of a `.keras`,
             `.sqz` or weights file; or the name of pretrained weights.
-        to: the name of a form, or several: keys of `forms.FORMS`.
+        to: the name of a format, or several: keys of `formats.FORMATS`.
         out: the folder to write.
         calibration: images to measure the ranges of integers on, without
             labels, as `packing.pack` takes its data: photographs in a folder, a
             CSV list, the name of a data set, or normalized images. From 100 to
-            500 are usual. Only the forms in 8-bit integers need them.
+            500 are usual. Only the formats in 8-bit integers need them.
         test: labeled images to measure the accuracy on, as
             `evaluation.evaluate` takes its data. Defaults to `None`: the files
             are compared with the Keras model on the calibration images, or
@@ -143,15 +143,15 @@ def export(
             takes them.
         images: the largest number of calibration images.
         data_dir, seed, skip_bad_images: as `data.load` takes them.
-        runtime: as `web_page.write_web` takes it, for the form `web`.
+        runtime: as `web_page.write_web` takes it, for the format `web`.
         overwrite: whether to replace the files of an earlier export.
         progress: what shows the progress. Defaults to `None`: nothing does.
 
     Raises:
-        ValueError: if a form is unknown or needs calibration images that are
+        ValueError: if a format is unknown or needs calibration images that are
             not there, the model is not an image classifier, or the images have
             another size.
-        ModuleNotFoundError: if a form needs a package that is not installed,
+        ModuleNotFoundError: if a format needs a package that is not installed,
             naming the extra that has it.
         OSError: if a file is missing, or `out` has other files.
 
@@ -161,7 +161,7 @@ def export(
     >>> [file.name for file in result.files]
     ["model.tflite", "saved_model"]
     """
-    chosen = forms.choose(to, calibration is not None)
+    chosen = formats.choose(to, calibration is not None)
     if input not in INPUTS:
         raise ValueError(
             f"`input` must be one of {', '.join(map(repr, INPUTS))}. Received: "
@@ -213,7 +213,7 @@ def export(
             compared_on=reference.kind,
             compared_images=len(reference.probabilities),
             accuracy=reference.accuracy,
-            files=tuple(writer.write(form, folder) for form in chosen),
+            files=tuple(writer.write(format, folder) for format in chosen),
         )
         files.write_json(folder / MANIFEST, result.to_json())
     return result
@@ -304,7 +304,7 @@ def _of_photographs(network):
 
 
 class _Writer:
-    """Writes a network in one form after the other, and compares each."""
+    """Writes a network in one format after the other, and compares each."""
 
     def __init__(
         self, network, source, input, options, calibration, reference, progress
@@ -317,12 +317,12 @@ class _Writer:
         self.reference = reference
         self.progress = progress
 
-    def write(self, form, folder):
-        """Write a form to a folder; return an `ExportedFile`."""
-        path = folder / form.file_name
-        module = importlib.import_module(f"{__package__}.{form.module}")
+    def write(self, format, folder):
+        """Write a format to a folder; return an `ExportedFile`."""
+        path = folder / format.file_name
+        module = importlib.import_module(f"{__package__}.{format.module}")
         source = self.source
-        if form.takes_photographs and self.takes_photographs:
+        if format.takes_photographs and self.takes_photographs:
             source = photograph_input.photograph_input(source)
         normalization = metadata.of(source).normalization
         known = normalizations.get(self.network.normalization)
@@ -334,34 +334,34 @@ class _Writer:
             return known.to_rgb(images).astype("float32")
 
         with (
-            self.progress.task(form.name, None),
+            self.progress.task(format.name, None),
             files.as_value_error(
-                f"{self.network.name} cannot be exported as {form.name}"
+                f"{self.network.name} cannot be exported as {format.name}"
             ),
         ):
-            write = getattr(module, f"write_{form.name}")
-            options = {name: self.options[name] for name in form.options}
+            write = getattr(module, f"write_{format.name}")
+            options = {name: self.options[name] for name in format.options}
             write(source, path, to_input(self.calibration), **options)
             run = module.load(path)
         written = dataclasses.replace(
             self.network,
-            name=form.file_name,
+            name=format.file_name,
             function=lambda images: run(to_input(images)),
         )
         if self.takes_photographs:
             written = _of_photographs(written)
         measured = self.reference.measure(written)
-        if form.tolerance and measured["max_difference"] > form.tolerance:
+        if format.tolerance and measured["max_difference"] > format.tolerance:
             raise ValueError(
-                f"{form.file_name} must return the probabilities of the Keras "
-                f"model within {form.tolerance}. Measured: a difference of "
-                f"{measured['max_difference']:.2g}. Nothing was written; "
-                "please report it"
+                f"{format.file_name} must return the probabilities of the "
+                f"Keras model within {format.tolerance}. Measured: a "
+                f"difference of {measured['max_difference']:.2g}. Nothing was "
+                "written; please report it"
             )
         content = files.content(path)
         return ExportedFile(
-            form=form.name,
-            name=form.file_name,
+            format=format.name,
+            name=format.file_name,
             bytes=len(content),
             sha256=digests.of(content),
             normalization=normalization,

@@ -34,7 +34,7 @@ def write_litert(
     path: str | os.PathLike,
     calibration: np.ndarray | None = None,
 ) -> None:
-    """Write a float32 file; see `forms.Form` for the arguments."""
+    """Write a float32 file; see `formats.Format` for the arguments."""
     del calibration
     _write(path, convert_float32(model, _takes_photographs(model)))
 
@@ -44,7 +44,7 @@ def write_litert_float16(
     path: str | os.PathLike,
     calibration: np.ndarray | None = None,
 ) -> None:
-    """Write a file with float16 weights; see `forms.Form`."""
+    """Write a file with float16 weights; see `formats.Format`."""
     del calibration
     _write(path, convert_float16(model, _takes_photographs(model)))
 
@@ -52,7 +52,7 @@ def write_litert_float16(
 def write_litert_int8(
     model: keras.Model, path: str | os.PathLike, calibration: np.ndarray
 ) -> None:
-    """Write a file in 8-bit integers; see `forms.Form`."""
+    """Write a file in 8-bit integers; see `formats.Format`."""
     photographs = _takes_photographs(model)
     _write(path, convert_post_training_int8(model, [calibration], photographs))
 

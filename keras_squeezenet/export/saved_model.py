@@ -73,7 +73,7 @@ def write_saved_model(
     path: str | os.PathLike,
     calibration: np.ndarray | None = None,
 ) -> None:
-    """Write a SavedModel with all signatures; see `forms.Form`."""
+    """Write a SavedModel with all signatures; see `formats.Format`."""
     del calibration
     save(model, path, raw_images=True)
 

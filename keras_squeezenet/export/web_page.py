@@ -95,7 +95,7 @@ def write_web(
         model: a classifier of square images, flat and Functional, with its
             `metadata`.
         path: the folder to write, which must not exist.
-        calibration: not used; see `forms.Form`.
+        calibration: not used; see `formats.Format`.
         sqz: a .sqz file of the same network, which is copied. Defaults to
             `None`: the model is encoded without loss.
         runtime: the folder in which `npm install` has installed TensorFlow.js,

@@ -105,7 +105,7 @@ def test_figures_are_printed(run, called):
     ("arguments", "error"),
     [
         (["--to=litert"], "one model must be given"),
-        (["a.keras"], "a form must be given.*Received: none"),
+        (["a.keras"], "a format must be given.*Received: none"),
         (["a.keras", "--to=litret"], "'litret'. Did you mean 'litert'?"),
         (["a.keras", "--to=litert", "--config=1.0"], "--config is for"),
         (["a.keras", "--to=litert", "--images=0"], "--images must be"),

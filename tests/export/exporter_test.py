@@ -1,4 +1,4 @@
-"""Every form of every kind of model, and what is refused."""
+"""Every format of every kind of model, and what is refused."""
 
 import importlib.util
 import json
@@ -17,7 +17,7 @@ from keras_squeezenet import export
 from keras_squeezenet import metadata
 from keras_squeezenet import models
 from keras_squeezenet import preprocess_input
-from keras_squeezenet.export import forms
+from keras_squeezenet.export import formats
 from keras_squeezenet.export import litert
 from keras_squeezenet.export import saved_model
 from keras_squeezenet.utils import digests
@@ -56,7 +56,7 @@ def images(squares):
 
 @pytest.fixture(scope="module")
 def exported(model, images, squares, tmp_path_factory):
-    """The folder and the result of all the forms that need no extra."""
+    """The folder and the result of all the formats that need no extra."""
     out = tmp_path_factory.mktemp("export") / "out"
     result = export.export(
         *(model, INSTALLED, out),
@@ -67,9 +67,9 @@ def exported(model, images, squares, tmp_path_factory):
 
 
 INSTALLED = [
-    form.name
-    for form in forms.FORMS.values()
-    if all(importlib.util.find_spec(package) for package in form.packages)
+    format.name
+    for format in formats.FORMATS.values()
+    if all(importlib.util.find_spec(package) for package in format.packages)
 ]
 # The largest difference of a probability.
 TOLERANCES = {
@@ -82,7 +82,7 @@ TOLERANCES = {
 
 def test_every_form_is_written_and_compared(exported, model, images, squares):
     out, result = exported
-    files_ = {file.form: file for file in result.files}
+    files_ = {file.format: file for file in result.files}
     assert list(files_) == INSTALLED
     expected = model.predict_on_batch(images)
     accuracy = np.mean(expected.argmax(1) == squares[1])
@@ -91,15 +91,15 @@ def test_every_form_is_written_and_compared(exported, model, images, squares):
     )
     assert (result.calibration_images, result.compared_images) == (20, 40)
     assert (result.compared_on, result.accuracy) == ("test", accuracy)
-    for form, file in files_.items():
+    for format, file in files_.items():
         path = out / file.name
         content = files.content(path)
-        assert path.name == forms.FORMS[form].file_name
+        assert path.name == formats.FORMATS[format].file_name
         assert (file.bytes, file.sha256) == (
             len(content),
             digests.of(content),
         )
-        assert file.max_difference <= TOLERANCES.get(form, 1e-5), form
+        assert file.max_difference <= TOLERANCES.get(format, 1e-5), format
         assert file.agreement >= 0.9
         assert abs(file.accuracy - accuracy) <= 0.1
 
@@ -110,21 +110,21 @@ def test_manifest_is_the_result(exported):
     assert set(os.listdir(out)) == {*names, "export.json"}
     written = json.loads((out / "export.json").read_text())
     assert written == result.to_json()
-    assert written["files"][0]["form"] == INSTALLED[0]
+    assert written["files"][0]["format"] == INSTALLED[0]
 
 
-@pytest.mark.parametrize("form", ["litert", "litert_int8", "saved_model"])
-def test_files_are_read_back_as_they_were_written(form, exported, model):
+@pytest.mark.parametrize("format", ["litert", "litert_int8", "saved_model"])
+def test_files_are_read_back_as_they_were_written(format, exported, model):
     out, _ = exported
     photographs, _ = quarters.make_images(8, 2)
-    network = classifier.load(out / forms.FORMS[form].file_name)
+    network = classifier.load(out / formats.FORMATS[format].file_name)
     assert network.classes == tuple((None, name) for name in CLASSES)
-    is_raw = forms.FORMS[form].takes_photographs
+    is_raw = formats.FORMATS[format].takes_photographs
     assert network.normalization == ("raw" if is_raw else "caffe")
     np.testing.assert_allclose(
         network.predict(photographs),
         classifier.load(model).predict(photographs),
-        atol=TOLERANCES.get(form, 1e-5),
+        atol=TOLERANCES.get(format, 1e-5),
     )
 
 

@@ -224,7 +224,9 @@ def test_kernels_of_a_quantized_model_are_its_float_ones_written_once(
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_signatures_have_the_same_names_in_every_form(model, packed, tmp_path):
+def test_signatures_have_the_same_names_in_every_format(
+    model, packed, tmp_path
+):
     saved_model.save(model, tmp_path / "m", packed=packed, raw_images=True)
     loaded = tf.saved_model.load(str(tmp_path / "m"))
     assert {

@@ -29,7 +29,7 @@ METAVARS = {
     "recipe": "NAME|FILE",
     "similar_to": "IMAGE",
     "tensorboard": "FOLDER",
-    "to": "FORM,...",
+    "to": "FORMAT,...",
     "weights": "NAME|FILE",
 }
 DEFINITIONS = {

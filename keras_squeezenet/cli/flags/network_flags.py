@@ -76,7 +76,7 @@ def require_config_used(flag_values, model):
 
 
 def require_layers(model, what):
-    """Raise a `ValueError` for a form of a network without its layers."""
+    """Raise a `ValueError` for a file of a network without its layers."""
     if model.endswith(WITHOUT_LAYERS) or os.path.isdir(model):
         raise ValueError(
             f"{what} needs a network with its layers: a .keras or .sqz file, "

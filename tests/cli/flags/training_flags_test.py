@@ -79,7 +79,7 @@ def test_weights_are_a_name_or_a_file(flag_values, tmp_path):
     flag_values.parse(["--weights=imagnet"])
     with pytest.raises(
         ValueError,
-        match="must be a file or one of imagenet.* Received: "
+        match="must be a file, .* or one of imagenet.* Received: "
         r"--weights=imagnet. Did you mean 'imagenet'\?$",
     ):
         training_flags.require_valid(flag_values)

@@ -1,4 +1,4 @@
-"""The forms that networks are exported to, as data."""
+"""The formats that networks are exported to, as data."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -8,20 +8,20 @@ from keras_squeezenet.utils import suggestions
 
 
 @dataclasses.dataclass(frozen=True)
-class Form:
+class Format:
     """What a network is exported to, for one kind of runtime.
 
     Attributes:
-        name: the name of the form, a key of `FORMS`.
+        name: the name of the format, a key of `FORMATS`.
         file_name: the name of the file or folder that is written.
         module: the module of this package that has the functions
-            `write_NAME(model, path, calibration)`, with the name of the form,
+            `write_NAME(model, path, calibration)`, with the name of the format,
             and `load(path)`. The model is flat, and `calibration` is a float32
             array of the images that it takes. What is loaded is a function of
             a batch of such images that returns float32 probabilities.
         summary: what it is and what runs it.
-        packages: the optional packages that write the form and run it, keys of
-            `extras.EXTRAS`.
+        packages: the optional packages that write the format and run it, keys
+            of `extras.EXTRAS`.
         needs_calibration: whether calibration images are needed.
         takes_photographs: whether its input may be photographs, uint8 RGB,
             instead of preprocessed images.
@@ -46,15 +46,15 @@ LITERT = ("ai_edge_litert",)
 ONNX = ("onnx", "onnxruntime")
 # An ONNX graph is converted.
 OPENVINO = ("openvino", "onnx")
-_FORMS = (
-    Form(
+_FORMATS = (
+    Format(
         "litert",
         "model.tflite",
         "litert",
         "LiteRT (TensorFlow Lite), float32",
         packages=LITERT,
     ),
-    Form(
+    Format(
         "litert_float16",
         "model_float16.tflite",
         "litert",
@@ -62,7 +62,7 @@ _FORMS = (
         packages=LITERT,
         tolerance=None,
     ),
-    Form(
+    Format(
         "litert_int8",
         "model_int8.tflite",
         "litert",
@@ -71,14 +71,14 @@ _FORMS = (
         needs_calibration=True,
         tolerance=None,
     ),
-    Form(
+    Format(
         "onnx",
         "model.onnx",
         "onnx_file",
         "ONNX, float32: ONNX Runtime and most other runtimes",
         packages=ONNX,
     ),
-    Form(
+    Format(
         "onnx_int8",
         "model_int8.onnx",
         "onnx_file",
@@ -87,14 +87,14 @@ _FORMS = (
         needs_calibration=True,
         tolerance=None,
     ),
-    Form(
+    Format(
         "openvino",
         "model_openvino",
         "openvino_file",
         "OpenVINO, float32: CPUs and GPUs of Intel",
         packages=OPENVINO,
     ),
-    Form(
+    Format(
         "openvino_int8",
         "model_openvino_int8",
         "openvino_file",
@@ -103,21 +103,21 @@ _FORMS = (
         needs_calibration=True,
         tolerance=None,
     ),
-    Form(
+    Format(
         "saved_model",
         "saved_model",
         "saved_model",
         "TensorFlow, TensorFlow Serving and its C API",
         takes_photographs=False,
     ),
-    Form(
+    Format(
         "packed_saved_model",
         "saved_model_packed",
         "saved_model",
         "the same, entropy-coded: for TensorFlow 2 and 1",
         takes_photographs=False,
     ),
-    Form(
+    Format(
         "web",
         "web",
         "web_page",
@@ -126,42 +126,42 @@ _FORMS = (
         options=("sqz", "runtime"),
     ),
 )
-FORMS: dict[str, Form] = {form.name: form for form in _FORMS}
+FORMATS: dict[str, Format] = {format.name: format for format in _FORMATS}
 
 
-def choose(names: str | Iterable[str], is_calibrated: bool) -> list[Form]:
-    """Return the forms with these names, each once, if they can be written.
+def choose(names: str | Iterable[str], is_calibrated: bool) -> list[Format]:
+    """Return the formats with these names, each once, if they can be written.
 
     Args:
-        names: keys of `FORMS`.
+        names: keys of `FORMATS`.
         is_calibrated: whether there are calibration images.
 
     Raises:
-        ValueError: if there is no name, or an unknown one, or if a form needs
+        ValueError: if there is no name, or an unknown one, or if a format needs
             calibration images that are not there.
-        ModuleNotFoundError: if a form needs a package that is not installed,
+        ModuleNotFoundError: if a format needs a package that is not installed,
             naming the extra that has it.
     """
     names = [names] if isinstance(names, str) else list(names)
-    known = ", ".join(FORMS)
+    known = ", ".join(FORMATS)
     if not names:
         raise ValueError(
-            f"a form must be given, one or several of {known}. Received: none"
+            f"a format must be given, one or several of {known}. Received: none"
         )
     for name in names:
-        if name not in list(FORMS):
+        if name not in list(FORMATS):
             raise ValueError(
                 f"a network can be exported to {known}. Received: {name!r}."
-                f"{suggestions.did_you_mean(name, FORMS)}"
+                f"{suggestions.did_you_mean(name, FORMATS)}"
             )
-    chosen = [FORMS[name] for name in dict.fromkeys(names)]
-    for form in chosen:
-        extras.require(form.packages, f"the form {form.name}")
-        if form.needs_calibration and not is_calibrated:
+    chosen = [FORMATS[name] for name in dict.fromkeys(names)]
+    for format in chosen:
+        extras.require(format.packages, f"the format {format.name}")
+        if format.needs_calibration and not is_calibrated:
             raise ValueError(
-                f"the form {form.name} needs photographs to measure the ranges "
-                "of its integers on: --calibration=FOLDER, a CSV file, or the "
-                "name of a data set (calibration=...). From 100 to 500 are "
+                f"the format {format.name} needs photographs to measure the "
+                "ranges of its integers on: --calibration=FOLDER, a CSV file, "
+                "or the name of a data set (calibration=...). From 100 to 500 are "
                 "usual, of the kind that the network is for, without labels. "
                 "Received: none"
             )
