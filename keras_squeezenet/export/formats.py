@@ -161,8 +161,8 @@ def choose(names: str | Iterable[str], is_calibrated: bool) -> list[Format]:
             raise ValueError(
                 f"the format {format.name} needs photographs to measure the "
                 "ranges of its integers on: --calibration=FOLDER, a CSV file, "
-                "or the name of a data set (calibration=...). From 100 to 500 are "
-                "usual, of the kind that the network is for, without labels. "
-                "Received: none"
+                "or the name of a data set (calibration=...). From 100 to 500 "
+                "are usual, of the kind that the network is for, without "
+                "labels. Received: none"
             )
     return chosen
