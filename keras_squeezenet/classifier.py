@@ -146,6 +146,10 @@ def load(
         model = name = located.path
         source = located.name
     else:
+        import keras
+
+        if not isinstance(model, keras.Model):
+            registry.require_name(model)
         source = name = model.name
         loaded = model
     if loaded is None and os.path.isfile(os.path.join(name, "saved_model.pb")):

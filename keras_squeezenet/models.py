@@ -62,11 +62,7 @@ def load(
     """
     if isinstance(model, keras.Model):
         return _with_metadata(copy(model), metadata.of(model), normalization)
-    if not isinstance(model, str | os.PathLike):
-        raise ValueError(
-            "`model` must be a `keras.Model`, a path, or the name of "
-            f"pretrained weights. Received: model={model!r}"
-        )
+    registry.require_name(model)
     path = hub.locate(model).path
     if path in registry.NAMES:
         file = registry.find(path, config).file

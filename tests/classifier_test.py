@@ -591,6 +591,12 @@ def test_missing_network_is_an_error_that_names_it(name, tmp_path):
         classifier.load(f"{tmp_path}/{name}")
 
 
+@pytest.mark.parametrize("model", [None, 3])
+def test_what_is_neither_a_model_nor_a_name_is_refused(model):
+    with pytest.raises(ValueError, match="must be a `keras.Model`, a path, or"):
+        classifier.load(model)
+
+
 def test_file_of_unknown_format_is_refused(tmp_path):
     (tmp_path / "model.mnn").write_text("something")
     with pytest.raises(ValueError, match="must end with one of .*model.mnn"):

@@ -7,6 +7,7 @@ entry. Every address is pinned by a commit, or by a digest in the file's name.
 import dataclasses
 import hashlib
 import os
+from typing import Any
 
 from keras_squeezenet import architecture
 from keras_squeezenet import imagenet
@@ -374,6 +375,15 @@ def find(
         f"another `config`. Received: {received}."
         f"{'' if named else suggestions.did_you_mean(name, NAMES)}"
     )
+
+
+def require_name(model: Any) -> None:
+    """Raise a `ValueError` for what is neither a name nor a path."""
+    if not isinstance(model, str | os.PathLike):
+        raise ValueError(
+            "`model` must be a `keras.Model`, a path, or the name of "
+            f"pretrained weights. Received: model={model!r}"
+        )
 
 
 def require_file(path: str) -> None:
