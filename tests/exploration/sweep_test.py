@@ -88,7 +88,7 @@ def test_each_point_is_trained_as_training_train_does_it(
     # The checkpoint, which is large, is removed.
     assert sorted(
         os.listdir(sweep.point_folder(tmp_path / "out", "SR=0.5"))
-    ) == ["history.csv", "model.keras", "report.json"]
+    ) == ["README.md", "history.csv", "model.keras", "report.json"]
 
 
 def test_files_have_what_is_returned(explore, trained, tmp_path):
