@@ -3,7 +3,7 @@
 import csv
 import dataclasses
 import hashlib
-import importlib
+import importlib.util
 import json
 import pathlib
 import re
@@ -79,6 +79,9 @@ NOT_RUN = {
     "KERAS_BACKEND=": "tests/backends_test.py runs the other backends",
     "cluster=": "tests/training/distributed_test.py runs several workers",
 }
+# Packages of an extra that `all` does not have. Blocks that name one which is
+# not installed do not run.
+OPTIONAL = ("openvino",)
 # What an example reads, and the command that makes it.
 MAKERS = {
     "flowers_exported/": (
@@ -292,7 +295,10 @@ def _words(text):
 def test_examples_run(page, examples, capsys):
     namespace = {}
     blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
+    missing = [name for name in OPTIONAL if not importlib.util.find_spec(name)]
     for index, (language, text) in enumerate(blocks):
+        if any(name in text for name in missing):
+            continue
         if language == "python":
             examples.run_python(text, str(page), namespace)
         if language != "sh" or text.startswith(tuple(NOT_RUN)):
