@@ -223,7 +223,8 @@ def load(
     if classes and len(classes) != count:
         raise ValueError(
             f"{name} must have one output for each of the {len(classes)} "
-            f"names of classes. Received: {count} outputs"
+            f"names of classes. Received: {count} outputs. Name every class, "
+            "in the order of the outputs"
         )
     return Classifier(source, function, side, classes, normalization, loaded)
 
@@ -247,7 +248,8 @@ def _side(path, shape, image_size):
     if len(shape) != 4 or shape[3] != 3 or len(sides) != 1:
         raise ValueError(
             f"{path} must take images of shape (batch, side, side, 3). "
-            f"Received: {tuple(shape)}"
+            f"Received: {tuple(shape)}. Photographs are read as RGB squares; "
+            "a network for other images is run in Keras, with `models.load`"
         )
     (side,) = sides
     if side and image_size and side != image_size:

@@ -192,8 +192,9 @@ def say_assumed(path: str) -> None:
     """Warn once per file that the normalization of its network is assumed."""
     logger.warning(
         "%s does not say on which images it was trained: those of "
-        "`preprocess_input` are assumed. State others with `normalization`, or "
-        "with `keras-squeezenet weights convert`.",
+        "`preprocess_input` are assumed. State others with `normalization` "
+        "(--normalization on the command line); `keras-squeezenet weights "
+        "convert` writes a file that says so itself.",
         text.printable(path),
     )
 

@@ -576,8 +576,15 @@ def test_damaged_saved_model_is_an_error_that_names_it(
 def test_folder_that_is_not_a_saved_model_is_refused(tmp_path):
     for name in ("folder", "folder.keras", "folder.tflite"):
         (tmp_path / name).mkdir()
-        with pytest.raises(OSError, match=f"a SavedModel folder.*{name}"):
+        with pytest.raises(OSError, match=f"that of a SavedModel.*{name}"):
             classifier.load(tmp_path / name)
+
+
+def test_networks_in_a_folder_that_is_not_one_are_named(tmp_path):
+    for name in ("model.tflite", "model.onnx", "export.json"):
+        (tmp_path / name).touch()
+    with pytest.raises(OSError, match="it has model.onnx, model.tflite.$"):
+        classifier.load(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,9 @@ TEXT = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
 
 @contextlib.contextmanager
 def written(path):
-    """Yield a function that writes names and their vectors; none do nothing.
+    """Yield a function that writes names and their vectors.
+
+    It does nothing if there is no path.
 
     The file is written whole or not at all.
     """

@@ -1,4 +1,4 @@
-"""Pictures of where a network looks: of `predict --explain`, `evaluate`."""
+"""Plots of where a network looks, for `predict --explain` and `evaluate`."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ QUALITY = 90
 def written(network, paths, out, overwrite):
     """Yield a function of `{path: square}` and of the results of a batch.
 
-    It writes a picture for each photograph, and adds its path to the result.
+    It writes a plot for each photograph, and adds its path to the result.
     The numbers in the names keep photographs of one name apart.
     """
     import numpy as np

@@ -41,7 +41,7 @@ with FLAGS.group("Network"):
         "photographs",
         "what the files take: photographs, RGB from 0 to 255 in uint8; or "
         "preprocessed, the float32 output of preprocess_input. A SavedModel "
-        "has a signature for each",
+        "has a signature for each, and a page takes photographs",
     )
     network_flags.define(FLAGS)
 with FLAGS.group("Images"):

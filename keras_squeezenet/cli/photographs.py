@@ -22,7 +22,7 @@ def find(arguments):
             "Received: none"
         )
     for argument in arguments:
-        if argument.endswith(network_flags.COMPLETE_SUFFIXES):
+        if argument.endswith(network_flags.NETWORK_SUFFIXES):
             raise ValueError(
                 "an image must be given, and the model with --model. "
                 f"Received: {one_line(argument)}"

@@ -5,9 +5,9 @@ IMAGE is a file, a folder (with its sub-folders), a pattern such as
 input. What cannot be read is named and skipped, and the command then ends with
 status 1.
 
-With --explain, the picture of a photograph shows where the network looks: the
-photograph beside the heat maps of its most probable classes. It needs a network
-with layers: a .keras or .sqz file, or weights.
+--explain writes a plot for each photograph, which shows where the network
+looks: the photograph beside the heat maps of its most probable classes. It
+needs a network with layers: a .keras or .sqz file, or weights.
 
 A SavedModel is a program: one that does more than compute is refused.
 """
@@ -37,8 +37,8 @@ with FLAGS.group("Output"):
         str,
         "explain",
         None,
-        "folder for a picture of each photograph with the heat maps of its "
-        "most probable classes",
+        "folder for a plot of each photograph with the heat maps of its most "
+        "probable classes",
     )
     FLAGS.define(
         bool,

@@ -61,10 +61,7 @@ def main(*positional):
     found = find_files(folder)
     terminal.print_table(console, table(address, found, card))
     if "\nlicense: unknown" in card:
-        console.print(
-            "\nThe license is not filled in: it is the first line of the model "
-            "card."
-        )
+        terminal.print_line(console, f"\n{license_note(folder)}")
     if FLAGS.dry_run:
         terminal.print_line(console, "\nNothing was uploaded.")
         return
@@ -77,6 +74,21 @@ def main(*positional):
         )
 
 
+def license_note(folder):
+    """Return how the license is filled in."""
+    from keras_squeezenet.report import model_card
+
+    path = folder / model_card.CARD_FILE
+    note = (
+        "The license is not filled in. State it in the line `license:` at the "
+        f"top of {path}"
+    )
+    if _is_written(path):
+        return f"{note}."
+    command = f"keras-squeezenet upload {folder} --card > {path}"
+    return f"{note}, which `{command}` writes."
+
+
 def take_arguments(positional):
     """Return the folder, and the address or `None` where none is needed."""
     folder, address = (*positional, None, None)[:2]
@@ -84,6 +96,11 @@ def take_arguments(positional):
         raise ValueError(
             "a folder and an address must be given, as in FOLDER "
             f"hf://owner/name. Received: {' '.join(positional) or 'none'}"
+        )
+    if hub.is_address(folder):
+        raise ValueError(
+            "the folder comes first, as in FOLDER hf://owner/name. Received: "
+            f"{' '.join(positional)}"
         )
     folder = pathlib.Path(folder)
     if not any((folder / name).is_file() for name in REPORTS):
@@ -108,7 +125,7 @@ def read_card(folder, address):
     from keras_squeezenet.report import model_card
 
     path = folder / model_card.CARD_FILE
-    if path.is_file():
+    if _is_written(path):
         card = files.read_text(path)
     else:
         summaries = [folder / name for name in REPORTS]
@@ -121,6 +138,11 @@ def read_card(folder, address):
         if name.endswith(hub.SUFFIXES):
             card = model_card.addressed(card, name, f"{address}/{name}")
     return card
+
+
+def _is_written(path):
+    # A shell that writes the output of --card there makes the file first.
+    return path.is_file() and path.stat().st_size > 0
 
 
 def find_files(folder):

@@ -59,8 +59,8 @@ def activation_maps(
         model: a `keras.Model` of layers that `compression.compress` takes, or
             what `models.load` takes.
         images: normalized images of shape `(batch, height, width, channels)`.
-        classes: the indices of the classes, for all images, or of shape
-            `(batch, k)` for each image its own. Defaults to all classes.
+        classes: the indices of the classes: of shape `(k,)`, the same for all
+            images, or of shape `(batch, k)`. Defaults to all classes.
         upsample: whether to interpolate the maps to the size of the images.
             Defaults to `False`.
 
@@ -68,8 +68,8 @@ def activation_maps(
         A float32 array of shape `(batch, rows, columns, classes)`.
 
     Raises:
-        ValueError: if the model has no rows and columns to look at or layers
-            that are not known, or a class is not one of its outputs.
+        ValueError: if no output inside the model has rows and columns, it has
+            layers that are not known, or a class is not one of its outputs.
         RuntimeError: if Grad-CAM is needed, on another backend.
 
     Example:

@@ -1,4 +1,4 @@
-"""Compare exported networks with the Keras model that they were made of."""
+"""Compare exported networks with the Keras model that they were made from."""
 
 import dataclasses
 from collections.abc import Callable

@@ -252,7 +252,7 @@ def _require_exportable(path):
         raise ValueError(
             "a network can be exported from a .keras or .sqz file, a weights "
             f"file, or the name of pretrained weights. Received: {path}, which "
-            "was exported before; name the file that it was made of"
+            "was exported before; name the file that it was made from"
         )
 
 

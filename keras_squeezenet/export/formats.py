@@ -160,9 +160,9 @@ def choose(names: str | Iterable[str], is_calibrated: bool) -> list[Format]:
         if format.needs_calibration and not is_calibrated:
             raise ValueError(
                 f"the format {format.name} needs photographs to measure the "
-                "ranges of its integers on: --calibration=FOLDER, a CSV file, "
-                "or the name of a data set (calibration=...). From 100 to 500 "
-                "are usual, of the kind that the network is for, without "
-                "labels. Received: none"
+                "ranges of its integers on. Received: none. Pass a folder, a "
+                "CSV file or the name of a data set with --calibration "
+                "(`calibration` in Python): 100 to 500 photographs of the kind "
+                "that the network is for, without labels"
             )
     return chosen

@@ -20,8 +20,8 @@ from keras_squeezenet.utils import files
 
 ERRORS_ONLY = 3
 BATCH_SIZE = 16
-# CPUs multiply uint8 by int8 three times as fast as int8 by int8. Not the
-# softmax: its outputs would be multiples of 1/256.
+# CPUs multiply uint8 by int8 three times as fast as int8 by int8. The
+# softmax is left out: its outputs would be multiples of 1/256.
 QUANTIZATION: dict[str, Any] = {
     "per_channel": True,
     # A range is the mean of those of the batches, which leaves out outliers.

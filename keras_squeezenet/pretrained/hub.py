@@ -105,8 +105,8 @@ def locate(weights: "str | os.PathLike") -> Located:
     internet, the file that was last downloaded is taken.
 
     Raises:
-        HubError: if they cannot be had.
-        ValueError: if the address is none, or that of a file of a format that
+        HubError: if they cannot be downloaded.
+        ValueError: if the address cannot be parsed, its file has a format that
             is not loaded from the hub, or the file is too large.
     """
     if not is_address(weights):

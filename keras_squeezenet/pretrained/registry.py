@@ -340,6 +340,8 @@ ENTRIES = (
     ),
 )
 
+# The files of networks that are named if the folder with them was received.
+FILES = (".keras", ".onnx", ".sqz", ".tflite")
 NAMES = tuple(dict.fromkeys(entry.name for entry in ENTRIES))
 
 
@@ -388,9 +390,16 @@ def require_name(model: Any) -> None:
 
 def require_file(path: str) -> None:
     """Raise a `FileNotFoundError` for what is neither a name nor a file."""
+    if os.path.isdir(path):
+        found = [each for each in os.listdir(path) if each.endswith(FILES)]
+        has = f": it has {', '.join(sorted(found))}" if found else ""
+        raise FileNotFoundError(
+            "a folder must be that of a SavedModel or for OpenVINO. Received: "
+            f"{path}. Name a file or a folder in it{has}."
+        )
     if not os.path.isfile(path):
         raise FileNotFoundError(
-            "the model must be the path of a file or of a SavedModel folder, "
+            "the model must be the path of a file or a folder, "
             "an address on the hub such as hf://owner/name, or the name of "
             f"pretrained weights ({', '.join(NAMES)}). Received: {path}."
             f"{suggestions.did_you_mean(path, NAMES)}"

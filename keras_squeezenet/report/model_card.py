@@ -81,7 +81,7 @@ def markdown(report: dict[str, Any], folder: pathlib.Path) -> str:
     terms = [f"- {term}: {text}" for term, text in facts.files.terms.items()]
     lines += [*terms, *[""] * bool(terms)]
     lines += ["## How it was made", "", *_how(facts)]
-    lines += ["## License", "", "To be filled in, here and in the first line."]
+    lines += ["## License", "", "To be filled in, here and at the top."]
     return "\n".join([*lines, ""])
 
 
@@ -227,6 +227,9 @@ def _exported(report):
                 "accuracy": "accuracy:.2%",
             },
             {
+                "takes": "normalization of its images, `raw` for photographs; "
+                "a SavedModel has a signature for photographs too, and the "
+                "page normalizes them",
                 "agreement": "share of the images for which it predicts the "
                 "class that the Keras model predicts",
             },

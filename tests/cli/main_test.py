@@ -50,7 +50,7 @@ REFUSED = {
     "finetune": (["--weights=imagnet"], "Did you mean 'imagenet'?"),
     "compress": (["--recipe=smal"], "Did you mean 'small'?"),
     "pack": (["imagenet"], "photographs must be given: --dataset=FOLDER"),
-    "export": (["a.keras", "--to=litert_int8"], "--calibration=FOLDER, a CSV"),
+    "export": (["a.keras", "--to=litert_int8"], "with --calibration"),
     "predict": (["a.jpg", "--tpo=3"], "Did you mean '--top'?"),
     "embed": (["a.jpg", "--out=a.txt"], "--out must end with .npz or .csv."),
     "evaluate": (["a.keras", "--overwrite"], "--overwrite needs --out"),

@@ -249,6 +249,7 @@ def test_flags_reach_the_network(run, stub, photos):
     [
         ([], "an image must be given: .*Received: none"),
         (["a.keras", "a.jpg"], "the model with --model. .*: a.keras"),
+        (["a.npz", "a.jpg"], "the model with --model. .*: a.npz"),
         ([".", "--top=0"], "must be .*Received: --top=0"),
         ([".", "--batch_size=0"], "must be .*Received: --batch_size=0"),
     ],
@@ -340,7 +341,7 @@ def test_error_without_a_text_is_named_by_its_kind(error, stub):
     [
         ("imagnet", "Received: imagnet. Did you mean 'imagenet'"),
         ("a.jpg", "weights file must end with one of.*a.jpg"),
-        ("sub", "a SavedModel folder.*Received: sub"),
+        ("sub", "that of a SavedModel.*Received: sub"),
     ],
 )
 def test_bad_weights_are_an_error(weights, text, run, photos):

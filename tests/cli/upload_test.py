@@ -120,6 +120,24 @@ def test_card_is_made_where_there_is_none(folder, run_command):
     assert run_command(upload, folder, "--card") == (0, expected, "")
 
 
+def test_license_note_names_the_card_or_how_to_write_it(folder, run_command):
+    _, out, _ = run_command(upload, "out", ADDRESS, "--dry_run")
+    assert "at the top of out/README.md." in " ".join(out.split())
+    (folder / "README.md").unlink()
+    _, out, _ = run_command(upload, "out", ADDRESS, "--dry_run")
+    command = "`keras-squeezenet upload out --card > out/README.md` writes."
+    assert command in " ".join(out.split())
+
+
+def test_card_is_made_where_a_shell_has_just_opened_its_file(
+    folder, run_command
+):
+    expected = (folder / "README.md").read_text()
+    (folder / "README.md").write_text("")
+    _, out, _ = run_command(upload, folder, "--card")
+    assert out == expected
+
+
 def test_filled_in_card_is_uploaded_as_it_is(server, folder, run_command):
     text = (folder / "README.md").read_text()
     text = text.replace("license: unknown", "license: mit") + "\nMine.\n"
@@ -212,6 +230,7 @@ def test_hub_that_cannot_be_reached_is_one_sentence(
         (("out",), "a folder and an address must be given"),
         (("out", ADDRESS, "more"), "a folder and an address must be given"),
         (("out/top", ADDRESS), "must be one that train, finetune"),
+        ((ADDRESS, "out"), f"the folder comes first.*: {ADDRESS} out"),
         (("out", "owner/name"), "an address on the hub must be hf://"),
         (("out", f"{ADDRESS}/a.sqz"), "a branch is given with --revision"),
         (("out", f"{ADDRESS}@v1"), "a branch is given with --revision"),

@@ -289,7 +289,7 @@ def refuse(error, match, tmp_path, *arguments, **options):
     [
         (["litter"], {}, "Received: 'litter'. Did you mean 'litert'?"),
         ([], {}, "Received: none"),
-        (["litert_int8"], {}, "--calibration=FOLDER.* 100 to 500 are usual"),
+        (["litert_int8"], {}, "with --calibration .*: 100 to 500 photographs"),
         (["litert"], {"input": "photos"}, "Did you mean 'photographs'?"),
         (["litert"], {"image_size": 99}, "images of 16x16. Rec.*image_size=99"),
         (

@@ -42,14 +42,14 @@ def test_forms_are_found_in_the_order_of_their_names():
     assert formats.choose("litert", False) == [formats.FORMATS["litert"]]
 
 
-def test_form_in_integers_needs_calibration():
+def test_format_in_integers_needs_calibration():
     (format,) = formats.choose("litert_int8", True)
     assert format.needs_calibration
-    with pytest.raises(ValueError, match="litert_int8.* 100 to 500 are usual"):
+    with pytest.raises(ValueError, match="litert_int8 .*: 100 to 500 photo"):
         formats.choose(["litert", "litert_int8"], False)
 
 
-def test_unknown_form_names_the_known_ones():
+def test_unknown_format_names_the_known_ones():
     known = re.escape(", ".join(formats.FORMATS))
     with pytest.raises(
         ValueError, match=f"{known}.*Received: 'litert_int9'. Did you mean 'lit"

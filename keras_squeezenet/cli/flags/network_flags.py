@@ -18,7 +18,8 @@ ARTIFACT = (
 )
 # Files that have the architecture as well as the weights.
 COMPLETE_SUFFIXES = (".keras", ".onnx", ".sqz", ".tflite")
-# Files for runtimes that show a network's outputs alone.
+NETWORK_SUFFIXES = (*COMPLETE_SUFFIXES, *hub.SUFFIXES)
+# Files for runtimes, which show only the outputs of a network.
 WITHOUT_LAYERS = (".tflite", ".onnx", ".xml")
 # The keys of `normalizations.NORMALIZATIONS`, which loads NumPy.
 NORMALIZATIONS = ("caffe", "squeezenet", "tf", "torch", "raw", "unit")
