@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable
+from collections.abc import Sized
 
 from keras_squeezenet.utils import extras
 from keras_squeezenet.utils import suggestions
@@ -166,3 +167,12 @@ def choose(names: str | Iterable[str], is_calibrated: bool) -> list[Format]:
                 "that the network is for, without labels"
             )
     return chosen
+
+
+def require_images(calibration: Sized) -> None:
+    """Raise a `ValueError` where there is no image to calibrate with."""
+    if not len(calibration):
+        raise ValueError(
+            "`calibration` must have at least one image, to measure the "
+            "activation ranges. Received: none"
+        )

@@ -20,6 +20,7 @@ from keras_squeezenet import metadata
 from keras_squeezenet import normalizations
 from keras_squeezenet.export import activation_ranges
 from keras_squeezenet.export import fake_quantization
+from keras_squeezenet.export import formats
 from keras_squeezenet.export import litert_file
 from keras_squeezenet.export import litert_metadata
 from keras_squeezenet.export import saved_model
@@ -104,10 +105,10 @@ def convert_post_training_int8(
         ValueError: if there is no image, or a layer cannot be computed in
             integers.
     """
-    _require_images(calibration)
+    images = [image for batch in calibration for image in batch]
+    formats.require_images(images)
     separated = fake_quantization.separate_activations(model)
-    images = np.concatenate(calibration)
-    ranges = activation_ranges.measure(separated, images, choose)
+    ranges = activation_ranges.measure(separated, np.stack(images), choose)
     return convert_ranges(separated, ranges, photographs)
 
 
@@ -148,11 +149,12 @@ def convert_int16x8(model: Any, calibration: list[np.ndarray]) -> bytes:
     Raises:
         ValueError: if there is no image.
     """
-    _require_images(calibration)
+    images = [image for batch in calibration for image in batch]
+    formats.require_images(images)
     converter = _converter(model, dtype=tf.int16)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: (
-        [image[None]] for batch in calibration for image in batch
+        [image[None]] for image in images
     )
     operations = tf.lite.OpsSet
     converter.target_spec.supported_ops = [
@@ -214,14 +216,6 @@ def _from_function(function, shape, dtype=tf.float32):
     # The function alone does not keep its variables alive.
     module.weights = concrete.variables
     return tf.lite.TFLiteConverter.from_concrete_functions([concrete], module)
-
-
-def _require_images(calibration):
-    if not sum(map(len, calibration)):
-        raise ValueError(
-            "`calibration` must have at least one image, to measure the "
-            f"activation ranges. Received: calibration={calibration!r}"
-        )
 
 
 def _require_integers(content, model, photographs):

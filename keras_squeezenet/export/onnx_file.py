@@ -15,6 +15,7 @@ import onnxruntime
 from onnx import numpy_helper
 from onnxruntime import quantization
 
+from keras_squeezenet.export import formats
 from keras_squeezenet.export import onnx_graph
 from keras_squeezenet.utils import files
 
@@ -86,11 +87,7 @@ def quantize(
 
     `options` are those of `onnxruntime.quantization.quantize_static`.
     """
-    if not len(calibration):
-        raise ValueError(
-            "`calibration` must have at least one image, to measure the "
-            "activation ranges. Received: none"
-        )
+    formats.require_images(calibration)
     dtype = converted.graph.input[0].type.tensor_type.elem_type
     images = calibration.astype(onnx.helper.tensor_dtype_to_np_dtype(dtype))
     with tempfile.TemporaryDirectory() as folder:

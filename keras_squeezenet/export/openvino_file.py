@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from keras_squeezenet import metadata
+from keras_squeezenet.export import formats
 from keras_squeezenet.export import onnx_graph
 
 
@@ -102,11 +103,7 @@ def quantize(
 
     `options` are those of `nncf.quantize`.
     """
-    if not len(calibration):
-        raise ValueError(
-            "`calibration` must have at least one image, to measure the "
-            "activation ranges. Received: none"
-        )
+    formats.require_images(calibration)
     nncf = import_nncf()
     dtype = converted.input(0).element_type.to_dtype()
     images = calibration.astype(dtype)

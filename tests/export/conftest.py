@@ -133,3 +133,30 @@ def packed_models(randomize, tmp_path_factory):
         expected = codec.loads(content).predict_on_batch(images)
         found[name] = Packed(content, folder, images, expected)
     return found
+
+
+@pytest.fixture(scope="session")
+def photographs():
+    """Photographs of one color each, with noise, as float32 numbers."""
+    rng = np.random.default_rng(0)
+    colors = rng.integers(0, 256, (32, 1, 1, 3))
+    noise = rng.normal(scale=20, size=(32, SIDE, SIDE, 3))
+    return np.clip(colors + noise, 0, 255).round().astype("float32")
+
+
+@pytest.fixture(scope="session")
+def require_outputs():
+    """Return a function that compares a file, as loaded, with its model."""
+
+    def require_outputs(run, model, photographs, tolerance):
+        expected = model.predict_on_batch(photographs)
+        assert expected.std() > 0.1
+        outputs = run(photographs)
+        assert outputs.dtype == "float32"
+        np.testing.assert_allclose(outputs, expected, atol=tolerance)
+        for batch in (photographs[:1], photographs[:5].astype("uint8")):
+            np.testing.assert_allclose(
+                run(batch), outputs[: len(batch)], atol=1e-6
+            )
+
+    return require_outputs
