@@ -118,6 +118,7 @@ def load(
     normalization: str | None = None,
     *,
     loaded: "keras.Model | None" = None,
+    num_threads: int | None = None,
 ) -> Classifier:
     """Load a classifier from a model, a file or the name of weights.
 
@@ -135,6 +136,8 @@ def load(
             ImageNet's for 1,000 outputs.
         normalization: as `models.load` takes it.
         loaded: the result of `models.load(model)`, to avoid a second load.
+        num_threads: the number of threads of LiteRT, ONNX Runtime or OpenVINO.
+            Defaults to `2` for LiteRT, and to what the others choose.
 
     Raises:
         OSError: if the file is missing or cannot be downloaded.
@@ -169,7 +172,7 @@ def load(
         digests.require(name, content)
         with files.as_value_error(f"{name} cannot be loaded as a LiteRT file"):
             litert_check.require_runnable(content)
-            function = litert_file.LiteRTModel(content)
+            function = litert_file.LiteRTModel(content, num_threads or 2)
             shape = tuple(function.input["shape_signature"].tolist())
         found = metadata.read(name)
     elif loaded is None and name.endswith(".onnx"):
@@ -178,13 +181,13 @@ def load(
         registry.require_file(name)
         digests.require(name, pathlib.Path(name).read_bytes())
         with files.as_value_error(f"{name} cannot be loaded as an ONNX file"):
-            function, shape = onnx_file.load_shaped(name)
+            function, shape = onnx_file.load_shaped(name, num_threads or 0)
         found = metadata.read(name)
     elif loaded is None and os.path.isfile(os.path.join(name, OPENVINO_FILE)):
         from keras_squeezenet.export import openvino_file
 
         with files.as_value_error(f"{name} cannot be loaded by OpenVINO"):
-            function, shape = openvino_file.load_shaped(name)
+            function, shape = openvino_file.load_shaped(name, num_threads or 0)
         found = metadata.read(name)
     else:
         if loaded is None:

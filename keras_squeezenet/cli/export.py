@@ -17,6 +17,7 @@ import os
 
 from keras_squeezenet import report
 from keras_squeezenet.cli import terminal
+from keras_squeezenet.cli.flags import calibration_flags
 from keras_squeezenet.cli.flags import command_flags
 from keras_squeezenet.cli.flags import dataset_flags
 from keras_squeezenet.cli.flags import network_flags
@@ -45,21 +46,7 @@ with FLAGS.group("Network"):
     )
     network_flags.define(FLAGS)
 with FLAGS.group("Images"):
-    FLAGS.define(
-        str,
-        "calibration",
-        None,
-        "photographs to measure the ranges of 8-bit integers on, of which no "
-        "label is read: a folder, with sub-folders or without, a CSV file, or "
-        "the name of a data set; only the int8 formats need it",
-    )
-    FLAGS.define(
-        int,
-        "images",
-        300,
-        "number of calibration photographs to use; from 100 to 500 are usual",
-        1,
-    )
+    calibration_flags.define(FLAGS)
     dataset_flags.define(
         FLAGS,
         default=None,

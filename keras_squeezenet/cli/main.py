@@ -25,6 +25,7 @@ COMMANDS = {
     "compress": "prune, cluster and quantize a network, and report on it",
     "pack": "write the smallest file of a trained network",
     "export": "write a network for other runtimes, and try each file",
+    "benchmark": "time a network in every runtime that is installed",
     "predict": "classify image files",
     "embed": "write the features of image files, or find similar ones",
     "evaluate": "measure the accuracy of a network on labeled images",

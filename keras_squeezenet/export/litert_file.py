@@ -76,6 +76,8 @@ def _quantize(values, tensor):
     scale, zero_point = tensor["quantization"]
     if np.issubdtype(tensor["dtype"], np.floating):
         return values.astype(tensor["dtype"])
+    if values.dtype == tensor["dtype"] == np.uint8:
+        return values
     limits = np.iinfo(tensor["dtype"])
     # Photographs have no scale where the network computes in float32.
     codes = np.round(values / (scale or 1)) + zero_point

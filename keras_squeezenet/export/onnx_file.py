@@ -6,9 +6,9 @@ import os
 import pathlib
 import tempfile
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 from typing import Any
 
-import keras
 import numpy as np
 import onnx
 import onnxruntime
@@ -16,8 +16,10 @@ from onnx import numpy_helper
 from onnxruntime import quantization
 
 from keras_squeezenet.export import formats
-from keras_squeezenet.export import onnx_graph
 from keras_squeezenet.utils import files
+
+if TYPE_CHECKING:
+    import keras
 
 ERRORS_ONLY = 3
 BATCH_SIZE = 16
@@ -37,7 +39,7 @@ QUANTIZATION: dict[str, Any] = {
 
 
 def write_onnx(
-    model: keras.Model,
+    model: "keras.Model",
     path: str | os.PathLike,
     calibration: np.ndarray | None = None,
 ) -> None:
@@ -56,11 +58,11 @@ def write_onnx(
     Raises:
         ValueError: if the model has another structure.
     """
-    _write(path, onnx_graph.build(model))
+    _write(path, build(model))
 
 
 def write_onnx_int8(
-    model: keras.Model, path: str | os.PathLike, calibration: np.ndarray
+    model: "keras.Model", path: str | os.PathLike, calibration: np.ndarray
 ) -> None:
     """Write an ONNX file that computes in int8.
 
@@ -77,7 +79,15 @@ def write_onnx_int8(
     Raises:
         ValueError: if the model has another structure.
     """
-    _write(path, quantize(onnx_graph.build(model), calibration))
+    _write(path, quantize(build(model), calibration))
+
+
+def build(model: "keras.Model") -> onnx.ModelProto:
+    """Return what `write_onnx` writes; see `onnx_graph.build`."""
+    # It loads Keras, which running a file does without.
+    from keras_squeezenet.export import onnx_graph
+
+    return onnx_graph.build(model)
 
 
 def quantize(
@@ -88,7 +98,8 @@ def quantize(
     `options` are those of `onnxruntime.quantization.quantize_static`.
     """
     formats.require_images(calibration)
-    dtype = converted.graph.input[0].type.tensor_type.elem_type
+    (taken,) = converted.graph.input
+    dtype, name = taken.type.tensor_type.elem_type, taken.name
     images = calibration.astype(onnx.helper.tensor_dtype_to_np_dtype(dtype))
     with tempfile.TemporaryDirectory() as folder:
         # A model that is given in memory would be changed.
@@ -96,7 +107,10 @@ def quantize(
         onnx.save(converted, source)
         with _quiet():
             quantization.quantize_static(
-                source, path, _Batches(images), **{**QUANTIZATION, **options}
+                source,
+                path,
+                _Batches(images, name),
+                **{**QUANTIZATION, **options},
             )
         return onnx.load(path)
 
@@ -143,10 +157,10 @@ def load_shaped(
 
     def predict(batch):
         batch = np.asarray(batch)
-        if takes_uint8:
-            batch = np.clip(np.round(batch), 0, 255).astype("uint8")
-        else:
+        if not takes_uint8:
             batch = batch.astype("float32")
+        elif batch.dtype != np.uint8:
+            batch = np.clip(np.round(batch), 0, 255).astype("uint8")
         (probabilities,) = session.run(None, {images.name: batch})
         return probabilities
 
@@ -198,12 +212,13 @@ def _quiet():
 class _Batches(quantization.CalibrationDataReader):
     """Batches of images for the quantizer."""
 
-    def __init__(self, images):
+    def __init__(self, images, name):
         self.images = images
+        self.name = name
         self.starts = iter(range(0, len(images), BATCH_SIZE))
 
     def get_next(self):
         start = next(self.starts, None)
         if start is None:
             return None
-        return {onnx_graph.INPUT: self.images[start : start + BATCH_SIZE]}
+        return {self.name: self.images[start : start + BATCH_SIZE]}

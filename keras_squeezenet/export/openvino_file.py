@@ -7,14 +7,16 @@ import os
 import pathlib
 from collections.abc import Callable
 from types import ModuleType
+from typing import TYPE_CHECKING
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_squeezenet import metadata
 from keras_squeezenet.export import formats
-from keras_squeezenet.export import onnx_graph
+
+if TYPE_CHECKING:
+    import keras
 
 
 @contextlib.contextmanager
@@ -43,7 +45,7 @@ LABELS = ["model_info", "labels"]
 
 
 def write_openvino(
-    model: keras.Model,
+    model: "keras.Model",
     path: str | os.PathLike,
     calibration: np.ndarray | None = None,
 ) -> None:
@@ -64,7 +66,7 @@ def write_openvino(
 
 
 def write_openvino_int8(
-    model: keras.Model, path: str | os.PathLike, calibration: np.ndarray
+    model: "keras.Model", path: str | os.PathLike, calibration: np.ndarray
 ) -> None:
     """Write a folder as `write_openvino` does, that computes in int8.
 
@@ -83,8 +85,11 @@ def write_openvino_int8(
     _write(path, quantize(convert(model), calibration), model)
 
 
-def convert(model: keras.Model) -> openvino.Model:
+def convert(model: "keras.Model") -> openvino.Model:
     """Return a model as `write_openvino` writes it, without labels."""
+    # It loads Keras, which running a file does without.
+    from keras_squeezenet.export import onnx_graph
+
     content = onnx_graph.build(model).SerializeToString()
     # Unlike `openvino.convert_model`, they have no telemetry.
     converted = openvino.Core().read_model(content)
@@ -177,7 +182,7 @@ def load_shaped(
 
     def predict(batch):
         batch = np.asarray(batch)
-        if dtype == np.uint8:
+        if dtype == np.uint8 != batch.dtype:
             batch = np.clip(np.round(batch), 0, 255)
         (probabilities,) = compiled(batch.astype(dtype)).values()
         return probabilities
@@ -189,6 +194,8 @@ def load_shaped(
 
 
 def _write(path, converted, model):
+    from keras_squeezenet.export import onnx_graph
+
     names = onnx_graph.labels(model)
     if names:
         # They are separated by spaces.

@@ -50,6 +50,7 @@ REFUSED = {
     "finetune": (["--weights=imagnet"], "Did you mean 'imagenet'?"),
     "compress": (["--recipe=smal"], "Did you mean 'small'?"),
     "pack": (["imagenet"], "photographs must be given: --dataset=FOLDER"),
+    "benchmark": (["a.keras", "--threads=0"], "--threads must be"),
     "export": (["a.keras", "--to=litert_int8"], "with --calibration"),
     "predict": (["a.jpg", "--tpo=3"], "Did you mean '--top'?"),
     "embed": (["a.jpg", "--out=a.txt"], "--out must end with .npz or .csv."),
@@ -156,9 +157,9 @@ def test_usage_lists_the_commands():
     )
     listed = [line.split()[0] for line in lines if line.startswith("  ")]
     assert listed == [
-        *("train", "finetune", "compress", "pack", "export", "predict"),
-        *("embed", "evaluate", "inspect", "sensitivity", "explore", "upload"),
-        "weights",
+        *("train", "finetune", "compress", "pack", "export", "benchmark"),
+        *("predict", "embed", "evaluate", "inspect", "sensitivity", "explore"),
+        *("upload", "weights"),
     ]
     assert max(map(len, lines)) <= 80
 
