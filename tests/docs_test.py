@@ -32,6 +32,7 @@ TINY_CONFIG = f"--config={json.dumps(TINY)}"
 
 # Flags that make the examples of a command fast.
 SMALL = {
+    "benchmark": ["--calls=5", "--batch_size=2"],
     "compress": ["--max_train_steps=1", "--litert=int8", "--batch_size=4"],
     "explore": ["--max_train_steps=1", "--jobs=1"],
     "finetune": [

@@ -177,15 +177,11 @@ def tables(summary):
             times, reference = row[str(size)], first[str(size)]
             found[f"ms{size}"] = times["median"]
             found[f"ratio{size}"] = times["median"] / reference["median"]
-        single = row[str(summary["batch_sizes"][0])]
-        found["spread"] = f"{single['low']:.1f}-{single['high']:.1f}"
         rows.append(found)
     columns = {"file": "name"}
     for size in summary["batch_sizes"]:
         many = "" if size == 1 else f" x{size}"
         columns[f"ms{many}"] = f"ms{size}:.2f"
-        if size == 1:
-            columns["10-90%"] = "spread"
         columns[f"ratio{many}"] = f"ratio{size}:.2f"
     columns |= {"MiB": "memory:.0f", "bytes": "bytes:,"}
     if any(row["accuracy"] is not None for row in rows):
@@ -201,8 +197,9 @@ def tables(summary):
 
 def print_notes(console, summary):
     console.print(
-        "\nMedians; a ratio is to the first row. MiB: the peak memory of the "
-        "process, with Python."
+        "\nMedians; a ratio is to the first row. MiB is the peak memory of the "
+        "process.",
+        soft_wrap=True,
     )
     for reason in summary["left_out"]:
         terminal.print_line(console, f"Not timed: {reason}")
