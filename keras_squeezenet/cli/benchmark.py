@@ -70,7 +70,12 @@ def main(*positional):
             )
             left_out = export(model, labels, folder, progress)
         manifest = files.read_json(folder / MANIFEST)
-        rows = manifest["files"]
+        rows = [
+            row
+            for row in manifest["files"]
+            if row.get("format") not in NOT_TIMED
+        ]
+        manifest["files"] = rows
         measured = latency.measure(
             {row["name"]: folder / row["name"] for row in rows},
             sorted({1, FLAGS.batch_size}),
