@@ -61,23 +61,9 @@ def main(*positional):
     progress = terminal.ConsoleProgress(console)
     from keras_squeezenet.evaluation import latency
 
-    with contextlib.ExitStack() as stack:
-        if os.path.isfile(os.path.join(model, MANIFEST)):
-            folder, left_out = pathlib.Path(model), []
-        else:
-            folder = pathlib.Path(
-                stack.enter_context(tempfile.TemporaryDirectory()), "exported"
-            )
-            left_out = export(model, labels, folder, progress)
-        manifest = files.read_json(folder / MANIFEST)
-        rows = [
-            row
-            for row in manifest["files"]
-            if row.get("format") not in NOT_TIMED
-        ]
-        manifest["files"] = rows
+    with files_of(model, labels, progress) as (folder, manifest, left_out):
         measured = latency.measure(
-            {row["name"]: folder / row["name"] for row in rows},
+            {row["name"]: folder / row["name"] for row in manifest["files"]},
             sorted({1, FLAGS.batch_size}),
             threads=FLAGS.threads,
             calls=FLAGS.calls,
@@ -89,6 +75,36 @@ def main(*positional):
     output_flags.print_result(FLAGS, console, summary, tables(summary))
     if not FLAGS.json:
         print_notes(console, summary)
+
+
+@contextlib.contextmanager
+def files_of(model, labels, progress):
+    """Yield a folder with the files of a model, its manifest, and notes.
+
+    The notes say why formats are left out.
+    """
+    if os.path.isfile(os.path.join(model, MANIFEST)):
+        folder = pathlib.Path(model)
+        yield folder, read_manifest(folder), []
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = pathlib.Path(temporary, "exported")
+        left_out = export(model, labels, folder, progress)
+        yield folder, read_manifest(folder), left_out
+
+
+def read_manifest(folder):
+    """Return what `export` wrote about a folder, of the files to time."""
+    path = folder / MANIFEST
+    with files.as_value_error(f"{path} is not the manifest of an export"):
+        manifest = files.read_json(path)
+        known = {key: manifest[key] for key in ("model", "image_size")}
+        rows = [
+            {key: row[key] for key in ("name", "bytes", "accuracy")}
+            for row in manifest["files"]
+            if row.get("format") not in NOT_TIMED
+        ]
+    return {**known, "files": rows}
 
 
 def export(model, labels, folder, progress):

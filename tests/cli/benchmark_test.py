@@ -84,6 +84,13 @@ def test_files_of_an_export_are_timed(run, timed, tmp_path):
     assert found["1"]["median"] == pytest.approx(5)
 
 
+def test_manifest_of_another_program_is_refused(run, timed, tmp_path):
+    (tmp_path / "export.json").write_text('{"files": [1]}')
+    with pytest.raises(ValueError, match="is not the manifest of an export"):
+        run(tmp_path)
+    assert not timed
+
+
 def test_formats_that_cannot_be_timed_are_named():
     chosen, left_out = benchmark.available(is_calibrated=False)
     assert {"litert", "saved_model"} <= set(chosen)
