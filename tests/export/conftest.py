@@ -136,7 +136,7 @@ def packed_models(randomize, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def photographs():
+def noisy_colors():
     """Photographs of one color each, with noise, as float32 numbers."""
     rng = np.random.default_rng(0)
     colors = rng.integers(0, 256, (32, 1, 1, 3))
@@ -148,13 +148,13 @@ def photographs():
 def require_outputs():
     """Return a function that compares a file, as loaded, with its model."""
 
-    def require_outputs(run, model, photographs, tolerance):
-        expected = model.predict_on_batch(photographs)
+    def require_outputs(run, model, images, tolerance):
+        expected = model.predict_on_batch(images)
         assert expected.std() > 0.1
-        outputs = run(photographs)
+        outputs = run(images)
         assert outputs.dtype == "float32"
         np.testing.assert_allclose(outputs, expected, atol=tolerance)
-        for batch in (photographs[:1], photographs[:5].astype("uint8")):
+        for batch in (images[:1], images[:5].astype("uint8")):
             np.testing.assert_allclose(
                 run(batch), outputs[: len(batch)], atol=1e-6
             )

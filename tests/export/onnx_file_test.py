@@ -21,11 +21,11 @@ def model(pruned):
 
 
 @pytest.fixture(scope="module")
-def paths(model, photographs, tmp_path_factory):
+def paths(model, noisy_colors, tmp_path_factory):
     folder = tmp_path_factory.mktemp("onnx")
     found = {"float32": folder / "a.onnx", "int8": folder / "b.onnx"}
     onnx_file.write_onnx(model, found["float32"])
-    onnx_file.write_onnx_int8(model, found["int8"], photographs)
+    onnx_file.write_onnx_int8(model, found["int8"], noisy_colors)
     return found
 
 
@@ -33,10 +33,10 @@ def paths(model, photographs, tmp_path_factory):
     ("kind", "tolerance"), [("float32", 1e-6), ("int8", 0.03)]
 )
 def test_outputs_are_those_of_the_model(
-    kind, tolerance, paths, model, photographs, require_outputs
+    kind, tolerance, paths, model, noisy_colors, require_outputs
 ):
     run = onnx_file.load(paths[kind])
-    require_outputs(run, model, photographs, tolerance)
+    require_outputs(run, model, noisy_colors, tolerance)
 
 
 def test_numbers_are_rounded_and_clipped_to_uint8(paths):
@@ -81,15 +81,15 @@ def test_probabilities_are_not_quantized(paths):
     assert (last.op_type, list(last.output)) == ("Softmax", ["probabilities"])
 
 
-def test_equal_models_make_equal_files(paths, model, photographs, tmp_path):
-    onnx_file.write_onnx_int8(model, tmp_path / "again.onnx", photographs)
+def test_equal_models_make_equal_files(paths, model, noisy_colors, tmp_path):
+    onnx_file.write_onnx_int8(model, tmp_path / "again.onnx", noisy_colors)
     again = (tmp_path / "again.onnx").read_bytes()
     assert again == paths["int8"].read_bytes()
 
 
-def test_quantization_is_quiet(model, photographs, capfd, tmp_path):
+def test_quantization_is_quiet(model, noisy_colors, capfd, tmp_path):
     handlers = logging.getLogger().handlers[:]
-    onnx_file.write_onnx_int8(model, tmp_path / "a.onnx", photographs[:2])
+    onnx_file.write_onnx_int8(model, tmp_path / "a.onnx", noisy_colors[:2])
     assert logging.getLogger().handlers == handlers
     assert capfd.readouterr() == ("", "")
 

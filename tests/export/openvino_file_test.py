@@ -23,11 +23,11 @@ def model(pruned):
 
 
 @pytest.fixture(scope="module")
-def folders(model, photographs, tmp_path_factory):
+def folders(model, noisy_colors, tmp_path_factory):
     folder = tmp_path_factory.mktemp("openvino")
     found = {"float32": folder / "a", "int8": folder / "b"}
     openvino_file.write_openvino(model, found["float32"])
-    openvino_file.write_openvino_int8(model, found["int8"], photographs)
+    openvino_file.write_openvino_int8(model, found["int8"], noisy_colors)
     return found
 
 
@@ -35,17 +35,17 @@ def folders(model, photographs, tmp_path_factory):
     ("kind", "tolerance"), [("float32", 1e-6), ("int8", 0.03)]
 )
 def test_outputs_are_those_of_the_model(
-    kind, tolerance, folders, model, photographs, require_outputs
+    kind, tolerance, folders, model, noisy_colors, require_outputs
 ):
     run = openvino_file.load(folders[kind])
-    require_outputs(run, model, photographs, tolerance)
+    require_outputs(run, model, noisy_colors, tolerance)
 
 
-def test_outputs_of_another_batch_stay_as_they_were(folders, photographs):
+def test_outputs_of_another_batch_stay_as_they_were(folders, noisy_colors):
     run = openvino_file.load(folders["float32"])
-    first = run(photographs[:1])
+    first = run(noisy_colors[:1])
     before = first.copy()
-    run(photographs[1:2])
+    run(noisy_colors[1:2])
     np.testing.assert_array_equal(first, before)
 
 
@@ -69,8 +69,8 @@ def test_metadata_are_in_the_folder(kind, folders, model):
     assert (found.normalization, found.image_size) == ("raw", 8)
 
 
-def test_quantization_is_quiet(model, photographs, capfd, tmp_path):
-    openvino_file.write_openvino_int8(model, tmp_path / "a", photographs[:2])
+def test_quantization_is_quiet(model, noisy_colors, capfd, tmp_path):
+    openvino_file.write_openvino_int8(model, tmp_path / "a", noisy_colors[:2])
     assert capfd.readouterr() == ("", "")
 
 

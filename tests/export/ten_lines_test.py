@@ -25,7 +25,7 @@ for name in ("keras", "keras_squeezenet", "tensorflow", "tf_keras"):
 
 def program():
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    (found,) = (block for block in blocks if "from PIL import Image" in block)
+    (found,) = (block for block in blocks if "zipfile" in block)
     return found
 
 
