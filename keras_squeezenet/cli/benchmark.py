@@ -13,9 +13,8 @@ import tempfile
 
 from keras_squeezenet import report
 from keras_squeezenet.cli import terminal
-from keras_squeezenet.cli.flags import calibration_flags
 from keras_squeezenet.cli.flags import command_flags
-from keras_squeezenet.cli.flags import dataset_flags
+from keras_squeezenet.cli.flags import export_flags
 from keras_squeezenet.cli.flags import network_flags
 from keras_squeezenet.cli.flags import output_flags
 from keras_squeezenet.export import formats
@@ -25,7 +24,7 @@ FLAGS = command_flags.CommandFlags("MODEL")
 MANIFEST = "export.json"
 JSON_FILE = "benchmark.json"
 PLOT_FILE = "benchmark.png"
-KERAS = "keras"
+KERAS_FILE = "keras.keras"
 # A page runs in a browser.
 NOT_TIMED = ("web",)
 
@@ -33,17 +32,7 @@ with FLAGS.group("Network"):
     network_flags.define_model(FLAGS)
     network_flags.define(FLAGS)
 with FLAGS.group("Images"):
-    calibration_flags.define(FLAGS)
-    dataset_flags.define(
-        FLAGS,
-        default=None,
-        what=f"{dataset_flags.DATASET}. The accuracy of every file is measured "
-        "on its test images (default: none)",
-        image_size=False,
-    )
-    FLAGS.define(
-        int, "seed", 0, "seed of the split of a folder without test images", 0
-    )
+    export_flags.define_images(FLAGS)
 with FLAGS.group("Timing"):
     FLAGS.define(int, "batch_size", 32, "images in a batch", 1)
     FLAGS.define(int, "threads", 1, "threads of each runtime", 1)
@@ -90,7 +79,9 @@ def files_of(model, labels, progress):
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary, "exported")
         left_out = export(model, labels, folder, progress)
-        yield folder, read_manifest(folder), left_out
+        manifest = read_manifest(folder)
+        manifest["files"].insert(0, save_keras(model, folder, manifest))
+        yield folder, manifest, left_out
 
 
 def read_manifest(folder):
@@ -98,7 +89,9 @@ def read_manifest(folder):
     path = folder / MANIFEST
     with files.as_value_error(f"{path} is not the manifest of an export"):
         manifest = files.read_json(path)
-        known = {key: manifest[key] for key in ("model", "image_size")}
+        known = {
+            key: manifest[key] for key in ("model", "image_size", "accuracy")
+        }
         rows = [
             {key: row[key] for key in ("name", "bytes", "accuracy")}
             for row in manifest["files"]
@@ -110,10 +103,8 @@ def read_manifest(folder):
 def export(model, labels, folder, progress):
     """Export to what can be timed; return why other formats are left out."""
     from keras_squeezenet import export as exports
-    from keras_squeezenet import models
 
     chosen, left_out = available(FLAGS.calibration is not None)
-    options = FLAGS.values_of("config", "image_size", "normalization")
     exports.export(
         model,
         chosen,
@@ -121,22 +112,26 @@ def export(model, labels, folder, progress):
         test=FLAGS.dataset,
         class_names=labels,
         progress=progress,
-        **options,
         **FLAGS.values_of(
-            "calibration", "images", "data_dir", "seed", "skip_bad_images"
+            *("config", "image_size", "normalization", "calibration"),
+            *("images", "data_dir", "seed", "skip_bad_images"),
         ),
     )
-    path = folder / f"{KERAS}.keras"
+    return left_out
+
+
+def save_keras(model, folder, manifest):
+    """Save the Keras model beside the files; return its row of them."""
+    from keras_squeezenet import models
+
+    path = folder / KERAS_FILE
+    options = FLAGS.values_of("config", "image_size", "normalization")
     models.save(models.load(model, **options), path)
-    manifest = files.read_json(folder / MANIFEST)
-    row = {
+    return {
         "name": path.name,
         "bytes": path.stat().st_size,
         "accuracy": manifest["accuracy"],
     }
-    manifest["files"].insert(0, row)
-    files.write_json(folder / MANIFEST, manifest)
-    return left_out
 
 
 def available(is_calibrated):

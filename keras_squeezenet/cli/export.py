@@ -17,9 +17,8 @@ import os
 
 from keras_squeezenet import report
 from keras_squeezenet.cli import terminal
-from keras_squeezenet.cli.flags import calibration_flags
 from keras_squeezenet.cli.flags import command_flags
-from keras_squeezenet.cli.flags import dataset_flags
+from keras_squeezenet.cli.flags import export_flags
 from keras_squeezenet.cli.flags import network_flags
 from keras_squeezenet.cli.flags import output_flags
 from keras_squeezenet.export import formats
@@ -46,17 +45,7 @@ with FLAGS.group("Network"):
     )
     network_flags.define(FLAGS)
 with FLAGS.group("Images"):
-    calibration_flags.define(FLAGS)
-    dataset_flags.define(
-        FLAGS,
-        default=None,
-        what=f"{dataset_flags.DATASET}. The accuracy of every file is measured "
-        "on its test images (default: none)",
-        image_size=False,
-    )
-    FLAGS.define(
-        int, "seed", 0, "seed of the split of a folder without test images", 0
-    )
+    export_flags.define_images(FLAGS)
 with FLAGS.group("Output"):
     FLAGS.define(
         str,

@@ -42,7 +42,7 @@ class _Facts:
     """What a card says, from any report.
 
     `made` is what was done, such as `"fine-tuned"`; `accuracy` is that of the
-    file `name`, on the set `tested_on`. `recipes` are by the name of a phase.
+    file `name`. `recipes` are by the name of a phase.
     """
 
     made: str

@@ -75,7 +75,12 @@ def test_files_of_an_export_are_timed(run, timed, tmp_path):
     (tmp_path / "model.tflite").write_bytes(b"")
     row = {"name": "model.tflite", "bytes": 1234, "accuracy": 0.5}
     page = {"format": "web", "name": "web", "bytes": 1, "accuracy": 0.5}
-    manifest = {"model": "mine", "image_size": 8, "files": [row, page]}
+    manifest = {
+        "model": "mine",
+        "image_size": 8,
+        "accuracy": 0.5,
+        "files": [row, page],
+    }
     (tmp_path / "export.json").write_text(json.dumps(manifest))
     summary = json.loads(run(tmp_path, "--json", "--batch_size=1"))
     assert timed["batch_sizes"] == [1]
