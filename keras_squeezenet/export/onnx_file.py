@@ -15,6 +15,7 @@ import onnxruntime
 from onnx import numpy_helper
 from onnxruntime import quantization
 
+from keras_squeezenet import normalizations
 from keras_squeezenet.export import formats
 from keras_squeezenet.utils import files
 
@@ -154,13 +155,14 @@ def load_shaped(
         )
     (images,) = inputs
     takes_uint8 = images.type == "tensor(uint8)"
+    photographs = normalizations.get(normalizations.RAW)
 
     def predict(batch):
         batch = np.asarray(batch)
         if not takes_uint8:
             batch = batch.astype("float32")
         elif batch.dtype != np.uint8:
-            batch = np.clip(np.round(batch), 0, 255).astype("uint8")
+            batch = photographs.to_rgb(batch)
         (probabilities,) = session.run(None, {images.name: batch})
         return probabilities
 

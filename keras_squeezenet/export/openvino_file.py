@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from keras_squeezenet import metadata
+from keras_squeezenet import normalizations
 from keras_squeezenet.export import formats
 
 if TYPE_CHECKING:
@@ -179,11 +180,12 @@ def load_shaped(
     compiled = core.compile_model(loaded, "CPU", options)
     (images,) = loaded.inputs
     dtype = images.element_type.to_dtype()
+    photographs = normalizations.get(normalizations.RAW)
 
     def predict(batch):
         batch = np.asarray(batch)
         if dtype == np.uint8 != batch.dtype:
-            batch = np.clip(np.round(batch), 0, 255)
+            batch = photographs.to_rgb(batch)
         (probabilities,) = compiled(batch.astype(dtype)).values()
         return probabilities
 
