@@ -84,7 +84,7 @@ class Metadata:
     def __str__(self):
         side, names = self.image_size, self.class_names
         size = f" of {side}x{side}" if side else ""
-        classes = f"; classes: {_listed(names)}" if names else ""
+        classes = f"; classes: {listed(names)}" if names else ""
         return (
             f"images{size} with {self.channels} channels and normalization="
             f"{self.normalization!r}{classes}"
@@ -214,18 +214,19 @@ def require_order(
     if sorted(names) == sorted(expected):
         raise ValueError(
             f"the classes of {what} must have the order of the network's: "
-            f"{_listed(expected)}. Received: {_listed(names)}"
+            f"{listed(expected)}. Received: {listed(names)}"
         )
     logger.warning(
         "The classes of %s, %s, are not those that the network was trained "
         "on: %s",
         what,
-        _listed(names),
-        _listed(expected),
+        listed(names),
+        listed(expected),
     )
 
 
-def _listed(names):
+def listed(names: Sequence[str]) -> str:
+    """Return the first names of classes as a text."""
     return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 

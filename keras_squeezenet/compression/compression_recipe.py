@@ -86,6 +86,8 @@ class Recipe:
         quantize_preserve: what quantization-aware training keeps of each
             kernel: `"both"` (zeros and shared values), `"sparsity"`,
             `"clusters"` or `"none"`.
+        distillation, temperature: as in `training.Recipe`, for all stages.
+            Without a teacher, the model before compression is the teacher.
         keep_frozen: whether layers with `trainable=False` are left out of
             training, pruning and weight sharing.
         max_accuracy_drop: how many percentage points of validation accuracy a
@@ -130,6 +132,8 @@ class Recipe:
     cluster_initialization: Annotated[str, one_of(INITIALIZATIONS)] = "kmeans++"
     quantize_epochs: recipe_fields.PositiveOrZero = 1
     quantize_preserve: Annotated[str, one_of(PRESERVED)] = "both"
+    distillation: recipe_fields.Fraction | None = None
+    temperature: recipe_fields.Temperature = 4.0
     keep_frozen: bool = False
     max_accuracy_drop: recipe_fields.PositiveOrZero | None = None
     max_retries: recipe_fields.CountOrZero = 2

@@ -36,6 +36,7 @@ from keras_squeezenet.data import splits
 from keras_squeezenet.evaluation import kernel_statistics
 from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.report import samples
+from keras_squeezenet.training import distillation
 from keras_squeezenet.training import epochs
 from keras_squeezenet.training import network
 from keras_squeezenet.training import optimizers
@@ -123,6 +124,7 @@ def compress(
     *,
     test: Any = None,
     recipe: Recipe | None = None,
+    teacher: keras.Model | str | os.PathLike | None = None,
     out: str | os.PathLike = "squeezenet_compressed",
     name: str | None = None,
     class_names: Sequence[str] | None = None,
@@ -150,6 +152,9 @@ def compress(
             report. Defaults to `None`: that of an `ImageDataset`, or else the
             validation set.
         recipe: defaults to `Recipe()`.
+        teacher: as in `training.train`, for every stage. Without one, a
+            positive `recipe.distillation` makes the model before compression
+            the teacher.
         out: the output folder, for the artifacts, `report.json`, `report.md`,
             `report.html` and the model card `README.md`. They are written at
             the end; until then the folder has a checkpoint.
@@ -171,7 +176,7 @@ def compress(
             `recipe.max_accuracy_drop`, even when relaxed. The result of the
             stages before it is written.
     """
-    recipe = recipe or Recipe()
+    recipe = distillation.resolve(recipe or Recipe(), teacher, True)
     out = pathlib.Path(out).expanduser()
     backend.require_tensorflow("Compression")
     model = flattening.flatten(models.load(model, normalization=normalization))
@@ -180,6 +185,7 @@ def compress(
         requirements.require_tensorboard(tensorboard)
     run = _Run(model, recipe, out, progress or Progress(), tensorboard)
     with ownership.own(out):
+        run.take_teacher(teacher)
         run.take_data(data, validation, test, name, class_names, normalization)
         run.begin(overwrite, resume)
         run.measure_dense(trained)
@@ -200,7 +206,17 @@ class _Run:
         self.progress = progress
         self.tensorboard = tensorboard
         self.checkpoint = out / CHECKPOINT_FILE
+        self.teacher = None
         self.state = State()
+
+    def take_teacher(self, teacher):
+        """Load the teacher of the recipe, by default the model as it is."""
+        if self.recipe.distillation:
+            self.teacher = distillation.load(
+                self.model if teacher is None else teacher,
+                models.read_metadata(self.model).normalization,
+                self.model.input_shape[1],
+            )
 
     def take_data(
         self, data, validation, test, name, class_names, normalization
@@ -237,6 +253,8 @@ class _Run:
             validation=self.validation,
             test=self.test,
         )
+        if self.teacher:
+            self.teacher.require_fit(self.calibration[0], self.dataset)
         layers = list(tf_keras_twin.kernels(self.model))
         self._say_what_frozen_layers_do(layers)
         for rules in (self.recipe.densities, self.recipe.bits):
@@ -274,7 +292,9 @@ class _Run:
         self.state.weights = self.state.dense = self.model.get_weights()
 
     def _identity(self):
-        return epochs.identify(self.recipe, self.dataset, self.model)
+        return epochs.identify(
+            self.recipe, self.dataset, self.model, self.teacher
+        )
 
     def save(self):
         with signals.uninterrupted():
@@ -349,12 +369,18 @@ class _Run:
         if not steps:
             accuracy = self._accuracy(trainee, self.validation, "validate")
             return trainee, accuracy
+        train, objective = self.train, None
+        if self.teacher:
+            train = self.teacher.teach(train)
+            objective = distillation.objective(
+                self.recipe.distillation, self.recipe.temperature
+            )
         optimizers.compile_classifier(
-            tf_keras, trainee, steps, stage.learning_rate
+            tf_keras, trainee, steps, stage.learning_rate, objective=objective
         )
         fit = epochs.Fit(
             make=lambda restarts: trainee,
-            train=self.train,
+            train=train,
             steps=steps,
             measure=lambda trainee: self._accuracy(trainee, self.validation),
             save=self.save,
@@ -472,6 +498,7 @@ class _Run:
             ),
             samples=[samples.sample(before, final, index) for index in chosen],
             sensitivity=self.state.sensitivity,
+            teacher=self.teacher and self.teacher.describe(),
         ), samples.explain(
             self.model,
             samples.sample_images(self.test.batches(0), chosen),

@@ -66,6 +66,21 @@ def squares(images: tf.Tensor, side: int, shorter_side: int) -> tf.Tensor:
     return tf.saturate_cast(tf.round(cut), tf.uint8)
 
 
+def renormalize(image: tf.Tensor, given: str, taken: str) -> tf.Tensor:
+    """Return images of one normalization in another, float32."""
+    if given == taken:
+        return image
+    found = normalizations.get(given)
+    mean, std = found.mean, found.std
+    if found.order == "BGR":
+        mean, std = mean[::-1], std[::-1]
+    rgb = tf.cast(image, tf.float32) * tf.constant(std, tf.float32)
+    rgb += tf.constant(mean, tf.float32)
+    if found.order == "BGR":
+        rgb = tf.reverse(rgb, axis=[-1])
+    return normalize(rgb, taken)
+
+
 def normalize(
     image: tf.Tensor, normalization: str = normalizations.CAFFE
 ) -> tf.Tensor:

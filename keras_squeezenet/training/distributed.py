@@ -289,8 +289,9 @@ class _Spread(keras.Model):
         gradients = tape.gradient(scaled, self.trainable_weights)
         loss, *gradients = _packed_sum(context, [loss, *gradients])
         both = tf.concat([labels, predicted], axis=-1)
+        sizes = [labels.shape[-1], predicted.shape[-1]]
         both = context.all_gather(both, axis=0)
-        labels, predicted = tf.split(both, 2, axis=-1)
+        labels, predicted = tf.split(both, sizes, axis=-1)
         return loss, gradients, labels, predicted
 
 

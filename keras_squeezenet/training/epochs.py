@@ -25,6 +25,10 @@ STUCK_UPDATES = 300
 STUCK_LOSS = 0.99
 STUCK_ACCURACY = 1.5
 
+# What a fit measures in an epoch. The cross-entropy with the labels is apart
+# where the loss is not that, but for weight decay.
+MEASURED = ("loss", "cross_entropy", "accuracy")
+
 logger = logging.getLogger(__name__)
 
 
@@ -102,7 +106,7 @@ class Plateau:
             return False
         epoch = state.history[-1]
         is_guess = epoch["accuracy"] < STUCK_ACCURACY / self.classes
-        loss = epoch["loss"] - penalty
+        loss = epoch.get("cross_entropy", epoch["loss"] - penalty)
         return is_guess and loss > STUCK_LOSS * math.log(self.classes)
 
 
@@ -124,7 +128,8 @@ class Fit:
 
     Args:
         make: function of the number of restarts to a model that is compiled
-            with the metric `accuracy` and has its initial weights.
+            with the metric `accuracy`, and `cross_entropy` if the loss has
+            other parts, and has its initial weights.
         measure: function of the model to its validation accuracy. If the
             optimizer averages the weights, the model has the averages.
         save: function without arguments that writes the state; it is called
@@ -272,19 +277,28 @@ class Fit:
             )
         return {
             "epoch": number + 1,
-            "loss": float(history["loss"][0]),
-            "accuracy": float(history["accuracy"][0]),
+            **{
+                name: float(history[name][0])
+                for name in MEASURED
+                if name in history
+            },
         }
 
 
-def identify(recipe: Any, dataset: dict, model: keras.Model) -> dict:
-    """Return what a run and its checkpoint must have in common."""
+def identify(
+    recipe: Any, dataset: dict, model: keras.Model, teacher: Any = None
+) -> dict:
+    """Return what a run and its checkpoint must have in common.
+
+    `teacher` is the `distillation.Teacher`, if there is one.
+    """
     fields = dataclasses.asdict(recipe).items()
     return {
         **{f"recipe.{name}": value for name, value in fields},
         "dataset": dataset,
         "model": model.name,
         "parameters": model.count_params(),
+        "teacher": teacher and teacher.digest,
     }
 
 

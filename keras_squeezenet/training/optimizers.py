@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_squeezenet.training import distillation
 from keras_squeezenet.training.training_recipe import Recipe
 
 # Without a warm-up the loss of a SqueezeNet, which has no batch normalization,
@@ -74,17 +75,24 @@ def make_trainee(model: keras.Model, recipe: Recipe) -> keras.Model:
 
 
 def compile_for(recipe: Recipe, model: keras.Model, steps: int) -> None:
-    """Compile what `make_trainee` returned, for one-hot labels."""
+    """Compile what `make_trainee` returned, for one-hot labels.
+
+    With `recipe.distillation`, the labels are those of `Teacher.teach`.
+    """
+    objective = {
+        "loss": keras.losses.CategoricalCrossentropy(
+            label_smoothing=recipe.label_smoothing
+        ),
+        "metrics": ["accuracy"],
+    }
+    if recipe.distillation:
+        objective = distillation.objective(
+            recipe.distillation, recipe.temperature, recipe.label_smoothing
+        )
     optimizer = make_optimizer(recipe, steps)
     if recipe.precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    model.compile(
-        optimizer=optimizer,
-        loss=keras.losses.CategoricalCrossentropy(
-            label_smoothing=recipe.label_smoothing
-        ),
-        metrics=["accuracy"],
-    )
+    model.compile(optimizer=optimizer, **objective)
     # If the first step created the variables, it would be traced twice.
     optimizer.build(model.trainable_variables)
 
@@ -117,18 +125,23 @@ def compile_classifier(
     steps: int,
     learning_rate: float,
     weight_decay: float | None = None,
+    objective: dict[str, Any] | None = None,
 ) -> None:
     """Compile a classifier of integer labels with Adam and a cosine decay.
 
     `namespace` is the module `keras` or `tf_keras` that made the model. A step
     at a learning rate of 1 would subtract the share `weight_decay` of every
-    weight (AdamW).
+    weight (AdamW). The `objective` is that of `distillation`, for the labels
+    of `Teacher.teach`; it defaults to the cross-entropy of integer labels.
     """
+    objective = objective or {
+        "loss": "sparse_categorical_crossentropy",
+        "metrics": ["accuracy"],
+    }
     schedule = schedule_of(namespace)(learning_rate, steps, int(WARMUP * steps))
     model.compile(
         optimizer=namespace.optimizers.Adam(
             schedule, weight_decay=weight_decay
         ),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
+        **objective,
     )

@@ -54,19 +54,29 @@ def require_fit(
                 dataset["normalization"],
                 is_stated=normalization is not None,
             )
+    require_probabilities(model, model.predict_on_batch(images))
+
+
+def require_probabilities(
+    model: keras.Model, outputs: np.ndarray, what: str = "model"
+) -> None:
+    """Raise a `ValueError` unless a model returns probabilities.
+
+    `outputs` are those for a batch of images; errors call the model `what`.
+    """
     for layer in model.layers:
         if not all(np.isfinite(array).all() for array in layer.get_weights()):
             raise ValueError(
-                "the weights of the model must be finite. Received: NaN or "
+                f"the weights of the {what} must be finite. Received: NaN or "
                 f"infinity in the layer {layer.name!r}"
             )
-    sums = np.sum(model.predict_on_batch(images), axis=-1)
+    sums = np.sum(outputs, axis=-1)
     # NaN passes, since the first step reports it.
     if np.any(np.abs(sums - 1) > 0.01):
         raise ValueError(
-            "the outputs of the model must be probabilities. Received: "
+            f"the outputs of the {what} must be probabilities. Received: "
             f"outputs of {model.layers[-1].name!r} that add up to "
-            f"{sums[0]:.3f} for an image. End the model with a softmax."
+            f"{sums[0]:.3f} for an image. End the {what} with a softmax."
         )
 
 

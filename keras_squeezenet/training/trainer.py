@@ -21,6 +21,7 @@ from keras_squeezenet.data import splits
 from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.pretrained import hub
 from keras_squeezenet.report import model_card
+from keras_squeezenet.training import distillation
 from keras_squeezenet.training import distributed
 from keras_squeezenet.training import epochs
 from keras_squeezenet.training import network
@@ -61,7 +62,10 @@ class TrainingResult:
         seconds: float, the time of all training epochs.
         images_per_second: float, training images per second.
         history: list of a dict for each epoch: `epoch`, `loss`, `accuracy`,
-            `validation_accuracy`, `steps` and `seconds`.
+            `validation_accuracy`, `steps` and `seconds`; with a teacher also
+            `cross_entropy`, the part of the loss that the labels make.
+        teacher: dict of the teacher's `name` and of the SHA-256 `digest` of
+            its weights; `None` without one.
     """
 
     model: keras.Model
@@ -75,6 +79,7 @@ class TrainingResult:
     seconds: float
     images_per_second: float
     history: list[dict]
+    teacher: dict | None = None
 
     def to_json(self) -> dict:
         """Return the content of `report.json`: every field but `model`."""
@@ -100,6 +105,7 @@ def train(
     *,
     test: Any = None,
     recipe: Recipe | None = None,
+    teacher: keras.Model | str | os.PathLike | None = None,
     out: str | os.PathLike = "squeezenet_trained",
     name: str | None = None,
     class_names: Sequence[str] | None = None,
@@ -137,6 +143,10 @@ def train(
             Those of an `ImageDataset` are the defaults; its validation set may
             be split off its training images (`recipe.validation_share`).
         recipe: defaults to `Recipe()`.
+        teacher: a network of the same classes whose outputs the model learns
+            too, by `recipe.distillation`, as `models.load` takes it. It sees
+            the same augmented images, in its own size and normalization.
+            Defaults to `None`: the model learns the labels alone.
         out: the output folder.
         name, class_names: the names of the data set and of its classes, in the
             report. Default to those of an `ImageDataset`, or to `"images"` and
@@ -182,7 +192,7 @@ def train(
     backend.require_tensorflow("A training run")
     if tensorboard is not None:
         requirements.require_tensorboard(tensorboard)
-    recipe = recipe or Recipe()
+    recipe = distillation.resolve(recipe or Recipe(), teacher)
     keras.utils.set_random_seed(recipe.seed)
     distribution = distribution or distributed.Distribution()
     out = pathlib.Path(out).expanduser()
@@ -190,6 +200,8 @@ def train(
     run = _Run(recipe, out, progress or Progress(), distribution)
     with run.owned():
         known = network.normalization_of(model, normalization)
+        if teacher is not None:
+            run.teacher = distillation.load(teacher, known)
         run.take_data(data, validation, test, known)
         run.take_model(model, data, name, class_names, normalization)
         with distribution.watched(run.out / LAST_FILE):
@@ -209,6 +221,7 @@ class _Run:
         self.out = out
         self.progress = progress
         self.distribution = distribution
+        self.teacher = None
         self.state = State()
         self.test_accuracy = None
 
@@ -254,6 +267,8 @@ class _Run:
             validation=self.validation,
             test=self.test,
         )
+        if self.teacher:
+            self.teacher.require_fit(np.asarray(images), self.dataset)
 
     def begin(self, overwrite, resume):
         """Load the state of a run to resume, or start a new one."""
@@ -275,7 +290,9 @@ class _Run:
             self._write(is_best=True)
 
     def _identity(self):
-        return epochs.identify(self.recipe, self.dataset, self.model)
+        return epochs.identify(
+            self.recipe, self.dataset, self.model, self.teacher
+        )
 
     def fit(self, tensorboard):
         callbacks = ()
@@ -284,7 +301,7 @@ class _Run:
         recipe, shard = self.recipe, self.distribution.shard
         epochs.Fit(
             make=self._make_trainee,
-            train=dataclasses.replace(self.train, batches=self._batches),
+            train=self._taught(),
             steps=recipe.steps(self.train.steps),
             measure=lambda trainee: self.distribution.from_chief(
                 lambda: self._accuracy(trainee, self.validation)
@@ -313,6 +330,11 @@ class _Run:
         trainee.set_weights(self.state.initial)
         optimizers.compile_for(recipe, trainee, recipe.steps(self.train.steps))
         return trainee
+
+    def _taught(self):
+        """Return the training set with the labels that the loss takes."""
+        train = dataclasses.replace(self.train, batches=self._batches)
+        return self.teacher.teach(train) if self.teacher else train
 
     def _batches(self, epoch):
         recipe = self.recipe
@@ -389,4 +411,5 @@ class _Run:
             seconds=round(seconds, 3),
             images_per_second=round(images / seconds, 1),
             history=state.history,
+            teacher=self.teacher and self.teacher.describe(),
         )

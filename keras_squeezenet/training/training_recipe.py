@@ -45,6 +45,10 @@ class Recipe:
             at a learning rate of 1 subtracts; with `"sgd"`, the share that is
             added to its gradient, as in Caffe. Biases decay too.
         label_smoothing: the share of a label that is spread over all classes.
+        distillation: the share of the teacher's part in the loss, from 0 to 1.
+            `None`: a half with a teacher. See `distillation.objective`.
+        temperature: the temperature of distillation. The usual 4 shows the
+            small probabilities, in which most of the teacher's knowledge is.
         augmentation: `None`, `"crop"` or `"flip_crop"`, the augmentation of an
             `ImageDataset`.
         rand_augment: the strength of `RandAugment` for an `ImageDataset`; 0
@@ -80,6 +84,8 @@ class Recipe:
     restarts: recipe_fields.CountOrZero = 3
     weight_decay: recipe_fields.PositiveOrZero = 0.0
     label_smoothing: recipe_fields.FractionBelowOne = 0.0
+    distillation: recipe_fields.Fraction | None = None
+    temperature: recipe_fields.Temperature = 4.0
     augmentation: Annotated[str | None, one_of(AUGMENTATIONS)] = None
     rand_augment: recipe_fields.Fraction = 0.0
     mixup: recipe_fields.Fraction = 0.0

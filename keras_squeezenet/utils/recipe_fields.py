@@ -199,6 +199,9 @@ Fraction = Annotated[float, ("from 0 to 1", lambda value: 0 <= value <= 1)]
 FractionBelowOne = Annotated[
     float, ("from 0 to below 1", lambda value: 0 <= value < 1)
 ]
+Temperature = Annotated[
+    float, ("from 0.01 to 100", lambda value: 0.01 <= value <= 100)
+]
 ValidationShare = Annotated[
     float, ("greater than 0 and at most 0.5", lambda value: 0 < value <= 0.5)
 ]

@@ -450,6 +450,18 @@ def test_stage_that_always_loses_too_much_ends_with_the_last_good_model(
     assert pipeline.CHECKPOINT_FILE not in os.listdir(out)
 
 
+def test_stages_learn_from_the_model_before_compression(compress, make_model):
+    model = make_model()
+    recipe = SHORT.replace(
+        stages=("cluster",), distillation=1, temperature=1, bits={"*": 8}
+    )
+    result = compress(recipe, model)
+    _, stage = result.stages
+    # All but the dropout is as in the teacher; by the labels it is ln(4).
+    assert stage["history"][0]["loss"] < 0.1
+    assert result.report["teacher"]["name"] == model.name
+
+
 @pytest.mark.slow
 def test_tensorboard_has_a_run_for_each_stage(compress, tmp_path):
     pytest.importorskip("tensorboard")

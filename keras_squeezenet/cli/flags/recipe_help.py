@@ -9,6 +9,12 @@ AUGMENTATION = (
     "augmentation of the training images; crop is for digits and letters",
     ("flip_crop", "crop", "none"),
 )
+DISTILLATION = {
+    "distillation": "share of the teacher's part in the loss; with --teacher, "
+    "0.5 unless stated",
+    "temperature": "what the logits of both networks are divided by before "
+    "they are compared",
+}
 TRAINING: dict[str, dict[str, Any]] = {
     "Training": {
         "epochs": "largest number of epochs",
@@ -41,6 +47,7 @@ TRAINING: dict[str, dict[str, Any]] = {
         "mixup": "alpha of MixUp, from 0 to 1",
         "cutmix": "factor of CutMix, from 0 to 1",
     },
+    "Distillation": DISTILLATION,
     "For trials": {"max_train_steps": "largest number of steps"},
 }
 COMPRESSION: dict[str, dict[str, Any]] = {
@@ -98,6 +105,12 @@ COMPRESSION: dict[str, dict[str, Any]] = {
         "litert": "LiteRT files to write: "
         + ", ".join(compression_recipe.LITERT_TYPES)
         + "; int16x8 is 29 times slower than float32 on a CPU",
+    },
+    "Distillation": {
+        **DISTILLATION,
+        "distillation": "share of the teacher's part in the loss of every "
+        "stage; with --teacher, 0.5 unless stated; without, MODEL as it is is "
+        "the teacher",
     },
     "For trials": {
         "max_train_steps": "largest number of training steps of a stage",
