@@ -12,6 +12,7 @@ from .feature_extraction import features as features
 from .squeezenet import SqueezeNet as SqueezeNet
 from .squeezenet import SqueezeNet1_0 as SqueezeNet1_0
 from .squeezenet import SqueezeNet1_1 as SqueezeNet1_1
+from .squeezenet import SqueezeNet1_1SimpleBypass as SqueezeNet1_1SimpleBypass
 from .squeezenet import SqueezeNetComplexBypass as SqueezeNetComplexBypass
 from .squeezenet import SqueezeNetSimpleBypass as SqueezeNetSimpleBypass
 from .squeezenet import decode_predictions as decode_predictions

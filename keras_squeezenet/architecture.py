@@ -239,16 +239,18 @@ class SqueezeNetConfig:
 
 
 _V1_0 = SqueezeNetConfig()
+_V1_1 = SqueezeNetConfig(
+    stem=Stem(64, 3),
+    pools=("conv1", "fire3", "fire5"),
+    conv10_padding=0,
+)
 
 VARIANTS = {
     "1.0": _V1_0,
-    "1.1": SqueezeNetConfig(
-        stem=Stem(64, 3),
-        pools=("conv1", "fire3", "fire5"),
-        conv10_padding=0,
-    ),
+    "1.1": _V1_1,
     "simple_bypass": dataclasses.replace(_V1_0, bypass="simple"),
     "complex_bypass": dataclasses.replace(_V1_0, bypass="complex"),
+    "1.1_simple_bypass": dataclasses.replace(_V1_1, bypass="simple"),
 }
 
 

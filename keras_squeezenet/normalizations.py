@@ -62,6 +62,10 @@ NORMALIZATIONS = {
         (255 * 0.485, 255 * 0.456, 255 * 0.406),
         (255 * 0.229, 255 * 0.224, 255 * 0.225),
     ),
+    # Of GluonCV's training programs, which round "torch" to three digits.
+    "gluon": Normalization(
+        "RGB", imagenet.IMAGENET_MEAN, (58.393, 57.12, 57.375)
+    ),
     RAW: Normalization("RGB", (0, 0, 0)),
     "unit": Normalization("RGB", (0, 0, 0), (255, 255, 255)),
 }

@@ -55,10 +55,12 @@ def SqueezeNet(
             global average pooling and `predictions`. Defaults to `True`.
         weights: one of `None` (random initialization), `"imagenet"`
             (pre-training on ImageNet by the authors of the variant), other
-            pre-training on ImageNet (`"imagenet_torchvision"` for v1.0 and
-            v1.1, `"imagenet_dsd"` and `"imagenet_deep_compression"` for
-            v1.0), `"cifar10"` (this project's v1.1 for images of 32x32, which
-            comes with the package), an address on the Hugging Face hub,
+            pre-training on ImageNet (`"imagenet_imgclsmob"` for every variant
+            but the complex bypass, the most accurate for v1.1;
+            `"imagenet_torchvision"` for v1.0 and v1.1; `"imagenet_dsd"` and
+            `"imagenet_deep_compression"` for v1.0), `"cifar10"` (this
+            project's v1.1 for images of 32x32, which comes with the package),
+            an address on the Hugging Face hub,
             `"hf://owner/name[/file][@revision]"`, or the path to the weights
             file to be loaded: `.weights.h5`, `.keras`, `.sqz`, `.h5`, `.npz`,
             `.caffemodel`, `.pth`, or the `.net` of Deep Compression. All
@@ -88,10 +90,10 @@ def SqueezeNet(
             pretrained weights, it can only be `None` or `"softmax"`. Defaults
             to `"softmax"`.
         name: the name of the model. Defaults to `"squeezenet"`.
-        config: `"1.0"`, `"1.1"`, `"simple_bypass"`, `"complex_bypass"`, or a
-            `SqueezeNetConfig`. With `weights="cifar10"`, `"1.1"` means the
-            trained network, whose first convolution and pooling are for small
-            images. Defaults to `"1.1"`.
+        config: `"1.0"`, `"1.1"`, `"simple_bypass"`, `"complex_bypass"`,
+            `"1.1_simple_bypass"`, or a `SqueezeNetConfig`. With
+            `weights="cifar10"`, `"1.1"` means the trained network, whose first
+            convolution and pooling are for small images. Defaults to `"1.1"`.
 
     Returns:
         A `keras.Model` from float32 images of shape `(batch, height, width,
@@ -240,6 +242,26 @@ def SqueezeNetComplexBypass(
     `SqueezeNet`, without `config`.
     """
     return SqueezeNet(**locals(), config="complex_bypass")
+
+
+def SqueezeNet1_1SimpleBypass(
+    include_top: bool = True,
+    weights: str | os.PathLike | None = "imagenet_imgclsmob",
+    input_tensor: keras.KerasTensor | None = None,
+    input_shape: tuple[int | None, ...] | None = None,
+    pooling: str | None = None,
+    classes: int = 1000,
+    classifier_activation: str | Callable | None = "softmax",
+    name: str = "squeezenet1_1_simple_bypass",
+) -> keras.Model:
+    """Instantiate v1.1 with simple bypass, which the paper does not have.
+
+    The inputs of fire3, fire5, fire7 and fire9 are added to their outputs.
+    There are 1,235,496 parameters, as in v1.1. The authors published no
+    weights of it: `weights` defaults to `"imagenet_imgclsmob"`. The other
+    arguments are those of `SqueezeNet`, without `config`.
+    """
+    return SqueezeNet(**locals(), config="1.1_simple_bypass")
 
 
 def preprocess_input(x: Any, data_format: str | None = None) -> Any:

@@ -30,6 +30,7 @@ def valid_side(side):
         ("1.1", 1_235_496),
         ("simple_bypass", 1_248_424),
         ("complex_bypass", 1_589_672),
+        ("1.1_simple_bypass", 1_235_496),
     ],
 )
 def test_variants_have_the_published_parameters(variant, parameters):
@@ -190,6 +191,7 @@ def test_macs_of_the_classifier_are_counted_over_its_padding():
         ("1.1", (None,) * 8),
         ("simple_bypass", (None, "simple") * 4),
         ("complex_bypass", ("complex", "simple") * 4),
+        ("1.1_simple_bypass", (None, "simple") * 4),
     ],
 )
 def test_bypasses_run_around_the_modules_of_figure_2(variant, bypasses):
@@ -269,7 +271,8 @@ def test_unknown_config_is_refused(config):
     with pytest.raises(
         ValueError,
         match=r"`config` must be one of '1.0', '1.1', 'simple_bypass', "
-        r"'complex_bypass', or a `SqueezeNetConfig`. Received: config=",
+        r"'complex_bypass', '1.1_simple_bypass', or a `SqueezeNetConfig`. "
+        "Received: config=",
     ):
         architecture.get_config(config)
 

@@ -19,6 +19,9 @@ def by_hand(name, rgb):
         return rgb[..., ::-1] - [104, 117, 123]
     if name == "tf":
         return rgb / 127.5 - 1
+    if name == "gluon":
+        std = [58.393, 57.12, 57.375]
+        return (rgb - [123.68, 116.779, 103.939]) / std
     if name in ("raw", "unit"):
         return rgb / {"raw": 1, "unit": 255}[name]
     return (rgb / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
@@ -111,7 +114,7 @@ def test_preprocess_input_is_the_normalization_that_is_folded_into():
 def test_unknown_normalization_is_refused(name):
     message = (
         "`normalization` must be one of 'caffe', 'squeezenet', 'tf', "
-        f"'torch', 'raw', 'unit'. Received: normalization={name!r}"
+        f"'torch', 'gluon', 'raw', 'unit'. Received: normalization={name!r}"
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         normalizations.get(name)

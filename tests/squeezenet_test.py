@@ -16,6 +16,7 @@ import keras_squeezenet
 from keras_squeezenet import SqueezeNet
 from keras_squeezenet import SqueezeNet1_0
 from keras_squeezenet import SqueezeNet1_1
+from keras_squeezenet import SqueezeNet1_1SimpleBypass
 from keras_squeezenet import SqueezeNetComplexBypass
 from keras_squeezenet import SqueezeNetConfig
 from keras_squeezenet import SqueezeNetSimpleBypass
@@ -31,6 +32,7 @@ BUILDERS = {
     "1.1": SqueezeNet1_1,
     "simple_bypass": SqueezeNetSimpleBypass,
     "complex_bypass": SqueezeNetComplexBypass,
+    "1.1_simple_bypass": SqueezeNet1_1SimpleBypass,
 }
 VARIANTS = architecture.VARIANTS
 DESIGN_SPACE = {
@@ -139,6 +141,7 @@ def test_features_have_the_parameters_of_the_config(config):
         (SqueezeNet1_1, "squeezenet1_1", 1_235_496),
         (SqueezeNetSimpleBypass, "squeezenet_simple_bypass", 1_248_424),
         (SqueezeNetComplexBypass, "squeezenet_complex_bypass", 1_589_672),
+        (SqueezeNet1_1SimpleBypass, "squeezenet1_1_simple_bypass", 1_235_496),
     ],
 )
 def test_default_model_is_that_of_the_paper(builder, name, parameters):
@@ -196,6 +199,7 @@ def test_layers_have_the_names_of_the_paper():
         ("1.0", (), ()),
         ("simple_bypass", (3, 5, 7, 9), ()),
         ("complex_bypass", range(2, 10), (2, 4, 6, 8)),
+        ("1.1_simple_bypass", (3, 5, 7, 9), ()),
     ],
 )
 def test_bypass_layers_have_the_names_of_their_modules(
@@ -734,7 +738,8 @@ def test_named_weights_are_loaded_at_any_size(source, published):
     assert_same({**found, "conv1": ()}, {**arrays, "conv1": ()})
     # Only these were trained with zeros around conv10.
     assert ("conv10_pad" in layer_names(model)) == (
-        source.variant != "1.1" and source.name != "imagenet_torchvision"
+        not source.variant.startswith("1.1")
+        and source.name not in ("imagenet_torchvision", "imagenet_imgclsmob")
     )
 
 

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from keras_squeezenet import architecture
 from keras_squeezenet.pretrained import readers
 from keras_squeezenet.pretrained import registry
 
@@ -23,6 +24,7 @@ BUILDERS = {
     "1.0": "SqueezeNet1_0",
     "1.1": "SqueezeNet1_1",
     "simple_bypass": "SqueezeNetSimpleBypass",
+    "1.1_simple_bypass": "SqueezeNet1_1SimpleBypass",
 }
 
 
@@ -70,14 +72,8 @@ def test_metadata_is_that_of_the_source(source, metadata):
     data = metadata(source.card)
     paper = source.citation.removeprefix("arXiv:")
     assert f"arxiv:{paper}" in data.tags
-    if source.license == "not stated":
-        assert data.license == "other"
-        assert data.license_name == "not-stated"
-        repository = data.license_link.removeprefix("https://github.com/")
-        assert f"/{repository}/" in source.file.url
-    else:
-        assert source.license.lower() == data.license
-        assert data.license_name is None
+    assert source.license.lower() == data.license
+    assert data.license_name is None
     assert data.library_name == "keras"
     assert data.pipeline_tag == "image-classification"
     assert data.datasets == ["imagenet-1k"]
@@ -142,13 +138,27 @@ def test_card_loads_the_weights_that_it_describes(source):
 
 
 @every_source
-def test_card_cites_the_papers_and_says_where_no_license_is_stated(source):
+def test_card_cites_the_papers(source):
     text = read(source.card)
     citation = text.partition("## Citation")[2]
     assert f"journal = {{{source.citation}}}" in citation
     assert f"journal = {{{registry.SQUEEZENET_PAPER}}}" in citation
-    said = "The repository states no license." in unwrapped(text)
-    assert said == (source.license == "not stated")
+
+
+def test_first_lines_name_the_most_accurate():
+    ranked = [source for source in PUBLIC if source.variant == "1.1"]
+    best, second = (max(ranked, key=lambda s: s.top_1), PUBLIC[0])
+    assert (best.name, second.name) == ("imagenet_imgclsmob", "imagenet_dsd")
+    assert round(second.top_1 - best.top_1, 1) == 0.8
+    macs = [
+        architecture.count_macs(source.config, 227) for source in (second, best)
+    ]
+    assert round(macs[0] / macs[1], 1) == 2.2
+    downloads = unwrapped(README.partition("## Downloads")[2])
+    assert downloads.startswith(
+        'Take `"imagenet_imgclsmob"` for v1.1, or `"imagenet_dsd"` where 2.2 '
+        "times the computation (v1.0) are worth 0.8 points"
+    )
 
 
 def test_index_lists_the_sources_with_the_figures_of_their_cards():

@@ -155,7 +155,7 @@ def _verified(argument):
 def _require_no_published_name(path, content):
     for entry in registry.ENTRIES:
         for file in entry.files:
-            if file.name == os.path.basename(path):
+            if file.weights_name == os.path.basename(path):
                 raise ValueError(
                     f"a file of this name must have the digest {file.digest}. "
                     f"Received: {file.digest.of(content)}"

@@ -53,7 +53,7 @@ def fetch(file: registry.File) -> str:
 
 
 def read(file: registry.File) -> bytes:
-    """Return the content of a file, downloading it if necessary.
+    """Return the weights in a file, downloading it if necessary.
 
     The environment variable `KERAS_SQUEEZENET_MIRROR` may name a folder with
     the files, or its address, to be used instead of the internet.
@@ -85,17 +85,18 @@ def read(file: registry.File) -> bytes:
             if temporary.exists() and temporary.stat().st_size:
                 os.replace(temporary, part)
             raise
-        content = temporary.read_bytes()
+        content = file.unpack(temporary.read_bytes())
         if is_resumed and file.digest.of(content) != file.digest:
             # The stopped download was of another file.
             temporary.unlink()
             origin = _copy(file, temporary)
-            content = temporary.read_bytes()
+            content = file.unpack(temporary.read_bytes())
         received = file.digest.of(content)
         if received != file.digest:
+            packed = f"{file.weights_name} in " if file.is_archive else ""
             raise ValueError(
-                f"{origin} must have the digest {file.digest}. Received: "
-                f"{received}. The download was deleted."
+                f"{packed}{origin} must have the digest {file.digest}. "
+                f"Received: {received}. The download was deleted."
             )
     return content
 
@@ -109,11 +110,11 @@ def _path(file):
 
 
 def _stored(file):
-    """Return the content of a verified file on this machine, or `None`."""
+    """Return the weights in a verified file on this machine, or `None`."""
     path = _path(file)
     if not path.is_file():
         return None
-    content = path.read_bytes()
+    content = file.unpack(path.read_bytes())
     return content if file.digest.of(content) == file.digest else None
 
 

@@ -161,7 +161,7 @@ def open_weights(
         # A file without the classifier is smaller.
         if entry.no_top and not (include_top or download.is_available(file)):
             file = entry.no_top
-        name, content = file.name, download.read(file)
+        name, content = file.weights_name, download.read(file)
     else:
         located = hub.locate(weights)
         name, source = located.path, located.name
@@ -189,7 +189,7 @@ def fold(arrays: Arrays, normalization: str) -> Arrays:
 def infer_network(arrays: Arrays) -> tuple[str, int | None]:
     """Return the variant that weights fit, and its number of classes.
 
-    v1.0 and its simple bypass have the same weights: v1.0 is returned. The
+    A simple bypass adds no weights: v1.0 and v1.1 without it are returned. The
     number is `None` without the classifier. A `ValueError` is raised if they
     fit no variant.
     """

@@ -11,6 +11,7 @@ from typing import Any
 
 from keras_squeezenet import architecture
 from keras_squeezenet import imagenet
+from keras_squeezenet.utils import archive
 from keras_squeezenet.utils import suggestions
 
 GITHUB = "https://raw.githubusercontent.com"
@@ -28,13 +29,17 @@ CIFAR10_CLASSES = tuple(
 )
 
 
+ALGORITHMS = ("git", "sha1", "sha256")
+ARCHIVE = ".zip"
+
+
 @dataclasses.dataclass(frozen=True)
 class Digest:
     """The hash of a file's content.
 
     Args:
-        algorithm: `"sha256"`, or `"git"`: the SHA-1 that git computes of a
-            header with the file's size and of its content.
+        algorithm: `"sha256"`, `"sha1"`, or `"git"`: the SHA-1 that git computes
+            of a header with the file's size and of its content.
         value: hexadecimal digits, or the first ones if the publisher does not
             give all.
     """
@@ -56,7 +61,7 @@ def _hash(algorithm, content):
         header = b"blob %d\0" % len(content)
         digest = hashlib.sha1(header + content, usedforsecurity=False)
     else:
-        digest = hashlib.new(algorithm, content)
+        digest = hashlib.new(algorithm, content, usedforsecurity=False)
     return digest.hexdigest()
 
 
@@ -65,8 +70,9 @@ class File:
     """A file of pretrained weights.
 
     Args:
-        name: the file's name, in the cache too.
-        digest: the hash of its content.
+        name: the file's name, in the cache too. That of a zip archive with the
+            file of weights is `weights_name` and `.zip`.
+        digest: the hash of the weights.
         url: the address to download it from, or `None` in the package.
         size: the size in bytes, or `None` if it is unknown.
     """
@@ -84,6 +90,29 @@ class File:
         return cls(url.rpartition("/")[2], digest, url, size)
 
     @property
+    def is_archive(self) -> bool:
+        return self.name.endswith(ARCHIVE)
+
+    @property
+    def weights_name(self) -> str:
+        """The name of the file of weights, alone or in the archive."""
+        return self.name.removesuffix(ARCHIVE)
+
+    def unpack(self, content: bytes) -> bytes:
+        """Return the weights in the file, whose digest is still to be checked.
+
+        What is not the archive that it should be is returned as it is.
+        """
+        if not self.is_archive:
+            return content
+        try:
+            with archive.open_zip(content) as opened:
+                return opened.read(self.weights_name)
+        # `zipfile` has many exceptions for damaged content.
+        except Exception:
+            return content
+
+    @property
     def verified(self) -> bool:
         """Whether this project has read the very file, and knows its size."""
         return self.size is not None
@@ -98,7 +127,7 @@ class Entry:
         variant: a key of `architecture.VARIANTS`.
         title: a line about who trained them.
         file: the file with all of the network's weights.
-        license: an SPDX identifier, or `"not stated"`.
+        license: an SPDX identifier.
         top_1: the published accuracy on `dataset` in percent.
         top_5: the published top-5 accuracy in percent.
         reported_by: who measured the accuracies.
@@ -189,8 +218,138 @@ class Entry:
 _FORRESTI = (
     f"{GITHUB}/forresti/SqueezeNet/51147dc0681638c28aad593b9e923f3500117125"
 )
+_IMGCLSMOB = "https://github.com/osmr/imgclsmob/releases/download"
 
+# By accuracy, ImageNet first.
 ENTRIES = (
+    Entry(
+        name="imagenet_dsd",
+        variant="1.0",
+        title="Song Han, dense-sparse-dense training, Caffe",
+        file=File.published(
+            f"{GITHUB}/songhan/SqueezeNet-DSD-Training/"
+            "de459d27c9e6cf6dd05ca2b74dcae4afe4b126c1/"
+            "DSD_SqueezeNet_top1_0.617579_top5_0.834742.caffemodel",
+            Digest("git", "ffce3635e4a837e7bc783fea3f48fcc48a1e93a6"),
+        ),
+        license="BSD-2-Clause",
+        citation=DSD_PAPER,
+        top_1=61.76,
+        top_5=83.47,
+        reported_by="the author's README",
+    ),
+    Entry(
+        name="imagenet_imgclsmob",
+        variant="1.1",
+        title="Oleg Semery's imgclsmob, Gluon",
+        file=File.published(
+            f"{_IMGCLSMOB}/v0.0.88/squeezenet_v1_1-1739-b9a8f9ea.h5.zip",
+            Digest("sha1", "b9a8f9eae7a48d053895fe4a362d1d8eb592e994"),
+        ),
+        license="MIT",
+        normalization="gluon",
+        top_1=60.92,
+        top_5=82.61,
+        reported_by="the repository's logs",
+    ),
+    Entry(
+        name="imagenet_imgclsmob",
+        variant="1.0",
+        title="Oleg Semery's imgclsmob, Gluon",
+        file=File.published(
+            f"{_IMGCLSMOB}/v0.0.128/squeezenet_v1_0-1756-a4890923.h5.zip",
+            Digest("sha1", "a489092344c0214c402655210e031a1441bd70d1"),
+        ),
+        license="MIT",
+        normalization="gluon",
+        top_1=60.83,
+        top_5=82.44,
+        reported_by="the repository's logs",
+        trained=dataclasses.replace(
+            architecture.VARIANTS["1.0"], conv10_padding=0
+        ),
+    ),
+    Entry(
+        name="imagenet_imgclsmob",
+        variant="simple_bypass",
+        title="Oleg Semery's imgclsmob, Gluon",
+        file=File.published(
+            f"{_IMGCLSMOB}/v0.0.178/squeezeresnet_v1_0-1780-fb9a54aa.h5.zip",
+            Digest("sha1", "fb9a54aac20d59f73111fee0745e144b183a66d9"),
+        ),
+        license="MIT",
+        normalization="gluon",
+        top_1=60.60,
+        top_5=82.20,
+        reported_by="the repository's logs",
+        trained=dataclasses.replace(
+            architecture.VARIANTS["simple_bypass"], conv10_padding=0
+        ),
+    ),
+    Entry(
+        name="imagenet",
+        variant="simple_bypass",
+        title="Song Han, one of the paper's authors, Caffe",
+        file=File.published(
+            f"{GITHUB}/songhan/SqueezeNet-Residual/"
+            "f8dc32059d17a7039cc337ceb664dc503f930d8d/"
+            "SqueezeNet_residual_top1_0.6038_top5_0.8250.caffemodel",
+            Digest("git", "f9d4678b926a742b6dea15e1c5ec60291a45d018"),
+        ),
+        license="BSD-2-Clause",
+        top_1=60.38,
+        top_5=82.50,
+        reported_by="the author's README",
+    ),
+    Entry(
+        name="imagenet_imgclsmob",
+        variant="1.1_simple_bypass",
+        title="Oleg Semery's imgclsmob, Gluon",
+        file=File.published(
+            f"{_IMGCLSMOB}/v0.0.70/squeezeresnet_v1_1-1784-43ee9cbb.h5.zip",
+            Digest("sha1", "43ee9cbbb91046f5316ee14e227f8323b1801b51"),
+        ),
+        license="MIT",
+        normalization="gluon",
+        top_1=60.18,
+        top_5=82.16,
+        reported_by="the repository's logs",
+    ),
+    Entry(
+        name="imagenet_torchvision",
+        variant="1.1",
+        title="torchvision, PyTorch",
+        file=File.published(
+            f"{PYTORCH}/squeezenet1_1-b8a52dc0.pth",
+            Digest(
+                "sha256",
+                "b8a52dc049b60e4b6ab68ad0df457362afab8b6304b2febdc1650a5dab4d7e7b",
+            ),
+        ),
+        license="BSD-3-Clause",
+        normalization="torch",
+        top_1=58.178,
+        top_5=80.624,
+        reported_by="torchvision",
+    ),
+    Entry(
+        name="imagenet_torchvision",
+        variant="1.0",
+        title="torchvision, PyTorch",
+        file=File.published(
+            f"{PYTORCH}/squeezenet1_0-b66bff10.pth",
+            Digest("sha256", "b66bff10"),
+        ),
+        license="BSD-3-Clause",
+        normalization="torch",
+        top_1=58.092,
+        top_5=80.420,
+        reported_by="torchvision",
+        # Without the zeros around `conv10` that the authors' network has.
+        trained=dataclasses.replace(
+            architecture.VARIANTS["1.0"], conv10_padding=0
+        ),
+    ),
     Entry(
         name="imagenet",
         variant="1.0",
@@ -228,37 +387,6 @@ ENTRIES = (
         reported_by="the authors: not below v1.0",
     ),
     Entry(
-        name="imagenet",
-        variant="simple_bypass",
-        title="Song Han, one of the paper's authors, Caffe",
-        file=File.published(
-            f"{GITHUB}/songhan/SqueezeNet-Residual/"
-            "f8dc32059d17a7039cc337ceb664dc503f930d8d/"
-            "SqueezeNet_residual_top1_0.6038_top5_0.8250.caffemodel",
-            Digest("git", "f9d4678b926a742b6dea15e1c5ec60291a45d018"),
-        ),
-        license="not stated",
-        top_1=60.38,
-        top_5=82.50,
-        reported_by="the author's README",
-    ),
-    Entry(
-        name="imagenet_dsd",
-        variant="1.0",
-        title="Song Han, dense-sparse-dense training, Caffe",
-        file=File.published(
-            f"{GITHUB}/songhan/SqueezeNet-DSD-Training/"
-            "de459d27c9e6cf6dd05ca2b74dcae4afe4b126c1/"
-            "DSD_SqueezeNet_top1_0.617579_top5_0.834742.caffemodel",
-            Digest("git", "ffce3635e4a837e7bc783fea3f48fcc48a1e93a6"),
-        ),
-        license="not stated",
-        citation=DSD_PAPER,
-        top_1=61.76,
-        top_5=83.47,
-        reported_by="the author's README",
-    ),
-    Entry(
         name="imagenet_deep_compression",
         variant="1.0",
         title="the authors of Deep Compression: pruned, 256 shared values",
@@ -271,46 +399,11 @@ ENTRIES = (
             ),
             size=675_763,
         ),
-        license="not stated",
+        license="BSD-2-Clause",
         citation=DEEP_COMPRESSION_PAPER,
         top_1=57.5,
         top_5=80.3,
         reported_by="the paper, table 2",
-    ),
-    Entry(
-        name="imagenet_torchvision",
-        variant="1.0",
-        title="torchvision, PyTorch",
-        file=File.published(
-            f"{PYTORCH}/squeezenet1_0-b66bff10.pth",
-            Digest("sha256", "b66bff10"),
-        ),
-        license="BSD-3-Clause",
-        normalization="torch",
-        top_1=58.092,
-        top_5=80.420,
-        reported_by="torchvision",
-        # Without the zeros around `conv10` that the authors' network has.
-        trained=dataclasses.replace(
-            architecture.VARIANTS["1.0"], conv10_padding=0
-        ),
-    ),
-    Entry(
-        name="imagenet_torchvision",
-        variant="1.1",
-        title="torchvision, PyTorch",
-        file=File.published(
-            f"{PYTORCH}/squeezenet1_1-b8a52dc0.pth",
-            Digest(
-                "sha256",
-                "b8a52dc049b60e4b6ab68ad0df457362afab8b6304b2febdc1650a5dab4d7e7b",
-            ),
-        ),
-        license="BSD-3-Clause",
-        normalization="torch",
-        top_1=58.178,
-        top_5=80.624,
-        reported_by="torchvision",
     ),
     Entry(
         name="cifar10",
@@ -408,7 +501,7 @@ def require_file(path: str) -> None:
 
 def identify(content: bytes) -> Entry | None:
     """Return the entry of a file with this content, or `None`."""
-    hashes = {name: _hash(name, content) for name in ("git", "sha256")}
+    hashes = {name: _hash(name, content) for name in ALGORITHMS}
     for entry in ENTRIES:
         for file in entry.files:
             if hashes[file.digest.algorithm].startswith(file.digest.value):

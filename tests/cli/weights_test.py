@@ -25,13 +25,17 @@ NO_TOP = "squeezenet_weights_tf_dim_ordering_tf_kernels_notop.h5"
 TORCH = "squeezenet1_1_directml_fp32.npz"
 SHAPE = (48, 48, 3)
 ALL = (
+    "imagenet_dsd 1.0",
+    "imagenet_imgclsmob 1.1",
+    "imagenet_imgclsmob 1.0",
+    "imagenet_imgclsmob simple_bypass",
+    "imagenet simple_bypass",
+    "imagenet_imgclsmob 1.1_simple_bypass",
+    "imagenet_torchvision 1.1",
+    "imagenet_torchvision 1.0",
     "imagenet 1.0",
     "imagenet 1.1",
-    "imagenet simple_bypass",
-    "imagenet_dsd 1.0",
     "imagenet_deep_compression 1.0",
-    "imagenet_torchvision 1.0",
-    "imagenet_torchvision 1.1",
     "cifar10 1.1",
 )
 
@@ -165,8 +169,8 @@ def test_json_lists_the_sources(run, cache):
     assert status == 0
     rows = json.loads(out)
     assert tuple(f"{row['name']} {row['config']}" for row in rows) == ALL
-    source = registry.ENTRIES[4]
-    assert rows[4] == {
+    source = registry.ENTRIES[10]
+    assert rows[10] == {
         "name": "imagenet_deep_compression",
         "config": "1.0",
         "title": source.title,
@@ -184,8 +188,8 @@ def test_json_lists_the_sources(run, cache):
         "cached": False,
     }
     assert [row["name"] for row in rows if row["cached"]] == ["cifar10"]
-    assert rows[1]["no_top_url"].endswith(NO_TOP)
-    assert [row["no_top_url"] for row in rows].count(None) == 7
+    assert rows[9]["no_top_url"].endswith(NO_TOP)
+    assert [row["no_top_url"] for row in rows].count(None) == 11
 
 
 def test_table_lists_the_sources(run, cache):
@@ -193,13 +197,16 @@ def test_table_lists_the_sources(run, cache):
     assert status == 0
     lines = [re.split(" {2,}", line.strip()) for line in out.splitlines()]
     assert ["imagenet", "1.0", "57.5/80.3", "?", "no", "BSD-2-Clause"] in lines
-    assert lines[1] == ["Pretrained weights"]
-    assert lines[8][:5] == [
-        *("imagenet_deep_compression", "1.0", "57.5/80.3"),
-        *("675,763", "no"),
+    assert lines[0] == [
+        "Take imagenet_imgclsmob for v1.1, or imagenet_dsd where 2.2 times the "
+        "computation (v1.0) are worth 0.8 points. The most accurate come first."
     ]
-    assert tuple(" ".join(line[:2]) for line in lines[4:12]) == ALL
-    assert max(map(len, out.splitlines()[:13])) <= 80
+    assert lines[2] == ["Pretrained weights"]
+    assert lines[15][:5] == [
+        *("imagenet_deep_compression", "1.0", "57.5/80.3", "676", "no"),
+    ]
+    assert tuple(" ".join(line[:2]) for line in lines[5:17]) == ALL
+    assert max(map(len, out.splitlines()[1:18])) <= 80
     assert f"Here: with the package, or in {cache}.\n" in out
 
 

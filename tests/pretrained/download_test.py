@@ -5,6 +5,7 @@ import contextlib
 import errno
 import gzip
 import http.server
+import io
 import os
 import pathlib
 import re
@@ -13,6 +14,7 @@ import socket
 import tempfile
 import threading
 import time
+import zipfile
 
 import keras
 import pytest
@@ -316,6 +318,79 @@ def test_wrong_content_changes_nothing(
         download.fetch(file)
     assert before == {path.name: path.read_bytes() for path in cache.iterdir()}
     assert len(server.requests) == 1
+
+
+# Archives.
+
+
+def zipped(content, name=NAME):
+    archived = io.BytesIO()
+    with zipfile.ZipFile(archived, "w", zipfile.ZIP_DEFLATED) as opened:
+        opened.writestr(name, content)
+    return archived.getvalue()
+
+
+ZIP = f"{NAME}.zip"
+# The output of `printf 'old' | sha1sum`.
+OLD_SHA1 = "c00dbbc9dadfbe1e232e93a729dd4752fade0abf"
+
+
+@pytest.fixture
+def archived(server):
+    """The archive of a file, whose digest is that of the file in it."""
+    server.answers = [send(zipped(CONTENT))]
+    digest = registry.Digest("sha1", "0" * 40).of(CONTENT)
+    return registry.File.published(f"{server.url}/{ZIP}", digest)
+
+
+def test_archive_is_kept_and_its_file_is_read(archived, server, cache):
+    assert not download.is_available(archived)
+    assert download.read(archived) == CONTENT
+    assert names(cache) == [ZIP]
+    assert (cache / ZIP).read_bytes() == zipped(CONTENT)
+    assert download.is_available(archived)
+    assert download.read(archived) == CONTENT
+    assert download.fetch(archived) == str(cache / ZIP)
+    assert server.requests == [f"/{ZIP}"]
+
+
+@pytest.mark.parametrize(
+    "content, received",
+    [
+        (zipped(b"old"), OLD_SHA1),
+        (b"old", OLD_SHA1),
+        (zipped(CONTENT, "other.h5"), "[0-9a-f]{40}"),
+        (zipped(CONTENT)[:-1], "[0-9a-f]{40}"),
+        (zipped(CONTENT).replace(b"\1", b"\2"), "[0-9a-f]{40}"),
+    ],
+    ids=["other content", "no archive", "other name", "cut", "damaged"],
+)
+def test_archive_of_other_content_changes_nothing(
+    content, received, archived, server, cache
+):
+    server.answers = [send(content)]
+    message = (
+        f"^{NAME} in {server.url}/{ZIP} must have the digest sha1 "
+        f"{archived.digest.value}. Received: sha1 {received}. "
+    )
+    with pytest.raises(ValueError, match=message):
+        download.read(archived)
+    assert names(cache) == []
+
+
+def test_damaged_archive_in_the_cache_is_replaced(archived, server, cache):
+    put(cache, zipped(CONTENT)[:-1], ZIP)
+    assert download.read(archived) == CONTENT
+    assert (cache / ZIP).read_bytes() == zipped(CONTENT)
+
+
+def test_stopped_download_of_an_archive_is_resumed(archived, server, cache):
+    whole = zipped(CONTENT)
+    put(cache, whole[:100], f"{ZIP}.part")
+    server.answers = [lambda handler: rest(handler, whole)]
+    assert download.read(archived) == CONTENT
+    assert server.ranges == ["bytes=100-"]
+    assert names(cache) == [ZIP]
 
 
 # Progress.

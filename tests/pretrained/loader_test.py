@@ -424,7 +424,8 @@ def test_source_that_a_network_has_not_is_refused():
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_network_is_inferred_from_its_weights(variant, classes):
     weights = random_weights(variant, classes)
-    inferred = "1.0" if variant == "simple_bypass" else variant
+    inferred = {"simple_bypass": "1.0", "1.1_simple_bypass": "1.1"}
+    inferred = inferred.get(variant, variant)
     assert pretrained.infer_network(weights) == (inferred, classes)
 
 
@@ -445,7 +446,8 @@ def test_weights_of_another_network_are_refused(shared_data):
     arrays = readers.read(shared_data / "caffe" / "det1.caffemodel")
     message = (
         "The weights must fit one of the networks 1.0, 1.1, "
-        "simple_bypass, complex_bypass. Received: conv1 [(3, 3, 3, 10), (10,)]"
+        "simple_bypass, complex_bypass, 1.1_simple_bypass. Received: conv1 "
+        "[(3, 3, 3, 10), (10,)]"
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         pretrained.infer_network(arrays)

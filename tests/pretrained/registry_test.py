@@ -20,6 +20,8 @@ COMMIT = re.compile(
 )
 BY_DIGEST = re.compile(
     r"https://download\.pytorch\.org/models/\w+-([0-9a-f]{8})\.pth"
+    r"|https://github\.com/osmr/imgclsmob/releases/download/"
+    r"v0\.0\.\d+/\w+-\d{4}-([0-9a-f]{8})\.h5\.zip"
 )
 
 every_entry = pytest.mark.parametrize(
@@ -29,22 +31,27 @@ every_entry = pytest.mark.parametrize(
 
 def test_name_and_variant_tell_an_entry():
     keys = [(entry.name, entry.variant) for entry in ENTRIES]
-    assert len(keys) == len(set(keys)) == 8
+    assert len(keys) == len(set(keys)) == 12
+
+
+def test_entries_are_sorted_by_accuracy_those_of_imagenet_first():
+    keys = [(entry.dataset != "imagenet-1k", -entry.top_1) for entry in ENTRIES]
+    assert keys == sorted(keys)
 
 
 @pytest.mark.parametrize("file", PUBLISHED.values(), ids=PUBLISHED)
 def test_address_is_pinned(file):
     by_digest = BY_DIGEST.fullmatch(file.url)
     if by_digest:
-        assert file.digest.algorithm == "sha256"
-        assert file.digest.value.startswith(by_digest[1])
+        assert file.digest.algorithm == ("sha1" if by_digest[2] else "sha256")
+        assert file.digest.value.startswith(by_digest[1] or by_digest[2])
     else:
         assert COMMIT.fullmatch(file.url)
 
 
 @pytest.mark.parametrize("file", FILES.values(), ids=FILES)
 def test_digest_is_whole_or_the_part_that_is_published(file):
-    digits = {"git": 40, "sha256": 64}[file.digest.algorithm]
+    digits = {"git": 40, "sha1": 40, "sha256": 64}[file.digest.algorithm]
     if file.name == "squeezenet1_0-b66bff10.pth":
         digits = 8
     assert re.fullmatch(f"[0-9a-f]{{{digits}}}", file.digest.value)
@@ -52,8 +59,8 @@ def test_digest_is_whole_or_the_part_that_is_published(file):
 
 def test_files_differ_in_name_and_digest():
     files = [file for entry in ENTRIES for file in entry.files]
-    assert len({file.name for file in files}) == len(files) == 9
-    assert len({file.digest for file in files}) == 9
+    assert len({file.name for file in files}) == len(files) == 13
+    assert len({file.digest for file in files}) == 13
 
 
 @every_entry
@@ -122,7 +129,7 @@ def test_packaged_files_take_a_few_megabytes():
 def test_other_files_are_not_called_verified(shared_data):
     unverified = {name for name, file in FILES.items() if not file.verified}
     here = {path.name for path in shared_data.rglob("*") if path.is_file()}
-    assert len(unverified) == 6
+    assert len(unverified) == 10
     assert not unverified & here
 
 
@@ -183,10 +190,11 @@ def test_padding_is_adapted_only_where_another_was_trained():
 def test_complex_bypass_is_told_what_there_is():
     message = (
         "There are no weights 'imagenet' for this network. Pretrained weights "
-        "are: 1.0: 'imagenet', 'imagenet_dsd', 'imagenet_deep_compression', "
-        "'imagenet_torchvision'; "
-        "1.1: 'imagenet', 'imagenet_torchvision', 'cifar10'; "
-        "simple_bypass: 'imagenet'; complex_bypass: none. "
+        "are: 1.0: 'imagenet_dsd', 'imagenet_imgclsmob', "
+        "'imagenet_torchvision', 'imagenet', 'imagenet_deep_compression'; "
+        "1.1: 'imagenet_imgclsmob', 'imagenet_torchvision', 'imagenet', "
+        "'cifar10'; simple_bypass: 'imagenet_imgclsmob', 'imagenet'; "
+        "complex_bypass: none; 1.1_simple_bypass: 'imagenet_imgclsmob'. "
         "Pass `weights=None`, the path of a weights file, or another `config`. "
         "Received: weights='imagenet', config='complex_bypass'."
     )
@@ -221,6 +229,8 @@ def test_network_without_such_weights_is_refused(name, config):
         ("imagenet_deep_compression", None, "1.0"),
         ("imagenet_torchvision", None, "1.1"),
         ("imagenet_torchvision", "1.0", "1.0"),
+        ("imagenet_imgclsmob", None, "1.1"),
+        ("imagenet_imgclsmob", "1.1_simple_bypass", "1.1_simple_bypass"),
     ],
 )
 def test_name_alone_means_v1_1_where_that_has_such_weights(

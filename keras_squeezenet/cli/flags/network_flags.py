@@ -22,7 +22,9 @@ NETWORK_SUFFIXES = (*COMPLETE_SUFFIXES, *hub.SUFFIXES)
 # Files for runtimes, which show only the outputs of a network.
 WITHOUT_LAYERS = (".tflite", ".onnx", ".xml")
 # The keys of `normalizations.NORMALIZATIONS`, which loads NumPy.
-NORMALIZATIONS = ("caffe", "squeezenet", "tf", "torch", "raw", "unit")
+NORMALIZATIONS = (
+    *("caffe", "squeezenet", "tf", "torch", "gluon", "raw", "unit"),
+)
 
 
 def define_model(flag_values, what=MODEL, default=None):

@@ -11,11 +11,15 @@ import warnings
 import numpy as np
 
 from keras_squeezenet import metadata
+from keras_squeezenet.pretrained.readers import imgclsmob
 from keras_squeezenet.utils import archive
 
 WEIGHTS_OF_ARCHIVE = "model.weights.h5"
 LEGACY_LAYERS = "layer_names"
 LEGACY_WEIGHTS = "weight_names"
+LEGACY_BACKEND = "backend"
+# Keras on MXNet writes kernels in the order OIHW.
+MXNET = "mxnet"
 NORMALIZATION = "normalization"
 # The group of the weights where a whole model was saved.
 LEGACY_ROOT = "model_weights"
@@ -33,19 +37,18 @@ def read(content: bytes) -> dict[str, tuple[np.ndarray, ...]]:
     """Return `{layer name: (kernel, bias)}`, HWIO and float32.
 
     The content is a `.weights.h5` of Keras 3, or an `.h5` of Keras 2 or older,
-    whose `fire2/squeeze1x1` becomes `fire2_squeeze1x1`.
+    whose `fire2/squeeze1x1` becomes `fire2_squeeze1x1`. Those of imgclsmob are
+    renamed too.
     """
     with warnings.catch_warnings():
         # About attributes that are not needed.
         warnings.simplefilter("ignore")
         objects = _objects(_open(content))
-        if LEGACY_ROOT in objects:
-            datasets = _legacy(objects, LEGACY_ROOT)
-        elif LEGACY_LAYERS in objects[""].attrs:
-            datasets = _legacy(objects, "")
-        else:
-            datasets = _keras_3(objects)
-        return _arrays(datasets)
+        root = LEGACY_ROOT if LEGACY_ROOT in objects else ""
+        if root or LEGACY_LAYERS in objects[root].attrs:
+            arrays = _arrays(_legacy(objects, root))
+            return _to_hwio(arrays) if _is_of_mxnet(objects[root]) else arrays
+        return _arrays(_keras_3(objects))
 
 
 def read_archive(content: bytes) -> dict[str, tuple[np.ndarray, ...]]:
@@ -117,14 +120,32 @@ def _objects(file):
 
 def _legacy(objects, root):
     layers = {}
-    for layer in _strings(objects, root, LEGACY_LAYERS):
+    names = _strings(objects, root, LEGACY_LAYERS)
+    renamed = imgclsmob.rename(names)
+    for layer in names:
         path = f"{root}/{layer}".lstrip("/")
         weights = _strings(objects, path, LEGACY_WEIGHTS)
         if weights:
-            layers[layer.replace("/", "_")] = [
+            name = renamed.get(layer) or layer.replace("/", "_")
+            layers[name] = [
                 _dataset(objects, f"{path}/{weight}") for weight in weights
             ]
     return layers
+
+
+def _is_of_mxnet(group):
+    backend = group.attrs.get(LEGACY_BACKEND, "")
+    return backend in (MXNET, MXNET.encode())
+
+
+def _to_hwio(arrays):
+    return {
+        layer: tuple(
+            np.ascontiguousarray(a.transpose(2, 3, 1, 0)) if a.ndim == 4 else a
+            for a in weights
+        )
+        for layer, weights in arrays.items()
+    }
 
 
 def _keras_3(objects):
