@@ -246,7 +246,7 @@ def SqueezeNetComplexBypass(
 
 def SqueezeNet1_1SimpleBypass(
     include_top: bool = True,
-    weights: str | os.PathLike | None = "imagenet_imgclsmob",
+    weights: str | os.PathLike | None = "imagenet",
     input_tensor: keras.KerasTensor | None = None,
     input_shape: tuple[int | None, ...] | None = None,
     pooling: str | None = None,
@@ -257,9 +257,9 @@ def SqueezeNet1_1SimpleBypass(
     """Instantiate v1.1 with simple bypass, which the paper does not have.
 
     The inputs of fire3, fire5, fire7 and fire9 are added to their outputs.
-    There are 1,235,496 parameters, as in v1.1. The authors published no
-    weights of it: `weights` defaults to `"imagenet_imgclsmob"`. The other
-    arguments are those of `SqueezeNet`, without `config`.
+    There are 1,235,496 parameters, as in v1.1. There are no weights of the
+    authors, so `weights` must be `"imagenet_imgclsmob"`, `None` or the path of
+    a file. The arguments are those of `SqueezeNet`, without `config`.
     """
     return SqueezeNet(**locals(), config="1.1_simple_bypass")
 

@@ -678,13 +678,13 @@ def test_errors_are_those_of_keras_applications(arguments):
         (
             {"config": "2.0"},
             "`config` must be one of '1.0', '1.1', 'simple_bypass', "
-            "'complex_bypass', or a `SqueezeNetConfig`. Received: "
-            "config='2.0'",
+            "'complex_bypass', '1.1_simple_bypass', or a `SqueezeNetConfig`. "
+            "Received: config='2.0'",
         ),
         (
             {"config": "complex_bypass"},
             "There are no weights 'imagenet' for this network. Pretrained "
-            "weights are: 1.0: 'imagenet'",
+            "weights are: 1.0: 'imagenet_dsd'",
         ),
         (
             {"config": SMALL_IMAGES["1.0 for small images"]},

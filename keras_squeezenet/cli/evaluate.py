@@ -35,7 +35,7 @@ with FLAGS.group("Network and images"):
         image_size=False,
     )
     FLAGS.define(
-        ["test", "train", "all"],
+        ["test", "validation", "train", "all"],
         "split",
         "test",
         "part of the data set; a CSV file without the column split is "

@@ -30,6 +30,18 @@ def resumable(out, *patterns):
         raise
 
 
+def require_no_share(flag_values, dataset):
+    """Raise a `ValueError` for the flag if there is a validation set anyway."""
+    name = "validation_share"
+    if name in flag_values and flag_values[name].present:
+        raise ValueError(
+            f"--{name} takes a validation set out of the training images, and "
+            f"{dataset.name} has one of its own: leave one of the two out. "
+            f"Received: --{name}={flag_values[name].value}, with "
+            f"{dataset.validation_size:,} validation images"
+        )
+
+
 def prepare(flag_values, recipe, console, progress, model=None):
     """Return a trained or a new model and the data set; print what they are."""
     import keras
@@ -41,7 +53,10 @@ def prepare(flag_values, recipe, console, progress, model=None):
         image_size = image_size or model.input_shape[1]
     seed = recipe.seed
     dataset = dataset_flags.load(flag_values, seed, progress, image_size)
-    dataset = dataset.split_validation(recipe.validation_share, seed)
+    if dataset.validation is None:
+        dataset = dataset.split_validation(recipe.validation_share, seed)
+    else:
+        require_no_share(flag_values, dataset)
     if model is None:
         keras.utils.set_random_seed(seed)
         model = training.build(

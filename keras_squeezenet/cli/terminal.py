@@ -13,6 +13,7 @@ from keras_squeezenet.utils.text import printable
 
 # Metrics that are shares of images, and are shown as percentages.
 SHARES = ("accuracy", "agreement", "validation")
+SETS = {"train": "training", "validation": "validation", "test": "test"}
 
 
 def make_console(**options):
@@ -112,6 +113,14 @@ def print_header(console, model, dataset):
         f"training, {dataset.validation_size:,} validation, "
         f"{dataset.test_size:,} test"
     )
+    origins = [
+        f"the {name} set is {dataset.origins[split]}"
+        for split, name in SETS.items()
+        if split in dataset.origins
+    ]
+    if origins:
+        text = "; ".join(origins)
+        print_line(console, f"{text[0].upper()}{text[1:]}.")
     for path in dataset.skipped:
         print_line(console, f"skipped, cannot be read: {path}")
 

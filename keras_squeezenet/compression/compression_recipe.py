@@ -57,7 +57,7 @@ class Recipe:
         augmentation: `None`, `"crop"` or `"flip_crop"`, the augmentation of
             the training images of an `ImageDataset`.
         validation_share: the share of an `ImageDataset`'s training images that
-            become its validation set.
+            become its validation set, if it has none.
         finetune_learning_rate: the learning rate of pruning. Weight sharing and
             densifying use half of it, quantization-aware training a fifth.
         prune_epochs, densify_epochs, cluster_epochs: the epochs of each stage;

@@ -36,8 +36,9 @@ def load(
               `validation` folder, each with a sub-folder of images for each
               class; or with the sub-folders of the classes, and then 20% of
               each class are the test set. The sets may also be called
-              `training`, `testing`, `valid`, `val` or `eval`, in any case; the
-              validation set is the test set where there is no other. A
+              `training`, `testing`, `valid`, `val`, `dev` or `eval`, in any
+              case; the validation set is the test set where there is no
+              other. A
               `pathlib.Path` or a name that begins with `.`, `~` or `/` or ends
               with `/` is a folder; any other name is one if the folder exists
               and has sub-folders;
@@ -46,7 +47,8 @@ def load(
               (the name of a set; without it 20% are the test set);
             - `"mnist5k"`: 5,000 digits of MNIST, which need no download;
             - the name of an image classification data set in TensorFlow
-              Datasets, such as `"cifar10"` or `"imagenet_resized/64x64"`.
+              Datasets, such as `"cifar10"` or `"imagenet_resized/64x64"`,
+              whose splits `validation` and `test` are those sets.
         data_dir: the folder where TensorFlow Datasets keeps prepared data; not
             allowed with anything else. Defaults to its default folder.
         image_size: the side of the square images in pixels: the shorter side

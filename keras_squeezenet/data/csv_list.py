@@ -33,7 +33,10 @@ def load(name: str, **options: Any) -> image_dataset.ImageDataset:
     path = pathlib.Path(name).expanduser()
     splits = _read_splits(path)
     sources = dict.fromkeys(splits, path)
-    return image_folder.load_files(path.name, splits, sources, **options)
+    origins = dict.fromkeys(splits, "what the column split says")
+    return image_folder.load_files(
+        path.name, splits, sources, origins, {}, **options
+    )
 
 
 def load_all(

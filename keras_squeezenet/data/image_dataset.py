@@ -11,8 +11,6 @@ from keras_squeezenet.data import image_ops
 from keras_squeezenet.data import lazy_examples
 
 DEFAULT_IMAGE_SIZE = 224
-# What can be evaluated.
-SPLITS = ("test", "train", "all")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +61,8 @@ class ImageDataset:
             out. Defaults to `()`.
         left_out: the number of other files that were left out, for each
             reason. Defaults to none.
+        origins: where each set comes from, such as `{"validation": "the folder
+            val"}`, for what is shown. Defaults to none.
         normalization: the normalization of the images in batches, a key of
             `normalizations.NORMALIZATIONS`. Defaults to `"caffe"`, that of
             `preprocess_input`.
@@ -82,6 +82,7 @@ class ImageDataset:
     validation: lazy_examples.Examples | None = None
     skipped: tuple[str, ...] = ()
     left_out: dict[str, int] = dataclasses.field(default_factory=dict)
+    origins: dict[str, str] = dataclasses.field(default_factory=dict)
     normalization: str = normalizations.CAFFE
 
     def __post_init__(self):
@@ -123,15 +124,19 @@ class ImageDataset:
         """Return the examples of a split; a `ValueError` if there is none.
 
         Its name is `"test"`, `"train"`, `"validation"`, or `"all"` for the
-        training set and then the test set.
+        training set, the validation set and then the test set.
         """
         if name == "all":
-            if self.train is None:
-                return self.test
+            sets = (self.train, self.validation, self.test)
+            first, *others = (each for each in sets if each is not None)
+            if not others:
+                return first
+            decoded, size = first.decoded, first.size
+            for each in others:
+                decoded = decoded.concatenate(each.decoded)
+                size += each.size
             return lazy_examples.Examples(
-                self.train.decoded.concatenate(self.test.decoded),
-                size=self.train_size + self.test_size,
-                image_size=self.image_size,
+                decoded, size=size, image_size=self.image_size
             )
         examples = {
             "train": self.train,
@@ -239,8 +244,12 @@ class ImageDataset:
         chosen = np.random.default_rng(seed).permutation(self.train_size)[:size]
         mask = np.isin(np.arange(self.train_size), chosen)
         train = self.split("train")
+        origin = f"{100 * share:g}% of the training images"
         return dataclasses.replace(
-            self, train=train.select(~mask), validation=train.select(mask)
+            self,
+            train=train.select(~mask),
+            validation=train.select(mask),
+            origins={**self.origins, "validation": origin},
         )
 
     def as_test(self, split: str) -> "ImageDataset":

@@ -3,6 +3,7 @@
 import collections
 import itertools
 import logging
+import os
 import pathlib
 import random
 from typing import Any
@@ -15,9 +16,10 @@ from keras_squeezenet.data import image_files
 SPLIT_NAMES = {
     "train": ("train", "training"),
     "test": ("test", "testing"),
-    "validation": ("validation", "valid", "val", "eval"),
+    "validation": ("validation", "valid", "val", "dev", "eval"),
 }
 TEST_SHARE = 0.2
+OWN_ORIGINS = {"train": "80% of the images", "test": "the other 20%"}
 NO_CLASS = "in no class folder"
 NO_SPLIT = "in folders beside the sets"
 
@@ -40,9 +42,22 @@ def load(name: str, **options: Any) -> image_dataset.ImageDataset:
     _require_same_classes(splits, sources)
     if left_out:
         logger.info("%s", image_files.describe(root, left_out))
+    origins = {
+        split: f"the folder {folder.name}"
+        for split, folder in sources.items()
+        if split != "all"
+    }
     return load_files(
-        root.resolve().name, splits, sources, left_out=left_out, **options
+        root.resolve().name, splits, sources, origins, left_out, **options
     )
+
+
+def training_folder(root: str | os.PathLike) -> pathlib.Path:
+    """Return the folder of the training set, or the whole without such sets."""
+    root = pathlib.Path(root)
+    sets = {split_of(each.name): each for each in _sub_folders(root)}
+    has_others = sets.keys() & {"test", "validation"}
+    return sets["train"] if "train" in sets and has_others else root
 
 
 def split_of(name: str) -> str | None:
@@ -57,11 +72,13 @@ def load_files(
     name: str,
     splits: dict[str, dict[str, list[str]]],
     sources: dict[str, pathlib.Path],
+    origins: dict[str, str],
+    left_out: dict[str, int],
+    *,
     image_size: int | None,
     skip_bad_images: bool,
     seed: int,
     shorter_side: int | None,
-    left_out: dict[str, int] | None = None,
     **unused: Any,
 ) -> image_dataset.ImageDataset:
     """Load image files by split and class.
@@ -74,7 +91,7 @@ def load_files(
             perhaps `"validation"`; or of `"all"`, of which 20% become the test
             set.
         sources: where each of these comes from, for errors.
-        left_out: `ImageDataset.left_out`.
+        origins, left_out: those of the `ImageDataset`.
     """
     image_size = image_size or image_dataset.DEFAULT_IMAGE_SIZE
     paths = [
@@ -106,7 +123,8 @@ def load_files(
         test=examples["test"],
         validation=examples.get("validation"),
         skipped=skipped,
-        left_out=dict(left_out or {}),
+        left_out=dict(left_out),
+        origins=OWN_ORIGINS if sources.keys() == {"all"} else origins,
     )
 
 

@@ -13,9 +13,8 @@ from keras_squeezenet.data import lazy_examples
 from keras_squeezenet.utils import suggestions
 
 CATALOG = "https://www.tensorflow.org/datasets/catalog/overview"
-TEST_SPLITS = ("test", "validation")
 # Without a test set.
-OWN_SPLITS = ("train[:80%]", "train[80%:]")
+OWN_SPLITS = {"train": "train[:80%]", "test": "train[80%:]"}
 
 
 def load(
@@ -29,7 +28,7 @@ def load(
 
     It is downloaded and prepared first if necessary. The test set is the split
     `test`, or `validation` if that has no labels, or else the last 20% of
-    `train`.
+    `train`. The validation set is `validation` unless that is the test set.
     """
     builder = _builder(name, data_dir)
     _image_and_label(builder)
@@ -53,8 +52,13 @@ def load(
             element_bytes=1 + about.num_bytes // max(1, about.num_examples),
         )
 
-    train, test = map(split, _splits(builder))
-    return image_dataset.ImageDataset(name, tuple(label.names), train, test)
+    splits = _splits(builder)
+    return image_dataset.ImageDataset(
+        name,
+        tuple(label.names),
+        **{key: split(part) for key, part in splits.items()},
+        origins={key: f"the split {part}" for key, part in splits.items()},
+    )
 
 
 def _builder(name, data_dir):
@@ -118,16 +122,23 @@ def _prepare(builder):
 
 
 def _splits(builder):
+    """Return the name of the split of each set."""
     splits = builder.info.splits
     if "train" not in splits:
         raise ValueError(
             "the data set must have a split named 'train'. Received: "
             f"{builder.info.full_name!r} with {', '.join(map(repr, splits))}"
         )
-    for name in TEST_SPLITS:
-        if name in splits and _has_labels(builder, name):
-            return "train", name
-    return OWN_SPLITS
+    labeled = [
+        name
+        for name in ("validation", "test")
+        if name in splits and _has_labels(builder, name)
+    ]
+    if not labeled:
+        return OWN_SPLITS
+    *validation, test = labeled
+    sets = {"train": "train", "test": test}
+    return {**sets, "validation": validation[0]} if validation else sets
 
 
 def _has_labels(builder, split):

@@ -176,7 +176,8 @@ def evaluate(
             labels are names, WordNet ids or indices of the outputs, and all
             of whose images are used unless it has the column `split`; or
             anything else that `data.load` takes.
-        split: the part of an `ImageDataset`: `"test"`, `"train"`, or `"all"`.
+        split: the part of an `ImageDataset`: `"test"`, `"validation"` if it
+            has one, `"train"`, or `"all"`.
         batch_size: ignored for batches.
         top: the k of the top-k accuracy.
         class_names: names of the network's classes. Defaults to those saved

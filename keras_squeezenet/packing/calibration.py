@@ -11,6 +11,7 @@ from keras_squeezenet import classifier
 from keras_squeezenet.data import catalog
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import image_files
+from keras_squeezenet.data import image_folder
 from keras_squeezenet.data import image_ops
 from keras_squeezenet.data import image_values
 from keras_squeezenet.data import splits
@@ -29,8 +30,9 @@ def load_images(
     """Return at most `count` normalized images, float32, without labels.
 
     The images are evenly spaced in the data, except for a `tf.data.Dataset`
-    of unknown size: its first images are used. Arrays and batches must have
-    the normalization of the network, unless the user states it.
+    of unknown size: its first images are used. Of a folder with the sets of
+    `data.load` only the training set is used. Arrays and batches must have the
+    normalization of the network, unless the user states it.
     """
     if isinstance(data, str | os.PathLike):
         if os.path.isdir(data):
@@ -66,7 +68,7 @@ def spread(size: int, count: int) -> np.ndarray:
 
 
 def _read_folder(folder, network, count):
-    paths, _ = image_files.find(folder)
+    paths, _ = image_files.find(image_folder.training_folder(folder))
     if not paths:
         raise ValueError(
             "the folder must have photographs, in subfolders or not. "

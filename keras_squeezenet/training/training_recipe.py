@@ -28,7 +28,7 @@ class Recipe:
         seed: the seed of the order of the images and of every other random
             choice.
         validation_share: the share of an `ImageDataset`'s training images that
-            become its validation set.
+            become its validation set, if it has none.
         optimizer: `"adamw"` (Adam, if `weight_decay` is 0) or `"sgd"`.
         momentum: the momentum of `"sgd"`.
         learning_rate: the highest learning rate.

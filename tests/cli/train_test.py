@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import signal
@@ -94,6 +95,40 @@ def test_validation_images_are_split_off_and_flags_passed_on(
     assert trained["tensorboard"] == "logs"
 
 
+@pytest.fixture
+def three_sets(monkeypatch, dataset):
+    """Makes the data have a validation set of 8 images."""
+    sets = dataset.split_validation(0.125)
+    origins = {"train": "the folder train", "validation": "the folder val"}
+    sets = dataclasses.replace(sets, origins=origins)
+    monkeypatch.setattr(data, "load", lambda name, **options: sets)
+    return sets
+
+
+def test_own_validation_set_is_used(run, trained, three_sets):
+    _, out, _ = run()
+    assert trained["images"] is three_sets
+    text = " ".join(out.split())
+    assert "images of 16x16: 56 training, 8 validation, 32 test" in text
+    assert (
+        "The training set is the folder train; the validation set is the "
+        "folder val." in text
+    )
+
+
+def test_share_of_the_training_set_is_refused_beside_a_validation_set(
+    run, trained, three_sets
+):
+    with pytest.raises(
+        ValueError,
+        match="^--validation_share takes a validation set out of the training "
+        "images, and quarters has one of its own: leave one of the two out. "
+        "Received: --validation_share=0.25, with 8 validation images$",
+    ):
+        run("--validation_share=0.25")
+    assert not trained
+
+
 def test_result_and_what_to_run_next_are_printed(run, trained):
     status, out, err = run(
         *("--dataset=cifar10", "--data_dir=my pictures", "--image_size=16"),
@@ -103,6 +138,7 @@ def test_result_and_what_to_run_next_are_printed(run, trained):
     text = " ".join(" ".join(lines).split())
     assert (status, err) == (0, "")
     assert "on quarters: 4 classes, images of 16x16: 58 training, 6" in text
+    assert "The validation set is 10% of the training images." in text
     assert "3 2 97.50% 96.25% 12.3 1,234" in text
     assert lines[-3:] == [
         "Written: model.keras, history.csv, report.json, README.md, last.npz "

@@ -11,6 +11,7 @@ from keras_squeezenet import data
 from keras_squeezenet.data import image_ops
 from keras_squeezenet.data import image_reader
 from keras_squeezenet.data import lazy_examples
+from keras_squeezenet.data.image_folder import training_folder
 
 
 def load(folder, **options):
@@ -83,7 +84,7 @@ def test_splits_have_their_names_in_any_case(names, tmp_path, write_images):
     assert (levels(images.test), images.validation) == ([(2, 0), (3, 1)], None)
 
 
-@pytest.mark.parametrize("third", ["val", "Validation", "valid", "eval"])
+@pytest.mark.parametrize("third", ["val", "Validation", "valid", "dev", "eval"])
 def test_third_folder_is_the_validation_set(third, tmp_path, write_images):
     for split in ("train", third, "test"):
         for name in ("cat", "dog"):
@@ -91,6 +92,43 @@ def test_third_folder_is_the_validation_set(third, tmp_path, write_images):
     images = load(tmp_path)
     assert levels(images.validation) == [(2, 0), (3, 1)]
     assert levels(images.test) == [(4, 0), (5, 1)]
+    assert images.origins["validation"] == f"the folder {third}"
+    both = [*levels(images.train), (2, 0), (3, 1), (4, 0), (5, 1)]
+    assert levels(images.split("all")) == both
+
+
+def test_origins_say_what_became_which_set(
+    image_folder, tmp_path, write_images
+):
+    images = load(image_folder)
+    fifths = {"train": "80% of the images", "test": "the other 20%"}
+    assert images.origins == fifths
+    share = {"validation": "12.5% of the training images"}
+    assert images.split_validation(0.125).origins == {**fifths, **share}
+    for split in ("train", "val"):
+        for name in ("cat", "dog"):
+            write_images(tmp_path / "sets" / split / name, ["a.png"])
+    assert load(tmp_path / "sets").origins == {
+        "train": "the folder train",
+        "test": "the folder val",
+    }
+
+
+@pytest.mark.parametrize(
+    "folders, found",
+    [
+        (("Train", "test"), "Train"),
+        (("train", "val"), "train"),
+        (("train",), "."),
+        (("train", "holidays"), "."),
+        (("test", "val"), "."),
+        (("cat", "dog"), "."),
+    ],
+)
+def test_training_folder_is_that_beside_another_set(folders, found, tmp_path):
+    for name in folders:
+        (tmp_path / name).mkdir()
+    assert training_folder(tmp_path) == tmp_path / found
 
 
 def test_train_folder_alone_is_split(tmp_path, write_images):

@@ -59,8 +59,9 @@ def test_dark_integers_are_taken_where_raw_images_are_expected():
         (PHOTOGRAPHS / 255, "float64 from 0 to 1 in the first batch, as with "
          "normalization='unit'."),
         (normalize(PHOTOGRAPHS, "tf"), "-1 to 1 in the first batch, as with "
-         "normalization='tf' or normalization='torch'."),
-        (normalize(PHOTOGRAPHS, "torch"), "normalization='torch'."),
+         "normalization='tf' or normalization='torch' or "
+         "normalization='gluon'."),
+        (normalize(PHOTOGRAPHS, "torch"), "normalization='torch' or"),
         (np.zeros(SHAPE, "float32"), "float32 from 0 to 0 in the first batch, "
          "as with normalization='raw' or normalization='unit'."),
     ],

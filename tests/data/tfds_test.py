@@ -63,6 +63,10 @@ class TinyAlpha(TinyBuilder):
         )
 
 
+class TinyThree(TinyBuilder):
+    SPLITS = {"train": [0, 1], "test": [0, 1, 1], "validation": [1]}
+
+
 class TinyContest(TinyBuilder):
     SPLITS = {"train": [0, 1], "test": [-1] * 4, "validation": [1, 0, 1]}
 
@@ -155,9 +159,20 @@ def test_validation_is_tested_on_and_alpha_is_laid_over_white(tmp_path):
     assert sorted(levels(tiny.train)) == [(0, 1), (255, 0)]
 
 
+def test_validation_beside_a_test_split_is_the_validation_set(tmp_path):
+    tiny = data.load("tiny_three", data_dir=tmp_path)
+    assert levels(tiny.validation) == [(0, 1)]
+    assert (tiny.train_size, tiny.test_size) == (2, 3)
+    assert tiny.origins == {
+        "train": "the split train",
+        "validation": "the split validation",
+        "test": "the split test",
+    }
+
+
 def test_test_split_without_labels_is_not_used(tmp_path):
     tiny = data.load("tiny_contest", data_dir=tmp_path)
-    assert tiny.test_size == 3
+    assert (tiny.test_size, tiny.validation) == (3, None)
     assert sorted(levels(tiny.test)) == [(0, 1), (1, 0), (2, 1)]
 
 

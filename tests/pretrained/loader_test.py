@@ -410,7 +410,7 @@ def test_file_is_read_once(random_file, monkeypatch):
 
 
 def test_source_that_a_network_has_not_is_refused():
-    message = "complex_bypass: none. Pass `weights=None`"
+    message = "complex_bypass: none; 1.1_simple_bypass: 'imagenet_imgclsmob'. "
     with pytest.raises(ValueError, match=re.escape(message)):
         SqueezeNetComplexBypass()
     with pytest.raises(ValueError, match="Received: weights='imagenet_dsd'"):

@@ -25,7 +25,7 @@ TRAINING: dict[str, dict[str, Any]] = {
         "training stops",
         "precision": ("what training computes in", training_recipe.PRECISIONS),
         "validation_share": "share of the training images that become the "
-        "validation set, which chooses the best epoch",
+        "validation set, which chooses the best epoch; for data without one",
         "seed": "seed of every random number",
     },
     "Optimizer": {
@@ -61,7 +61,8 @@ COMPRESSION: dict[str, dict[str, Any]] = {
         "batch_size": "images in a batch",
         "augmentation": AUGMENTATION,
         "validation_share": "share of the training images that become the "
-        "validation set, which chooses the best epoch of a stage",
+        "validation set, which chooses the best epoch of a stage; for data "
+        "without one",
         "keep_frozen": "leave layers with trainable=False as they are",
         "seed": "seed of every random number",
     },
