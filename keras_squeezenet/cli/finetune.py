@@ -1,9 +1,9 @@
 """Fine-tune a pretrained SqueezeNet on labeled images.
 
-Trains the head first, then the top modules too, then the whole network, and
-writes model.keras, the best of the three by validation accuracy, with a report
-and the model card README.md. compress,
-pack, predict and evaluate take the model.
+Trains the head first, which tells at once what to expect, then the top modules
+too, then the whole network, and writes model.keras, the best of the three by
+validation accuracy, with a report and the model card README.md. compress, pack,
+predict and evaluate take the model.
 """
 
 import dataclasses
@@ -51,6 +51,13 @@ with FLAGS.group("Training"):
         _what, _choices = _HELP[_name]
         FLAGS.define(_choices, _name, getattr(_DEFAULT, _name), _what)
     FLAGS.define(int, "seed", _DEFAULT.seed, _HELP["seed"], 0)
+    FLAGS.define(
+        bool,
+        "learning_curve",
+        False,
+        "also fit the head to an eighth, a quarter and a half of the training "
+        "images, which shows whether more of them would help",
+    )
 
 
 def main():
@@ -70,7 +77,10 @@ def main():
             dataset,
             phases=phases,
             progress=progress,
-            **FLAGS.values_of("out", "overwrite", "resume", "tensorboard"),
+            **FLAGS.values_of(
+                *("out", "overwrite", "resume", "tensorboard"),
+                "learning_curve",
+            ),
         )
     terminal.print_table(console, table(result))
     terminal.print_trained(console, FLAGS, transfer.FILES, FLAGS.seed)

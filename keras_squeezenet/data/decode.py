@@ -80,7 +80,8 @@ def examples(
         with tf.device("CPU:0"):
             stacked = np.stack([squares[path] for path in paths])
             return lazy_examples.Examples(
-                tf.data.Dataset.from_tensor_slices((stacked, labels))
+                tf.data.Dataset.from_tensor_slices((stacked, labels)),
+                names=paths,
             )
     names = [os.fsencode(path) for path in paths]
 
@@ -97,4 +98,5 @@ def examples(
         read_square,
         image_size=image_size,
         element_bytes=max(map(len, names)),
+        names=paths,
     )

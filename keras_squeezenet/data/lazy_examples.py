@@ -6,8 +6,10 @@ so that each worker decodes only its own images and the shuffle buffer holds
 encoded images or paths.
 """
 
+import itertools
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,8 @@ class Examples:
             `decode`. Defaults to that of `elements`.
         element_bytes: the size of an encoded image; needed with `decode`.
             Defaults to that of a decoded image.
+        names: the names of the images, such as paths. Defaults to `()`: they
+            have none.
 
     Example:
 
@@ -47,12 +51,14 @@ class Examples:
         size: int | None = None,
         image_size: int | None = None,
         element_bytes: int | None = None,
+        names: Sequence[str] = (),
     ):
         self.elements = elements
         self.decode = decode
         self.size = int(elements.cardinality()) if size is None else size
         self.image_size = image_size or elements.element_spec[0].shape[0]
         self.element_bytes = element_bytes or image_bytes(self.image_size)
+        self.names = names
         if decode is not None and fits_in_memory(self.size, self.image_size):
             self.elements = self.decoded.cache()
             self.decode = None
@@ -99,6 +105,7 @@ class Examples:
             size=size,
             image_size=self.image_size,
             element_bytes=self.element_bytes,
+            names=list(itertools.compress(self.names, mask)),
         )
 
 

@@ -18,6 +18,7 @@ from keras_squeezenet.data import splits
 from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.pretrained import hub
 from keras_squeezenet.report import model_card
+from keras_squeezenet.training import early_answers
 from keras_squeezenet.training import network
 from keras_squeezenet.training import optimizers
 from keras_squeezenet.training import requirements
@@ -62,6 +63,12 @@ class FineTuningResult:
             `validation_accuracy` and `test_accuracy` (`None` without a test
             set). Phases after the head also have `recipe` and `history`, as in
             the JSON of `TrainingResult`.
+        early: dict, what was known after the head: `validation_accuracy` with
+            its `standard_error`, an estimate of the `seconds` of the other
+            phases, the `near_duplicates` of images in other sets, `warnings`
+            about the data, and perhaps the `learning_curve`: `images` and
+            `validation_accuracy` of heads that were fitted to so many of the
+            training images.
     """
 
     model: keras.Model
@@ -70,6 +77,7 @@ class FineTuningResult:
     seconds: float
     kept: str
     phases: list[dict]
+    early: dict
 
     def to_json(self) -> dict:
         """Return the content of `report.json`: every field but `model`."""
@@ -90,6 +98,7 @@ def finetune(
     name: str | None = None,
     class_names: Sequence[str] | None = None,
     normalization: str | None = None,
+    learning_curve: bool = False,
     overwrite: bool = False,
     resume: bool = False,
     tensorboard: str | os.PathLike | None = None,
@@ -118,6 +127,8 @@ def finetune(
             `validation_share`.
         out: the output folder, for `model.keras`, `report.json`, the model
             card `README.md`, and a folder for each phase.
+        learning_curve: whether to fit the head to an eighth, a quarter and a
+            half of the training images too, which takes some seconds.
         overwrite, resume, tensorboard, progress: as in `training.train`.
 
     Returns:
@@ -176,7 +187,32 @@ def finetune(
             **measured,
         )
         keras.utils.set_random_seed(recipe.seed)
-        found = [_fit_head(model, unshuffled, measured, progress)]
+        watch = early_answers.Watch()
+        head, features = _fit_head(
+            model,
+            watch.over("train", unshuffled, ordered),
+            {
+                name: watch.over(name, split, images)
+                for (name, split), images in zip(
+                    measured.items(), (validation, test)
+                )
+            },
+            progress,
+        )
+        early = watch.answer(
+            dataset["classes"], head["validation_accuracy"], phases
+        )
+        if learning_curve:
+            early["learning_curve"] = _learning_curve(
+                model,
+                features,
+                measured["validation"],
+                head["validation_accuracy"],
+                recipe.seed,
+                progress,
+            )
+        early_answers.say(early)
+        found = [head]
         kept, weights = 0, model.get_weights()
         for phase in phases:
             _set_trainable(model, phase.modules)
@@ -215,6 +251,7 @@ def finetune(
             seconds=round(sum(phase["seconds"] for phase in found), 3),
             kept=found[kept]["name"],
             phases=found,
+            early=early,
         )
         with signals.uninterrupted():
             models.save(model, out / trainer.MODEL_FILE)
@@ -241,30 +278,41 @@ def _require_linear_head(model):
 
 
 def _fit_head(model, train, measured, progress):
-    """Fit `conv10` and return the row of this phase in the report."""
+    """Fit `conv10`.
+
+    Return the row of this phase in the report, and the features and labels that
+    it was fitted to.
+    """
     started = time.monotonic()
     x, y = _features(model, train, progress)
-    mean = x.mean(axis=0)
-    deviation = np.maximum(x.std(axis=0), MIN_DEVIATION)
-    with progress.task("head", HEAD_STEPS) as advance:
-        kernel, bias = _regress(
-            (x - mean) / deviation, y, model.output_shape[-1], advance
-        )
-    kernel = kernel / deviation[:, np.newaxis]
+    kernel, bias = _regress(model, x, y, progress)
     head = model.get_layer(HEAD)
-    head.set_weights([kernel[np.newaxis, np.newaxis], bias - mean @ kernel])
+    head.set_weights([kernel[np.newaxis, np.newaxis], bias])
     accuracies = {}
     for split, images in measured.items():
         with progress.task(f"head, {split}", images.steps) as advance:
             accuracies[split] = metrics.evaluate(
                 model.predict_on_batch, images.batches(0), advance
             ).accuracy
-    return {
+    row = {
         "name": "head",
         "seconds": round(time.monotonic() - started, 3),
         "validation_accuracy": accuracies["validation"],
         "test_accuracy": accuracies.get("test"),
     }
+    return row, (x, y)
+
+
+def _learning_curve(model, features, validation, accuracy, seed, progress):
+    x, y = features
+    images, labels = _features(model, validation, progress)
+
+    def accuracy_of(indices):
+        kernel, bias = _regress(model, x[indices], y[indices], progress)
+        predicted = (images @ kernel + bias).argmax(axis=1)
+        return float(np.mean(predicted == labels))
+
+    return early_answers.learning_curve(accuracy_of, len(x), accuracy, seed)
 
 
 def _features(model, train, progress):
@@ -279,7 +327,19 @@ def _features(model, train, progress):
     return np.concatenate(features), np.concatenate(labels)
 
 
-def _regress(x, y, classes, advance):
+def _regress(model, x, y, progress):
+    """Return the kernel and the bias of a logistic regression."""
+    mean = x.mean(axis=0)
+    deviation = np.maximum(x.std(axis=0), MIN_DEVIATION)
+    with progress.task("head", HEAD_STEPS) as advance:
+        kernel, bias = _regress_standardized(
+            (x - mean) / deviation, y, model.output_shape[-1], advance
+        )
+    kernel = kernel / deviation[:, np.newaxis]
+    return kernel, bias - mean @ kernel
+
+
+def _regress_standardized(x, y, classes, advance):
     inputs = keras.Input(x.shape[1:])
     outputs = keras.layers.Dense(classes, "softmax")(inputs)
     regression = keras.Model(inputs, outputs)

@@ -63,6 +63,13 @@ def test_defaults_are_the_librarys_and_weights_those_of_the_flag(run, called):
     ]
 
 
+def test_learning_curve_is_drawn_on_request(run, called):
+    run("--weights=cifar10")
+    assert not called["learning_curve"]
+    run("--weights=cifar10", "--learning_curve")
+    assert called["learning_curve"]
+
+
 def test_flags_change_every_phase(run, called):
     run(
         "--weights=cifar10",

@@ -97,6 +97,25 @@ def test_third_folder_is_the_validation_set(third, tmp_path, write_images):
     assert levels(images.split("all")) == both
 
 
+def test_images_keep_their_paths(image_folder, tmp_path, monkeypatch):
+    for limit in (lazy_examples.CACHE_LIMIT, 0):
+        monkeypatch.setattr(lazy_examples, "CACHE_LIMIT", limit)
+        images = load(image_folder).split_validation(0.25)
+        names = [*images.train.names, *images.validation.names]
+        assert len(names) == 16
+        for examples in (images.train, images.validation, images.test):
+            assert [
+                (
+                    str(
+                        image_folder
+                        / ("cat", "dog")[label]
+                        / f"{level % 10}.png"
+                    )
+                )
+                for level, label in levels(examples)
+            ] == list(examples.names)
+
+
 def test_origins_say_what_became_which_set(
     image_folder, tmp_path, write_images
 ):

@@ -115,6 +115,35 @@ def test_head_sees_the_border_that_conv10_pads(finetune, make_model, dataset):
     )
 
 
+def test_early_answers_come_before_the_phases(finetune, monkeypatch, caplog):
+    caplog.set_level("INFO", "keras_squeezenet")
+    said = []
+
+    def train(model, *arguments, **options):
+        said.append(caplog.text)
+        measured = dict.fromkeys(transfer.MEASURED, 0.0)
+        measured["recipe"] = {"epochs": 1}
+        return types.SimpleNamespace(
+            model=model, dataset={}, to_json=lambda: measured
+        )
+
+    monkeypatch.setattr(transfer.trainer, "train", train)
+    monkeypatch.setattr(transfer, "HEAD_STEPS", 20)
+    monkeypatch.setattr(transfer.early_answers, "SHARES", (0.5,))
+    _, report = finetune(phases=PHASES[:1], learning_curve=True)
+    early, (head, _) = report["early"], report["phases"]
+    # Of 64 training images a tenth is the validation set.
+    assert [point["images"] for point in early["learning_curve"]] == [29, 58]
+    accuracy = early["validation_accuracy"]
+    assert accuracy == head["validation_accuracy"]
+    assert accuracy == early["learning_curve"][-1]["validation_accuracy"]
+    assert 0 < early["standard_error"] < 0.25
+    assert early["seconds"] > 0
+    assert "validation set has 6 images, too few to choose by" in said[0]
+    assert f"right on {accuracy:.1%} of the validation images" in said[0]
+    assert f"{accuracy:.1%} with 58 training images." in said[0]
+
+
 def test_phases_train_what_they_should(finetune, make_model, tmp_path):
     model, report = finetune()
     assert [phase["name"] for phase in report["phases"]] == [
@@ -153,7 +182,12 @@ def test_what_is_kept_is_the_best_phase(finetune, monkeypatch, tmp_path):
     monkeypatch.setattr(transfer.trainer, "train", train)
     head = {"name": "head", "seconds": 1.0, "validation_accuracy": 0.5}
     head["test_accuracy"] = None
-    monkeypatch.setattr(transfer, "_fit_head", lambda *arguments: head)
+    monkeypatch.setattr(transfer, "_fit_head", lambda *arguments: (head, None))
+    early = {"warnings": [], "seconds": 0}
+    early |= {"validation_accuracy": 0.5, "standard_error": 0.1}
+    monkeypatch.setattr(
+        transfer.early_answers.Watch, "answer", lambda *arguments: early
+    )
     model, report = finetune()
     assert report["kept"] == "top"
     np.testing.assert_equal(model.get_weights(), weights[0])
