@@ -47,8 +47,9 @@ BELOW = {
         *("normalizations", "pretrained", "utils"),
     },
     "evaluation": {
-        *("classifier", "data", "feature_extraction", "flattening", "graph"),
-        *("imagenet", "models", "normalizations", "utils"),
+        *("classifier", "data", "export", "feature_extraction", "flattening"),
+        *("graph", "imagenet", "layers", "models", "normalizations"),
+        *("pretrained", "utils"),
     },
     "report": {"evaluation", "normalizations", "utils"},
     "training": {

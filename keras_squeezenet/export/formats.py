@@ -127,6 +127,11 @@ _FORMATS = (
         options=("sqz", "runtime"),
     ),
 )
+# The formats whose layers `evaluation.layer_latencies` times.
+LATENCY_RUNTIMES = (
+    *("litert", "litert_int8", "onnx", "onnx_int8"),
+    *("openvino", "openvino_int8"),
+)
 FORMATS: dict[str, Format] = {format.name: format for format in _FORMATS}
 
 
