@@ -38,7 +38,7 @@ def test_images_go_to_the_layer_itself():
     assert [weight.shape for weight in model.weights] == [(3, 3, 3, 32), (32,)]
 
 
-def test_medians_are_of_calls_in_turns(monkeypatch):
+def test_times_are_the_least_of_calls_in_turns(monkeypatch):
     calls = []
 
     def load(model, runtime, path, calibration, threads):
@@ -49,7 +49,9 @@ def test_medians_are_of_calls_in_turns(monkeypatch):
     times = iter(np.cumsum([0, *[0.001, 0, 0.1, 0] * 1000]))
     monkeypatch.setattr(layer_trials.time, "perf_counter", lambda: next(times))
     monkeypatch.setattr(layer_trials, "TURNS", 2)
-    model = keras.Sequential([keras.Input((6, 6, 3))], name="a")
+    model = keras.Sequential(
+        [keras.Input((6, 6, 3)), keras.layers.ReLU()], name="a"
+    )
     found = layer_trials.measure(
         [model, Trial(EXPAND, 8, 32, 1)], "litert", 1, 4, Progress()
     )
@@ -59,7 +61,7 @@ def test_medians_are_of_calls_in_turns(monkeypatch):
         *([first] * 8 + [second] * 8),
         *([first] * 5 + [second] * 5),
     ]
-    assert found == pytest.approx([50.5, 50.5])
+    assert found == pytest.approx([1.0, 1.0])
 
 
 @pytest.mark.parametrize("runtime", ["litert_int8", "onnx_int8", "openvino"])
