@@ -7,6 +7,7 @@ from typing import Annotated
 from typing import Any
 
 from keras_squeezenet.compression import stages
+from keras_squeezenet.export import formats
 from keras_squeezenet.utils import recipe_fields
 from keras_squeezenet.utils.recipe_fields import by_layer
 from keras_squeezenet.utils.recipe_fields import one_of
@@ -14,8 +15,10 @@ from keras_squeezenet.utils.recipe_fields import some_of
 
 STAGES = stages.STAGES
 # Training after `cluster` or `quantize` would undo it, and `densify` trains the
-# weights that `prune` set to zero.
-ORDER = re.compile("(prune (densify )?)?(cluster )?(quantize )?")
+# weights that `prune` set to zero. Zeros would mislead `prune_filters`.
+ORDER = re.compile(
+    "(prune_filters )?(prune (densify )?)?(cluster )?(quantize )?"
+)
 AUGMENTATIONS = (None, "crop", "flip_crop")
 SCHEDULES = ("polynomial", "constant", "iterative")
 PATTERNS = (None, "2:4")
@@ -31,6 +34,12 @@ SHARE = (
     "a share of weights to keep, greater than 0 and at most 1",
     lambda value: 0 < value <= 1,
 )
+TARGET_SHARE = (
+    "a share to keep, greater than 0 and below 1",
+    lambda value: 0 < value < 1,
+)
+# The fields of a recipe that set what `prune_filters` aims at.
+FILTER_TARGETS = ("target_macs", "target_parameters", "target_latency")
 AVERAGE_BITS = "from 4 to 8", lambda value: min(BITS) <= value <= max(BITS)
 CODE_BITS = (
     "an integer from 2 to 8",
@@ -46,9 +55,9 @@ class Recipe:
     `"*_expand3x3"`, to numbers. The first pattern that matches a layer applies.
 
     Args:
-        stages: `"prune"`, `"densify"` (the last part of dense-sparse-dense
-            training), `"cluster"` and `"quantize"`, or some of them, in this
-            order.
+        stages: `"prune_filters"`, `"prune"`, `"densify"` (the last part of
+            dense-sparse-dense training), `"cluster"` and `"quantize"`, or some
+            of them, in this order.
         batch_size: the images in a batch.
         max_train_steps: the maximum number of training steps of each stage, for
             quick trials.
@@ -60,6 +69,16 @@ class Recipe:
             become its validation set, if it has none.
         finetune_learning_rate: the learning rate of pruning. Weight sharing and
             densifying use half of it, quantization-aware training a fifth.
+        target_macs, target_parameters: the share of the multiply-accumulates,
+            or of the parameters, that `prune_filters` keeps.
+        target_latency: the latency in milliseconds that `prune_filters` aims
+            at, of a call with one image. At most one target may be set; with
+            none of them half of the multiply-accumulates are kept.
+        latency_runtime: the runtime of `target_latency`, the name of an export
+            format.
+        latency_threads: the number of threads that it computes with.
+        prune_filters_epochs: the epochs of training after filters are removed;
+            0 only fits the remaining weights, layer by layer.
         prune_epochs, densify_epochs, cluster_epochs: the epochs of each stage;
             fractions are allowed.
         prune_schedule: how the density falls: `"polynomial"`, `"constant"`
@@ -112,6 +131,14 @@ class Recipe:
     augmentation: Annotated[str | None, one_of(AUGMENTATIONS)] = None
     validation_share: recipe_fields.ValidationShare = 0.1
     finetune_learning_rate: recipe_fields.Positive = 1e-3
+    target_macs: Annotated[float, TARGET_SHARE] | None = None
+    target_parameters: Annotated[float, TARGET_SHARE] | None = None
+    target_latency: recipe_fields.Positive | None = None
+    latency_runtime: Annotated[str, one_of(formats.LATENCY_RUNTIMES)] = (
+        "litert_int8"
+    )
+    latency_threads: recipe_fields.Count = 1
+    prune_filters_epochs: recipe_fields.PositiveOrZero = 3
     prune_epochs: recipe_fields.Positive = 3
     prune_schedule: Annotated[str, one_of(SCHEDULES)] = "polynomial"
     prune_rounds: recipe_fields.Count = 4
@@ -149,8 +176,28 @@ class Recipe:
         if not ORDER.fullmatch("".join(f"{stage} " for stage in self.stages)):
             raise ValueError(
                 "stages must be in an order in which none undoes the one "
-                "before: prune, densify (directly after prune), cluster, "
-                f"quantize. Received: stages={', '.join(self.stages)}"
+                "before: prune_filters, prune, densify (directly after prune), "
+                f"cluster, quantize. Received: stages={', '.join(self.stages)}"
+            )
+        self._require_one_target()
+
+    def _require_one_target(self):
+        targets = {
+            name: getattr(self, name)
+            for name in FILTER_TARGETS
+            if getattr(self, name) is not None
+        }
+        received = ", ".join(f"{name}={targets[name]}" for name in targets)
+        if len(targets) > 1:
+            raise ValueError(
+                f"only one of {', '.join(FILTER_TARGETS)} may be set. "
+                f"Received: {received}"
+            )
+        if targets and "prune_filters" not in self.stages:
+            raise ValueError(
+                "a target needs the stage 'prune_filters', which removes "
+                f"filters. Received: {received}, "
+                f"stages={', '.join(self.stages)}"
             )
 
     def steps(self, epochs: float, epoch_steps: int) -> int:

@@ -20,6 +20,7 @@ import numpy as np
 import tf_keras
 
 from keras_squeezenet import flattening
+from keras_squeezenet import graph
 from keras_squeezenet import models
 from keras_squeezenet import report
 from keras_squeezenet.compression import allocation
@@ -32,6 +33,7 @@ from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression import tfmot
 from keras_squeezenet.compression.compression_recipe import Recipe
 from keras_squeezenet.compression.stages.stage import frozen_layers
+from keras_squeezenet.compression.stages.stage import rebuild
 from keras_squeezenet.data import splits
 from keras_squeezenet.evaluation import kernel_statistics
 from keras_squeezenet.evaluation import metrics
@@ -69,11 +71,13 @@ class AccuracyLossError(RuntimeError):
 class State(epochs.State):
     """The progress of a run: finished stages, and the fit of the current one.
 
-    `attempt` is how often the current stage has been relaxed, and `seconds` the
-    time of its earlier attempts. `stages` are rows of the report, that of the
-    dense model first. `ranges` are activation ranges, if the last stage has
-    trained them. `sensitivity` is a dict of `SensitivityResult`. `weights` are
-    those before the current stage, `dense` those before any compression.
+    `attempt` is how often the current stage has been relaxed, `chosen` what it
+    has decided, and `seconds` the time of its earlier attempts. `stages` are
+    rows of the report, that of the dense model first. `ranges` are activation
+    ranges, if the last stage has trained them. `sensitivity` is a dict of
+    `SensitivityResult`. `weights` are those before the current stage, of the
+    layers in `description`, if they are not those of the dense model. `dense`
+    are the weights before any compression.
     """
 
     ARRAYS: ClassVar[tuple[str, ...]] = (
@@ -83,10 +87,12 @@ class State(epochs.State):
 
     stage: int = 0
     attempt: int = 0
+    chosen: Any = None
     seconds: float = 0.0
     stages: list = dataclasses.field(default_factory=list)
     ranges: dict | None = None
     sensitivity: dict | None = None
+    description: dict | None = None
     weights: list = dataclasses.field(default_factory=list)
     dense: list = dataclasses.field(default_factory=list)
 
@@ -201,7 +207,7 @@ def compress(
 
 class _Run:
     def __init__(self, model, recipe, out, progress, tensorboard):
-        self.model = model
+        self.dense = self.model = model
         self.recipe = recipe
         self.progress = progress
         self.tensorboard = tensorboard
@@ -259,6 +265,10 @@ class _Run:
         self._say_what_frozen_layers_do(layers)
         for rules in (self.recipe.densities, self.recipe.bits):
             allocation.match(rules, layers)
+        for kind in self.recipe.stages:
+            stages.find(kind).require_possible(
+                self.model, self.recipe, self.progress
+            )
 
     def _say_what_frozen_layers_do(self, layers):
         names = frozen_layers(self.model)
@@ -286,6 +296,8 @@ class _Run:
             self.state = checkpoints.load(
                 self.checkpoint, self._identity(), State
             )
+            if self.state.description:
+                self.model = rebuild(self.model, self.state.description)
             self.model.set_weights(self.state.weights)
             return
         self.checkpoint.unlink(missing_ok=True)
@@ -293,7 +305,7 @@ class _Run:
 
     def _identity(self):
         return epochs.identify(
-            self.recipe, self.dataset, self.model, self.teacher
+            self.recipe, self.dataset, self.dense, self.teacher
         )
 
     def save(self):
@@ -331,6 +343,9 @@ class _Run:
             if lost is None:
                 break
             self._relax_or_raise(kind, lost)
+        if stage.model is not self.model:
+            self.model, state.sensitivity = stage.model, None
+            state.description = graph.describe(self.model)
         measured = trainee if stage.measures_trainee else self.model
         row = self._measure(kind.kind, kind.name, measured, accuracy, started)
         state.ranges = ranges
@@ -341,7 +356,7 @@ class _Run:
     def _end_stage(self, row):
         state = self.state
         state.stages.append(row)
-        state.attempt, state.seconds = 0, 0.0
+        state.attempt, state.chosen, state.seconds = 0, None, 0.0
         state.clear()
         self.save()
 
@@ -363,6 +378,10 @@ class _Run:
     def _fit(self, stage):
         """Train a stage; return its trainee and the validation accuracy."""
         steps = self.recipe.steps(stage.epochs, self.train.steps)
+        if self.state.chosen is None:
+            self.state.chosen = stage.choose(self.calibration, self.progress)
+            self.save()
+        stage.chosen = self.state.chosen
         trainee = stage.wrap(steps, self.calibration)
         if self.recipe.keep_frozen:
             tfmot.freeze(trainee, frozen_layers(self.model))
@@ -425,7 +444,7 @@ class _Run:
                 "stages before it is kept. Try more epochs, a higher density "
                 "or more bits."
             )
-        state.attempt += 1
+        state.attempt, state.chosen = state.attempt + 1, None
         logger.warning(
             "%s: it is relaxed (attempt %d of %d).",
             loses,
@@ -477,7 +496,7 @@ class _Run:
             self.progress,
         )
         final = written.final
-        dense = keras.models.clone_model(self.model)
+        dense = keras.models.clone_model(self.dense)
         dense.set_weights(self.state.dense)
         before = metrics.evaluate(dense.predict_on_batch, self.test.batches(0))
         chosen = samples.choose_samples(before, final)

@@ -13,6 +13,7 @@ import pytest
 import quarters
 
 from keras_squeezenet import compression
+from keras_squeezenet.compression import filter_selection
 from keras_squeezenet.compression import pipeline
 from keras_squeezenet.training import trainer
 from keras_squeezenet.utils import checkpoints
@@ -27,12 +28,12 @@ RECIPE = compression.Recipe(
 )
 
 
-def run(make_model, dataset, out, **options):
+def run(make_model, dataset, out, recipe=RECIPE, **options):
     keras.utils.set_random_seed(0)
     result = compression.compress(
         make_model(),
         dataset.split_validation(0.25),
-        recipe=RECIPE,
+        recipe=recipe,
         out=out,
         **options,
     )
@@ -67,6 +68,43 @@ def test_killed_run_ends_as_one_that_was_not(
         assert one["history"] == other["history"]
         assert one["accuracy"] == other["accuracy"]
     assert pipeline.CHECKPOINT_FILE not in os.listdir(out)
+
+
+@pytest.mark.end_to_end
+@pytest.mark.slow
+def test_killed_run_keeps_the_filters_that_it_chose(
+    untraced, make_model, dataset, tmp_path, monkeypatch
+):
+    recipe = RECIPE.replace(
+        stages=("prune_filters", "prune"),
+        prune_filters_epochs=2,
+        prune_epochs=1,
+    )
+    expected, _ = run(make_model, dataset, tmp_path / "whole", recipe)
+    out = tmp_path / "out"
+    save, done = checkpoints.save, []
+
+    def save_and_die(*arguments):
+        save(*arguments)
+        done.append(arguments)
+        # After the choice, after an epoch, and before the next stage's.
+        if len(done) in (2, 3, 5):
+            raise quarters.Killed
+
+    def choose_again(*arguments):
+        raise AssertionError("the filters are chosen")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoints, "save", save_and_die)
+        for resume in (False, True, True):
+            with pytest.raises(quarters.Killed):
+                run(make_model, dataset, out, recipe, resume=resume)
+            patched.setattr(filter_selection, "select", choose_again)
+    model, report = run(make_model, dataset, out, recipe, resume=True)
+    np.testing.assert_equal(expected.get_weights(), model.get_weights())
+    assert [stage["name"] for stage in report["stages"]] == [
+        *("dense", "narrowed", "pruned")
+    ]
 
 
 def test_unfinished_run_is_not_overwritten_unasked(

@@ -3,6 +3,7 @@
 from typing import Any
 
 from keras_squeezenet.compression import compression_recipe
+from keras_squeezenet.export import formats
 from keras_squeezenet.training import training_recipe
 
 AUGMENTATION = (
@@ -65,6 +66,19 @@ COMPRESSION: dict[str, dict[str, Any]] = {
         "without one",
         "keep_frozen": "leave layers with trainable=False as they are",
         "seed": "seed of every random number",
+    },
+    "Filter pruning": {
+        "target_macs": "share of the multiply-accumulates to keep",
+        "target_parameters": "share of the parameters to keep",
+        "target_latency": "milliseconds for an image to aim at, measured on "
+        "this machine",
+        "latency_runtime": (
+            "runtime of target_latency",
+            formats.LATENCY_RUNTIMES,
+        ),
+        "latency_threads": "threads of this runtime",
+        "prune_filters_epochs": "epochs of training after filters are removed; "
+        "0 only fits the remaining weights",
     },
     "Pruning": {
         "densities": "share of the weights to keep, by patterns of layer "

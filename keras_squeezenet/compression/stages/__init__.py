@@ -3,10 +3,10 @@
 import importlib
 
 # The names of the stages in a recipe, which are those of their modules.
-STAGES = ("prune", "densify", "cluster", "quantize")
+STAGES = ("prune_filters", "prune", "densify", "cluster", "quantize")
 
 
 def find(kind: str) -> type:
     """Return the class of a stage by its name in a recipe."""
     module = importlib.import_module(f"{__name__}.{kind}")
-    return getattr(module, kind.capitalize())
+    return getattr(module, kind.title().replace("_", ""))

@@ -7,8 +7,11 @@ from typing import ClassVar
 import keras
 import numpy as np
 
+from keras_squeezenet import graph
+from keras_squeezenet import metadata
 from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression.compression_recipe import Recipe
+from keras_squeezenet.utils.progress import Progress
 
 # The factor of the learning rate each time that a stage is relaxed.
 RELAXED_RATE = 0.5
@@ -20,6 +23,10 @@ class Stage(abc.ABC):
     A subclass sets `kind`, its name in a recipe, and `name`, that of its
     result in the report. Its targets are computed when it is constructed, from
     the recipe, relaxed in later attempts, and the scan, if `needs_scan`.
+
+    Attributes:
+        model: the model, that of the result after `finish`.
+        chosen: what `choose` returned.
     """
 
     kind: ClassVar[str]
@@ -37,11 +44,19 @@ class Stage(abc.ABC):
         self.model = model
         self.recipe = recipe
         self.scan = scan
+        self.chosen: Any = None
 
     @classmethod
     def needs_scan(cls, recipe: Recipe) -> bool:
         """Return whether the targets depend on a scan of the sensitivity."""
         return False
+
+    @classmethod
+    def require_possible(
+        cls, model: keras.Model, recipe: Recipe, progress: Progress
+    ) -> None:
+        """Raise a `ValueError` if a model cannot reach the targets."""
+        return
 
     @classmethod
     def can_relax(cls, recipe: Recipe) -> bool:
@@ -67,6 +82,13 @@ class Stage(abc.ABC):
         """The learning rate at the end of the warm-up."""
         return self.recipe.finetune_learning_rate / self.rate_divisor
 
+    def choose(self, calibration: list[np.ndarray], progress: Progress) -> Any:
+        """Return what the stage decides before `wrap`, as JSON.
+
+        The checkpoint keeps it, so that a resumed stage decides the same.
+        """
+        return None
+
     @abc.abstractmethod
     def wrap(self, steps: int, calibration: list[np.ndarray]) -> Any:
         """Return the `tf_keras.Model` to train for a number of steps.
@@ -81,6 +103,8 @@ class Stage(abc.ABC):
     @abc.abstractmethod
     def finish(self, trainee: Any) -> dict | None:
         """Check the trained result of `wrap`, and copy it to the model.
+
+        A stage that changes the layers leaves the model, and has another one.
 
         Returns the activation ranges, if the stage has trained them. Raises a
         `CheckError` and leaves the model unchanged if a target is missed.
@@ -107,3 +131,17 @@ class Stage(abc.ABC):
 def frozen_layers(model: keras.Model) -> set[str]:
     """Return the names of the layers that are not trainable."""
     return {layer.name for layer in model.layers if not layer.trainable}
+
+
+def rebuild(model: keras.Model, description: dict) -> keras.Model:
+    """Build the layers of a description, with new weights.
+
+    The metadata, and which layers are frozen, are those of a model with layers
+    of the same names.
+    """
+    built = graph.build(keras, description)
+    metadata.attach(built, metadata.of(model) or metadata.describe(model))
+    frozen = frozen_layers(model)
+    for layer in built.layers:
+        layer.trainable = layer.name not in frozen
+    return built

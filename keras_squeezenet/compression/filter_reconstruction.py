@@ -1,0 +1,79 @@
+"""Layer-wise reconstruction of a network after filters are removed.
+
+Layer after layer, the weights and biases are fitted by least squares to the
+outputs that the layer had in the original network, from the inputs that it has
+in the smaller one.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_squeezenet import graph
+from keras_squeezenet.compression.channels import Channels
+from keras_squeezenet.packing import fisher
+
+# How many positions of an image are used, equally spaced.
+POSITIONS = 200
+# Added to the mean square of each input, as a fraction of their mean.
+DAMPING = 0.01
+
+
+def fit(
+    original: keras.Model,
+    smaller: keras.Model,
+    channels: Channels,
+    kept: np.ndarray,
+    images: np.ndarray,
+) -> None:
+    """Fit the weights of the smaller network, from its input to its output.
+
+    Args:
+        original: it is not changed.
+        smaller: the same network with the `kept` channels.
+        channels: of the original.
+        kept: bool array of shape `(channels,)`.
+        images: float32 array of normalized images.
+    """
+
+    def call(description, *received):
+        name = description["name"]
+        layers = original.get_layer(name), smaller.get_layer(name)
+        before, after = map(graph.only, zip(*received))
+        if not layers[0].weights:
+            return layers[0](before), layers[1](after)
+        y0 = fisher.linear_output(layers[0], before)
+        columns = np.flatnonzero(kept[channels.outputs[name]])
+        _fit(layers[1], after, tf.gather(y0, columns, axis=-1))
+        y1 = fisher.linear_output(layers[1], after)
+        return layers[0].activation(y0), layers[1].activation(y1)
+
+    images = tf.convert_to_tensor(images)
+    graph.run(graph.describe(original), (images, images), call)
+
+
+def _fit(layer, x, targets):
+    """Fit a layer, so that its outputs before activation are the targets."""
+    weights = [array.astype("float64") for array in layer.get_weights()]
+    start = weights[0].reshape(-1, weights[0].shape[-1])
+    columns = _sample(fisher.input_columns(layer, x))
+    outputs = targets.shape[-1]
+    targets = _sample(tf.reshape(targets, (len(targets), -1, outputs)))
+    if len(weights) > 1:
+        columns = tf.concat([columns, tf.ones_like(columns[:, :1])], 1)
+        start = np.vstack([start, weights[1]])
+    moment = tf.matmul(columns, columns, True).numpy().astype("float64")
+    cross = tf.matmul(columns, targets, True).numpy().astype("float64")
+    size = len(moment)
+    damping = max(DAMPING * np.trace(moment) / size, 1e-9)
+    fitted = start + np.linalg.solve(
+        moment + damping * np.eye(size), cross - moment @ start
+    )
+    kernel, bias = np.split(fitted, [weights[0][..., 0].size])
+    layer.set_weights([kernel.reshape(weights[0].shape), *bias])
+
+
+def _sample(columns):
+    distance = max(1, columns.shape[1] // POSITIONS)
+    sampled = columns[:, ::distance]
+    return tf.reshape(sampled, (-1, sampled.shape[-1]))
