@@ -28,11 +28,28 @@ METAVARS = {
     "out": "FOLDER",
     "recipe": "NAME|FILE",
     "similar_to": "IMAGE",
+    "target_latency": "MS",
     "tensorboard": "FOLDER",
     "to": "FORMAT,...",
     "weights": "NAME|FILE",
 }
+
+
+class Milliseconds(flags.FloatParser):
+    """The parser of a number that may have its unit, `1.2ms`."""
+
+    def convert(self, argument):
+        if isinstance(argument, str):
+            argument = argument.strip().removesuffix("ms")
+        return super().convert(argument)
+
+
+def _define_milliseconds(name, default, text, flag_values):
+    flags.DEFINE(Milliseconds(), name, default, text, flag_values=flag_values)
+
+
 DEFINITIONS = {
+    Milliseconds: _define_milliseconds,
     bool: flags.DEFINE_bool,
     int: flags.DEFINE_integer,
     float: flags.DEFINE_float,
@@ -78,7 +95,8 @@ class CommandFlags(flags.FlagValues):
         """Define a flag.
 
         Args:
-            kind: bool, int, float, str, list, or the values to choose from.
+            kind: bool, int, float, str, list, `Milliseconds`, or the values to
+                choose from.
             name: of the flag.
             default: its value where it is not given.
             text: its help.
