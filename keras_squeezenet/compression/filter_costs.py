@@ -6,8 +6,12 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Protocol
 
+import keras
+import numpy as np
+
 from keras_squeezenet import graph
 from keras_squeezenet import layers
+from keras_squeezenet.compression import channels
 
 
 class Cost(Protocol):
@@ -63,6 +67,14 @@ def total(cost: Cost, counts: Mapping[str, tuple[int, int]]) -> float:
     return cost.rest + sum(
         cost.layer(name, *channels) for name, channels in counts.items()
     )
+
+
+def count_macs(model: keras.Model) -> int:
+    """Return the multiply-accumulates of a network for one image."""
+    description = graph.describe(model)
+    traced = channels.trace(description)
+    counts = traced.counts(np.full(len(traced.removable), True))
+    return int(total(macs(description), counts))
 
 
 def _sizes(description):

@@ -12,10 +12,9 @@ import tensorflow as tf
 from keras_squeezenet import graph
 from keras_squeezenet.compression.channels import Channels
 from keras_squeezenet.packing import fisher
+from keras_squeezenet.packing import reconstruction
 
-# How many positions of an image are used, equally spaced.
-POSITIONS = 200
-# Added to the mean square of each input, as a fraction of their mean.
+# As `reconstruction.fit` takes it.
 DAMPING = 0.01
 
 
@@ -56,24 +55,17 @@ def _fit(layer, x, targets):
     """Fit a layer, so that its outputs before activation are the targets."""
     weights = [array.astype("float64") for array in layer.get_weights()]
     start = weights[0].reshape(-1, weights[0].shape[-1])
-    columns = _sample(fisher.input_columns(layer, x))
-    outputs = targets.shape[-1]
-    targets = _sample(tf.reshape(targets, (len(targets), -1, outputs)))
+    columns = reconstruction.sample(fisher.input_columns(layer, x))
+    targets = reconstruction.sample(
+        tf.reshape(targets, (len(targets), -1, targets.shape[-1]))
+    )
     if len(weights) > 1:
         columns = tf.concat([columns, tf.ones_like(columns[:, :1])], 1)
         start = np.vstack([start, weights[1]])
-    moment = tf.matmul(columns, columns, True).numpy().astype("float64")
-    cross = tf.matmul(columns, targets, True).numpy().astype("float64")
-    size = len(moment)
-    damping = max(DAMPING * np.trace(moment) / size, 1e-9)
-    fitted = start + np.linalg.solve(
-        moment + damping * np.eye(size), cross - moment @ start
+    moment, cross = (
+        tf.matmul(columns, array, True).numpy().astype("float64")
+        for array in (columns, targets)
     )
+    fitted = reconstruction.fit(moment, cross, start, DAMPING)
     kernel, bias = np.split(fitted, [weights[0][..., 0].size])
     layer.set_weights([kernel.reshape(weights[0].shape), *bias])
-
-
-def _sample(columns):
-    distance = max(1, columns.shape[1] // POSITIONS)
-    sampled = columns[:, ::distance]
-    return tf.reshape(sampled, (-1, sampled.shape[-1]))

@@ -246,7 +246,7 @@ class _Consumer:
         left = self.rows[~self.removed]
         blocks = self.inverse[left[:, :, None], left[:, None, :]]
         weights = self.weights[left]
-        found[~self.removed] = 0.5 * np.einsum(
-            "iwo,iwo->io", weights, np.linalg.solve(blocks, weights)
-        )
+        # For so many outputs `inv` is much quicker than `solve`.
+        products = weights * (np.linalg.inv(blocks) @ weights)
+        found[~self.removed] = 0.5 * products.sum(axis=1)
         return found

@@ -26,6 +26,7 @@ from keras_squeezenet import report
 from keras_squeezenet.compression import allocation
 from keras_squeezenet.compression import artifacts
 from keras_squeezenet.compression import checks
+from keras_squeezenet.compression import filter_costs
 from keras_squeezenet.compression import huffman_size
 from keras_squeezenet.compression import sensitivity
 from keras_squeezenet.compression import stages
@@ -474,6 +475,7 @@ class _Run:
             or time.monotonic() - started,
             "epochs": len(history),
             "attempts": self.state.attempt + 1,
+            "macs": filter_costs.count_macs(self.model),
             "bytes": len(content),
             "gzip_bytes": len(gzip.compress(content)),
             "huffman_bytes": _huffman_bytes(self.model),

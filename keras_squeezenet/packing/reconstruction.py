@@ -72,17 +72,49 @@ def _fit_kernel(layer, kernel, x0, x1):
     """Return the weights that map `x1` to what the kernel maps `x0` to."""
     if x0 is x1:
         return kernel
-    u0, u1 = (_sample(fisher.input_columns(layer, x)) for x in (x0, x1))
+    u0, u1 = (sample(fisher.input_columns(layer, x)) for x in (x0, x1))
     moment, cross = (
         tf.matmul(u1, u, True).numpy().astype("float64") for u in (u1, u0)
     )
+    weights = kernel.reshape(len(moment), -1).astype("float64")
+    return fit(moment, cross @ weights, weights, DAMPING).reshape(kernel.shape)
+
+
+def fit(
+    moment: np.ndarray, cross: np.ndarray, weights: np.ndarray, damping: float
+) -> np.ndarray:
+    """Fit weights to outputs by least squares.
+
+    Args:
+        moment: float64 array of shape `(inputs, inputs)`, the sum over samples
+            of the products of the inputs.
+        cross: float64 array of shape `(inputs, outputs)`, the sum of their
+            products with the outputs.
+        weights: float64 array of shape `(inputs, outputs)`, which the result
+            stays close to where the samples say little.
+        damping: what is added to the diagonal of the moment, as a fraction of
+            its mean.
+    """
     size = len(moment)
     # Inputs that are all zero have no moment.
-    damping = max(DAMPING * np.trace(moment) / size, 1e-9)
-    damped = moment + damping * np.eye(size)
-    weights = kernel.reshape(size, -1).astype("float64")
-    weights += np.linalg.solve(damped, (cross - moment) @ weights)
-    return weights.reshape(kernel.shape)
+    damping = max(damping * np.trace(moment) / size, 1e-9)
+    return weights + np.linalg.solve(
+        moment + damping * np.eye(size), cross - moment @ weights
+    )
+
+
+def sample(columns: tf.Tensor) -> tf.Tensor:
+    """Return columns at equally spaced positions of each image.
+
+    Args:
+        columns: of shape `(batch, positions, inputs)`.
+
+    Returns:
+        Of shape `(samples, inputs)`.
+    """
+    distance = max(1, columns.shape[1] // POSITIONS)
+    sampled = columns[:, ::distance]
+    return tf.reshape(sampled, (-1, sampled.shape[-1]))
 
 
 def _fit_bias(bias, y0, y1):
@@ -94,9 +126,3 @@ def _fit_bias(bias, y0, y1):
         count = tf.reduce_sum(active, axes) + INACTIVE
         bias = bias + (missing / count).numpy()
     return bias
-
-
-def _sample(columns):
-    distance = max(1, columns.shape[1] // POSITIONS)
-    sampled = columns[:, ::distance]
-    return tf.reshape(sampled, (-1, sampled.shape[-1]))

@@ -77,15 +77,15 @@ def tested_on(report: dict[str, Any]) -> str:
 def stage_table(report: dict[str, Any]) -> Table:
     return Table.of(
         "Stages",
-        report["stages"],
+        [_with_millions(row) for row in report["stages"]],
         {
             "stage": "name",
             "accuracy": "accuracy:.2%",
             "density": "density:.1%",
             "values": "distinct_values:,",
             "seconds": "seconds:.1f",
+            "MMACs": "millions:,.1f",
             "bytes": "bytes:,",
-            "gzipped": "gzip_bytes:,",
             "Huffman": "huffman_bytes:,",
         },
         {
@@ -93,11 +93,17 @@ def stage_table(report: dict[str, Any]) -> Table:
             f"{tested_on(report)} set",
             "density": DENSITY,
             "values": "most distinct values in one kernel, zero included",
+            "MMACs": "millions of multiply-accumulates for an image",
             "bytes": "size of the float32 weights",
-            "gzipped": "size of the float32 weights after gzip",
             "Huffman": HUFFMAN,
         },
     )
+
+
+def _with_millions(row):
+    # Reports of earlier versions do not have the operations.
+    macs = row.get("macs")
+    return {**row, "millions": macs and macs / 1e6}
 
 
 def layer_table(report: dict[str, Any]) -> Table:

@@ -95,7 +95,8 @@ def test_folder_of_compress_is_shown_by_its_report(run, tmp_path):
     (row,) = [line.split() for line in lines if line.startswith("dense")]
     assert row == [
         *("dense", "90.00%", "100.0%", "4,096", "2.5"),
-        *("2,905,128", "2,691,234", "2,712,345"),
+        # An older report does not have the operations.
+        *("-", "2,905,128", "2,712,345"),
     ]
     assert json.loads(run(tmp_path, "--json")) == summary
 

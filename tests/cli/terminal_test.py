@@ -29,6 +29,7 @@ REPORT = {
             "density": 1.0,
             "distinct_values": 147_456,
             "seconds": 86_399.9,
+            "macs": 349_123_456,
             "bytes": 9_876_543,
             "gzip_bytes": 9_876_543,
             "huffman_bytes": 9_876_543,

@@ -14,7 +14,11 @@ from keras_squeezenet.utils import recipe_fields
 @pytest.mark.parametrize(
     "field, value, expected",
     [
-        ("stages", ("prune", "shrink"), "some of 'prune'"),
+        ("target_macs", 1, "below 1"),
+        ("target_macs", 0.0, "greater than 0"),
+        ("target_latency", 0.0, "greater than 0"),
+        ("latency_runtime", "tflite", "one of 'litert'"),
+        ("stages", ("prune", "shrink"), "some of 'prune_filters'"),
         ("stages", ("prune", "prune"), "each once"),
         ("densities", {"*": 0.0}, "greater than 0 and at most 1"),
         ("densities", {"conv1": 1, "*": 1.01}, "at most 1"),
@@ -126,3 +130,12 @@ def test_table_1_leaves_the_weights_that_the_paper_counts():
     assert densities["conv1"] == densities["fire2_squeeze1x1"] == 1
     assert densities["fire8_expand3x3"] == 0.30
     assert densities["conv10"] == 0.20
+
+
+def test_only_one_target_of_filter_pruning_may_be_set():
+    stages = ("prune_filters",)
+    with pytest.raises(ValueError, match="only one of target_macs, .*=0.5, "):
+        Recipe(stages=stages, target_macs=0.5, target_latency=2.0)
+    with pytest.raises(ValueError, match="needs the stage 'prune_filters'"):
+        Recipe(target_parameters=0.5)
+    assert Recipe(stages=stages, target_macs=0.5).target_macs == 0.5

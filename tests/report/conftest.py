@@ -23,6 +23,7 @@ def stage(name, kind, accuracy, density, values, sizes, epochs):
         "seconds": 12.34,
         "epochs": epochs,
         "attempts": 1,
+        "macs": 349_123_456,
         "bytes": 2_905_128,
         "gzip_bytes": sizes[0],
         "huffman_bytes": sizes[1],

@@ -9,7 +9,8 @@ References:
 - [ZipLM](https://arxiv.org/abs/2302.04089) (Kurtic et al., 2023)
 """
 
-import keras
+import logging
+
 import numpy as np
 
 from keras_squeezenet import graph
@@ -24,6 +25,7 @@ from keras_squeezenet.compression.stages.stage import Stage
 from keras_squeezenet.compression.stages.stage import frozen_layers
 from keras_squeezenet.compression.stages.stage import rebuild
 from keras_squeezenet.evaluation import layer_latencies
+from keras_squeezenet.evaluation import layer_trials
 from keras_squeezenet.packing import fisher
 from keras_squeezenet.utils.progress import Progress
 
@@ -31,10 +33,19 @@ from keras_squeezenet.utils.progress import Progress
 DEFAULT_SHARE = 0.5
 # The share of the removed cost that is removed when the stage is relaxed.
 RELAXED_REMOVAL = 0.75
-# More images hardly change the fit.
-RECONSTRUCTION_IMAGES = 128
+# More images hardly change the choice and the fit.
+FISHER_IMAGES, RECONSTRUCTION_IMAGES = 160, 128
 # An image takes 50 MB while the Fisher information is measured.
 FISHER_BATCH_SIZE = 10
+# How often filters are chosen for a latency, each time with what was measured
+# of the choice before.
+SELECTIONS = 4
+COSTS = {
+    "target_macs": filter_costs.macs,
+    "target_parameters": filter_costs.parameters,
+}
+
+logger = logging.getLogger(__name__)
 
 
 class PruneFilters(Stage):
@@ -52,16 +63,18 @@ class PruneFilters(Stage):
 
     @classmethod
     def require_possible(cls, model, recipe, progress):
-        cost, budget = cost_and_budget(model, recipe, progress)
-        traced = channels.trace(graph.describe(model))
-        kept = np.full(len(traced.removable), True)
-        full = filter_costs.total(cost, traced.counts(kept))
-        least = filter_selection.least_cost(traced, cost)
+        stage = cls(model, recipe)
+        name, value = target(recipe)
+        cost, budget = stage.cost_and_budget(progress)
+        least = filter_selection.least_cost(stage.channels, cost)
+        full = stage.full_cost(cost)
         if not least <= budget < full:
+            unit = value / budget
             raise ValueError(
-                f"the target must be at least {least:,.4g}, the cost with one "
-                f"filter in each layer, and less than {full:,.4g}, that of the "
-                f"network as it is. Received: {budget:,.4g}"
+                f"`{name}` must be at least {least * unit:.3g}, with one "
+                "filter in each layer that may lose some, and less than "
+                f"{full * unit:.3g}, the network as it is. Received: "
+                f"{name}={value}"
             )
 
     @classmethod
@@ -74,8 +87,8 @@ class PruneFilters(Stage):
         return recipe.replace(**{name: 1 - (1 - value) * share})
 
     def choose(self, calibration, progress):
-        cost, budget = cost_and_budget(self.model, self.recipe, progress)
-        images = np.concatenate(calibration)
+        cost, target_cost = self.cost_and_budget(progress)
+        images = np.concatenate(calibration)[:FISHER_IMAGES]
         batches = np.split(
             images, range(FISHER_BATCH_SIZE, len(images), FISHER_BATCH_SIZE)
         )
@@ -83,19 +96,81 @@ class PruneFilters(Stage):
             hessians = fisher.measure(
                 self.model, batches, self.recipe.seed, advance
             )
-        with progress.task("choose filters", None):
-            selection = filter_selection.select(
-                self.channels,
-                tf_keras_twin.kernels(self.model),
-                hessians,
-                cost,
-                budget,
+        budget = target_cost
+        for _ in range(SELECTIONS):
+            with progress.task("choose filters", None):
+                selection = filter_selection.select(
+                    self.channels,
+                    tf_keras_twin.kernels(self.model),
+                    hessians,
+                    cost,
+                    budget,
+                )
+            measured = self._measure(selection, cost, progress)
+            if measured <= target_cost:
+                break
+            budget *= target_cost / measured
+        else:
+            logger.warning(
+                "The target %s=%.3g is missed: %.3g was measured.",
+                *target(self.recipe),
+                measured,
             )
         return np.flatnonzero(~selection.kept).tolist()
+
+    def cost_and_budget(
+        self, progress: Progress
+    ) -> tuple[filter_costs.Cost, float]:
+        """Return the cost that the recipe aims at, and its value."""
+        name, value = target(self.recipe)
+        if name == "target_latency":
+            recipe = self.recipe
+            return layer_latencies.measure(
+                self.model,
+                recipe.latency_runtime,
+                threads=recipe.latency_threads,
+                progress=progress,
+            ), value
+        cost = COSTS[name](graph.describe(self.model))
+        return cost, value * self.full_cost(cost)
+
+    def full_cost(self, cost: filter_costs.Cost) -> float:
+        """Return the cost of the network with all filters."""
+        everything = np.full(len(self.channels.removable), True)
+        return filter_costs.total(cost, self.channels.counts(everything))
+
+    def _measure(self, selection, cost, progress):
+        """Return what a network with the chosen channels really costs."""
+        if target(self.recipe)[0] != "target_latency":
+            return selection.cost
+        smaller = self._make_smaller(selection.kept)
+        before, after = layer_trials.measure(
+            [self.model, smaller],
+            self.recipe.latency_runtime,
+            self.recipe.latency_threads,
+            1,
+            progress,
+        )
+        # The ratio of one run: the machine may be slower than it was.
+        latency = self.full_cost(cost) * after / before
+        logger.info("Latency: %.3g ms, measured after the choice.", latency)
+        return latency
 
     def wrap(self, steps, calibration):
         kept = np.full(len(self.channels.removable), True)
         kept[self.chosen] = False
+        self.smaller = self._make_smaller(kept)
+        filter_reconstruction.fit(
+            self.model,
+            self.smaller,
+            self.channels,
+            kept,
+            np.concatenate(calibration)[:RECONSTRUCTION_IMAGES],
+        )
+        return tf_keras_twin.clone(self.smaller, lambda layer: layer)
+
+    def _make_smaller(self, kept):
+        """Return the network with the kept channels and their weights."""
         description, weights = channels.remove(
             graph.describe(self.model),
             {
@@ -105,17 +180,10 @@ class PruneFilters(Stage):
             self.channels,
             kept,
         )
-        self.smaller = rebuild(self.model, description)
+        smaller = rebuild(self.model, description)
         for name, arrays in weights.items():
-            self.smaller.get_layer(name).set_weights(arrays)
-        filter_reconstruction.fit(
-            self.model,
-            self.smaller,
-            self.channels,
-            kept,
-            np.concatenate(calibration)[:RECONSTRUCTION_IMAGES],
-        )
-        return tf_keras_twin.clone(self.smaller, lambda layer: layer)
+            smaller.get_layer(name).set_weights(arrays)
+        return smaller
 
     def finish(self, trainee):
         tf_keras_twin.copy_weights(trainee, self.smaller)
@@ -129,26 +197,3 @@ def target(recipe: Recipe) -> tuple[str, float]:
         if value is not None:
             return name, value
     return "target_macs", DEFAULT_SHARE
-
-
-def cost_and_budget(
-    model: keras.Model, recipe: Recipe, progress: Progress
-) -> tuple[filter_costs.Cost, float]:
-    """Return the cost that a recipe aims at, and its value, in one unit."""
-    name, value = target(recipe)
-    if name == "target_latency":
-        return layer_latencies.measure(
-            model,
-            recipe.latency_runtime,
-            threads=recipe.latency_threads,
-            progress=progress,
-        ), value
-    description = graph.describe(model)
-    kinds = {
-        "target_macs": filter_costs.macs,
-        "target_parameters": filter_costs.parameters,
-    }
-    cost = kinds[name](description)
-    traced = channels.trace(description)
-    everything = np.full(len(traced.removable), True)
-    return cost, value * filter_costs.total(cost, traced.counts(everything))
