@@ -1,0 +1,177 @@
+"""Time and draw what `benchmarks/filter_pruning.py` made.
+
+    python benchmarks/filter_pruning_frontier.py FOLDER... [--extra=NAME:PATH]
+
+The int8 files of the first seed are timed in one run, in turns, on one thread:
+one image a call, and 32. `--extra` adds files of other runtimes to it. The
+first FOLDER gets `latencies.json` and `frontier.png`; the table is printed.
+"""
+
+import collections
+import dataclasses
+import json
+import pathlib
+import statistics
+
+import rich.console
+from absl import app
+from absl import flags
+from matplotlib import figure
+
+from keras_squeezenet import report
+from keras_squeezenet.cli import terminal
+from keras_squeezenet.evaluation import latency
+from keras_squeezenet.report.plots import style
+
+FLAGS = flags.FLAGS
+flags.DEFINE_list("extra", [], "other files to time, as NAME:PATH")
+flags.DEFINE_string("title", "", "the title of the table and the plot")
+
+NAMES = {
+    "dense": "dense",
+    "prune_filters": "filter pruning, with a teacher",
+    "prune_filters_without_teacher": "filter pruning, labels only",
+    "shrink_images": "smaller images",
+    "narrow_config": "narrower, from random weights",
+    "prune_weights": "zeros in the kernels",
+}
+COLORS = (style.INK, style.BLUE, style.ORANGE, style.GREEN, "#b3589a", "#888")
+FIRST_SEED = 0
+
+
+def main(argv):
+    folders = [pathlib.Path(each) for each in argv[1:]]
+    rows = [row for folder in folders for row in read(folder)]
+    times = measure(folders[0] / "latencies.json", rows)
+    points = summarize(rows, times)
+    print_table(points, times)
+    draw(points).savefig(folders[0] / "frontier.png", dpi=120)
+
+
+def read(folder):
+    for line in (folder / "results.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        yield {**row, "file": str(folder / row["file"])}
+
+
+def measure(path, rows):
+    """Return the latencies by name and batch size; measure them once."""
+    if not path.exists():
+        files = {
+            name_of(row): row["file"]
+            for row in rows
+            if row["seed"] == FIRST_SEED
+        }
+        files |= dict(extra.split(":", 1) for extra in FLAGS.extra)
+        console = rich.console.Console()
+        found = latency.measure(
+            files, progress=terminal.ConsoleProgress(console)
+        )
+        path.write_text(json.dumps(list(map(dataclasses.asdict, found))))
+    return {
+        (each["name"], each["batch_size"]): each["median"]
+        for each in json.loads(path.read_text())
+    }
+
+
+def name_of(row):
+    return f"{row['method']} {row['share']}"
+
+
+def summarize(rows, times):
+    """Return a dict for each method and share: means over the seeds."""
+    groups = collections.defaultdict(list)
+    for row in rows:
+        groups[name_of(row)].append(row)
+    points = []
+    for name, group in groups.items():
+        accuracies = [row["int8_accuracy"] for row in group]
+        points.append(
+            {
+                **group[0],
+                "accuracy": statistics.mean(row["accuracy"] for row in group),
+                "int8_accuracy": statistics.mean(accuracies),
+                "low": min(accuracies),
+                "high": max(accuracies),
+                "seeds": len(group),
+                "latency": times[name, 1],
+                "batch_latency": times[name, 32] / 32,
+            }
+        )
+    return points
+
+
+def print_table(points, times):
+    """Print the points, and the other files that were timed beside them."""
+    dense = times["dense 1.0", 1]
+    rows = [
+        (
+            NAMES.get(point["method"], point["method"].replace("_", " ")),
+            f"{point['macs']:.0%}",
+            f"{point['image_size']}",
+            f"{point['seeds']}",
+            f"{point['accuracy']:.2%}",
+            f"{point['int8_accuracy']:.2%}",
+            f"{point['latency']:.2f}",
+            f"{point['latency'] / dense:.2f}",
+            f"{point['batch_latency']:.2f}",
+            f"{point['int8_bytes']:,}",
+        )
+        for point in points
+    ]
+    timed = {name_of(point) for point in points}
+    rows += [
+        (name, *"-----", f"{ms:.2f}", f"{ms / dense:.2f}", *"--")
+        for (name, size), ms in times.items()
+        if size == 1 and name not in timed
+    ]
+    columns = ("network", "MACs", "side", "seeds", "float32", "int8", "ms")
+    columns += ("ratio", "ms of 32", "bytes")
+    terminal.print_table(
+        rich.console.Console(width=120),
+        report.Table(FLAGS.title or "int8, one thread", columns, rows),
+    )
+
+
+def draw(points):
+    """Plot the accuracy of the int8 files against latency and bytes."""
+    drawn = figure.Figure((9, 3.6), layout="constrained")
+    panels = drawn.subplots(1, 2, sharey=True)
+    labels = (
+        ("latency", "ms for an image, int8, one thread"),
+        ("int8_bytes", "bytes of the int8 file"),
+    )
+    for axes, (key, label) in zip(panels, labels):
+        for (method, name), color in zip(NAMES.items(), COLORS):
+            found = [p for p in points if p["method"] == method]
+            found.sort(key=lambda point: point[key])
+            if not found:
+                continue
+            means = [100 * point["int8_accuracy"] for point in found]
+            errors = [
+                [100 * (p["int8_accuracy"] - p["low"]) for p in found],
+                [100 * (p["high"] - p["int8_accuracy"]) for p in found],
+            ]
+            axes.errorbar(
+                [point[key] for point in found],
+                means,
+                yerr=errors,
+                marker="o",
+                markersize=4,
+                linewidth=1.2,
+                elinewidth=0.7,
+                color=color,
+                label=name,
+            )
+        style.plain(axes, "both")
+        axes.set_xlim(0)
+        axes.set_xlabel(label)
+    panels[0].set_ylabel("test accuracy, %")
+    panels[1].legend(frameon=False, fontsize=8, loc="lower right")
+    if FLAGS.title:
+        drawn.suptitle(FLAGS.title, fontsize=10)
+    return drawn
+
+
+if __name__ == "__main__":
+    app.run(main)
