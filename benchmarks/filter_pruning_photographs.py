@@ -30,8 +30,8 @@ from keras_squeezenet.evaluation import metrics
 FLAGS = flags.FLAGS
 flags.DEFINE_list("shares", ["0.9", "0.75", "0.6"], "of the MACs")
 flags.DEFINE_list("variants", ["1.1", "1.0"], "the networks")
-flags.DEFINE_integer("epochs", 10, "of the distillation")
-flags.DEFINE_float("learning_rate", 1e-4, "of the distillation")
+flags.DEFINE_integer("epochs", 5, "of the distillation")
+flags.DEFINE_float("learning_rate", 3e-5, "of the distillation")
 
 SEED = 0
 BATCH_SIZE = 50
@@ -113,7 +113,6 @@ def prune(model, dataset, share, epochs, out):
         finetune_learning_rate=FLAGS.learning_rate,
         augmentation="flip_crop",
         distillation=1.0,
-        temperature=1.0,
         seed=SEED,
         litert=(),
     )

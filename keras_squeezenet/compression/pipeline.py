@@ -379,15 +379,12 @@ class _Run:
     def _fit(self, stage):
         """Train a stage; return its trainee and the validation accuracy."""
         steps = self.recipe.steps(stage.epochs, self.train.steps)
-        if self.state.chosen is None:
-            self.state.chosen = stage.choose(self.calibration, self.progress)
-            self.save()
-        stage.chosen = self.state.chosen
-        trainee = stage.wrap(steps, self.calibration)
-        if self.recipe.keep_frozen:
-            tfmot.freeze(trainee, frozen_layers(self.model))
-        if not steps:
+        trainee = self._wrap(stage, steps)
+        start, accuracy = None, None
+        if not steps or stage.may_stay_untrained:
+            start = trainee.get_weights()
             accuracy = self._accuracy(trainee, self.validation, "validate")
+        if not steps:
             return trainee, accuracy
         train, objective = self.train, None
         if self.teacher:
@@ -417,8 +414,23 @@ class _Run:
             fit.run()
         except epochs.NonFiniteLossError as error:
             raise epochs.NonFiniteLossError(f"{stage.kind}: {error}") from error
+        if start is not None and accuracy > self.state.best_accuracy:
+            trainee.set_weights(start)
+            return trainee, accuracy
         trainee.set_weights(self.state.best_weights)
         return trainee, self.state.best_accuracy
+
+    def _wrap(self, stage, steps):
+        """Return the trainee of a stage, with what it decides before."""
+        if self.state.chosen is None:
+            self.state.chosen = stage.choose(self.calibration, self.progress)
+            if self.state.chosen is not None:
+                self.save()
+        stage.chosen = self.state.chosen
+        trainee = stage.wrap(steps, self.calibration)
+        if self.recipe.keep_frozen:
+            tfmot.freeze(trainee, frozen_layers(self.model))
+        return trainee
 
     def _lost(self, accuracy):
         """Return how many percentage points are lost, if more than allowed."""

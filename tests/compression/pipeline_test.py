@@ -476,3 +476,29 @@ def test_tensorboard_has_a_run_for_each_stage(compress, tmp_path):
         for value in event.summary.value
     }
     assert {(0, "epoch_loss"), (1, "epoch_loss")} <= steps
+
+
+@pytest.mark.end_to_end
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [-0.1, 0.1])
+def test_filters_that_training_makes_worse_stay_as_they_were_fitted(
+    step, compress, make_model, monkeypatch
+):
+    recipe = SHORT.replace(stages=("prune_filters",), prune_filters_epochs=0)
+    keras.utils.set_random_seed(0)
+    model = make_model()
+    fitted = compress(recipe, model).model
+    accuracies = []
+
+    def measure(*arguments):
+        accuracies.append(0.5 + step * len(accuracies))
+        return accuracies[-1]
+
+    monkeypatch.setattr(pipeline._Run, "_accuracy", measure)
+    recipe = recipe.replace(prune_filters_epochs=2)
+    trained = compress(recipe, model, overwrite=True).model
+    is_same = all(
+        np.array_equal(*pair)
+        for pair in zip(fitted.get_weights(), trained.get_weights())
+    )
+    assert is_same == (step < 0)

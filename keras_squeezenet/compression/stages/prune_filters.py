@@ -53,6 +53,7 @@ class PruneFilters(Stage):
 
     kind = "prune_filters"
     name = "narrowed"
+    may_stay_untrained = True
 
     def __init__(self, model, recipe, scan=None):
         super().__init__(model, recipe, scan)

@@ -35,6 +35,8 @@ class Stage(abc.ABC):
     rate_divisor: ClassVar[int] = 1
     # Whether the test accuracy of the stage is the trainee's or the model's.
     measures_trainee: ClassVar[bool] = False
+    # Whether what `wrap` returns may be the result, if no epoch is better.
+    may_stay_untrained: ClassVar[bool] = False
     # For `Model.fit`.
     callbacks: ClassVar[tuple] = ()
 
