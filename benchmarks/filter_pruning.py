@@ -31,6 +31,7 @@ from keras_squeezenet import models
 from keras_squeezenet import training
 from keras_squeezenet.compression import channels
 from keras_squeezenet.compression import filter_costs
+from keras_squeezenet.evaluation import layer_latencies
 from keras_squeezenet.training import network
 
 FLAGS = flags.FLAGS
@@ -64,6 +65,20 @@ def prune_filters(model, images, share, seed, out, **changes):
 
 def prune_filters_without_teacher(model, images, share, seed, out):
     return prune_filters(model, images, share, seed, out, distillation=None)
+
+
+def prune_filters_for_latency(model, images, share, seed, out):
+    """Aim at a share of the latency of the int8 file on one thread."""
+    table = layer_latencies.measure(model)
+    latency = table.network(layer_latencies.channels_of(model))
+    return prune_filters(
+        model,
+        images,
+        None,
+        seed,
+        out,
+        target_latency=round(share * latency, 4),
+    )
 
 
 def prune_weights(model, images, share, seed, out):
@@ -123,6 +138,7 @@ def keep(model, images, share, seed, out):
 METHODS = {
     "dense": keep,
     "prune_filters": prune_filters,
+    "prune_filters_for_latency": prune_filters_for_latency,
     "prune_filters_without_teacher": prune_filters_without_teacher,
     "shrink_images": shrink_images,
     "narrow_config": narrow_config,

@@ -29,13 +29,14 @@ flags.DEFINE_string("title", "", "the title of the table and the plot")
 
 NAMES = {
     "dense": "dense",
-    "prune_filters": "filter pruning, with a teacher",
-    "prune_filters_without_teacher": "filter pruning, labels only",
+    "prune_filters_for_latency": "filter pruning for the latency",
+    "prune_filters": "filter pruning for the MACs",
+    "prune_filters_without_teacher": "the same without a teacher",
     "shrink_images": "smaller images",
     "narrow_config": "narrower, from random weights",
     "prune_weights": "zeros in the kernels",
 }
-COLORS = (style.INK, style.BLUE, style.ORANGE, style.GREEN, "#b3589a", "#888")
+COLORS = (style.INK, *style.HIGHLIGHTS, style.GREY)
 FIRST_SEED = 0
 
 
