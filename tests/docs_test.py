@@ -52,6 +52,11 @@ ONE_STAGE = [
     "--prune_rounds=1",
     "--sensitivity_images=4",
 ]
+PRUNE_FILTERS = [
+    "--stages=prune_filters",
+    "--prune_filters_epochs=0",
+    "--litert=float32",
+]
 # Parts of the examples in Python, and what runs instead.
 SMALL_PYTHON = {
     "steps_per_epoch=125, epochs=4": "steps_per_epoch=1, epochs=1",
@@ -72,6 +77,7 @@ OTHER_DATA = {
     "--image_size=224": f"--image_size={SIDE}",
     "--target_bytes=150000": "--target_bytes=50000",
     "--target_bytes=100000": "--target_bytes=50000",
+    "--target_latency=1ms": "--target_macs=0.9",
 }
 # Beginnings of shell commands that do not run here, and why.
 NOT_RUN = {
@@ -177,7 +183,9 @@ class Examples:
         if name == "pack" and "--target_bytes" not in " ".join(arguments):
             found.append("--max_kl=1")
         if name == "compress":
-            found += [TINY_CONFIG] * is_new + ONE_STAGE * bool(arguments)
+            is_filters = "--recipe=fast_inference" in arguments
+            stage = PRUNE_FILTERS if is_filters else ONE_STAGE
+            found += [TINY_CONFIG] * is_new + stage * bool(arguments)
         if "--recipe=small" in arguments:
             # The layers that stay dense are a third of a short network.
             found.append("--overall_density=0.5")

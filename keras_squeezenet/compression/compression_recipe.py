@@ -266,7 +266,6 @@ RECIPES = {
     # Half of the operations, in 8-bit integers: quick in every runtime.
     "fast_inference": Recipe(
         stages=("prune_filters", "quantize"),
-        target_macs=0.5,
         prune_filters_epochs=12,
         finetune_learning_rate=3e-4,
         distillation=0.5,

@@ -2,13 +2,17 @@ import keras
 import numpy as np
 import pytest
 
+from keras_squeezenet import codec
 from keras_squeezenet import graph
+from keras_squeezenet import models
 from keras_squeezenet.compression import Recipe
 from keras_squeezenet.compression import channels
 from keras_squeezenet.compression import filter_costs
 from keras_squeezenet.compression.stages import prune_filters
 from keras_squeezenet.evaluation import layer_latencies
 from keras_squeezenet.evaluation import layer_trials
+from keras_squeezenet.export import litert
+from keras_squeezenet.export import litert_file
 from keras_squeezenet.utils.progress import Progress
 
 STAGES = ("prune_filters",)
@@ -50,6 +54,25 @@ def test_network_keeps_its_share_of_the_operations(
 
 def divergence(expected, received):
     return float(np.mean(np.sum(expected * np.log(expected / received), -1)))
+
+
+def test_every_file_takes_the_result(make_model, calibration, tmp_path):
+    stage = run(make_model(), calibration, target_macs=0.5)
+    expected = stage.model.predict_on_batch(calibration[0])
+    codec.save(stage.model, tmp_path / "model.sqz")
+    loaded = codec.load(tmp_path / "model.sqz")
+    np.testing.assert_allclose(
+        loaded.predict_on_batch(calibration[0]), expected, atol=1e-6
+    )
+    models.save(stage.model, tmp_path / "model.keras")
+    loaded = models.load(tmp_path / "model.keras")
+    np.testing.assert_allclose(
+        loaded.predict_on_batch(calibration[0]), expected, atol=1e-6
+    )
+    content = litert.convert_float32(stage.model)
+    np.testing.assert_allclose(
+        litert_file.LiteRTModel(content)(calibration[0]), expected, atol=1e-5
+    )
 
 
 def test_parameters_are_a_target_too(make_model, calibration):
