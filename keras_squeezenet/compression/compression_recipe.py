@@ -174,10 +174,15 @@ class Recipe:
     def __post_init__(self):
         recipe_fields.require_valid(self)
         if not ORDER.fullmatch("".join(f"{stage} " for stage in self.stages)):
+            needed = set(self.stages)
+            if "densify" in needed:
+                needed.add("prune")
             raise ValueError(
                 "stages must be in an order in which none undoes the one "
                 "before: prune_filters, prune, densify (directly after prune), "
-                f"cluster, quantize. Received: stages={', '.join(self.stages)}"
+                "cluster, quantize. Received: stages="
+                f"{', '.join(self.stages)}. Use "
+                f"{', '.join(stage for stage in STAGES if stage in needed)}"
             )
         self._require_one_target()
 

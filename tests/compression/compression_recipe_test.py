@@ -43,15 +43,20 @@ def test_value_out_of_range_is_named(field, value, expected):
 
 
 @pytest.mark.parametrize(
-    "stages",
+    "stages, order",
     [
-        ("quantize", "prune"),
-        ("cluster", "prune"),
-        ("densify",),
+        (("quantize", "prune"), "prune, quantize"),
+        (("cluster", "prune"), "prune, cluster"),
+        (("densify",), "prune, densify"),
+        (("prune", "cluster", "densify"), "prune, densify, cluster"),
     ],
 )
-def test_stage_that_undoes_another_is_refused(stages):
-    with pytest.raises(ValueError, match="prune, densify .*, cluster, quant"):
+def test_stage_that_undoes_another_is_refused_with_the_order(stages, order):
+    with pytest.raises(
+        ValueError,
+        match="prune, densify .*, cluster, quantize. Received: stages="
+        f"{', '.join(stages)}. Use {order}$",
+    ):
         Recipe(stages=stages)
 
 
