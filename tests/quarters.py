@@ -95,5 +95,5 @@ def untrace(monkeypatch):
 def pack_few_points(monkeypatch):
     """Measure few points of the rate-distortion curve, which is quicker."""
     monkeypatch.setattr(packer, "LAMBDA_FACTOR", 100)
-    monkeypatch.setattr(packer, "BISECTIONS", 1)
+    monkeypatch.setattr(packer, "REFINEMENTS", 1)
     monkeypatch.setattr(packer, "CURVE_POWERS", (1,))

@@ -4,7 +4,9 @@ Writes model.sqz, a SavedModel that is nearly as small, and a plot of the
 rate-distortion curve. MODEL is a .keras or .sqz file, or pretrained weights by
 name or by file. Some hundreds of photographs of the kind that the network is
 for, without labels, measure how much each weight matters. Nothing is trained
-unless --finetune asks for it.
+unless --finetune asks for it. What it costs is measured on the validation set
+where the photographs have the classes of the network, and on some of the
+photographs otherwise.
 """
 
 import json
@@ -24,6 +26,7 @@ SQZ_FILE = "model.sqz"
 SAVED_MODEL_FOLDER = "saved_model"
 JSON_FILE = "pack.json"
 PLOT_FILE = "pack.png"
+BOUNDS = ("target_bytes", "max_kl", "max_accuracy_drop")
 
 with FLAGS.group("Network and images"):
     network_flags.define_model(FLAGS)
@@ -32,19 +35,21 @@ with FLAGS.group("Network and images"):
     dataset_flags.define(
         FLAGS,
         default=None,
-        what="photographs to measure on, of which no label is read: a folder, "
-        "with sub-folders or without, a CSV file, or the name of a data set; "
-        "required",
+        what="photographs: a folder, with sub-folders or without, a CSV file, "
+        "or the name of a data set; labels are not needed, and measure the "
+        "accuracy where they are the classes of the network; required",
         image_size=False,
     )
-    FLAGS.define(int, "images", 500, "number of photographs to use", 10)
+    FLAGS.define(
+        int, "images", 500, "number of photographs to calibrate on", 10
+    )
 with FLAGS.group("Size and divergence"):
     FLAGS.define(
         int,
         "target_bytes",
         None,
         "largest size of the file; the file with the smallest divergence is "
-        "written; give this or --max_kl, not both",
+        "written; give only one of this, --max_kl and --max_accuracy_drop",
         1,
     )
     FLAGS.define(
@@ -53,6 +58,14 @@ with FLAGS.group("Size and divergence"):
         None,
         "largest divergence of the outputs, as mean Kullback-Leibler "
         "divergence in nats; the smallest file is written (default: 0.02)",
+        0.0,
+    )
+    FLAGS.define(
+        float,
+        "max_accuracy_drop",
+        None,
+        "points of accuracy on the validation set that may be lost; the "
+        "smallest file is written",
         0.0,
     )
     FLAGS.define(
@@ -91,7 +104,7 @@ def main(*positional):
         source(model),
         progress=terminal.ConsoleProgress(console),
         **FLAGS.values_of(
-            *("target_bytes", "max_kl", "finetune", "images", "seed"),
+            *(*BOUNDS, "finetune", "images", "seed"),
             *("config", "normalization"),
         ),
     )
@@ -109,10 +122,11 @@ def require_valid():
             "photographs must be given: --dataset=FOLDER, a CSV file, or the "
             "name of a data set. Received: none"
         )
-    if FLAGS.target_bytes and FLAGS.max_kl is not None:
+    given = [f"--{name}" for name in BOUNDS if FLAGS[name].value is not None]
+    if len(given) > 1:
         raise ValueError(
-            "one of --target_bytes and --max_kl must be given, not both. "
-            "Received: both"
+            "one of --target_bytes, --max_kl and --max_accuracy_drop must be "
+            f"given. Received: {', '.join(given)}"
         )
     dataset_flags.require_valid(FLAGS)
     output_flags.require_valid(FLAGS)
@@ -172,10 +186,9 @@ def describe_network(path):
 def print_summary(console, packed, summary):
     for table in tables(summary):
         terminal.print_table(console, table)
-    console.print(
-        f"\nOn {packed.validation_images} validation images: divergence "
-        f"{summary['kl']:.4f} nats, agreement {summary['agreement']:.2%}."
-    )
+    console.print()
+    for sentence in sentences(summary):
+        console.print(sentence)
     before, *_ = packed.code_training or [None]
     if before == packed.point:
         console.print("Code training found no better codes.")
@@ -187,6 +200,26 @@ def print_summary(console, packed, summary):
     terminal.print_line(console, f"\nWritten to {FLAGS.out}")
     path = os.path.join(FLAGS.out, SQZ_FILE)
     terminal.print_next(console, ["predict", "PHOTOGRAPHS", f"--model={path}"])
+
+
+def sentences(summary):
+    """Yield what was measured, on the validation and on the test set."""
+    sets = [(report.measured_on(summary), summary)]
+    if summary["test"]:
+        name = f"{summary['test_images']:,} test images"
+        sets.append((name, summary["test"]))
+    for name, found in sets:
+        parts = [
+            f"divergence {found['kl']:.4f} ± {found['kl_error']:.4f} nats",
+            f"agreement {found['agreement']:.2%} ± "
+            f"{found['agreement_error']:.2%}",
+        ]
+        if found["accuracy"] is not None:
+            parts.append(
+                f"accuracy {found['accuracy']:.2%}, "
+                f"{report.accuracy_change(found)} points"
+            )
+        yield f"On {name}: {', '.join(parts)}."
 
 
 def tables(summary):
@@ -215,4 +248,4 @@ def tables(summary):
             )
         ],
     )
-    return [layers, sizes]
+    return [layers, report.curve_table(summary), sizes]

@@ -1,7 +1,8 @@
 """The artifacts of a compression, each read again and compared.
 
 model.keras             the Keras model
-model.sqz               the same model in the fewest bytes
+model.sqz               the same model in the fewest bytes: as it was packed, or
+                        entropy-coded without loss
 saved_model/            for TensorFlow
 saved_model_packed/     the same, with the coded weights of model.sqz
 saved_model_qat/        the same, after quantization-aware training
@@ -55,15 +56,35 @@ def quantized(model, ranges, calibration, recipe):
     if "quantize" not in recipe.stages and "int8" not in recipe.litert:
         return None
     ranges = ranges or quantize.measure_ranges(model, calibration)
-    quantized = quantize.wrap(model, ranges, recipe.quantize_preserve)
+    # Nothing trains it: zeros stay zero and equal weights equal, without help.
+    quantized = quantize.wrap(model, ranges, "none")
     metadata.attach(quantized, metadata.of(model))
     return quantized
 
 
+def provenance(dataset, recipe):
+    """Return what a .sqz file says of its making."""
+    return {
+        "trained_on": dataset["name"],
+        "recipe": dataclasses.asdict(recipe),
+    }
+
+
 def write(
-    model, quantized, recipe, folder, dataset, test, calibration, progress
+    model,
+    quantized,
+    packed,
+    recipe,
+    folder,
+    dataset,
+    test,
+    calibration,
+    progress,
 ):
-    """Write the artifacts of a recipe to an empty folder; return `Written`."""
+    """Write the artifacts of a recipe to an empty folder; return `Written`.
+
+    `packed` is the .sqz file that the model was decoded from, or `None`.
+    """
     copy = models.copy(model)
     sources = {"model": copy, "quantized model": quantized}
     written = Written(
@@ -76,7 +97,8 @@ def write(
             if source is not None
         },
     )
-    _write_models(written, copy, recipe, dataset)
+    packed = packed or codec.dump(copy, provenance=provenance(dataset, recipe))
+    _write_models(written, copy, packed)
     if "quantize" in recipe.stages:
         saved_model.save_quantized(quantized, folder / QUANTIZED_FOLDER)
         written.add_saved_model(QUANTIZED_FOLDER, "quantized model")
@@ -102,25 +124,18 @@ def write(
     return written
 
 
-def _write_models(written, model, recipe, dataset):
+def _write_models(written, model, packed):
     folder = written.folder
     models.save(model, folder / MODEL_FILE)
     loaded = keras_file.load(folder / MODEL_FILE)
     written.add(MODEL_FILE, loaded.predict_on_batch)
-    codec.save(
-        model,
-        folder / SQZ_FILE,
-        provenance={
-            "trained_on": dataset["name"],
-            "recipe": dataclasses.asdict(recipe),
-        },
-    )
+    (folder / SQZ_FILE).write_bytes(packed)
     loaded = codec.load(folder / SQZ_FILE)
+    checks.require_same_weights(model, loaded, SQZ_FILE)
     written.add(SQZ_FILE, loaded.predict_on_batch)
     with written.progress.task("export SavedModel", None):
         saved_model.save(model, folder / SAVED_MODEL_FOLDER)
-        content = (folder / SQZ_FILE).read_bytes()
-        packed_saved_model.save(content, folder / PACKED_FOLDER)
+        packed_saved_model.save(packed, folder / PACKED_FOLDER)
     written.add_saved_model(SAVED_MODEL_FOLDER)
     written.add_saved_model(PACKED_FOLDER)
 

@@ -1,5 +1,6 @@
 """Checks on the result of a stage."""
 
+import keras
 import numpy as np
 
 from keras_squeezenet.evaluation import kernel_statistics
@@ -70,6 +71,33 @@ def require_distinct(kernels, limits, stage, per_channel=False):
             raise CheckError(
                 f"{stage}: layer {name!r} must have at most {limit} "
                 f"distinct values{where}. Measured: {count}"
+            )
+
+
+def require_measured(expected, received, stage):
+    """Raise a `CheckError` unless the file has the divergence that was found.
+
+    `expected` was measured before the file was written, and `received` with the
+    model that it decodes to.
+    """
+    if not abs(expected - received) <= 1e-6:
+        raise CheckError(
+            f"{stage}: the file must decode to the model that was measured. "
+            f"Measured: a divergence of {received}, and {expected} before"
+        )
+
+
+def require_same_weights(model, decoded, what):
+    """Raise a `CheckError` unless two models have the same weights, bit by bit.
+
+    Their layers are in the same order.
+    """
+    for one, other in zip(model.weights, decoded.weights, strict=True):
+        one, other = map(keras.ops.convert_to_numpy, (one, other))
+        if not np.array_equal(one, other):
+            raise CheckError(
+                f"{what} must decode to the weights of its model. Measured: "
+                f"{np.sum(one != other)} of {one.size} weights that differ"
             )
 
 

@@ -17,7 +17,7 @@ STAGES = stages.STAGES
 # Training after `cluster` or `quantize` would undo it, and `densify` trains the
 # weights that `prune` set to zero. Zeros would mislead `prune_filters`.
 ORDER = re.compile(
-    "(prune_filters )?(prune (densify )?)?(cluster )?(quantize )?"
+    "(prune_filters )?(prune (densify )?)?(cluster )?(quantize )?(pack )?"
 )
 AUGMENTATIONS = (None, "crop", "flip_crop")
 SCHEDULES = ("polynomial", "constant", "iterative")
@@ -56,8 +56,9 @@ class Recipe:
 
     Args:
         stages: `"prune_filters"`, `"prune"`, `"densify"` (the last part of
-            dense-sparse-dense training), `"cluster"` and `"quantize"`, or some
-            of them, in this order.
+            dense-sparse-dense training), `"cluster"`, `"quantize"` and
+            `"pack"`, or some of them, in this order. `"cluster"` and `"pack"`
+            exclude each other.
         batch_size: the images in a batch.
         max_train_steps: the maximum number of training steps of each stage, for
             quick trials.
@@ -107,8 +108,13 @@ class Recipe:
             `"clusters"` or `"none"`.
         distillation, temperature: as in `training.Recipe`, for all stages.
             Without a teacher, the model before compression is the teacher.
+        target_bytes: the largest size of the packed `.sqz` file.
+        max_kl: the largest divergence of the packed model from the one before,
+            on the validation set, in nats. Without it and `target_bytes`,
+            `max_accuracy_drop` bounds what packing loses; without that too, the
+            bound is 0.02 nats.
         keep_frozen: whether layers with `trainable=False` are left out of
-            training, pruning and weight sharing.
+            training, pruning and weight sharing. Packing quantizes all layers.
         max_accuracy_drop: how many percentage points of validation accuracy a
             stage may lose, compared with the dense model; `None` for no limit.
         max_retries: how often a stage that lost more is relaxed and retried.
@@ -161,6 +167,8 @@ class Recipe:
     quantize_preserve: Annotated[str, one_of(PRESERVED)] = "both"
     distillation: recipe_fields.Fraction | None = None
     temperature: recipe_fields.Temperature = 4.0
+    target_bytes: recipe_fields.Count | None = None
+    max_kl: recipe_fields.Positive | None = None
     keep_frozen: bool = False
     max_accuracy_drop: recipe_fields.PositiveOrZero | None = None
     max_retries: recipe_fields.CountOrZero = 2
@@ -173,6 +181,23 @@ class Recipe:
 
     def __post_init__(self):
         recipe_fields.require_valid(self)
+        self._require_order()
+        self._require_one_target()
+        if self.target_bytes is not None and self.max_kl is not None:
+            raise ValueError(
+                "one of `target_bytes` and `max_kl` must be given, not both. "
+                f"Received: target_bytes={self.target_bytes}, "
+                f"max_kl={self.max_kl}"
+            )
+
+    def _require_order(self):
+        received = f"Received: stages={', '.join(self.stages)}"
+        if {"cluster", "pack"} <= {*self.stages}:
+            raise ValueError(
+                "stages must have cluster or pack, not both: pack chooses new "
+                "values for the weights, and gains nothing from shared ones. "
+                f"{received}; leave one out"
+            )
         if not ORDER.fullmatch("".join(f"{stage} " for stage in self.stages)):
             needed = set(self.stages)
             if "densify" in needed:
@@ -180,11 +205,9 @@ class Recipe:
             raise ValueError(
                 "stages must be in an order in which none undoes the one "
                 "before: prune_filters, prune, densify (directly after prune), "
-                "cluster, quantize. Received: stages="
-                f"{', '.join(self.stages)}. Use "
+                f"cluster, quantize, pack. {received}. Use "
                 f"{', '.join(stage for stage in STAGES if stage in needed)}"
             )
-        self._require_one_target()
 
     def _require_one_target(self):
         targets = {

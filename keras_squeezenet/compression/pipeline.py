@@ -1,4 +1,4 @@
-"""The compression pipeline: prune, cluster, quantize, export.
+"""The compression pipeline: prune, cluster, quantize, pack, export.
 
 Reference:
 - [Deep Compression](https://arxiv.org/abs/1510.00149) (Han et al., 2016)
@@ -33,6 +33,7 @@ from keras_squeezenet.compression import stages
 from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression import tfmot
 from keras_squeezenet.compression.compression_recipe import Recipe
+from keras_squeezenet.compression.stages.stage import Context
 from keras_squeezenet.compression.stages.stage import frozen_layers
 from keras_squeezenet.compression.stages.stage import rebuild
 from keras_squeezenet.data import splits
@@ -75,14 +76,15 @@ class State(epochs.State):
     `attempt` is how often the current stage has been relaxed, `chosen` what it
     has decided, and `seconds` the time of its earlier attempts. `stages` are
     rows of the report, that of the dense model first. `ranges` are activation
-    ranges, if the last stage has trained them. `sensitivity` is a dict of
+    ranges, if they are trained. `sensitivity` is a dict of
     `SensitivityResult`. `weights` are those before the current stage, of the
     layers in `description`, if they are not those of the dense model. `dense`
-    are the weights before any compression.
+    are the weights before any compression. After packing, `packed` has the
+    bytes of the .sqz file, and `packing` is a dict of its `PackResult`.
     """
 
     ARRAYS: ClassVar[tuple[str, ...]] = (
-        *("weights", "dense"),
+        *("weights", "dense", "packed"),
         *epochs.State.ARRAYS,
     )
 
@@ -94,8 +96,10 @@ class State(epochs.State):
     ranges: dict | None = None
     sensitivity: dict | None = None
     description: dict | None = None
+    packing: dict | None = None
     weights: list = dataclasses.field(default_factory=list)
     dense: list = dataclasses.field(default_factory=list)
+    packed: list = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -347,9 +351,13 @@ class _Run:
         if stage.model is not self.model:
             self.model, state.sensitivity = stage.model, None
             state.description = graph.describe(self.model)
+        if not stage.keeps_ranges:
+            state.ranges = ranges
+        if stage.packed is not None:
+            state.packed = [np.frombuffer(stage.packed.content, "uint8")]
+            state.packing = stage.packed.to_json()
         measured = trainee if stage.measures_trainee else self.model
         row = self._measure(kind.kind, kind.name, measured, accuracy, started)
-        state.ranges = ranges
         state.weights = self.model.get_weights()
         state.stage += 1
         self._end_stage(row)
@@ -374,7 +382,16 @@ class _Run:
                 self.model, images, labels, progress=self.progress
             )
         keras.utils.set_random_seed(recipe.seed)
-        return kind(self.model, recipe, self.state.sensitivity)
+        stage = kind(self.model, recipe, self.state.sensitivity)
+        stage.context = Context(
+            self.train,
+            self.validation,
+            self.test if self.dataset["test_images"] else None,
+            self.state.stages[0]["validation_accuracy"],
+            artifacts.provenance(self.dataset, self.recipe),
+            self.progress,
+        )
+        return stage
 
     def _fit(self, stage):
         """Train a stage; return its trainee and the validation accuracy."""
@@ -428,7 +445,7 @@ class _Run:
                 self.save()
         stage.chosen = self.state.chosen
         trainee = stage.wrap(steps, self.calibration)
-        if self.recipe.keep_frozen:
+        if self.recipe.keep_frozen and steps:
             tfmot.freeze(trainee, frozen_layers(self.model))
         return trainee
 
@@ -470,7 +487,6 @@ class _Run:
 
     def _measure(self, kind, name, measured, validation_accuracy, started):
         kernels = tf_keras_twin.kernels(self.model)
-        content = _weight_bytes(self.model)
         history = [
             {key: epoch[key] for key in HISTORY} for epoch in self.state.history
         ]
@@ -488,11 +504,22 @@ class _Run:
             "epochs": len(history),
             "attempts": self.state.attempt + 1,
             "macs": filter_costs.count_macs(self.model),
-            "bytes": len(content),
-            "gzip_bytes": len(gzip.compress(content)),
-            "huffman_bytes": _huffman_bytes(self.model),
+            **self._sizes(),
             "history": history,
         }
+
+    def _sizes(self):
+        """Return the bytes of a stage: of its file, if it is packed."""
+        if self.state.packed:
+            sizes = len(self.state.packed[0]), None, None
+        else:
+            content = _weight_bytes(self.model)
+            sizes = (
+                len(content),
+                len(gzip.compress(content)),
+                _huffman_bytes(self.model),
+            )
+        return dict(zip(("bytes", "gzip_bytes", "huffman_bytes"), sizes))
 
     def export(self, folder, lost):
         """Write every artifact; return the report and its sample images."""
@@ -502,6 +529,7 @@ class _Run:
         written = artifacts.write(
             self.model,
             quantized,
+            self.state.packed[0].tobytes() if self.state.packed else None,
             self.recipe,
             folder,
             self.dataset,
@@ -532,6 +560,7 @@ class _Run:
             samples=[samples.sample(before, final, index) for index in chosen],
             sensitivity=self.state.sensitivity,
             teacher=self.teacher and self.teacher.describe(),
+            packing=self.state.packing,
         ), samples.explain(
             self.model,
             samples.sample_images(self.test.batches(0), chosen),

@@ -1,6 +1,7 @@
 """Accuracy, confusion matrix, and differences between two networks' outputs."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
@@ -46,12 +47,27 @@ def divergence(expected: np.ndarray, received: np.ndarray) -> float:
 
     Both are probabilities of shape `(images, classes)`.
     """
+    return float(np.mean(divergences(expected, received)))
+
+
+def divergences(expected: np.ndarray, received: np.ndarray) -> np.ndarray:
+    """Return the divergence of each image, as `divergence` takes the mean."""
     expected, received = (
         np.maximum(np.asarray(outputs, "float64"), EPSILON)
         for outputs in (expected, received)
     )
     ratio = np.log(expected) - np.log(received)
-    return float(np.mean(np.sum(expected * ratio, axis=1)))
+    return np.sum(expected * ratio, axis=1)
+
+
+def standard_error(values: np.ndarray) -> float:
+    """Return the standard error of the mean of independent values.
+
+    A single value has none: it is 0.
+    """
+    count = len(values)
+    deviation = np.std(values, ddof=1) if count > 1 else 0.0
+    return float(deviation / math.sqrt(count))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -27,33 +27,50 @@ def load_images(
     seed: int = 0,
     is_stated: bool = False,
 ) -> np.ndarray:
-    """Return at most `count` normalized images, float32, without labels.
+    """Return at most `count` normalized images; see `load`."""
+    images, _ = load(data, network, count, seed, is_stated)
+    return images
 
-    The images are evenly spaced in the data, except for a `tf.data.Dataset`
-    of unknown size: its first images are used. Of a folder with the sets of
-    `data.load` only the training set is used. Arrays and batches must have the
-    normalization of the network, unless the user states it.
+
+def load(
+    data: Data,
+    network: classifier.Classifier,
+    count: int,
+    seed: int = 0,
+    is_stated: bool = False,
+    name: str = "data",
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return at most `count` normalized images, float32, and their labels.
+
+    The labels are those of arrays and batches, otherwise `None`. The images
+    are evenly spaced in the data, except for a `tf.data.Dataset` of unknown
+    size: its first images are used. Of a folder with the sets of `data.load`
+    only the training set is used. Arrays and batches must have the
+    normalization of the network, unless the user states it; errors call them
+    by `name`.
     """
     if isinstance(data, str | os.PathLike):
         if os.path.isdir(data):
-            return _read_folder(data, network, count)
+            return _read_folder(data, network, count), None
         data = catalog.load(data, image_size=network.image_size, seed=seed)
     if isinstance(data, image_dataset.ImageDataset):
         train = data.split("train")
         mask = np.isin(np.arange(train.size), spread(train.size, count))
         squares = [image for image, _ in train.select(mask)]
-        return image_ops.normalize(
-            tf.stack(squares), network.normalization
-        ).numpy()
+        images = image_ops.normalize(tf.stack(squares), network.normalization)
+        return images.numpy(), None
     if isinstance(data, tf.data.Dataset):
-        images = _from_batches(data, count)
+        images, labels = _from_batches(data, count)
     else:
-        images = np.asarray(data[0] if isinstance(data, tuple) else data)
-        images = subset(images, count)
+        images, *labels = data if isinstance(data, tuple) else (data,)
+        images, *labels = (
+            subset(np.asarray(array), count) for array in (images, *labels)
+        )
+        labels = labels[0] if labels else None
     if images.size:
         values = image_values.Values.of(images)
-        image_values.require("data", values, network.normalization, is_stated)
-    return images.astype("float32", copy=False)
+        image_values.require(name, values, network.normalization, is_stated)
+    return images.astype("float32", copy=False), labels
 
 
 def subset(images: np.ndarray, count: int) -> np.ndarray:
@@ -80,14 +97,18 @@ def _read_folder(folder, network, count):
 
 
 def _from_batches(batches, count):
-    batches = batches.map(lambda *batch: batch[0])
+    if not isinstance(batches.element_spec, tuple):
+        batches = batches.map(lambda images: (images,))
     size = int(batches.cardinality())
     chosen = range(count)
     if size > 0:
         # The last batch may be smaller than the first one.
-        chosen = spread(size * len(next(iter(batches))), count)
+        images, *_ = next(iter(batches))
+        chosen = spread(size * len(images), count)
     wanted = set(map(int, chosen))
-    images = itertools.islice(batches.unbatch(), int(chosen[-1]) + 1)
-    return np.stack(
-        [image for index, image in enumerate(images) if index in wanted]
-    )
+    examples = itertools.islice(batches.unbatch(), int(chosen[-1]) + 1)
+    found = [
+        example for index, example in enumerate(examples) if index in wanted
+    ]
+    images, *labels = map(np.stack, zip(*found))
+    return images, labels[0] if labels else None

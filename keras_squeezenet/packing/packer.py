@@ -3,7 +3,8 @@
 It needs neither training nor labels. The Fisher information, estimated from a
 few hundred images, gives the distortion, and each code minimizes distortion +
 lambda * bits. A search over lambda finds the smallest file within a bound on
-the divergence, or the most accurate one within a bound on the size.
+the divergence or the loss of accuracy, or the most accurate one within a bound
+on the size.
 """
 
 import dataclasses
@@ -11,6 +12,7 @@ import itertools
 import logging
 import math
 import os
+from collections.abc import Iterable
 
 import keras
 import numpy as np
@@ -26,10 +28,11 @@ from keras_squeezenet.codec import encodings
 from keras_squeezenet.codec import frequency_tables
 from keras_squeezenet.codec import sqz
 from keras_squeezenet.data import image_dataset
-from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.packing import calibration
 from keras_squeezenet.packing import code_training
 from keras_squeezenet.packing import fisher
+from keras_squeezenet.packing import image_sets
+from keras_squeezenet.packing import measurement
 from keras_squeezenet.packing import rate_distortion
 from keras_squeezenet.packing import reconstruction
 from keras_squeezenet.pretrained import hub
@@ -41,19 +44,21 @@ from keras_squeezenet.utils.progress import Progress
 # The default bound on the Kullback-Leibler divergence, in nats.
 MAX_KL = 0.02
 IMAGES = 500
-# Every fifth image is a validation image.
-VALIDATION_EVERY = 5
-MIN_IMAGES = 2 * VALIDATION_EVERY
 # More images hardly change the measurements.
-MAX_VALIDATION, MAX_CALIBRATION, MAX_RECONSTRUCTION = 500, 500, 64
+MAX_CALIBRATION, MAX_RECONSTRUCTION = 500, 64
 BATCH_SIZE = 10
 # In nats of Kullback-Leibler divergence for each bit.
 FIRST_LAMBDA = 1e-7
 MIN_LAMBDA, MAX_LAMBDA = 1e-13, 1e-2
 LAMBDA_FACTOR = 4
-BISECTIONS = 6
-# Additional points of the curve, around the chosen lambda.
+# The search for lambda ends after so many steps between its bounds, or where
+# they are so close.
+REFINEMENTS = 6
+CLOSE = 1.05
+# Additional points of the curve, around the chosen lambda, unless one is
+# closer to them than this factor.
 CURVE_POWERS = (-2, -1, 1, 2)
+NEIGHBOR = 2
 # How many times code training is measured.
 CODE_TRAINING_POINTS = 10
 # The step size of biases relative to the optimal one: biases are few, and a
@@ -63,25 +68,19 @@ BIAS_STEP = 0.5
 logger = logging.getLogger(__name__)
 
 
-@dataclasses.dataclass(frozen=True)
-class Point:
-    """A point of the rate-distortion curve.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Point(measurement.Measurement):
+    """A point of the rate-distortion curve, measured on the validation images.
 
     Attributes:
         lambda_: the cost of one bit, in nats.
         bytes: the size of the .sqz file.
-        kl: the mean Kullback-Leibler divergence of the outputs on the
-            validation images, in nats.
-        agreement: the share of the validation images whose most probable
-            class is unchanged.
         estimated_kl: the divergence that the Fisher information predicts, in
             nats; `None` after code training.
     """
 
     lambda_: float
     bytes: int
-    kl: float
-    agreement: float
     estimated_kl: float | None = None
 
     def to_json(self) -> dict:
@@ -97,13 +96,19 @@ class PackResult:
     Attributes:
         content: the .sqz file.
         point: the measurements of the file.
-        curve: the points before code training, by increasing size.
+        curve: the points before code training, by increasing size. Each has a
+            smaller divergence than those before it.
         code_training: the points during code training, starting with the one
             before it; empty without code training.
         layers: the rate of each kernel.
-        images: the number of images used.
-        validation_images: how many of them the points are measured on.
+        images: the number of calibration images.
+        validation_images: the number of images that the points are measured on,
+            none of which calibrates.
+        is_held_out: whether the network was not trained on them either, as far
+            as the data tell.
         float32_bytes: the size of the uncompressed weights.
+        test: the file measured on the test set, if there is one.
+        test_images: the number of its images.
     """
 
     content: bytes
@@ -113,12 +118,23 @@ class PackResult:
     layers: list[dict]
     images: int
     validation_images: int
+    is_held_out: bool
     float32_bytes: int
+    test: measurement.Measurement | None = None
+    test_images: int = 0
 
     @property
     def model(self) -> keras.Model:
         """The packed model, decoded from `content`."""
         return codec.loads(self.content)
+
+    def tested(self, measurer: measurement.Measurer) -> "PackResult":
+        """Return the result with measurements on the test set."""
+        return dataclasses.replace(
+            self,
+            test=measurer.measure(self.model),
+            test_images=measurer.size,
+        )
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the .sqz file, whole or not at all."""
@@ -131,6 +147,9 @@ class PackResult:
             "float32_bytes": self.float32_bytes,
             "images": self.images,
             "validation_images": self.validation_images,
+            "is_held_out": self.is_held_out,
+            "test_images": self.test_images,
+            "test": self.test and dataclasses.asdict(self.test),
             **self.point.to_json(),
             "layers": self.layers,
             "curve": [point.to_json() for point in self.curve],
@@ -140,49 +159,87 @@ class PackResult:
 
 @dataclasses.dataclass(frozen=True)
 class Bound:
-    """A bound on either the file size or the divergence; see `pack`."""
+    """A bound on the size, the divergence, or the loss; see `pack`."""
 
     target_bytes: int | None = None
     max_kl: float | None = None
+    max_accuracy_drop: float | None = None
 
     def __post_init__(self):
-        if (self.target_bytes is None) == (self.max_kl is None):
+        given = {k: v for k, v in vars(self).items() if v is not None}
+        if len(given) != 1:
+            listed = ", ".join(f"{key}={value}" for key, value in given.items())
             raise ValueError(
-                "one of `target_bytes` and `max_kl` must be given, not both. "
-                f"Received: target_bytes={self.target_bytes}, "
-                f"max_kl={self.max_kl}"
+                "one of `target_bytes`, `max_kl` and `max_accuracy_drop` must "
+                f"be given. Received: {listed or 'none'}"
             )
 
     def __str__(self):
-        if self.max_kl is None:
-            return f"target_bytes={self.target_bytes}"
-        return f"max_kl={self.max_kl}"
+        ((key, value),) = (
+            (k, v) for k, v in vars(self).items() if v is not None
+        )
+        return f"{key}={value}"
+
+    def excess(self, point: Point) -> float:
+        """Return how far a point is beyond the bound; not above 0 within it.
+
+        It is a logarithm, or 1 or -1 where accuracy is bounded.
+        """
+        if self.target_bytes is not None:
+            return math.log(point.bytes / max(self.target_bytes, 1))
+        if self.max_kl is not None:
+            return math.log(max(point.kl, 1e-9) / max(self.max_kl, 1e-9))
+        # The difference of two accuracies is rounded.
+        allowed = (self.max_accuracy_drop or 0.0) + 1e-9
+        return 1.0 if (point.accuracy_drop or 0.0) > allowed else -1.0
+
+    @property
+    def tolerance(self) -> float:
+        """The `excess` that a file within the bound may fall short of it."""
+        return 0.01 if self.target_bytes is not None else 0.1
 
     def admits(self, point: Point) -> bool:
         """Return whether a point is within the bound."""
-        if self.max_kl is None:
-            return point.bytes <= (self.target_bytes or 0)
-        return point.kl <= self.max_kl
+        return self.excess(point) <= 0
+
+    def choose(self, curve: list[Point]) -> Point | None:
+        """Return the best point of a curve within the bound, if there is one.
+
+        It is the largest one, or the smallest one that is within a bound on
+        the distortion together with all larger ones: a single small file may
+        be so accurate by chance.
+        """
+        if self.target_bytes is not None:
+            return max(
+                filter(self.admits, curve),
+                key=lambda point: point.bytes,
+                default=None,
+            )
+        chosen = list(itertools.takewhile(self.admits, reversed(curve)))
+        return chosen[-1] if chosen else None
 
     def objective(self, point: Point) -> float:
         """Return what to minimize among the points within the bound."""
-        return point.kl if self.max_kl is None else point.bytes
+        return point.bytes if self.target_bytes is None else point.kl
 
     def lambda_correction(self, point: Point) -> float:
         """Return the factor on lambda that moves a point to the bound."""
-        if self.max_kl is None:
+        if self.target_bytes is not None:
             # Bytes fall by about the eighth root of lambda.
-            return (point.bytes / (self.target_bytes or 1)) ** 8
-        return math.sqrt(self.max_kl / max(point.kl, 1e-9))
+            return math.exp(8 * self.excess(point))
+        return math.exp(-self.excess(point) / 2)
 
 
 @backend.channels_last()
 def pack(
     model: "keras.Model | str | os.PathLike",
     data: calibration.Data,
+    validation: calibration.Data | None = None,
     *,
+    test: calibration.Data | None = None,
     target_bytes: int | None = None,
     max_kl: float | None = None,
+    max_accuracy_drop: float | None = None,
     finetune: int = 0,
     images: int = IMAGES,
     seed: int = 0,
@@ -199,21 +256,31 @@ def pack(
             which is not changed; the path of a `.keras` model, a `.sqz` file
             or a weights file; the name of pretrained weights such as
             `"imagenet"`; or an address on the hub.
-        data: at least 10 images like those that the network will classify;
-            labels are ignored. An array of normalized images, float32 of
+        data: at least 10 images like those that the network will classify,
+            to calibrate on. An array of normalized images, float32 of
             shape `(images, height, width, 3)`, alone or in a tuple with
             labels; a `tf.data.Dataset` of batches; a `data.ImageDataset`,
             whose training images are used; the path of a folder of
             photographs, with or without subfolders; or the name of a data set.
+        validation: images to measure on, in one of these forms but a path or a
+            name; with labels the accuracy is measured too. Defaults to
+            `None`: the validation set of an `ImageDataset` of the network's
+            classes, or the tenth of its training set that `train` and
+            `finetune` set aside with the same `seed`. Of any other data it is
+            every fifth image, and the network may have been trained on it.
+        test: images to measure the chosen file on once more. Defaults to
+            `None`: the test set of such an `ImageDataset`.
         target_bytes: the largest file size. Among the files within it, the
             one with the smallest divergence is chosen.
         max_kl: the largest mean Kullback-Leibler divergence of the outputs,
-            in nats, on the validation images (every fifth one). The smallest
-            file within it is chosen. Defaults to `0.02` without
-            `target_bytes`.
+            in nats, on the validation images. The smallest file within it is
+            chosen. Defaults to `0.02` without another bound.
+        max_accuracy_drop: how many percentage points of accuracy on the
+            validation images, which need labels, may be lost. The smallest
+            file within it is chosen.
         finetune: the number of steps of code training, each on a batch of 32
             images.
-        images: the largest number of images to use, evenly spaced in the data.
+        images: the largest number of images of `data` to use, evenly spaced.
         seed: the seed of all random numbers.
         config: as `models.load` takes it.
         class_names: as `codec.save` takes `labels`. Defaults to the names
@@ -225,16 +292,17 @@ def pack(
         progress: what shows the progress. Defaults to `None`: nothing does.
 
     Raises:
-        ValueError: if both bounds are given, or no file is within the bound.
+        ValueError: if several bounds are given, no file is within the bound,
+            or the accuracy is bounded and the validation images have no labels.
 
     Example:
 
     >>> packed = packing.pack("imagenet", "photographs/", max_kl=0.02)
     >>> packed.save("squeezenet.sqz")
     """
-    if target_bytes is None and max_kl is None:
+    if target_bytes is None and max_accuracy_drop is None and max_kl is None:
         max_kl = MAX_KL
-    bound = Bound(target_bytes, max_kl)
+    bound = Bound(target_bytes, max_kl, max_accuracy_drop)
     require_tensorflow("Packing")
     progress = progress or Progress()
     source = model
@@ -250,18 +318,33 @@ def pack(
             metadata.of(loaded), class_names, "`class_names`"
         )
     with progress.task("load images", None):
-        arrays = calibration.load_images(
-            data, network, images, seed, is_stated=normalization is not None
+        sets = image_sets.load(
+            data,
+            validation,
+            test,
+            network,
+            images,
+            seed,
+            is_stated=normalization is not None,
+        )
+    with progress.task("measure", None):
+        measurer = measurement.Measurer(
+            loaded, sets.validation, sets.is_held_out
         )
     packer = Packer(
         loaded,
-        arrays,
+        sets.calibration,
         _saved_names(network) if class_names is None else class_names,
         _provenance(source, data) if provenance is None else provenance,
         seed,
         progress,
+        measurer,
     )
-    return packer.pack(bound, finetune)
+    packed = packer.pack(bound, finetune)
+    if sets.test is None:
+        return packed
+    with progress.task("test", None):
+        return packed.tested(measurement.Measurer(loaded, sets.test))
 
 
 def _saved_names(network):
@@ -288,8 +371,10 @@ class Packer:
 
     Args:
         model: it is not changed.
-        images: float32 array of preprocessed images, all of which are used.
+        images: float32 array of preprocessed images, which calibrate.
         class_names, provenance, seed, progress: as `pack` takes them.
+        measurer: what measures the files. Defaults to `None`: every fifth one
+            of the images, which then does not calibrate.
     """
 
     def __init__(
@@ -300,27 +385,24 @@ class Packer:
         provenance: dict | None = None,
         seed: int = 0,
         progress: Progress | None = None,
+        measurer: measurement.Measurer | None = None,
     ):
-        if len(images) < MIN_IMAGES:
-            raise ValueError(
-                f"the data must have at least {MIN_IMAGES} images. Received: "
-                f"{len(images)} images; add some, labels are not needed"
+        if measurer is None:
+            sets = image_sets.divide(images)
+            images = sets.calibration
+            measurer = measurement.Measurer(
+                model, sets.validation, sets.is_held_out
             )
-        is_validation = (
-            np.arange(len(images)) % VALIDATION_EVERY == VALIDATION_EVERY - 1
-        )
         self.original = model
         self.model = models.copy(model)
         self.header = {"labels": class_names, "provenance": provenance}
         self.seed = seed
         self.progress = progress or Progress()
-        self.image_count = len(images)
-        self.validation = calibration.subset(
-            images[is_validation], MAX_VALIDATION
+        self.images = images
+        self.measurer = measurer
+        batches = image_sets.in_batches(
+            calibration.subset(images, MAX_CALIBRATION), BATCH_SIZE
         )
-        self.images = images[~is_validation]
-        self.outputs = _predict(model, self.validation)
-        batches = _batches(calibration.subset(self.images, MAX_CALIBRATION))
         with self.progress.task("Fisher information", len(batches)) as advance:
             self.hessians = fisher.measure(model, batches, seed, advance)
         self.quantizers = {
@@ -338,19 +420,16 @@ class Packer:
         Raises:
             ValueError: if no file is within the bound.
         """
-        lambda_ = self._search(bound)
-        if lambda_ is not None:
-            for power in CURVE_POWERS:
-                self._evaluate(lambda_ * LAMBDA_FACTOR**power)
-        curve = sorted(self.points.values(), key=lambda point: point.bytes)
-        if lambda_ is None:
+        if bound.max_accuracy_drop is not None and self.measurer.labels is None:
             raise ValueError(
-                f"no file is within {bound}: the files have "
-                f"{curve[0].bytes:,} to {curve[-1].bytes:,} bytes and "
-                f"divergences of {curve[0].kl:.3g} to {curve[-1].kl:.3g} nats. "
-                "Choose a bound in this range"
+                "`max_accuracy_drop` needs validation images with labels. "
+                f"Received: {bound}, without labels; give `validation` images "
+                "and their labels, or bound `max_kl`"
             )
-        point, content = self.points[lambda_], self.contents[lambda_]
+        self._search(bound)
+        self._add_neighbors(self._choose(bound).lambda_)
+        point = self._choose(bound)
+        content = self.contents[point.lambda_]
         trained = []
         if steps:
             point, content, trained = self.train_codes(
@@ -359,39 +438,68 @@ class Packer:
         return PackResult(
             content=content,
             point=point,
-            curve=curve,
+            curve=front(self.points.values()),
             code_training=trained,
             layers=_layers(content),
-            images=self.image_count,
-            validation_images=len(self.validation),
+            images=len(self.images),
+            validation_images=self.measurer.size,
+            is_held_out=self.measurer.is_held_out,
             float32_bytes=4 * self.original.count_params(),
         )
 
-    def _search(self, bound):
-        """Return the best lambda within a bound, or `None`."""
-        # Larger lambdas make smaller files: a bound on the size admits the
-        # lambdas above the result, a bound on the divergence those below it.
-        smallest = bound.max_kl is None
+    def _choose(self, bound):
+        curve = front(self.points.values())
+        chosen = bound.choose(curve)
+        if chosen is None:
+            raise ValueError(
+                f"no file is within {bound}: the files have "
+                f"{curve[0].bytes:,} to {curve[-1].bytes:,} bytes and "
+                f"divergences of {curve[0].kl:.3g} to {curve[-1].kl:.3g} nats. "
+                "Choose a bound in this range"
+            )
+        return chosen
 
-        def is_above(lambda_):
-            return bound.admits(self._evaluate(lambda_)) == smallest
+    def _add_neighbors(self, chosen):
+        """Evaluate lambdas around the chosen one, for the curve."""
+        for power in CURVE_POWERS:
+            lambda_ = chosen * LAMBDA_FACTOR**power
+            ratios = (lambda_ / known for known in self.points)
+            if lambda_ <= MAX_LAMBDA and not any(
+                1 / NEIGHBOR < ratio < NEIGHBOR for ratio in ratios
+            ):
+                self._evaluate(lambda_)
+
+    def _search(self, bound):
+        """Evaluate lambdas until a file is just within the bound."""
+        # Larger lambdas make smaller files with a larger distortion.
+        sign = 1 if bound.target_bytes is not None else -1
+
+        def height(lambda_):
+            """Return a number that falls with lambda, to 0 at the bound."""
+            return sign * bound.excess(self._evaluate(lambda_))
 
         low = high = FIRST_LAMBDA
-        while is_above(low):
+        while height(low) <= 0:
             if low <= MIN_LAMBDA:
-                return low if smallest else None
+                return
             low, high = low / LAMBDA_FACTOR, low
-        while not is_above(high):
+        while height(high) > 0:
             if high >= MAX_LAMBDA:
-                return None if smallest else high
+                return
             low, high = high, high * LAMBDA_FACTOR
-        for _ in range(BISECTIONS):
-            middle = math.sqrt(low * high)
-            if is_above(middle):
-                high = middle
-            else:
+        # The middle of what is close enough.
+        aim = -sign * bound.tolerance / 2
+        for _ in range(REFINEMENTS):
+            within = high if sign > 0 else low
+            if abs(height(within)) <= bound.tolerance or high / low < CLOSE:
+                return
+            above, below = height(low) - aim, height(high) - aim
+            share = min(max(above / (above - below), 0.1), 0.9)
+            middle = low * (high / low) ** share
+            if height(middle) > 0:
                 low = middle
-        return high if smallest else low
+            else:
+                high = middle
 
     def _evaluate(self, lambda_):
         """Quantize the model at a lambda and return its `Point`."""
@@ -419,7 +527,7 @@ class Packer:
             images = calibration.subset(self.images, MAX_RECONSTRUCTION)
             reconstruction.run(self.original, images, quantize)
             point, content = self._measure(arrays, lambda_, distortion)
-            advance(bytes=point.bytes, kl=point.kl)
+            advance(bytes=point.bytes, kl=point.kl, agreement=point.agreement)
         self.points[lambda_], self.contents[lambda_] = point, content
         return point
 
@@ -455,14 +563,12 @@ class Packer:
     def _measure(self, arrays, lambda_, estimated_kl=None):
         """Return the `Point` of quantized weights and the file's content."""
         self.model.set_weights([array.to_array() for array in arrays.values()])
-        received = _predict(self.model, self.validation)
         content = codec.dump(self.model, arrays=arrays, **self.header)
         point = Point(
             lambda_=lambda_,
             bytes=len(content),
-            kl=metrics.divergence(self.outputs, received),
-            agreement=metrics.compare(self.outputs, received).agreement,
             estimated_kl=estimated_kl,
+            **dataclasses.asdict(self.measurer.measure(self.model)),
         )
         logger.debug(
             "lambda %.2g: %d bytes, divergence %.4f nats, agreement %.1f%%",
@@ -472,6 +578,18 @@ class Packer:
             100 * point.agreement,
         )
         return point, content
+
+
+def front(points: Iterable[Point]) -> list[Point]:
+    """Return the points that no other one beats, by increasing size.
+
+    Another one beats a point if it is no larger and no more distorted.
+    """
+    found = []
+    for point in sorted(points, key=lambda point: (point.bytes, point.kl)):
+        if not found or point.kl < found[-1].kl:
+            found.append(point)
+    return found
 
 
 def _matrix(kernel):
@@ -489,14 +607,6 @@ def _quantize_bias(bias, hessian, lambda_):
     step = min(step, max(4 * float(np.abs(bias).max()), 1.0))
     step = 2.0 ** math.floor(math.log2(step))
     return encodings.UniformArray(np.rint(bias / step).astype("int64"), step)
-
-
-def _predict(model, images):
-    return np.concatenate(list(map(model.predict_on_batch, _batches(images))))
-
-
-def _batches(images):
-    return np.split(images, range(BATCH_SIZE, len(images), BATCH_SIZE))
 
 
 def _layers(content):

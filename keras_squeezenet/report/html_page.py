@@ -45,6 +45,13 @@ PLOTS: tuple[tuple[Callable[..., Any], str, str, str], ...] = (
         "stages",
     ),
     (
+        plots.pack,
+        "Size, divergence and accuracy of packed files",
+        "Each point is a file for another lambda, the cost of a bit. Bars "
+        "are standard errors, of the accuracy that of the change.",
+        "packing",
+    ),
+    (
         plots.layers,
         "Density and bits of each layer",
         "Density is the share of the weights of a kernel that are not zero. "
@@ -96,13 +103,13 @@ def html(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    stages, layers, files = report_tables.tables(report)
+    stages, layers, *results = report_tables.tables(report)
     return environment.get_template("report.html.jinja").render(
         report=report,
         title=markdown_page.title(report),
         summary=markdown_page.summary(report),
         headline=headline(report),
-        results=[stages, files],
+        results=[stages, *results],
         plots=list(_plots(report)),
         samples=list(_samples(report, images)),
         layers=layers,
@@ -123,7 +130,11 @@ def headline(report: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
         "share of the correctly classified images of the "
         f"{report_tables.tested_on(report)} set",
     )
-    sizes = [("Huffman size", last["huffman_bytes"], report_tables.HUFFMAN)]
+    sizes = []
+    if last["huffman_bytes"] is not None:
+        sizes.append(
+            ("Huffman size", last["huffman_bytes"], report_tables.HUFFMAN)
+        )
     if report["files"]:
         smallest = min(report["files"], key=lambda file: file["bytes"])
         name = f"Smallest file, {smallest['name']}"
@@ -148,11 +159,12 @@ def _plots(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for index, (draw, name, caption, field) in enumerate(PLOTS):
         if not report[field]:
             continue
+        alone = field in ("sensitivity", "packing")
         # Text is not drawn as paths, and ids are reproducible.
         with matplotlib.rc_context(
             {"svg.fonttype": "none", "svg.hashsalt": "report"}
         ):
-            drawn = draw(report[field] if field == "sensitivity" else report)
+            drawn = draw(report[field] if alone else report)
             svg = _svg(drawn, f"plot{index}", name)
         yield {
             "name": name,

@@ -53,6 +53,7 @@ class _Facts:
     accuracy: float | None = None
     recipes: dict[str, dict] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    curve: report_tables.Table | None = None
 
 
 def write(report: dict[str, Any], folder: pathlib.Path) -> None:
@@ -78,11 +79,18 @@ def markdown(report: dict[str, Any], folder: pathlib.Path) -> str:
     lines += ["## Use", "", USE.format(name=facts.name), ""]
     lines += ["## Input and classes", "", *_input(facts.dataset), ""]
     lines += ["## Files", "", *markdown_page.rows(facts.files), ""]
-    terms = [f"- {term}: {text}" for term, text in facts.files.terms.items()]
-    lines += [*terms, *[""] * bool(terms)]
+    lines += _terms(facts.files)
+    if facts.curve is not None:
+        lines += ["## Size and distortion", ""]
+        lines += [*markdown_page.rows(facts.curve), "", *_terms(facts.curve)]
     lines += ["## How it was made", "", *_how(facts)]
     lines += ["## License", "", "To be filled in, here and at the top."]
     return "\n".join([*lines, ""])
+
+
+def _terms(table):
+    terms = [f"- {term}: {text}" for term, text in table.terms.items()]
+    return [*terms, *[""] * bool(terms)]
 
 
 def addressed(card: str, name: str, address: str) -> str:
@@ -162,6 +170,7 @@ def _accuracy(row):
 def _compressed(report):
     rows = {row["name"]: row for row in report["files"]}
     name = "model.sqz"
+    packing = report["packing"]
     return _Facts(
         made="compressed",
         name=name,
@@ -170,6 +179,7 @@ def _compressed(report):
         parameters=report["model"]["parameters"],
         accuracy=rows[name]["accuracy"],
         recipes={"Recipe": report["recipe"]},
+        curve=packing and report_tables.curve_table(packing),
     )
 
 
@@ -200,10 +210,12 @@ def _packed(report):
             },
         ),
         parameters=report["float32_bytes"] // 4,
+        accuracy=(report["test"] or {}).get("accuracy"),
         notes=(
-            f"Packed with {report['images']:,} photographs, of which "
-            f"{report['validation_images']:,} measured the divergence.",
+            f"Packed with {report['images']:,} photographs, and measured on "
+            f"{report_tables.measured_on(report)}.",
         ),
+        curve=report_tables.curve_table(report),
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 # The version of the schema, raised when a field is removed or changes.
-VERSION = 2
+VERSION = 3
 JSON_FILE = "report.json"
 MARKDOWN_FILE = "report.md"
 HTML_FILE = "report.html"

@@ -9,6 +9,7 @@ NOTHING = "-"
 # Entropy-coded files, which gzip cannot make smaller.
 ENTROPY_CODED = ("model.sqz", "saved_model_packed/")
 DENSITY = "share of the kernel weights that are not zero"
+ERRORS = "Behind ± are standard errors, of the accuracy that of the change."
 HUFFMAN = (
     "size of the weights as Deep Compression counts it: Huffman-coded values "
     "and gaps between them, codebooks, float32 biases"
@@ -65,8 +66,18 @@ def percent(share: float | None, digits: int = 2) -> str:
 
 
 def tables(report: dict[str, Any]) -> list[Table]:
-    """Return the tables of stages, layers and files, at most 80 wide."""
-    return [stage_table(report), layer_table(report), file_table(report)]
+    """Return the tables of a compression, at most 80 wide.
+
+    They are those of the stages, layers, files and, if the network was packed,
+    of the curve.
+    """
+    packing = report["packing"]
+    return [
+        stage_table(report),
+        layer_table(report),
+        file_table(report),
+        *([curve_table(packing)] if packing else []),
+    ]
 
 
 def tested_on(report: dict[str, Any]) -> str:
@@ -94,7 +105,8 @@ def stage_table(report: dict[str, Any]) -> Table:
             "density": DENSITY,
             "values": "most distinct values in one kernel, zero included",
             "MMACs": "millions of multiply-accumulates for an image",
-            "bytes": "size of the float32 weights",
+            "bytes": "size of the float32 weights; of the stage packed, that "
+            "of model.sqz",
             "Huffman": HUFFMAN,
         },
     )
@@ -148,12 +160,79 @@ def file_table(report: dict[str, Any]) -> Table:
             "gzipped": "no value for entropy-coded weights: gzip does not "
             "make them smaller",
             "agreement": "share of the images for which the file predicts the "
-            "class that its model predicts (for int8 and saved_model_qat: the "
-            "model after quantization-aware training)",
+            "class that its model predicts: the model after the last stage, or "
+            "for int8 and saved_model_qat the same with 8-bit weights and "
+            "activations",
             "difference": "largest difference between a probability of the "
             "file and that of its model",
         },
     )
+
+
+def curve_table(packing: Mapping[str, Any]) -> Table:
+    """Return the rate-distortion curve of packing, and its file's test set.
+
+    `packing` is the JSON of a `packing.PackResult`.
+    """
+    size = f"{packing['bytes']:,}"
+    rows = [
+        (point["bytes"], f"{point['bytes']:,}", point)
+        for point in packing["curve"]
+        if point["bytes"] != packing["bytes"]
+    ]
+    rows.append((packing["bytes"], f"{size} (this file)", packing))
+    if packing["test"]:
+        on_test = f"{size} (test set)"
+        rows.append((packing["bytes"], on_test, packing["test"]))
+    return Table(
+        "Size and distortion",
+        ("bytes", "divergence", "agreement", "accuracy", "change"),
+        [
+            (name, *_measured(point))
+            for _, name, point in sorted(rows, key=lambda row: row[0])
+        ],
+        {
+            "bytes": "size of a .sqz file, with another lambda for each row, "
+            f"measured on {measured_on(packing)}",
+            "divergence": "mean Kullback-Leibler divergence from the outputs "
+            "before packing, in nats",
+            "agreement": "share of the images for which the file predicts the "
+            "class that was predicted before packing",
+            "change": "change of the accuracy by packing, in percentage "
+            f"points. {ERRORS}",
+        },
+    )
+
+
+def measured_on(packing: Mapping[str, Any]) -> str:
+    """Return the images on which the curve of packing was measured."""
+    count = packing["validation_images"]
+    if packing["is_held_out"]:
+        return f"{count:,} validation images"
+    return f"{count:,} images that the network may have been trained on"
+
+
+def _measured(point: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return divergence, agreement, accuracy and its change, with errors."""
+    accuracy, change = NOTHING, NOTHING
+    if point["accuracy"] is not None:
+        accuracy = percent(point["accuracy"])
+        change = accuracy_change(point)
+    agreement = f"{point['agreement']:.2%} ± {point['agreement_error']:.2%}"
+    return (
+        f"{point['kl']:.4f} ± {point['kl_error']:.4f}",
+        agreement,
+        accuracy,
+        change,
+    )
+
+
+def accuracy_change(point: Mapping[str, Any]) -> str:
+    """Return the change of the accuracy in points, with its error."""
+    change = 100 * (point["accuracy"] - point["accuracy_before"])
+    # No -0.00.
+    change = round(change, 2) + 0.0
+    return f"{change:+.2f} ± {100 * point['accuracy_error']:.2f}"
 
 
 def files(report: dict[str, Any]) -> list[dict[str, Any]]:

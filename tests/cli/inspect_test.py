@@ -86,8 +86,8 @@ def test_folder_of_compress_is_shown_by_its_report(run, tmp_path):
     stage = {"name": "dense", "accuracy": 0.9, "density": 1.0, "seconds": 2.5}
     stage |= {"distinct_values": 4096, "bytes": 2_905_128}
     stage |= {"gzip_bytes": 2_691_234, "huffman_bytes": 2_712_345}
-    summary = {"version": 2, "stages": [stage], "layers": [], "files": []}
-    summary |= {"dataset": {"test_images": 1000}}
+    summary = {"version": 3, "stages": [stage], "layers": [], "files": []}
+    summary |= {"dataset": {"test_images": 1000}, "packing": None}
     (tmp_path / "report.json").write_text(json.dumps(summary))
     lines = run(tmp_path).splitlines()
     titles = [line.strip() for line in lines if line[:1].isupper()]
@@ -108,5 +108,5 @@ def test_one_path_is_expected(run):
 
 def test_folder_with_another_report_is_refused(run, tmp_path):
     (tmp_path / "report.json").write_text("[]")
-    with pytest.raises(ValueError, match="of version 2. Received: version=No"):
+    with pytest.raises(ValueError, match="of version 3. Received: version=No"):
         run(tmp_path)

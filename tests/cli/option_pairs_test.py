@@ -56,8 +56,8 @@ FINETUNE = {
 COMPRESS = {
     # Each stage may be left out: `None`.
     "prune": ("prune", "prune,densify", None),
-    "cluster": ("cluster", None),
     "quantize": ("quantize", None),
+    "last": ("cluster", "pack", None),
     "augmentation": AUGMENTATION,
     "average_bits": (None, 6),
     "cluster_initialization": compression_recipe.INITIALIZATIONS,
@@ -220,8 +220,10 @@ def test_compress(row, run, tiny_path, monkeypatch):
         artifacts.Written, "add_saved_model", lambda *arguments: None
     )
     row = dict(row)
-    stages = filter(None, [row.pop(name) for name in list(row)[:3]])
-    row["stages"] = ",".join(stages)
+    quarters.pack_few_points(monkeypatch)
+    used = {row.pop(name) for name in list(row)[:3]}
+    order = ("prune,densify", "prune", "cluster", "quantize", "pack")
+    row["stages"] = ",".join(stage for stage in order if stage in used)
     run(compress, row, tiny_path, "--max_train_steps=2")
 
 

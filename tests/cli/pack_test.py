@@ -90,7 +90,7 @@ def test_files_are_written_and_the_model_stays(
     assert summary["bytes"] == (out / "model.sqz").stat().st_size
     assert summary["bytes"] == len(packed.content)
     assert 0 < summary["kl"] <= 0.01
-    assert summary["images"] == 12
+    assert (summary["images"], summary["validation_images"]) == (10, 2)
     assert Image.open(out / "pack.png").size == (1350, 540)
     assert codec.read_labels(out / "model.sqz") == CLASSES
     loaded = codec.load(out / "model.sqz")
@@ -154,10 +154,12 @@ def test_figures_and_what_to_run_next_are_printed(
     assert any(f"{len(packed.content):,}" in line for line in lines)
     assert any(line.startswith("fire9_expand3x3") for line in lines)
     assert max(map(len, lines)) <= 80
+    point = packed.point
     assert (
-        f"On {packed.validation_images} validation images: divergence "
-        f"{packed.point.kl:.4f} nats, agreement {packed.point.agreement:.2%}."
-    ) in lines
+        "On 2 images that the network may have been trained on: divergence "
+        f"{point.kl:.4f} ± {point.kl_error:.4f} nats, agreement "
+        f"{point.agreement:.2%} ± {point.agreement_error:.2%}."
+    ) in " ".join(out.split())
     assert "code training" not in out
     assert lines[-2:] == [
         "Written to over there",
@@ -182,7 +184,10 @@ def test_gain_of_code_training_is_printed(gain, words, run, called, packed):
     ("arguments", "error"),
     [
         ([], "one model must be given.*Received: none"),
-        (["a.keras", "--target_bytes=5", "--max_kl=1"], "Received: both"),
+        (
+            ["a.keras", "--target_bytes=5", "--max_kl=1"],
+            "Received: --target_bytes, --max_kl",
+        ),
         (["a.keras", "--data_dir=there"], "data_dir"),
         (["a.keras", "--config=1.0"], "--config is for pretrained weights"),
         (["a.keras", "--images=9"], "--images must be an integer of at least"),

@@ -49,15 +49,24 @@ def test_value_out_of_range_is_named(field, value, expected):
         (("cluster", "prune"), "prune, cluster"),
         (("densify",), "prune, densify"),
         (("prune", "cluster", "densify"), "prune, densify, cluster"),
+        (("pack", "prune"), "prune, pack"),
     ],
 )
 def test_stage_that_undoes_another_is_refused_with_the_order(stages, order):
     with pytest.raises(
         ValueError,
-        match="prune, densify .*, cluster, quantize. Received: stages="
+        match="prune, densify .*, cluster, quantize, pack. Received: stages="
         f"{', '.join(stages)}. Use {order}$",
     ):
         Recipe(stages=stages)
+
+
+def test_packing_is_instead_of_weight_sharing():
+    Recipe(stages=("prune", "densify", "quantize", "pack"))
+    with pytest.raises(ValueError, match="cluster or pack, not both"):
+        Recipe(stages=("prune", "cluster", "pack"))
+    with pytest.raises(ValueError, match="not both. Received: target_bytes=9"):
+        Recipe(target_bytes=9, max_kl=0.1)
 
 
 def test_bounds_of_the_ranges_are_in_them():

@@ -12,6 +12,7 @@ import short_networks
 import tensorflow as tf
 
 from keras_squeezenet import SqueezeNet
+from keras_squeezenet import codec
 from keras_squeezenet import compression
 from keras_squeezenet import training
 from keras_squeezenet.compression import artifacts
@@ -26,6 +27,7 @@ from keras_squeezenet.export import saved_model
 from keras_squeezenet.training import optimizers
 
 RECIPE = compression.Recipe(
+    stages=("prune", "cluster", "quantize"),
     prune_epochs=12,
     cluster_epochs=6,
     quantize_epochs=6,
@@ -319,6 +321,41 @@ def test_file_that_differs_from_its_model_is_an_error(
     with pytest.raises(checks.CheckError, match="model.keras must"):
         compress(SHORT.replace(stages=()))
     assert os.listdir(tmp_path / "out") == [pipeline.CHECKPOINT_FILE]
+
+
+@pytest.mark.slow
+def test_packed_model_is_what_the_files_contain(
+    compress, dataset, tmp_path, monkeypatch
+):
+    quarters.pack_few_points(monkeypatch)
+    recipe = SHORT.replace(
+        stages=("prune", "quantize", "pack"), litert=("int8",), max_kl=0.01
+    )
+    test = next(dataset.test_batches(32).as_numpy_iterator())
+    report = compress(recipe, test=test).report
+    out = tmp_path / "out"
+    *_, quantized, packed = report["stages"]
+    assert (packed["kind"], packed["name"]) == ("pack", "packed")
+    content = (out / "model.sqz").read_bytes()
+    assert packed["bytes"] == len(content) < quantized["bytes"] / 2
+    assert packed["gzip_bytes"] is packed["huffman_bytes"] is None
+    model = codec.loads(content)
+    for one, other in zip(
+        model.get_weights(),
+        keras.models.load_model(out / "model.keras").get_weights(),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, other)
+    packing = report["packing"]
+    assert packing["bytes"] == len(content)
+    assert 0 < packing["kl"] <= 0.01
+    assert (packing["validation_images"], packing["test_images"]) == (64, 32)
+    expected = np.mean(model.predict_on_batch(test[0]).argmax(-1) == test[1])
+    assert packing["test"]["accuracy"] == packed["accuracy"] == expected
+    (int8,) = [file for file in report["files"] if "int8" in file["name"]]
+    # The network is untrained: its classes are close.
+    assert int8["agreement"] > 0.7
+    assert "Size and distortion" in (out / "report.md").read_text()
 
 
 @pytest.mark.slow

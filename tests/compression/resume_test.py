@@ -19,11 +19,10 @@ from keras_squeezenet.training import trainer
 from keras_squeezenet.utils import checkpoints
 
 RECIPE = compression.Recipe(
+    stages=("prune", "quantize", "pack"),
     prune_epochs=2,
-    cluster_epochs=1,
     quantize_epochs=2,
     batch_size=16,
-    bits={"*": 3},
     litert=(),
 )
 
@@ -40,11 +39,20 @@ def run(make_model, dataset, out, recipe=RECIPE, **options):
     return result.model, result.report
 
 
+def curve_of(report):
+    """The files that were measured, but for their names of layers."""
+    return [
+        (point["lambda"], point["kl"], point["accuracy"])
+        for point in report["packing"]["curve"]
+    ]
+
+
 @pytest.mark.end_to_end
 @pytest.mark.slow
 def test_killed_run_ends_as_one_that_was_not(
     untraced, make_model, dataset, tmp_path, monkeypatch
 ):
+    quarters.pack_few_points(monkeypatch)
     expected_model, expected = run(make_model, dataset, tmp_path / "whole")
     out = tmp_path / "out"
     save, done = checkpoints.save, []
@@ -52,8 +60,8 @@ def test_killed_run_ends_as_one_that_was_not(
     def save_and_die(*arguments):
         save(*arguments)
         done.append(arguments)
-        # In the first epoch of pruning, and in that of quantization.
-        if len(done) in (2, 7):
+        # In the first epoch of pruning, and after packing.
+        if len(done) in (2, 8):
             raise quarters.Killed
 
     with monkeypatch.context() as patched:
@@ -64,6 +72,7 @@ def test_killed_run_ends_as_one_that_was_not(
             assert os.listdir(out) == [pipeline.CHECKPOINT_FILE]
     model, report = run(make_model, dataset, out, resume=True)
     np.testing.assert_equal(expected_model.get_weights(), model.get_weights())
+    assert curve_of(expected) == curve_of(report)
     for one, other in zip(expected["stages"], report["stages"], strict=True):
         assert one["history"] == other["history"]
         assert one["accuracy"] == other["accuracy"]

@@ -101,6 +101,36 @@ SCAN = {
 }
 
 
+def measured(kl, accuracy):
+    return {
+        "kl": kl,
+        "kl_error": kl / 10,
+        "agreement": 1 - kl,
+        "agreement_error": 0.01,
+        "accuracy": accuracy,
+        "accuracy_before": 0.97,
+        "accuracy_error": 0.004,
+    }
+
+
+PACKING = {
+    **measured(0.02, 0.9675),
+    "bytes": 12_345,
+    "float32_bytes": 2_905_128,
+    "images": 500,
+    "validation_images": 100,
+    "is_held_out": True,
+    "test_images": 1_000,
+    "test": measured(0.03, 0.966),
+    "curve": [
+        {**measured(0.4, 0.8), "bytes": 8_000},
+        {**measured(0.02, 0.9675), "bytes": 12_345},
+    ],
+    "layers": [],
+    "code_training": [],
+}
+
+
 @pytest.fixture(scope="session")
 def make():
     """Return a function that makes a report."""
@@ -137,6 +167,7 @@ def make():
                 }
             ],
             "sensitivity": copy.deepcopy(SCAN),
+            "packing": copy.deepcopy(PACKING),
             **changes,
         }
         return report.make(

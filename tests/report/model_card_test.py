@@ -42,6 +42,15 @@ FINE_TUNED = {
         },
     ],
 }
+MEASURED = {
+    "kl": 0.0163,
+    "kl_error": 0.002,
+    "agreement": 0.99,
+    "agreement_error": 0.01,
+    "accuracy": 0.95,
+    "accuracy_before": 0.96,
+    "accuracy_error": 0.0141,
+}
 PACKED = {
     "bytes": 150_000,
     "saved_model_bytes": 170_000,
@@ -53,9 +62,11 @@ PACKED = {
     },
     "images": 500,
     "validation_images": 100,
-    "kl": 0.0163,
-    "agreement": 0.99,
+    "is_held_out": True,
+    "test_images": 240,
+    "test": {**MEASURED, "accuracy": 0.9375},
     "curve": [],
+    **MEASURED,
 }
 EXPORTED = {
     "model": "hf://owner/a_b/model.sqz@0",
@@ -157,7 +168,22 @@ def test_card_of_a_packed_network_has_its_divergence(make_card):
     assert "class 18, class 19 and 980 more." in body
     assert "order RGB; 123.675, 116.28, 103.53 are subtracted " in body
     assert "; 58.395, 57.12, 57.375 are what the differences are" in body
+    assert "| 150,000 (this file) | 0.0163 ± 0.0020 | 99.00% ± 1.00% |" in body
+    assert "| 95.00% | -1.00 ± 1.41 |" in body
+    assert "photographs, and measured on 100 validation images." in body
+    (result,) = front["model-index"][0]["results"]
+    assert result["metrics"][0]["value"] == 0.9375
+    assert result["dataset"]["split"] == "test"
+
+
+def test_card_of_photographs_without_labels_has_no_accuracy(make_card):
+    unlabeled = dict.fromkeys(("accuracy", "accuracy_before", "accuracy_error"))
+    front, body = make_card(
+        {**PACKED, **unlabeled, "is_held_out": False, "test": None}
+    )
     assert "model-index" not in front and "metrics" not in front
+    assert "100 images that the network may have been trained on." in body
+    assert "| 0.0163 ± 0.0020 | 99.00% ± 1.00% | - | - |" in body
 
 
 def test_card_of_exported_files_says_what_they_take(make_card):

@@ -54,6 +54,22 @@ def test_zeros_are_not_a_bar_of_a_histogram(make):
     assert values[20] == 0 and values.max() == before.get_data()[0].max()
 
 
+def test_curve_of_packing_has_accuracy_or_agreement(make):
+    packing = make()["packing"]
+    drawn = plots.pack(packing)
+    right = drawn.axes[1]
+    assert right.get_ylabel() == "accuracy (%)"
+    curve, chosen, test, before = (
+        line.get_xydata().tolist() for line in right.lines
+    )
+    assert curve == [[8000, 80], [12345, pytest.approx(96.75)]]
+    assert chosen == [[12345, pytest.approx(96.75)]]
+    assert test == [[12345, pytest.approx(96.6)]]
+    assert before[0][1] == 97
+    unlabeled = {**packing, "accuracy": None, "test": None}
+    assert "agreement" in plots.pack(unlabeled).axes[1].get_ylabel()
+
+
 def test_sensitivity_names_the_most_sensitive_layers_and_the_dashed_line(make):
     scan = make()["sensitivity"]
     drawn = plots.sensitivity(scan, highlighted=1)

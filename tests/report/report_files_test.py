@@ -47,7 +47,7 @@ def test_schema_needs_every_field(make, schema):
 
 def test_report_says_what_was_compressed(make):
     made = make()
-    assert made["version"] == 2
+    assert made["version"] == 3
     assert made["model"] == {
         "name": "squeezenet",
         "parameters": 1_235_496,
@@ -79,8 +79,8 @@ def test_written_report_is_read_unchanged(make, images, tmp_path):
 @pytest.mark.parametrize(
     "content, message",
     [
-        ("{}", "of version 2. Received: version=None$"),
-        ("[]", "of version 2. Received: version=None$"),
+        ("{}", "of version 3. Received: version=None$"),
+        ("[]", "of version 3. Received: version=None$"),
         ('{"version": 1}', "Received: version=1; run `compress` again$"),
         ("x", "Expecting value"),
     ],

@@ -2,7 +2,7 @@ from keras_squeezenet import report
 
 
 def test_tables_have_formatted_cells(make):
-    stages, layers, files = report.tables(make())
+    stages, layers, files, curve = report.tables(make())
     assert [table.title for table in (stages, layers, files)] == [
         "Stages",
         "Layers",
@@ -28,6 +28,29 @@ def test_tables_have_formatted_cells(make):
         *("saved_model/", "23,456", "7,818", "95.00%", "99.00%"),
         "1.2e-07",
     )
+
+
+def test_curve_has_the_file_on_both_sets_and_standard_errors(make):
+    *_, curve = report.tables(make())
+    assert curve.rows == [
+        (
+            *("8,000", "0.4000 ± 0.0400", "60.00% ± 1.00%"),
+            *("80.00%", "-17.00 ± 0.40"),
+        ),
+        (
+            *("12,345 (this file)", "0.0200 ± 0.0020", "98.00% ± 1.00%"),
+            *("96.75%", "-0.25 ± 0.40"),
+        ),
+        (
+            *("12,345 (test set)", "0.0300 ± 0.0030", "97.00% ± 1.00%"),
+            *("96.60%", "-0.40 ± 0.40"),
+        ),
+    ]
+    assert "100 validation images" in curve.terms["bytes"]
+
+
+def test_network_that_is_not_packed_has_no_curve(make):
+    assert len(report.tables(make(packing=None))) == 3
 
 
 def test_layers_without_an_int8_file_have_no_int8_figures(make):

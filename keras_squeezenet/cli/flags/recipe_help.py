@@ -131,6 +131,12 @@ COMPRESSION: dict[str, dict[str, Any]] = {
         "stage; with --teacher, 0.5 unless stated; without, MODEL as it is is "
         "the teacher",
     },
+    "Packing": {
+        "target_bytes": "largest size of the packed model.sqz",
+        "max_kl": "largest divergence of the packed model on the validation "
+        "set, in nats, instead of target_bytes; without both, "
+        "max_accuracy_drop bounds the loss, or else 0.02 nats",
+    },
     "For trials": {
         "max_train_steps": "largest number of training steps of a stage",
         "sensitivity_images": "validation images of a sensitivity scan",

@@ -3,7 +3,7 @@
 import importlib
 
 # The names of the stages in a recipe, which are those of their modules.
-STAGES = ("prune_filters", "prune", "densify", "cluster", "quantize")
+STAGES = ("prune_filters", "prune", "densify", "cluster", "quantize", "pack")
 
 
 def find(kind: str) -> type:

@@ -1,6 +1,7 @@
 """The interface of a stage of the pipeline."""
 
 import abc
+import dataclasses
 from typing import Any
 from typing import ClassVar
 
@@ -11,10 +12,27 @@ from keras_squeezenet import graph
 from keras_squeezenet import metadata
 from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression.compression_recipe import Recipe
+from keras_squeezenet.data import splits
 from keras_squeezenet.utils.progress import Progress
 
 # The factor of the learning rate each time that a stage is relaxed.
 RELAXED_RATE = 0.5
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Context:
+    """The run that a stage is in.
+
+    `accuracy` is that of the dense model on the validation set, and
+    `provenance` is for the .sqz file. `test` is `None` without a test set.
+    """
+
+    train: splits.Split
+    validation: splits.Split
+    test: splits.Split | None
+    accuracy: float
+    provenance: dict
+    progress: Progress
 
 
 class Stage(abc.ABC):
@@ -37,6 +55,12 @@ class Stage(abc.ABC):
     measures_trainee: ClassVar[bool] = False
     # Whether what `wrap` returns may be the result, if no epoch is better.
     may_stay_untrained: ClassVar[bool] = False
+    # Whether the activation ranges of the stage before still hold.
+    keeps_ranges: ClassVar[bool] = False
+    # The `PackResult` of a stage that packs the model.
+    packed: Any = None
+    # What the pipeline sets before `wrap`.
+    context: Context
     # For `Model.fit`.
     callbacks: ClassVar[tuple] = ()
 

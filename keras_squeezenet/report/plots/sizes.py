@@ -183,40 +183,58 @@ def histograms(report: dict[str, Any]) -> figure.Figure:
     return drawn
 
 
-def pack(summary: Mapping[str, Any]) -> figure.Figure:
-    """Plot the rate-distortion curve of `pack`.
+def pack(packing: Mapping[str, Any]) -> figure.Figure:
+    """Plot the rate-distortion curve of packing.
 
-    `summary` has the `bytes`, `kl` and `agreement` of the chosen file, and the
-    `curve`, a list of dicts with the same fields.
+    `packing` is the JSON of a `packing.PackResult`. With labels the accuracy is
+    drawn beside the divergence, else the agreement.
     """
     drawn = figure.Figure((9, 3.6), layout="constrained")
     left, right = drawn.subplots(1, 2)
-    points = [point for point in summary["curve"] if point["kl"] > 0]
-    for axes, key, factor, label in (
-        (left, "kl", 1, "KL divergence of the outputs (nats)"),
-        (right, "agreement", 100, "agreement with the original (%)"),
-    ):
-        axes.plot(
-            [point["bytes"] for point in points],
-            [factor * point[key] for point in points],
-            color=style.BLUE,
-            marker="o",
-            markersize=3.5,
-        )
-        axes.plot(
-            [summary["bytes"]],
-            [factor * summary[key]],
-            color=style.ORANGE,
-            marker="D",
-            linestyle="none",
-            label="chosen file",
-        )
-        axes.xaxis.set_major_formatter(ticker.FuncFormatter(style.in_bytes))
-        axes.set_xlabel("size of the file")
-        axes.set_ylabel(label)
-        style.plain(axes, grid="both")
+    _draw_curve(left, packing, "kl", 1)
     left.set_yscale("log")
     left.yaxis.set_major_formatter(ticker.FuncFormatter(style.number))
     left.yaxis.set_minor_formatter(ticker.NullFormatter())
-    left.legend(frameon=False)
+    left.set_ylabel("KL divergence of the outputs (nats)")
+    left.legend(frameon=False, fontsize=8)
+    if packing["accuracy"] is None:
+        _draw_curve(right, packing, "agreement", 100)
+        right.set_ylabel("agreement with the original (%)")
+        return drawn
+    _draw_curve(right, packing, "accuracy", 100)
+    right.axhline(
+        100 * packing["accuracy_before"],
+        color=style.GREY,
+        linestyle="--",
+        label="before packing",
+    )
+    right.set_ylabel("accuracy (%)")
+    right.legend(frameon=False, fontsize=8, loc="lower right")
     return drawn
+
+
+def _draw_curve(
+    axes: Axes, packing: Mapping[str, Any], key: str, factor: float
+) -> None:
+    """Draw a measurement of every file with its standard error, over bytes."""
+
+    def draw(rows, **options):
+        axes.errorbar(
+            [row["bytes"] for row in rows],
+            [factor * row[key] for row in rows],
+            [factor * row[f"{key}_error"] for row in rows],
+            elinewidth=1,
+            **options,
+        )
+
+    points = [point for point in packing["curve"] if point["kl"] > 0]
+    draw(points, color=style.BLUE, marker="o", markersize=3.5)
+    alone = {"linestyle": "none", "markersize": 6}
+    draw([packing], color=style.ORANGE, marker="D", label="this file", **alone)
+    if packing["test"]:
+        row = {**packing["test"], "bytes": packing["bytes"]}
+        label = "this file, test set"
+        draw([row], color=style.GREEN, marker="s", label=label, **alone)
+    axes.xaxis.set_major_formatter(ticker.FuncFormatter(style.in_bytes))
+    axes.set_xlabel("size of the file")
+    style.plain(axes, grid="both")

@@ -1,0 +1,92 @@
+"""Packing: rate-distortion quantization, the last stage of small files."""
+
+import numpy as np
+
+from keras_squeezenet.compression import checks
+from keras_squeezenet.compression import tf_keras_twin
+from keras_squeezenet.compression.stages.stage import Stage
+from keras_squeezenet.packing import measurement
+from keras_squeezenet.packing import packer
+
+# Each time that the stage is relaxed, the file may be larger by this factor, or
+# the divergence smaller.
+RELAXED_BYTES, RELAXED_KL = 1.25, 0.5
+
+
+class Pack(Stage):
+    """Packing, without training, into the smallest file within a bound.
+
+    Training images calibrate it, and the validation set measures it.
+
+    Attributes:
+        packed: the `PackResult`, after `wrap`.
+    """
+
+    kind = "pack"
+    name = "packed"
+    keeps_ranges = True
+    epochs = 0
+
+    @classmethod
+    def can_relax(cls, recipe):
+        return recipe.target_bytes is not None or recipe.max_kl is not None
+
+    @classmethod
+    def relax(cls, recipe, attempt):
+        """Return a recipe with a looser bound on bytes, or a tighter one."""
+        size, kl = recipe.target_bytes, recipe.max_kl
+        return recipe.replace(
+            target_bytes=size and round(size * RELAXED_BYTES**attempt),
+            max_kl=kl and kl * RELAXED_KL**attempt,
+        )
+
+    def wrap(self, steps, calibration):
+        run = self.context
+        measurer = self._measurer(run.validation)
+        packed = packer.Packer(
+            self.model,
+            _first(run.train, packer.IMAGES),
+            provenance=run.provenance,
+            seed=self.recipe.seed,
+            progress=run.progress,
+            measurer=measurer,
+        ).pack(self._bound(measurer))
+        decoded = packed.model
+        checks.require_measured(
+            packed.point.kl, measurer.measure(decoded).kl, self.kind
+        )
+        if run.test is not None:
+            packed = packed.tested(self._measurer(run.test))
+        self.packed = packed
+        return decoded
+
+    def _measurer(self, split):
+        with self.context.progress.task("measure", split.steps) as advance:
+            return measurement.Measurer(
+                self.model, lambda: split.batches(0), advance=advance
+            )
+
+    def _bound(self, measurer):
+        recipe = self.recipe
+        if recipe.target_bytes is not None:
+            return packer.Bound(target_bytes=recipe.target_bytes)
+        if recipe.max_kl is not None or recipe.max_accuracy_drop is None:
+            return packer.Bound(max_kl=recipe.max_kl or packer.MAX_KL)
+        lost = 100 * (self.context.accuracy - measurer.accuracy)
+        # What the stages before have lost is not to be lost again.
+        return packer.Bound(
+            max_accuracy_drop=max(0.0, recipe.max_accuracy_drop - lost)
+        )
+
+    def finish(self, trainee):
+        tf_keras_twin.copy_weights(trainee, self.model)
+
+
+def _first(split, count):
+    """Return the first images of a training set."""
+    found = []
+    for images, _ in split.batches(0):
+        found.append(np.asarray(images))
+        if sum(map(len, found)) >= count:
+            break
+    return np.concatenate(found)[:count]

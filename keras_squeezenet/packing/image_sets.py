@@ -1,0 +1,214 @@
+"""The images of packing: some calibrate it, and others measure it."""
+
+import dataclasses
+import functools
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from keras_squeezenet import classifier
+from keras_squeezenet import imagenet
+from keras_squeezenet.data import catalog
+from keras_squeezenet.data import image_dataset
+from keras_squeezenet.data import image_folder
+from keras_squeezenet.packing import calibration
+from keras_squeezenet.packing import measurement
+
+# Without a validation set every fifth image measures.
+VALIDATION_EVERY = 5
+MIN_IMAGES = 2 * VALIDATION_EVERY
+# Many files are measured on the validation set, and one on the test set.
+MAX_VALIDATION, MAX_TEST = 2_000, 100_000
+# The default of the training recipes.
+VALIDATION_SHARE = 0.1
+BATCH_SIZE = 32
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ImageSets:
+    """The images of packing, normalized.
+
+    Attributes:
+        calibration: float32 array.
+        validation: function that returns batches, as `Measurer` takes it.
+        is_held_out: whether they are kept from training too.
+        test: the same of the test set, if there is one.
+    """
+
+    calibration: np.ndarray
+    validation: Callable[[], measurement.Batches]
+    is_held_out: bool
+    test: Callable[[], measurement.Batches] | None = None
+
+
+def load(
+    data: calibration.Data,
+    validation: calibration.Data | None,
+    test: calibration.Data | None,
+    network: classifier.Classifier,
+    count: int,
+    seed: int,
+    is_stated: bool,
+) -> ImageSets:
+    """Return the images that `packing.pack` takes, at most `count` of `data`.
+
+    `is_stated` is whether the user states the normalization of arrays.
+    """
+    options: dict[str, Any] = {
+        "network": network,
+        "seed": seed,
+        "is_stated": is_stated,
+    }
+    if isinstance(data, str | os.PathLike) and _is_data_set(data, network):
+        data = catalog.load(
+            data,
+            image_size=network.image_size,
+            seed=seed,
+            shorter_side=network.shorter_side,
+        )
+    given = {}
+    if validation is not None:
+        given["validation"] = _labeled(
+            validation, "validation", MAX_VALIDATION, **options
+        )
+        given["is_held_out"] = True
+    if test is not None:
+        given["test"] = _labeled(test, "test", MAX_TEST, **options)
+    indices = None
+    if isinstance(data, image_dataset.ImageDataset) and data.train is not None:
+        indices = _outputs(network, data.class_names)
+    if indices is not None:
+        sets = _of_dataset(data, indices, count, **options)
+        return dataclasses.replace(sets, **given)
+    images, labels = calibration.load(data, count=count, **options)
+    if validation is None:
+        return dataclasses.replace(divide(images, labels, network), **given)
+    return ImageSets(_require_enough(images), **given)
+
+
+def divide(
+    images: np.ndarray,
+    labels: np.ndarray | None = None,
+    network: classifier.Classifier | None = None,
+) -> ImageSets:
+    """Return sets of which every fifth image measures.
+
+    Labels that are not numbers of the network's classes are ignored.
+    """
+    _require_enough(images)
+    measures = np.arange(len(images)) % VALIDATION_EVERY == VALIDATION_EVERY - 1
+    labels = _numbers(labels, network)
+    return ImageSets(
+        images[~measures],
+        _batches(
+            images[measures], None if labels is None else labels[measures]
+        ),
+        is_held_out=False,
+    )
+
+
+def in_batches(array: np.ndarray, size: int) -> list[np.ndarray]:
+    """Return an array in parts of `size` rows, the last one perhaps smaller."""
+    return np.split(array, range(size, len(array), size))
+
+
+def _require_enough(images):
+    if len(images) < MIN_IMAGES:
+        raise ValueError(
+            f"the data must have at least {MIN_IMAGES} images. Received: "
+            f"{len(images)} images; add some, labels are not needed"
+        )
+    return images
+
+
+def _of_dataset(dataset, indices, count, network, seed, is_stated):
+    """Return the sets of an `ImageDataset` of the network's classes."""
+    if dataset.validation is None:
+        dataset = dataset.split_validation(VALIDATION_SHARE, seed)
+    dataset = dataclasses.replace(dataset, normalization=network.normalization)
+    images = calibration.load_images(dataset, network, count, seed, is_stated)
+    chosen = calibration.spread(dataset.validation_size, MAX_VALIDATION)
+    mask = np.isin(np.arange(dataset.validation_size), chosen)
+    few = dataset.split("validation").select(mask)
+    return ImageSets(
+        _require_enough(images),
+        functools.partial(
+            _mapped, dataclasses.replace(dataset, test=few), indices
+        ),
+        is_held_out=True,
+        test=functools.partial(_mapped, dataset, indices),
+    )
+
+
+def _mapped(dataset, indices):
+    """Yield the batches of a test set, labeled by the network's outputs."""
+    for images, labels in dataset.test_batches(BATCH_SIZE):
+        yield images.numpy(), indices[labels.numpy()]
+
+
+def _labeled(data, name, count, network, seed, is_stated):
+    """Return a function that returns the batches of any data."""
+    if isinstance(data, image_dataset.ImageDataset):
+        data = dataclasses.replace(data, normalization=network.normalization)
+        indices = _outputs(network, data.class_names)
+        if indices is not None:
+            return functools.partial(_mapped, data, indices)
+        images = np.concatenate(
+            [images for images, _ in data.test_batches(BATCH_SIZE)]
+        )
+        return _batches(images, None)
+    images, labels = calibration.load(
+        data, network, count, seed, is_stated, name
+    )
+    return _batches(images, _numbers(labels, network))
+
+
+def _batches(images, labels):
+    parts = in_batches(images, BATCH_SIZE)
+    known = [None] * len(parts)
+    if labels is not None:
+        known = in_batches(labels, BATCH_SIZE)
+    pairs = list(zip(parts, known))
+    return lambda: pairs
+
+
+def _numbers(labels, network):
+    """Return labels if they are numbers of the network's classes."""
+    if labels is None or network is None:
+        return None
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or not len(labels):
+        return None
+    outputs = network.model.output_shape[-1]
+    return labels if 0 <= labels.min() and labels.max() < outputs else None
+
+
+def _outputs(network, class_names):
+    """Return the output of each class of the data; `None` if they differ."""
+    if not network.classes:
+        outputs = network.model.output_shape[-1]
+        return np.arange(outputs) if len(class_names) == outputs else None
+    ids, names = zip(*network.classes)
+    try:
+        return np.array(imagenet.match(class_names, names, ids))
+    except ValueError:
+        return None
+
+
+def _is_data_set(name, network):
+    """Return whether a path or name is a data set, not just photographs."""
+    if not os.path.isdir(name):
+        return True
+    classes = set()
+    for folder in _sub_folders(pathlib.Path(name)):
+        is_set = image_folder.split_of(folder.name) is not None
+        inside = _sub_folders(folder) if is_set else [folder]
+        classes |= {each.name for each in inside}
+    return len(classes) > 1 and _outputs(network, sorted(classes)) is not None
+
+
+def _sub_folders(folder):
+    return [each for each in folder.iterdir() if each.is_dir()]

@@ -1,0 +1,131 @@
+import dataclasses
+import types
+
+import numpy as np
+import pytest
+import quarters
+import tensorflow as tf
+from PIL import Image
+
+from keras_squeezenet import classifier
+from keras_squeezenet import preprocess_input
+from keras_squeezenet.packing import image_sets
+
+NETWORK = classifier.Classifier(
+    "stub",
+    None,
+    quarters.SIDE,
+    # In another order than the data set.
+    tuple((None, name) for name in "dcba"),
+    model=types.SimpleNamespace(output_shape=(None, 4)),
+)
+UNNAMED = dataclasses.replace(NETWORK, classes=())
+OTHER = dataclasses.replace(
+    NETWORK, classes=tuple((None, name) for name in "wxyz")
+)
+
+
+def load(data, network=NETWORK, validation=None, test=None, count=500):
+    return image_sets.load(data, validation, test, network, count, 0, False)
+
+
+def arrays(batches):
+    images, labels = zip(*batches())
+    if labels[0] is None:
+        return np.concatenate(images), None
+    return np.concatenate(images), np.concatenate(labels)
+
+
+@pytest.fixture(scope="module")
+def examples():
+    images, labels = quarters.make_images(40, 0)
+    return preprocess_input(images.astype("float32")), labels
+
+
+def test_data_set_measures_on_images_kept_from_training(dataset):
+    sets = load(dataset)
+    assert sets.is_held_out
+    kept = dataset.split_validation(0.1, 0)
+    assert len(sets.calibration) == kept.train_size == 58
+    images, labels = arrays(sets.validation)
+    expected, numbers = map(
+        np.concatenate, zip(*kept.validation_batches(8).as_numpy_iterator())
+    )
+    np.testing.assert_allclose(images, expected)
+    # By name: output 3 is the data's class 0.
+    np.testing.assert_array_equal(labels, 3 - numbers)
+    images, labels = arrays(sets.test)
+    assert len(images) == dataset.test_size
+    np.testing.assert_array_equal(labels, 3 - np.arange(32) % 4)
+
+
+def test_validation_set_of_a_data_set_is_used(dataset):
+    sets = load(dataset.split_validation(0.5))
+    assert len(arrays(sets.validation)[0]) == 32
+
+
+def test_classes_without_names_are_in_the_order_of_the_data(dataset):
+    _, labels = arrays(load(dataset, UNNAMED).test)
+    np.testing.assert_array_equal(labels, np.arange(32) % 4)
+
+
+def test_data_set_of_other_classes_has_images_alone(dataset):
+    sets = load(dataset, OTHER)
+    assert not sets.is_held_out and sets.test is None
+    images, labels = arrays(sets.validation)
+    assert (len(sets.calibration), len(images), labels) == (52, 12, None)
+
+
+def test_fifth_of_other_images_measures(examples):
+    images, labels = examples
+    sets = load(examples)
+    assert not sets.is_held_out
+    np.testing.assert_array_equal(
+        sets.calibration, np.delete(images, slice(4, None, 5), axis=0)
+    )
+    found, numbers = arrays(sets.validation)
+    np.testing.assert_array_equal(found, images[4::5])
+    np.testing.assert_array_equal(numbers, labels[4::5])
+
+
+@pytest.mark.parametrize("change", [lambda y: y + 1, lambda y: np.eye(4)[y]])
+def test_what_is_not_a_number_of_a_class_is_not_a_label(change, examples):
+    images, labels = examples
+    _, numbers = arrays(load((images, change(labels))).validation)
+    assert numbers is None
+
+
+def test_given_validation_and_test_images_measure(examples, dataset):
+    images, labels = examples
+    batches = tf.data.Dataset.from_tensor_slices(examples).batch(16)
+    sets = load(images, validation=batches, test=(images[:8], labels[:8]))
+    assert sets.is_held_out and len(sets.calibration) == 40
+    found, numbers = arrays(sets.validation)
+    np.testing.assert_array_equal(found, images)
+    np.testing.assert_array_equal(numbers, labels)
+    np.testing.assert_array_equal(arrays(sets.test)[1], labels[:8])
+    sets = load(images, validation=dataset)
+    np.testing.assert_array_equal(
+        arrays(sets.validation)[1], 3 - np.arange(32) % 4
+    )
+
+
+def test_folder_of_the_classes_is_a_data_set(tmp_path):
+    squares, _ = quarters.make_images(64, 0)
+    for number, square in enumerate(squares):
+        path = tmp_path / "abcd"[number % 4] / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(square).save(path)
+    sets = load(tmp_path)
+    assert sets.is_held_out
+    # A fifth is the test set, and a tenth of the rest the validation set.
+    assert len(arrays(sets.test)[0]) == 12
+    assert len(arrays(sets.validation)[0]) == 5
+    assert len(sets.calibration) == 47
+    sets = load(tmp_path, OTHER)
+    assert not sets.is_held_out and len(sets.calibration) == 52
+
+
+def test_too_few_images_are_refused(examples):
+    with pytest.raises(ValueError, match="at least 10 images.*Received: 9"):
+        load(examples[0][:9])
