@@ -29,15 +29,10 @@ def test_divergence_is_that_of_the_file(by_size, images, divergence):
 
 def test_divergence_is_as_large_as_the_bound(by_divergence):
     assert 0 < by_divergence.point.kl <= 0.01
-    # The next larger lambda exceeds the bound.
-    following = min(
-        (
-            point
-            for point in by_divergence.curve
-            if point.lambda_ > by_divergence.point.lambda_
-        ),
-        key=lambda point: point.lambda_,
-    )
+    # The next smaller file exceeds the bound.
+    curve = by_divergence.curve
+    following = curve[curve.index(by_divergence.point) - 1]
+    assert following.bytes < by_divergence.point.bytes
     assert following.kl > 0.01
 
 
