@@ -20,7 +20,9 @@ from keras_squeezenet.cli.flags import network_flags
 from keras_squeezenet.cli.flags import output_flags
 from keras_squeezenet.cli.flags import recipe_flags
 from keras_squeezenet.cli.flags import recipe_help
+from keras_squeezenet.cli.flags import teacher_flags
 from keras_squeezenet.cli.flags import training_flags
+from keras_squeezenet.training import training_recipe
 from keras_squeezenet.utils import files
 
 FLAGS = command_flags.CommandFlags("[MODEL]")
@@ -32,6 +34,7 @@ with FLAGS.group("Network and images"):
 with FLAGS.group("Output"):
     output_flags.define_run(FLAGS, out="squeezenet_compressed")
 recipe_flags.define(FLAGS, compression.RECIPES, recipe_help.COMPRESSION)
+teacher_flags.define(FLAGS)
 with FLAGS.group("A new network, without MODEL"):
     training_flags.define_network(FLAGS)
     FLAGS.define(int, "train_epochs", 6, "epochs of its training", 1)
@@ -48,7 +51,7 @@ NEW_NETWORK = ("config", "weights", "train_epochs", "learning_rate")
 def main(*positional):
     path = network_flags.take_model(FLAGS, positional, is_needed=False)
     recipe = recipe_flags.make(FLAGS, compression.RECIPES)
-    require_valid(path)
+    require_valid(path, recipe)
     from keras_squeezenet import models
     from keras_squeezenet.compression import pipeline
     from keras_squeezenet.training import trainer
@@ -72,6 +75,7 @@ def main(*positional):
             model,
             dataset,
             recipe=recipe,
+            teacher=FLAGS.teacher,
             out=out,
             tensorboard=FLAGS.tensorboard,
             trained=trained,
@@ -82,9 +86,11 @@ def main(*positional):
     print_written(console, recipe.seed)
 
 
-def require_valid(path):
+def require_valid(path, recipe):
     """Raise a `ValueError` for flags that have no effect."""
     training_flags.require_valid(FLAGS)
+    training_recipe.with_teacher(recipe, FLAGS.teacher, can_be_itself=True)
+    teacher_flags.require_valid(FLAGS, recipe.distillation, is_itself=True)
     for name in NEW_NETWORK:
         if path is not None and FLAGS[name].present:
             raise ValueError(
@@ -99,7 +105,9 @@ def train(model, dataset, recipe, out, options):
 
     if FLAGS.overwrite and not FLAGS.resume:
         files.sweep(out, pipeline.IGNORED_FILES)
-    shared = ("batch_size", "max_train_steps", "seed", "validation_share")
+    shared = ["batch_size", "max_train_steps", "seed", "validation_share"]
+    if FLAGS.teacher:
+        shared += recipe_help.DISTILLATION
     return training.train(
         model,
         dataset,
@@ -109,6 +117,7 @@ def train(model, dataset, recipe, out, options):
             augmentation=recipe.augmentation,
             **{name: getattr(recipe, name) for name in shared},
         ),
+        teacher=FLAGS.teacher,
         normalization=FLAGS.normalization,
         out=out / pipeline.TRAINING_FOLDER,
         tensorboard=FLAGS.tensorboard and f"{FLAGS.tensorboard}/dense",

@@ -16,6 +16,7 @@ from keras_squeezenet.cli.flags import command_flags
 from keras_squeezenet.cli.flags import dataset_flags
 from keras_squeezenet.cli.flags import output_flags
 from keras_squeezenet.cli.flags import recipe_help
+from keras_squeezenet.cli.flags import teacher_flags
 from keras_squeezenet.cli.flags import training_flags
 from keras_squeezenet.training import training_recipe
 
@@ -58,11 +59,17 @@ with FLAGS.group("Training"):
         "also fit the head to an eighth, a quarter and a half of the training "
         "images, which shows whether more of them would help",
     )
+with FLAGS.group("Distillation"):
+    for _name, _what in recipe_help.DISTILLATION.items():
+        FLAGS.define(float, _name, getattr(_DEFAULT, _name), _what)
+teacher_flags.define(FLAGS)
 
 
 def main():
     phases = make_phases()
     training_flags.require_valid(FLAGS)
+    training_recipe.phases_with_teacher(phases, FLAGS.teacher)
+    teacher_flags.require_valid(FLAGS, FLAGS.distillation)
     from keras_squeezenet.training import trainer
     from keras_squeezenet.training import transfer
 
@@ -78,7 +85,7 @@ def main():
             phases=phases,
             progress=progress,
             **FLAGS.values_of(
-                *("out", "overwrite", "resume", "tensorboard"),
+                *("teacher", "out", "overwrite", "resume", "tensorboard"),
                 "learning_curve",
             ),
         )
@@ -96,7 +103,10 @@ def make_phases():
                 learning_rate=phase.recipe.learning_rate
                 * FLAGS.learning_rate_factor,
                 augmentation=None if augmentation == "none" else augmentation,
-                **FLAGS.values_of("batch_size", "precision", "seed"),
+                **FLAGS.values_of(
+                    *("batch_size", "precision", "seed"),
+                    *recipe_help.DISTILLATION,
+                ),
             ),
         )
         for phase in training_recipe.PHASES

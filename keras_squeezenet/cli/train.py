@@ -14,7 +14,9 @@ from keras_squeezenet.cli.flags import dataset_flags
 from keras_squeezenet.cli.flags import output_flags
 from keras_squeezenet.cli.flags import recipe_flags
 from keras_squeezenet.cli.flags import recipe_help
+from keras_squeezenet.cli.flags import teacher_flags
 from keras_squeezenet.cli.flags import training_flags
+from keras_squeezenet.training import training_recipe
 
 FLAGS = command_flags.CommandFlags()
 
@@ -25,6 +27,7 @@ with FLAGS.group("Network"):
 with FLAGS.group("Output"):
     output_flags.define_run(FLAGS, out="squeezenet_trained")
 recipe_flags.define(FLAGS, training.RECIPES, recipe_help.TRAINING)
+teacher_flags.define(FLAGS)
 with FLAGS.group("Several devices"):
     FLAGS.define(
         ["mirrored", "multi_worker"],
@@ -38,6 +41,8 @@ with FLAGS.group("Several devices"):
 def main():
     recipe = recipe_flags.make(FLAGS, training.RECIPES)
     training_flags.require_valid(FLAGS)
+    training_recipe.with_teacher(recipe, FLAGS.teacher)
+    teacher_flags.require_valid(FLAGS, recipe.distillation)
     from keras_squeezenet.training import trainer
 
     trainer.require_writable(FLAGS.out, FLAGS.overwrite, FLAGS.resume)
@@ -52,7 +57,9 @@ def main():
             recipe=recipe,
             progress=progress,
             distribution=workers,
-            **FLAGS.values_of("out", "overwrite", "resume", "tensorboard"),
+            **FLAGS.values_of(
+                *("teacher", "out", "overwrite", "resume", "tensorboard")
+            ),
         )
     terminal.print_table(console, table(result))
     terminal.print_trained(console, FLAGS, trainer.FILES, recipe.seed)

@@ -46,6 +46,7 @@ from keras_squeezenet.training import network
 from keras_squeezenet.training import optimizers
 from keras_squeezenet.training import requirements
 from keras_squeezenet.training import trainer
+from keras_squeezenet.training import training_recipe
 from keras_squeezenet.utils import backend
 from keras_squeezenet.utils import checkpoints
 from keras_squeezenet.utils import files
@@ -187,7 +188,7 @@ def compress(
             `recipe.max_accuracy_drop`, even when relaxed. The result of the
             stages before it is written.
     """
-    recipe = distillation.resolve(recipe or Recipe(), teacher, True)
+    recipe = training_recipe.with_teacher(recipe or Recipe(), teacher, True)
     out = pathlib.Path(out).expanduser()
     backend.require_tensorflow("Compression")
     model = flattening.flatten(models.load(model, normalization=normalization))

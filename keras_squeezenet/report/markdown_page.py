@@ -1,5 +1,6 @@
 """A report as Markdown, and sentences that the HTML page shares."""
 
+import pathlib
 from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
@@ -44,16 +45,35 @@ def summary(report: dict[str, Any]) -> str:
 
 
 def made_with(report: dict[str, Any]) -> str:
-    """Return the recipe and the environment, one paragraph each."""
+    """Return recipe, teacher and environment, one paragraph each."""
     environment = report["environment"]
     packages = ", ".join(
         f"{name} {version or 'not installed'}"
         for name, version in environment["packages"].items()
     )
-    return (
-        f"Recipe: {settings(report['recipe'])}.\n\n"
+    paragraphs = (
+        f"Recipe: {settings(report['recipe'])}.",
+        teacher(report),
         f"Python {environment['python']} on {environment['machine']}, "
-        f"{environment['cores']} cores; {packages}."
+        f"{environment['cores']} cores; {packages}.",
+    )
+    return "\n\n".join(filter(None, paragraphs))
+
+
+def teacher(report: dict[str, Any]) -> str:
+    """Return a sentence on the teacher of a run; empty without one.
+
+    Of a path it has the name of the file alone.
+    """
+    found = report.get("teacher")
+    if not found:
+        return ""
+    name = found["name"]
+    if "://" not in name:
+        name = pathlib.PurePath(name).name
+    return (
+        f"Teacher: {one_line(name)}, whose weights have the SHA-256 digest "
+        f"{found['digest']}."
     )
 
 

@@ -124,7 +124,7 @@ def _trained(report, folder):
         parameters=report["parameters"],
         accuracy=_accuracy(report),
         recipes={"Recipe": report["recipe"]},
-        notes=(f"Best epoch: {report['best_epoch']}.",),
+        notes=(f"Best epoch: {report['best_epoch']}.", *_teacher(report)),
     )
 
 
@@ -144,8 +144,16 @@ def _fine_tuned(report, folder):
             for phase in phases
             if "recipe" in phase
         },
-        notes=(f"Phases: {names}. The best is {report['kept']}.",),
+        notes=(
+            f"Phases: {names}. The best is {report['kept']}.",
+            *_teacher(report),
+        ),
     )
+
+
+def _teacher(report):
+    found = markdown_page.teacher(report)
+    return (escape(found),) if found else ()
 
 
 def _model_table(rows, folder):
@@ -179,6 +187,7 @@ def _compressed(report):
         parameters=report["model"]["parameters"],
         accuracy=rows[name]["accuracy"],
         recipes={"Recipe": report["recipe"]},
+        notes=_teacher(report),
         curve=packing and report_tables.curve_table(packing),
     )
 

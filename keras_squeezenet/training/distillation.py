@@ -21,8 +21,6 @@ from keras_squeezenet.data import image_ops
 from keras_squeezenet.data import splits
 from keras_squeezenet.training import requirements
 
-# The share of a teacher's part in the loss, unless the recipe states another.
-SHARE = 0.5
 # The least probability: the gradient of its logarithm is still finite, even
 # times a temperature and the loss scale of float16.
 EPSILON = 1e-30
@@ -136,18 +134,20 @@ class Teacher:
 
 
 def load(
-    teacher: keras.Model | str | os.PathLike,
+    teacher: keras.Model | str | os.PathLike | Teacher,
     normalization: str,
     image_size: int | None = None,
 ) -> Teacher:
     """Load the teacher that an argument of `train` or `compress` names.
 
     Args:
-        teacher: as `models.load` takes it.
+        teacher: as `models.load` takes it; a `Teacher` is returned as it is.
         normalization: the normalization of the images of the training, also of
             a teacher whose file does not say another.
         image_size: the side of the images, for weights alone.
     """
+    if isinstance(teacher, Teacher):
+        return teacher
     stated, name = None, str(teacher)
     if isinstance(teacher, keras.Model):
         stated = None if metadata.of(teacher) else normalization
@@ -158,35 +158,6 @@ def load(
             teacher, image_size=image_size, normalization=stated
         )
     return Teacher(model, name, normalization)
-
-
-def resolve(recipe: Any, teacher: Any, can_be_itself: bool = False) -> Any:
-    """Return a recipe with the share that it leaves open.
-
-    Args:
-        recipe: has the fields `distillation` and `replace`.
-        teacher: the argument of that name, or `None`.
-        can_be_itself: whether the network itself is the teacher without one.
-
-    Raises:
-        ValueError: if there is a teacher for nothing, or none.
-    """
-    share = recipe.distillation
-    if teacher is None:
-        if share and not can_be_itself:
-            raise ValueError(
-                "`distillation` needs a teacher. Received: distillation="
-                f"{share}, teacher=None. Pass `teacher` (--teacher), or leave "
-                "`distillation` out"
-            )
-        return recipe
-    if share == 0:
-        raise ValueError(
-            "`distillation` must be greater than 0 with a teacher. Received: "
-            f"distillation={share}, teacher={teacher!r:.60}. Leave one of the "
-            "two out"
-        )
-    return recipe.replace(distillation=SHARE if share is None else share)
 
 
 def objective(

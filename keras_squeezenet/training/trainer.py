@@ -27,6 +27,7 @@ from keras_squeezenet.training import epochs
 from keras_squeezenet.training import network
 from keras_squeezenet.training import optimizers
 from keras_squeezenet.training import requirements
+from keras_squeezenet.training import training_recipe
 from keras_squeezenet.training.training_recipe import Recipe
 from keras_squeezenet.utils import backend
 from keras_squeezenet.utils import checkpoints
@@ -192,7 +193,7 @@ def train(
     backend.require_tensorflow("A training run")
     if tensorboard is not None:
         requirements.require_tensorboard(tensorboard)
-    recipe = distillation.resolve(recipe or Recipe(), teacher)
+    recipe = training_recipe.with_teacher(recipe or Recipe(), teacher)
     keras.utils.set_random_seed(recipe.seed)
     distribution = distribution or distributed.Distribution()
     out = pathlib.Path(out).expanduser()

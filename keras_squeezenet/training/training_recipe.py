@@ -1,6 +1,7 @@
 """Training recipes, as data."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Annotated
 from typing import Any
 
@@ -11,6 +12,8 @@ OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("constant", "linear", "cosine")
 AUGMENTATIONS = (None, "crop", "flip_crop")
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
+# The share of a teacher's part in the loss, unless the recipe states another.
+TEACHER_SHARE = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +112,37 @@ class Recipe:
         return dataclasses.replace(self, **changes)
 
 
+def with_teacher(recipe: Any, teacher: Any, can_be_itself: bool = False) -> Any:
+    """Return a recipe with the share of distillation that it leaves open.
+
+    Args:
+        recipe: has the fields `distillation` and `replace`.
+        teacher: the argument of that name, or `None`.
+        can_be_itself: whether the network itself is the teacher without one.
+
+    Raises:
+        ValueError: if there is a teacher for nothing, or none.
+    """
+    share = recipe.distillation
+    if teacher is None:
+        if share and not can_be_itself:
+            raise ValueError(
+                "`distillation` needs a teacher. Received: distillation="
+                f"{share}, teacher=None. Pass `teacher` (--teacher), or leave "
+                "`distillation` out"
+            )
+        return recipe
+    if share == 0:
+        raise ValueError(
+            "`distillation` must be greater than 0 with a teacher. Received: "
+            f"distillation={share}, teacher={teacher!r:.60}. Leave one of the "
+            "two out"
+        )
+    return recipe.replace(
+        distillation=TEACHER_SHARE if share is None else share
+    )
+
+
 RECIPES = {
     "default": Recipe(augmentation="flip_crop"),
     # For about a hundred epochs: with only a few it lowers the accuracy.
@@ -166,3 +200,22 @@ PHASES = (
         Recipe(epochs=8, learning_rate=2e-4, augmentation="flip_crop"),
     ),
 )
+
+
+def phases_with_teacher(phases: Sequence[Phase], teacher: Any) -> list[Phase]:
+    """Return phases whose recipes have the share of a teacher, or of none.
+
+    Raises:
+        ValueError: if there is a teacher for nothing, or none.
+    """
+    if teacher is not None and not phases:
+        raise ValueError(
+            "the teacher teaches in the phases after the head, and there must "
+            f"be one. Received: teacher={teacher!r:.60}, phases="
+            f"{list(phases)}. Leave `teacher` out, or add a phase "
+            "(--top_epochs, --all_epochs)"
+        )
+    return [
+        dataclasses.replace(phase, recipe=with_teacher(phase.recipe, teacher))
+        for phase in phases
+    ]

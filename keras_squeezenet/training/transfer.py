@@ -18,11 +18,13 @@ from keras_squeezenet.data import splits
 from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.pretrained import hub
 from keras_squeezenet.report import model_card
+from keras_squeezenet.training import distillation
 from keras_squeezenet.training import early_answers
 from keras_squeezenet.training import network
 from keras_squeezenet.training import optimizers
 from keras_squeezenet.training import requirements
 from keras_squeezenet.training import trainer
+from keras_squeezenet.training import training_recipe
 from keras_squeezenet.training.training_recipe import PHASES
 from keras_squeezenet.training.training_recipe import Phase
 from keras_squeezenet.training.training_recipe import Recipe
@@ -69,6 +71,7 @@ class FineTuningResult:
             about the data, and perhaps the `learning_curve`: `images` and
             `validation_accuracy` of heads that were fitted to so many of the
             training images.
+        teacher: dict, as in `TrainingResult`.
     """
 
     model: keras.Model
@@ -78,6 +81,7 @@ class FineTuningResult:
     kept: str
     phases: list[dict]
     early: dict
+    teacher: dict | None = None
 
     def to_json(self) -> dict:
         """Return the content of `report.json`: every field but `model`."""
@@ -94,6 +98,7 @@ def finetune(
     *,
     test: Any = None,
     phases: Sequence[Phase] = PHASES,
+    teacher: keras.Model | str | os.PathLike | None = None,
     out: str | os.PathLike = "squeezenet_finetuned",
     name: str | None = None,
     class_names: Sequence[str] | None = None,
@@ -112,6 +117,9 @@ def finetune(
     2. The head and the top Fire modules, at a low learning rate.
     3. The whole network, at a lower one.
 
+    With a teacher, the phases after the head learn its outputs too, by the
+    `distillation` of their recipes. The head learns the labels alone.
+
     The phase with the best validation accuracy is kept. Its model is a flat
     graph, all of it trainable, which `compression.compress` takes.
 
@@ -125,6 +133,8 @@ def finetune(
             `training.train`.
         phases: those after the head. Their recipes must agree on `seed` and
             `validation_share`.
+        teacher: as in `training.train`, for the phases after the head; there
+            must be one.
         out: the output folder, for `model.keras`, `report.json`, the model
             card `README.md`, and a folder for each phase.
         learning_curve: whether to fit the head to an eighth, a quarter and a
@@ -144,17 +154,17 @@ def finetune(
     >>> model = training.finetune("imagenet", flowers, out="flowers").model
     """
     progress = progress or Progress()
+    phases = training_recipe.phases_with_teacher(phases, teacher)
     out = pathlib.Path(out).expanduser()
     with ownership.own(out):
         require_writable(out, overwrite, resume)
         model = hub.local(model)
         recipe = phases[0].recipe if phases else Recipe()
+        known_normalization = network.normalization_of(model, normalization)
+        if teacher is not None:
+            teacher = distillation.load(teacher, known_normalization)
         train, validation, test = splits.of_dataset(
-            data,
-            validation,
-            test,
-            recipe,
-            network.normalization_of(model, normalization),
+            data, validation, test, recipe, known_normalization
         )
         measured = {
             split: splits.evaluation_split(images, recipe.batch_size, split)
@@ -186,6 +196,8 @@ def finetune(
             train=unshuffled,
             **measured,
         )
+        if teacher is not None:
+            teacher.require_fit(np.asarray(images), dataset)
         keras.utils.set_random_seed(recipe.seed)
         watch = early_answers.Watch()
         head, features = _fit_head(
@@ -222,6 +234,7 @@ def finetune(
                 validation,
                 test=test,
                 recipe=phase.recipe,
+                teacher=teacher,
                 out=out / phase.name,
                 name=name,
                 class_names=class_names,
@@ -252,6 +265,7 @@ def finetune(
             kept=found[kept]["name"],
             phases=found,
             early=early,
+            teacher=None if teacher is None else teacher.describe(),
         )
         with signals.uninterrupted():
             models.save(model, out / trainer.MODEL_FILE)

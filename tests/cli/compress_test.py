@@ -230,6 +230,21 @@ def test_new_network_is_trained_first(run, compressed, tmp_path):
     assert compressed["trained"].model is compressed["model"]
 
 
+def test_teacher_teaches_the_new_network_and_every_stage(run, compressed):
+    run(SLIM_FLAG)
+    assert compressed["teacher"] is compressed["training"]["teacher"] is None
+    run(SLIM_FLAG, "--teacher=imagenet", "--distillation=0.25")
+    for options in (compressed, compressed["training"]):
+        assert options["teacher"] == "imagenet"
+        assert options["recipe"].distillation == 0.25
+
+
+def test_network_is_its_own_teacher_in_the_stages_alone(run, compressed):
+    run(SLIM_FLAG, "--distillation=0.25", "--temperature=2")
+    assert compressed["recipe"].distillation == 0.25
+    assert compressed["training"]["recipe"].distillation is None
+
+
 def test_trained_model_is_not_trained_again(run, compressed, trained):
     model, path = trained
     for argument in (path, f"--model={path}"):
@@ -266,6 +281,8 @@ def test_trained_model_takes_no_flag_of_a_new_one(flag, run, compressed):
         ("--weights=imagnet", "Did you mean 'imagenet'"),
         ("--data_dir=there", "data_dir.*Received: 'mnist5k'"),
         ("missing.keras", "missing.keras"),
+        ("--temperature=2", "--temperature is for .*--teacher or --distill"),
+        ("--teacher=missing.keras", "missing.keras"),
     ],
 )
 def test_bad_flag_is_refused_at_once(flag, message, run, load, tmp_path):

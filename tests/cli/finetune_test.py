@@ -94,6 +94,38 @@ def test_flags_change_every_phase(run, called):
     )
 
 
+def test_teacher_teaches_in_every_phase(run, called):
+    run(
+        *("--weights=cifar10", "--teacher=imagenet"),
+        *("--distillation=0.25", "--temperature=2"),
+    )
+    assert called["teacher"] == "imagenet"
+    assert len(called["phases"]) == 2
+    for phase in called["phases"]:
+        assert phase.recipe.distillation == 0.25
+        assert phase.recipe.temperature == 2
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--distillation=0.5"], "`distillation` needs a teacher"),
+        (["--distillation=2"], "`distillation` must be from 0 to 1"),
+        (["--temperature=2"], "--temperature is for distillation"),
+        (["--teacher=imagnet"], "Did you mean 'imagenet'"),
+        (
+            ["--teacher=imagenet", "--top_epochs=0", "--all_epochs=0"],
+            "phases after the head, and there must be one",
+        ),
+    ],
+)
+def test_bad_flag_is_refused_at_once(flags, message, run, called, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        run(*flags)
+    assert not called
+    assert not (tmp_path / "out").exists()
+
+
 def test_earlier_run_is_refused_before_images_are_loaded(
     run, monkeypatch, tmp_path
 ):

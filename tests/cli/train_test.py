@@ -61,6 +61,21 @@ def test_flags_are_the_recipe(run, trained):
     )
 
 
+def test_teacher_is_passed_on(run, trained):
+    run()
+    assert trained["teacher"] is None
+    run("--teacher=imagenet", "--distillation=0.25", "--temperature=2")
+    assert trained["teacher"] == "imagenet"
+    recipe = trained["recipe"]
+    assert (recipe.distillation, recipe.temperature) == (0.25, 2)
+
+
+def test_teacher_without_a_share_is_refused(run, trained):
+    with pytest.raises(ValueError, match="must be greater than 0 with a teach"):
+        run("--teacher=imagenet", "--distillation=0")
+    assert not trained
+
+
 @pytest.mark.parametrize(
     "flag,message",
     [
@@ -68,6 +83,10 @@ def test_flags_are_the_recipe(run, trained):
         ("--recipe=tiny", "--recipe must be one of default, .*--recipe=tiny"),
         ("--weights=imagnet", "--weights must be .*Did you mean 'imagenet'"),
         ("--data_dir=there", "data_dir.*Received: 'mnist5k'"),
+        ("--distillation=0.5", "needs a teacher.*distillation=0.5.*--teacher"),
+        ("--distillation=2", "`distillation` must be from 0 to 1.*=2.0"),
+        ("--temperature=2", "--temperature is for distillation"),
+        ("--teacher=imagnet", "Did you mean 'imagenet'"),
     ],
 )
 def test_bad_flag_is_refused_at_once(flag, message, run, trained, tmp_path):

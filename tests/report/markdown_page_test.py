@@ -45,6 +45,13 @@ def test_markdown_tells_what_was_done(make):
     assert text.endswith(".\n")
 
 
+def test_markdown_names_the_teacher(make):
+    assert "Teacher" not in markdown(make(teacher=None))
+    text = markdown(make(teacher={"name": "a/wise.keras", "digest": "0af"}))
+    expected = "Teacher: wise.keras, whose weights have the SHA-256 digest 0af."
+    assert expected in text.splitlines()
+
+
 @pytest.mark.parametrize("count,files", [(1, "1 file"), (1234, "1,234 files")])
 def test_markdown_counts_skipped_images(count, files, make):
     text = markdown(make(dataset={"skipped_images": ["a.jpg"] * count}))

@@ -127,6 +127,23 @@ def test_card_of_a_trained_network_has_data_recipe_and_accuracy(make_card):
     assert "someone" not in body
 
 
+@pytest.mark.parametrize("report", [TRAINED, FINE_TUNED])
+@pytest.mark.parametrize(
+    "name, shown",
+    [
+        ("/home/someone/wise.keras", "wise.keras"),
+        ("hf://owner/wise/model.sqz", "hf://owner/wise/model.sqz"),
+        ("imagenet", "imagenet"),
+    ],
+)
+def test_card_names_the_teacher(report, name, shown, make_card):
+    _, body = make_card({**report, "teacher": {"name": name, "digest": "0af"}})
+    expected = f"Teacher: {shown}, whose weights have the SHA-256 digest 0af."
+    assert expected in body.splitlines()
+    _, body = make_card({**report, "teacher": None})
+    assert "Teacher" not in body
+
+
 def test_validation_accuracy_stands_in_for_a_missing_test_set(make_card):
     dataset = {**DATASET, "test_images": 0}
     front, body = make_card(

@@ -1,6 +1,6 @@
 """The loss of a teacher, and runs with one."""
 
-import dataclasses
+import contextlib
 
 import keras
 import numpy as np
@@ -9,9 +9,9 @@ import quarters
 import tensorflow as tf
 import tf_keras
 
-from keras_squeezenet import metadata
 from keras_squeezenet import training
 from keras_squeezenet.training import distillation
+from keras_squeezenet.utils.progress import Progress
 
 LABELS = np.array([[1, 0, 0], [0, 0.5, 0.5]], "float32")
 TEACHER = np.array([[0.7, 0.2, 0.1], [0, 0, 1]], "float32")
@@ -120,23 +120,6 @@ def test_labels_alone_have_the_gradient_of_keras():
     np.testing.assert_allclose(2 * gradients[0], gradients[1], rtol=1e-6)
 
 
-def make_teacher(side=quarters.SIDE, classes=quarters.CLASSES, **changes):
-    """A network that knows the quarters without any training."""
-    inputs = keras.Input((side, side, 3))
-    x = keras.layers.AveragePooling2D(side // 2)(inputs)
-    x = keras.layers.Flatten()(x)
-    dense = keras.layers.Dense(classes, "softmax", use_bias=False)
-    model = keras.Model(inputs, dense(x), name="wise")
-    kernel = np.zeros((4, 3, classes), "float32")
-    for quarter in range(min(4, classes)):
-        kernel[quarter, :, quarter] = 0.02
-    dense.set_weights([kernel.reshape(12, classes)])
-    metadata.attach(
-        model, dataclasses.replace(metadata.describe(model), **changes)
-    )
-    return model
-
-
 @pytest.fixture
 def train(tmp_path):
     """Return a function that trains on wrong labels, the next class."""
@@ -160,8 +143,64 @@ def train(tmp_path):
 
 def test_teacher_is_believed_more_than_wrong_labels(train):
     alone = train(None)
-    taught = train(make_teacher(), RECIPE.replace(distillation=0.9), "taught")
+    taught = train(
+        quarters.make_teacher(), RECIPE.replace(distillation=0.9), "taught"
+    )
     assert alone.validation_accuracy > 0.9
     # The best epoch is chosen by the labels.
     assert taught.history[-1]["validation_accuracy"] < 0.2
     assert taught.teacher["name"] == "wise"
+
+
+def distance(result, teacher):
+    """Return the mean difference of the outputs for the training images."""
+    images = quarters.make_images(64, 0)[0] - 100.0
+    outputs = [
+        each.predict_on_batch(images) for each in (result.model, teacher)
+    ]
+    return np.abs(np.subtract(*outputs)).mean()
+
+
+def test_student_ends_nearer_to_the_outputs_of_its_teacher(train):
+    teacher = quarters.make_teacher(sharpness=0.002)
+    alone = train(None)
+    taught = train(teacher, RECIPE.replace(distillation=1), "taught")
+    assert distance(taught, teacher) < 0.2 * distance(alone, teacher)
+
+
+class Kills(Progress):
+    """Kills a run in its third epoch."""
+
+    @contextlib.contextmanager
+    def task(self, name, steps):
+        if name.startswith("epoch 3/"):
+            raise quarters.Killed
+        yield lambda **metrics: None
+
+
+def test_killed_run_is_resumed_to_the_same_end(train):
+    teacher = quarters.make_teacher()
+    recipe = RECIPE.replace(epochs=4)
+    expected = train(teacher, recipe)
+    with pytest.raises(quarters.Killed):
+        train(teacher, recipe, "killed", progress=Kills())
+    resumed = train(teacher, recipe, "killed", resume=True)
+    assert [row["loss"] for row in resumed.history] == [
+        row["loss"] for row in expected.history
+    ]
+    np.testing.assert_equal(
+        resumed.model.get_weights(), expected.model.get_weights()
+    )
+
+
+@pytest.mark.parametrize("changes", [None, {"sharpness": 0.01}])
+def test_run_is_resumed_with_its_own_teacher_only(changes, train):
+    recipe = RECIPE.replace(epochs=1, distillation=0.5)
+    train(quarters.make_teacher(), recipe)
+    other = None
+    if changes is None:
+        recipe = recipe.replace(distillation=None)
+    else:
+        other = quarters.make_teacher(**changes)
+    with pytest.raises(ValueError, match="resumed with the arguments"):
+        train(other, recipe, resume=True)

@@ -29,9 +29,9 @@ def finetune(make_model, dataset, tmp_path, monkeypatch, untraced):
     # Enough for the few features of the tests.
     monkeypatch.setattr(transfer, "HEAD_STEPS", 300)
 
-    def finetune(phases=PHASES, images=dataset, **options):
+    def finetune(phases=PHASES, images=dataset, model=None, **options):
         keras.utils.set_random_seed(0)
-        model = make_model(conv10_activation=None)
+        model = model or make_model(conv10_activation=None)
         options = {"out": tmp_path / "out", **options}
         result = training.finetune(model, images, phases=phases, **options)
         return result.model, result.to_json()
@@ -195,6 +195,101 @@ def test_what_is_kept_is_the_best_phase(finetune, monkeypatch, tmp_path):
     assert written == report
 
 
+@pytest.fixture
+def finetune_tiny(finetune):
+    """The same for a network of two layers, which is quicker."""
+
+    def finetune_tiny(phases, **options):
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((quarters.SIDE, quarters.SIDE, 3))
+        x = keras.layers.Rescaling(1 / 64)(inputs)
+        x = keras.layers.Conv2D(
+            8, quarters.SIDE, activation="relu", name="conv1"
+        )(x)
+        x = keras.layers.Conv2D(quarters.CLASSES, 1, name="conv10")(x)
+        x = keras.layers.GlobalAveragePooling2D()(x)
+        model = keras.Model(inputs, keras.layers.Softmax()(x), name="tiny")
+        return finetune(phases, model=model, **options)
+
+    return finetune_tiny
+
+
+@pytest.fixture
+def taught_phase():
+    """A phase that learns its teacher alone."""
+    recipe = training.Recipe(
+        epochs=4, batch_size=8, learning_rate=1e-2, distillation=1
+    )
+    return training.Phase("all", None, recipe)
+
+
+def test_teacher_teaches_the_phases_after_the_head(
+    finetune_tiny, taught_phase, test_images, tmp_path
+):
+    teacher = quarters.make_teacher(sharpness=0.002)
+    expected = teacher.predict_on_batch(test_images)
+
+    def distance(folder):
+        model = keras.models.load_model(folder / "all" / "model.keras")
+        outputs = model.predict_on_batch(test_images)
+        return np.abs(outputs - expected).mean()
+
+    labels = taught_phase.recipe.replace(distillation=None)
+    finetune = finetune_tiny
+    _, report = finetune([dataclasses.replace(taught_phase, recipe=labels)])
+    assert report["teacher"] is None
+    taught = tmp_path / "taught"
+    _, report = finetune([taught_phase], teacher=teacher, out=taught)
+    assert report["teacher"]["name"] == "wise"
+    head, phase = report["phases"]
+    assert phase["recipe"]["distillation"] == 1
+    assert "cross_entropy" in phase["history"][0]
+    assert "Teacher: wise, " in (taught / "README.md").read_text()
+    assert distance(taught) < 0.8 * distance(tmp_path / "out")
+
+
+def test_share_of_a_teacher_is_a_half_unless_stated(finetune_tiny, monkeypatch):
+    shares = []
+
+    def train(*arguments, recipe, **options):
+        shares.append(recipe.distillation)
+        raise quarters.Killed
+
+    monkeypatch.setattr(transfer.trainer, "train", train)
+    with pytest.raises(quarters.Killed):
+        finetune_tiny(PHASES, teacher=quarters.make_teacher())
+    assert shares == [0.5]
+
+
+@pytest.mark.parametrize(
+    "phases, teacher, expected",
+    [
+        ((), {}, "phases after the head, and there must be one"),
+        (PHASES, {"classes": 3}, r"teacher must have outputs of shape .*4\)"),
+        (None, None, "`distillation` needs a teacher"),
+    ],
+)
+def test_teacher_that_cannot_teach_is_refused_before_anything_is_trained(
+    phases, teacher, expected, finetune_tiny, taught_phase, tmp_path
+):
+    if teacher is not None:
+        teacher = quarters.make_teacher(**teacher)
+    if phases is None:
+        phases = [taught_phase]
+    with pytest.raises(ValueError, match=expected):
+        finetune_tiny(phases, teacher=teacher)
+    assert not (tmp_path / "out").exists()
+
+
+def test_run_is_resumed_with_its_own_teacher_only(finetune_tiny, taught_phase):
+    recipe = taught_phase.recipe.replace(max_train_steps=1)
+    phases = [dataclasses.replace(taught_phase, recipe=recipe)]
+    finetune_tiny(phases, teacher=quarters.make_teacher())
+    other = quarters.make_teacher(sharpness=0.01)
+    with pytest.raises(ValueError, match="all teacher was .*Received: "):
+        finetune_tiny(phases, teacher=other, resume=True)
+
+
 @pytest.mark.end_to_end
 @pytest.mark.slow
 def test_compression_takes_the_model_as_it_is(finetune, dataset, tmp_path):
@@ -213,22 +308,26 @@ def test_compression_takes_the_model_as_it_is(finetune, dataset, tmp_path):
 
 @pytest.mark.end_to_end
 @pytest.mark.slow
-def test_killed_run_is_resumed_to_the_same_end(finetune, monkeypatch, tmp_path):
-    expected, report = finetune()
+@pytest.mark.parametrize("is_taught", [False, True])
+def test_killed_run_is_resumed_to_the_same_end(
+    is_taught, finetune, monkeypatch, tmp_path
+):
+    options = {"teacher": quarters.make_teacher()} if is_taught else {}
+    expected, report = finetune(**options)
     train = transfer.trainer.train
 
-    def killed_in_the_last_phase(*arguments, **options):
-        if options["out"].name == "all":
+    def killed_in_the_last_phase(*arguments, **passed):
+        if passed["out"].name == "all":
             raise quarters.Killed
-        return train(*arguments, **options)
+        return train(*arguments, **passed)
 
     other = tmp_path / "other"
     with monkeypatch.context() as context:
         context.setattr(transfer.trainer, "train", killed_in_the_last_phase)
         with pytest.raises(quarters.Killed):
-            finetune(out=other)
+            finetune(out=other, **options)
     assert not (other / "model.keras").exists()
-    resumed, again = finetune(out=other, resume=True)
+    resumed, again = finetune(out=other, resume=True, **options)
     assert again["kept"] == report["kept"]
     np.testing.assert_equal(resumed.get_weights(), expected.get_weights())
 

@@ -29,6 +29,7 @@ METAVARS = {
     "recipe": "NAME|FILE",
     "similar_to": "IMAGE",
     "target_latency": "MS",
+    "teacher": "PATH|NAME",
     "tensorboard": "FOLDER",
     "to": "FORMAT,...",
     "weights": "NAME|FILE",

@@ -13,6 +13,7 @@ SEVERAL_TEXTS = {
     *("config", "dataset", "image_size", "images", "max_train_steps", "model"),
     *("learning_rate", "out", "overwrite", "recipe", "seed", "top"),
     *("validation_share", "bits", "densities", "normalization"),
+    *("distillation", "max_accuracy_drop", "max_kl", "target_bytes"),
 }
 
 
