@@ -51,7 +51,7 @@ DISTILLATION = 0.5
 DEPTHS = ("fire9", "fire7", "fire5", "fire3")
 
 
-def prune_filters(model, images, share, seed, out, **changes):
+def prune_filters(model, images, share, seed, out, teacher=None, **changes):
     """Remove filters; the original is the teacher, unless `changes` say."""
     recipe = make_recipe(
         seed,
@@ -60,7 +60,9 @@ def prune_filters(model, images, share, seed, out, **changes):
         prune_filters_epochs=FLAGS.epochs,
         **{"distillation": DISTILLATION, **changes},
     )
-    return compression.compress(model, images, recipe=recipe, out=out).model
+    return compression.compress(
+        model, images, recipe=recipe, teacher=teacher, out=out
+    ).model
 
 
 def prune_filters_without_teacher(model, images, share, seed, out):
@@ -95,12 +97,17 @@ def prune_weights(model, images, share, seed, out):
 
 
 def shrink_images(model, images, share, seed, out):
-    """Fine-tune the pretrained network on smaller images."""
-    side = min(
-        range(32, FLAGS.image_size),
-        key=lambda side: abs(macs_at(model, side) / macs(model) - share),
-    )
+    """Train the network on smaller images."""
+    side = side_for(model, share)
     return train(resize(model, side), load(side, seed), seed, out, model)
+
+
+def shrink_images_and_prune(model, images, share, seed, out):
+    """Save by smaller images and by fewer filters, half of it by each."""
+    side = side_for(model, share**0.5)
+    smaller = resize(model, side)
+    rest = share * macs(model) / macs(smaller)
+    return prune_filters(smaller, load(side, seed), rest, seed, out, model)
 
 
 def narrow_config(model, images, share, seed, out):
@@ -141,6 +148,7 @@ METHODS = {
     "prune_filters_for_latency": prune_filters_for_latency,
     "prune_filters_without_teacher": prune_filters_without_teacher,
     "shrink_images": shrink_images,
+    "shrink_images_and_prune": shrink_images_and_prune,
     "narrow_config": narrow_config,
     "prune_weights": prune_weights,
 }
@@ -235,8 +243,12 @@ def macs(model):
     return filter_costs.total(filter_costs.macs(description), counts)
 
 
-def macs_at(model, side):
-    return macs(resize(model, side))
+def side_for(model, share):
+    """Return the side of the images at which a share of the MACs is left."""
+    return min(
+        range(32, FLAGS.image_size),
+        key=lambda side: abs(macs(resize(model, side)) / macs(model) - share),
+    )
 
 
 def run(folder, method, share, seed, model):

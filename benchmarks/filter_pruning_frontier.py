@@ -33,6 +33,7 @@ NAMES = {
     "prune_filters": "filter pruning for the MACs",
     "prune_filters_without_teacher": "the same without a teacher",
     "shrink_images": "smaller images",
+    "shrink_images_and_prune": "smaller images and filter pruning",
     "narrow_config": "narrower, from random weights",
     "prune_weights": "zeros in the kernels",
 }
