@@ -99,13 +99,13 @@ def prune_weights(model, images, share, seed, out):
 def shrink_images(model, images, share, seed, out):
     """Train the network on smaller images."""
     side = side_for(model, share)
-    return train(resize(model, side), load(side, seed), seed, out, model)
+    return train(models.resize(model, side), load(side, seed), seed, out, model)
 
 
 def shrink_images_and_prune(model, images, share, seed, out):
     """Save by smaller images and by fewer filters, half of it by each."""
     side = side_for(model, share**0.5)
-    smaller = resize(model, side)
+    smaller = models.resize(model, side)
     rest = share * macs(model) / macs(smaller)
     return prune_filters(smaller, load(side, seed), rest, seed, out, model)
 
@@ -189,13 +189,6 @@ def without(model, fire):
     return rebuild(model, {**description, "layers": kept})
 
 
-def resize(model, side):
-    description = graph.describe(model)
-    first, *others = description["layers"]
-    first = {**first, "shape": [side, side, first["shape"][-1]]}
-    return rebuild(model, {**description, "layers": [first, *others]})
-
-
 def rebuild(model, description):
     built = graph.build(keras, description)
     for layer in built.layers:
@@ -247,7 +240,9 @@ def side_for(model, share):
     """Return the side of the images at which a share of the MACs is left."""
     return min(
         range(32, FLAGS.image_size),
-        key=lambda side: abs(macs(resize(model, side)) / macs(model) - share),
+        key=lambda side: abs(
+            macs(models.resize(model, side)) / macs(model) - share
+        ),
     )
 
 

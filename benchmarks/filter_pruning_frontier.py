@@ -27,17 +27,31 @@ FLAGS = flags.FLAGS
 flags.DEFINE_list("extra", [], "other files to time, as NAME:PATH")
 flags.DEFINE_string("title", "", "the title of the table and the plot")
 
-NAMES = {
-    "dense": "dense",
-    "prune_filters_for_latency": "filter pruning for the latency",
-    "prune_filters": "filter pruning for the MACs",
-    "prune_filters_without_teacher": "the same without a teacher",
-    "shrink_images": "smaller images",
-    "shrink_images_and_prune": "smaller images and filter pruning",
-    "narrow_config": "narrower, from random weights",
-    "prune_weights": "zeros in the kernels",
+# The name of each method, its color and its marker in the plot.
+METHODS = {
+    "dense": ("dense", style.INK, "o"),
+    "prune_filters_for_latency": (
+        "filter pruning for the latency",
+        style.ORANGE,
+        "o",
+    ),
+    "prune_filters": ("filter pruning for the MACs", style.BLUE, "o"),
+    "prune_filters_without_teacher": (
+        "the same without a teacher",
+        style.SKY,
+        "o",
+    ),
+    "shrink_images": ("smaller images", style.GREEN, "s"),
+    "shrink_images_and_prune": (
+        "smaller images and filter pruning",
+        style.PURPLE,
+        "s",
+    ),
+    "narrow_config": ("narrower, from random weights", style.GREY, "v"),
+    "prune_weights": ("zeros in the kernels", style.GREY, "x"),
+    "without_fire9": ("without fire9", style.GREY, "$9$"),
+    "without_fire5": ("without fire5", style.GREY, "$5$"),
 }
-COLORS = (style.INK, *style.HIGHLIGHTS, style.GREY)
 FIRST_SEED = 0
 
 
@@ -108,7 +122,7 @@ def print_table(points, times):
     dense = times["dense 1.0", 1]
     rows = [
         (
-            NAMES.get(point["method"], point["method"].replace("_", " ")),
+            METHODS[point["method"]][0],
             f"{point['macs']:.0%}",
             f"{point['image_size']}",
             f"{point['seeds']}",
@@ -137,42 +151,49 @@ def print_table(points, times):
 
 def draw(points):
     """Plot the accuracy of the int8 files against latency and bytes."""
-    drawn = figure.Figure((9, 3.6), layout="constrained")
+    drawn = figure.Figure((9, 4.4), layout="constrained")
     panels = drawn.subplots(1, 2, sharey=True)
     labels = (
         ("latency", "ms for an image, int8, one thread"),
         ("int8_bytes", "bytes of the int8 file"),
     )
     for axes, (key, label) in zip(panels, labels):
-        for (method, name), color in zip(NAMES.items(), COLORS):
-            found = [p for p in points if p["method"] == method]
-            found.sort(key=lambda point: point[key])
-            if not found:
-                continue
-            means = [100 * point["int8_accuracy"] for point in found]
-            errors = [
-                [100 * (p["int8_accuracy"] - p["low"]) for p in found],
-                [100 * (p["high"] - p["int8_accuracy"]) for p in found],
-            ]
-            axes.errorbar(
-                [point[key] for point in found],
-                means,
-                yerr=errors,
-                marker="o",
-                markersize=4,
-                linewidth=1.2,
-                elinewidth=0.7,
-                color=color,
-                label=name,
-            )
+        for method in METHODS:
+            draw_method(axes, method, key, points)
         style.plain(axes, "both")
         axes.set_xlim(0)
         axes.set_xlabel(label)
     panels[0].set_ylabel("test accuracy, %")
-    panels[1].legend(frameon=False, fontsize=8, loc="lower right")
+    handles, names = panels[0].get_legend_handles_labels()
+    style.legend(drawn, handles, names, 4, "outside lower center")
     if FLAGS.title:
         drawn.suptitle(FLAGS.title, fontsize=10)
     return drawn
+
+
+def draw_method(axes, method, key, points):
+    """Draw the mean and the range over the seeds."""
+    name, color, marker = METHODS[method]
+    found = [point for point in points if point["method"] == method]
+    found.sort(key=lambda point: point[key])
+    if not found:
+        return
+    means = [100 * point["int8_accuracy"] for point in found]
+    errors = [
+        [100 * (point["int8_accuracy"] - point["low"]) for point in found],
+        [100 * (point["high"] - point["int8_accuracy"]) for point in found],
+    ]
+    axes.errorbar(
+        [point[key] for point in found],
+        means,
+        yerr=errors,
+        marker=marker,
+        markersize=5,
+        linewidth=1.2,
+        elinewidth=0.7,
+        color=color,
+        label=name,
+    )
 
 
 if __name__ == "__main__":

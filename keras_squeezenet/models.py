@@ -1,5 +1,6 @@
-"""Load a Keras model from any argument that names one."""
+"""Load a Keras model from any argument that names one, save and copy it."""
 
+import dataclasses
 import os
 import zipfile
 from typing import Any
@@ -8,6 +9,8 @@ import keras
 
 from keras_squeezenet import architecture
 from keras_squeezenet import codec
+from keras_squeezenet import flattening
+from keras_squeezenet import graph
 from keras_squeezenet import inspection
 from keras_squeezenet import keras_file
 from keras_squeezenet import metadata
@@ -119,6 +122,46 @@ def copy(model: keras.Model) -> keras.Model:
     if found:
         metadata.attach(copied, found)
     return copied
+
+
+def resize(model: keras.Model, image_size: int) -> keras.Model:
+    """Return a copy of a network for images of another size.
+
+    It has the same weights, which in a SqueezeNet do not depend on the size.
+    They have to be trained again: what they know is the size that they were
+    trained on.
+
+    Args:
+        model: `keras.Model` for square images, as `flattening.flatten` takes
+            it.
+        image_size: the new side of the images in pixels.
+
+    Raises:
+        ValueError: if the images are too small for the network.
+
+    Example:
+
+    >>> model = models.resize(models.load("imagenet"), 160)
+    >>> model.input_shape
+    (None, 160, 160, 3)
+    """
+    flat = flattening.flatten(model)
+    description = graph.describe(flat)
+    first, *others = description["layers"]
+    first = {**first, "shape": [image_size, image_size, first["shape"][-1]]}
+    try:
+        resized = graph.build(
+            keras, {**description, "layers": [first, *others]}
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"the images are too small for {model.name!r}. Received: "
+            f"image_size={image_size!r}: {error}"
+        ) from error
+    resized.set_weights(flat.get_weights())
+    found = metadata.of(model) or metadata.describe(model)
+    metadata.attach(resized, dataclasses.replace(found, image_size=image_size))
+    return resized
 
 
 def _with_metadata(model, found, stated, path=None):

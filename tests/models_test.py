@@ -63,3 +63,21 @@ def test_home_is_expanded(make_model, tmp_path, monkeypatch):
     models.save(model, tmp_path / "m.keras")
     assert models.load("~/m.keras").name == "squeezenet"
     assert models.read_metadata("~/m.keras") == found
+
+
+def test_a_resized_network_computes_the_same_on_images_of_its_size(model):
+    images = np.random.default_rng(0).normal(size=(2, 48, 48, 3))
+    resized = models.resize(models.load(model), 48)
+    assert resized.input_shape == (None, 48, 48, 3)
+    assert metadata.of(resized).image_size == 48
+    assert_same(weights_of(resized), weights_of(model))
+    any_size = squeezenet.SqueezeNet(weights=None, input_shape=(48, 48, 3))
+    any_size.set_weights(model.get_weights())
+    np.testing.assert_allclose(
+        resized(images), any_size(images), rtol=0, atol=1e-7
+    )
+
+
+def test_images_too_small_for_a_network_are_refused(model):
+    with pytest.raises(ValueError, match=r"too small.*image_size=2"):
+        models.resize(model, 2)
