@@ -72,11 +72,12 @@ class PruneFilters(Stage):
         least = filter_selection.least_cost(stage.channels, cost)
         full = stage.full_cost(cost)
         if not least <= budget < full:
-            unit = value / budget
+            scale = value / budget
+            unit = " ms" if name == "target_latency" else ""
             raise ValueError(
-                f"`{name}` must be at least {least * unit:.3g}, with one "
-                "filter in each layer that may lose some, and less than "
-                f"{full * unit:.3g}, the network as it is. Received: "
+                f"`{name}` must be at least {least * scale:.3g}{unit}, with "
+                "one filter in each layer that may lose some, and less than "
+                f"{full * scale:.3g}{unit}, the network as it is. Received: "
                 f"{name}={value}"
             )
 
