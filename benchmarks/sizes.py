@@ -33,7 +33,7 @@ from keras_squeezenet.cli import terminal
 from keras_squeezenet.codec import encodings
 from keras_squeezenet.compression import huffman_size
 from keras_squeezenet.compression import kmeans
-from keras_squeezenet.data import image_folder
+from keras_squeezenet.data import image_files
 from keras_squeezenet.data import image_ops
 from keras_squeezenet.data import image_reader
 from keras_squeezenet.evaluation import metrics
@@ -68,7 +68,7 @@ def main(argv):
     _, path, photographs = argv
     model = models.load(path)
     network = classifier.load(path, loaded=model)
-    paths = image_folder.image_files(pathlib.Path(photographs))
+    paths, _ = image_files.find(pathlib.Path(photographs))
     centers = preprocess([network.read(path) for path in paths])
     wholes = preprocess(
         [

@@ -52,7 +52,6 @@ def main(*positional):
     path = network_flags.take_model(FLAGS, positional, is_needed=False)
     recipe = recipe_flags.make(FLAGS, compression.RECIPES)
     require_valid(path, recipe)
-    from keras_squeezenet import models
     from keras_squeezenet.compression import pipeline
     from keras_squeezenet.training import trainer
 
@@ -61,9 +60,7 @@ def main(*positional):
     console = terminal.make_console()
     progress = terminal.ConsoleProgress(console)
     options = {**FLAGS.values_of("overwrite", "resume"), "progress": progress}
-    model = None
-    if path is not None:
-        model = models.load(path, normalization=FLAGS.normalization)
+    model, teacher = load(path, recipe)
     model, dataset = runs.prepare(FLAGS, recipe, console, progress, model)
     trained = None
     last_epoch = f"{pipeline.TRAINING_FOLDER}/{trainer.LAST_FILE}"
@@ -75,7 +72,7 @@ def main(*positional):
             model,
             dataset,
             recipe=recipe,
-            teacher=FLAGS.teacher,
+            teacher=teacher,
             out=out,
             tensorboard=FLAGS.tensorboard,
             trained=trained,
@@ -97,6 +94,20 @@ def require_valid(path, recipe):
                 f"--{name} is for a new network, and a trained one is given: "
                 f"leave one of the two out. Received: {path}, --{name}"
             )
+
+
+def load(path, recipe):
+    """Return the model, for images of --image_size, and the teacher."""
+    from keras_squeezenet import models
+
+    if path is None:
+        return None, FLAGS.teacher
+    model = models.load(path, normalization=FLAGS.normalization)
+    if FLAGS.image_size in (None, model.input_shape[1]):
+        return model, FLAGS.teacher
+    # The model knows the images of its own size best.
+    teacher = FLAGS.teacher or (model if recipe.distillation else None)
+    return models.resize(model, FLAGS.image_size), teacher
 
 
 def train(model, dataset, recipe, out, options):

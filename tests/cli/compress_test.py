@@ -109,6 +109,22 @@ def assert_same_weights(model, expected):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize(
+    ("flags", "teacher_side"), [((), None), (("--distillation=0.5",), SIDE)]
+)
+def test_network_is_compressed_for_smaller_images(
+    run, load, compressed, trained, flags, teacher_side
+):
+    model, path = trained
+    load["dataset"] = make_dataset(20)
+    run(str(path), "--image_size=20", *flags)
+    assert compressed["model"].input_shape == (None, 20, 20, 3)
+    assert_same_weights(compressed["model"], model)
+    # The network as it is teaches, where a network teaches.
+    teacher = compressed["teacher"]
+    assert (teacher and teacher.input_shape[1]) == teacher_side
+
+
 def test_flags_are_the_recipe(run, compressed):
     run(SLIM_FLAG)
     assert compressed["recipe"] == compression.Recipe()
