@@ -61,6 +61,7 @@ PRUNE_FILTERS = [
 SMALL_PYTHON = {
     "steps_per_epoch=125, epochs=4": "steps_per_epoch=1, epochs=1",
     "steps_per_epoch=20, epochs=4": "steps_per_epoch=1, epochs=1",
+    "max_train_steps=20": "max_train_steps=1",
     ".replace(epochs=": ".replace(max_train_steps=1, epochs=",
     "batch_size=16": (
         "stages=('prune',), litert=('float32',), prune_rounds=1, "

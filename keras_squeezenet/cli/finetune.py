@@ -15,6 +15,7 @@ from keras_squeezenet.cli import terminal
 from keras_squeezenet.cli.flags import command_flags
 from keras_squeezenet.cli.flags import dataset_flags
 from keras_squeezenet.cli.flags import output_flags
+from keras_squeezenet.cli.flags import recipe_flags
 from keras_squeezenet.cli.flags import recipe_help
 from keras_squeezenet.cli.flags import teacher_flags
 from keras_squeezenet.cli.flags import training_flags
@@ -51,6 +52,11 @@ with FLAGS.group("Training"):
     for _name in ("augmentation", "precision"):
         _what, _choices = _HELP[_name]
         FLAGS.define(_choices, _name, getattr(_DEFAULT, _name), _what)
+    FLAGS.define(
+        float, "label_smoothing", 0.0, recipe_help.LABEL_SMOOTHING, 0.0
+    )
+    FLAGS.define(list, "class_weight", None, recipe_help.UNEVEN["class_weight"])
+    FLAGS.define(float, "focal", 0.0, recipe_help.UNEVEN["focal"], 0.0)
     FLAGS.define(int, "seed", _DEFAULT.seed, _HELP["seed"], 0)
     FLAGS.define(
         bool,
@@ -66,7 +72,8 @@ teacher_flags.define(FLAGS)
 
 
 def main():
-    phases = make_phases()
+    recipe = make_recipe()
+    phases = make_phases(recipe)
     training_flags.require_valid(FLAGS)
     training_recipe.phases_with_teacher(phases, FLAGS.teacher)
     teacher_flags.require_valid(FLAGS, FLAGS.distillation)
@@ -76,13 +83,13 @@ def main():
     transfer.require_writable(FLAGS.out, FLAGS.overwrite, FLAGS.resume)
     console = terminal.make_console()
     progress = terminal.ConsoleProgress(console)
-    recipe = _DEFAULT.replace(seed=FLAGS.seed)
     model, dataset = runs.prepare(FLAGS, recipe, console, progress)
     with runs.resumable(FLAGS.out, "*/" + trainer.LAST_FILE):
         result = training.finetune(
             model,
             dataset,
             phases=phases,
+            recipe=recipe,
             progress=progress,
             **FLAGS.values_of(
                 *("teacher", "out", "overwrite", "resume", "tensorboard"),
@@ -93,20 +100,27 @@ def main():
     terminal.print_trained(console, FLAGS, transfer.FILES, FLAGS.seed)
 
 
-def make_phases():
-    augmentation = FLAGS.augmentation
+def make_recipe():
+    """Return the recipe of the head; those of the phases differ in few."""
+    augmentation, weights = FLAGS.augmentation, FLAGS.class_weight
+    return _DEFAULT.replace(
+        augmentation=None if augmentation == "none" else augmentation,
+        class_weight=weights and recipe_flags.class_weight(weights),
+        **FLAGS.values_of(
+            *("batch_size", "precision", "seed", "label_smoothing", "focal")
+        ),
+    )
+
+
+def make_phases(recipe):
     return [
         dataclasses.replace(
             phase,
-            recipe=phase.recipe.replace(
+            recipe=recipe.replace(
                 epochs=FLAGS[f"{phase.name}_epochs"].value,
                 learning_rate=phase.recipe.learning_rate
                 * FLAGS.learning_rate_factor,
-                augmentation=None if augmentation == "none" else augmentation,
-                **FLAGS.values_of(
-                    *("batch_size", "precision", "seed"),
-                    *recipe_help.DISTILLATION,
-                ),
+                **FLAGS.values_of(*recipe_help.DISTILLATION),
             ),
         )
         for phase in training_recipe.PHASES

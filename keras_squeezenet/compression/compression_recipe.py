@@ -106,6 +106,8 @@ class Recipe:
         quantize_preserve: what quantization-aware training keeps of each
             kernel: `"both"` (zeros and shared values), `"sparsity"`,
             `"clusters"` or `"none"`.
+        label_smoothing, focal, class_weight: as in `training.Recipe`, for all
+            stages.
         distillation, temperature: as in `training.Recipe`, for all stages.
             Without a teacher, the model before compression is the teacher.
         target_bytes: the largest size of the packed `.sqz` file.
@@ -165,6 +167,9 @@ class Recipe:
     cluster_initialization: Annotated[str, one_of(INITIALIZATIONS)] = "kmeans++"
     quantize_epochs: recipe_fields.PositiveOrZero = 1
     quantize_preserve: Annotated[str, one_of(PRESERVED)] = "both"
+    label_smoothing: recipe_fields.FractionBelowOne = 0.0
+    focal: recipe_fields.PositiveOrZero = 0.0
+    class_weight: recipe_fields.ClassWeight | None = None
     distillation: recipe_fields.Fraction | None = None
     temperature: recipe_fields.Temperature = 4.0
     target_bytes: recipe_fields.Count | None = None

@@ -43,6 +43,7 @@ from keras_squeezenet.report import samples
 from keras_squeezenet.training import distillation
 from keras_squeezenet.training import epochs
 from keras_squeezenet.training import network
+from keras_squeezenet.training import objectives
 from keras_squeezenet.training import optimizers
 from keras_squeezenet.training import requirements
 from keras_squeezenet.training import trainer
@@ -254,7 +255,7 @@ class _Run:
         keras.utils.set_random_seed(self.recipe.seed)
         self.calibration = [
             np.asarray(images)
-            for images, _ in self.train.batches(0).take(CALIBRATION_BATCHES)
+            for images, *_ in self.train.batches(0).take(CALIBRATION_BATCHES)
         ]
         requirements.require_fit(
             self.model,
@@ -264,6 +265,9 @@ class _Run:
             train=self.train,
             validation=self.validation,
             test=self.test,
+        )
+        self.objective = objectives.of(
+            self.recipe, self.train, self.dataset["classes"]
         )
         if self.teacher:
             self.teacher.require_fit(self.calibration[0], self.dataset)
@@ -404,11 +408,14 @@ class _Run:
             accuracy = self._accuracy(trainee, self.validation, "validate")
         if not steps:
             return trainee, accuracy
-        train, objective = self.train, None
+        train = self.train.in_rows(len(self.dataset["classes"]))
+        objective = self.objective.compiled()
         if self.teacher:
             train = self.teacher.teach(train)
             objective = distillation.objective(
-                self.recipe.distillation, self.recipe.temperature
+                self.recipe.distillation,
+                self.recipe.temperature,
+                self.objective.loss,
             )
         optimizers.compile_classifier(
             tf_keras, trainee, steps, stage.learning_rate, objective=objective

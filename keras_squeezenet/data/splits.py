@@ -1,6 +1,8 @@
 """Training, validation and test sets from every kind of data."""
 
 import dataclasses
+import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 from typing import TypeAlias
@@ -10,13 +12,16 @@ import tensorflow as tf
 
 from keras_squeezenet import metadata
 from keras_squeezenet import normalizations
+from keras_squeezenet.data import batch_sources
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import image_values
+from keras_squeezenet.data import labels as labels_lib
 
+# Arrays; batches: a `tf.data.Dataset`, a `keras.utils.PyDataset` or another
+# object with `len()`; or an `ImageDataset`.
 Data: TypeAlias = (
-    tuple[np.ndarray, np.ndarray] | tf.data.Dataset | image_dataset.ImageDataset
+    tuple[np.ndarray, ...] | tf.data.Dataset | image_dataset.ImageDataset | Any
 )
-ONE_HOT = "`labels.argmax(axis=1)` makes integers of one-hot labels"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,21 +31,51 @@ class Split:
     Args:
         batches: a function from the number of an epoch, from 0, to its
             `(images, labels)`: normalized float32 images of shape `(batch,
-            height, width, 3)` and integer labels. Those of a validation or test
-            set are the same in every epoch.
+            height, width, 3)` and integer labels of shape `(batch,)`. A set to
+            learn from may have one-hot or soft labels, float32 of shape
+            `(batch, classes)`, and sample weights as a third part, float32 of
+            shape `(batch,)`. The batches of a validation or test set are the
+            same in every epoch.
         steps: the number of batches in an epoch.
         size: the number of images in an epoch.
-        labels: the least and the greatest label; `None` for an `ImageDataset`,
-            whose labels are those of its classes.
+        labels: the labels of all images.
         values: the values of the first batch of images; `None` for an
             `ImageDataset`, which normalizes its images itself.
+        is_weighted: whether the images have sample weights.
     """
 
     batches: Callable[[int], tf.data.Dataset]
     steps: int
     size: int
-    labels: tuple[int, int] | None = None
+    labels: labels_lib.Labels = labels_lib.UNKNOWN
     values: image_values.Values | None = None
+    is_weighted: bool = False
+
+    def map(self, change: Callable) -> "Split":
+        """Return the set with a function applied to its images and labels."""
+
+        def apply(images, labels, *weights):
+            return *change(images, labels), *weights
+
+        return dataclasses.replace(
+            self,
+            batches=lambda epoch: (
+                self.batches(epoch)
+                .map(apply, num_parallel_calls=tf.data.AUTOTUNE)
+                .prefetch(tf.data.AUTOTUNE)
+            ),
+        )
+
+    def in_rows(self, classes: int) -> "Split":
+        """Return the set with labels as rows of `classes` probabilities."""
+        return self.map(
+            lambda images, labels: (
+                images,
+                tf.one_hot(labels, classes)
+                if labels.dtype.is_integer
+                else labels,
+            )
+        )
 
 
 def describe(
@@ -129,9 +164,11 @@ def training_split(
     """Return the `Split` of a training set.
 
     Args:
-        images: `(images, labels)`, two arrays as `Model.fit` takes them, which
-            are shuffled in every epoch; or a `tf.data.Dataset` of batches of
-            them, whose order is kept; or a `data.ImageDataset`.
+        images: `(images, labels)` or `(images, labels, weights)`, arrays as
+            `Model.fit` takes them, which are shuffled in every epoch; or
+            batches of them, whose order is kept: a `tf.data.Dataset`, a
+            `keras.utils.PyDataset`, or another object with `len()` whose items
+            are the batches; or a `data.ImageDataset`.
         batch_size: the images in each batch, except for batches.
         seed: of the order of the images. Defaults to `0`.
         augmentation, rand_augment: of a `data.ImageDataset`, as its
@@ -154,6 +191,7 @@ def training_split(
             ),
             size // batch_size,
             size,
+            _own_labels(images.split("train")),
         )
     if augmentation is not None or rand_augment:
         raise ValueError(
@@ -161,79 +199,53 @@ def training_split(
             "augment arrays and batches beforehand. Received: augmentation="
             f"{augmentation!r}, rand_augment={rand_augment}"
         )
-    if isinstance(images, tf.data.Dataset):
-        return _batched(images, "train", shard)
-    x, y, values = _arrays(images, "train", batch_size)
-    batch_size = min(batch_size, len(x))
-    whole = tf.data.Dataset.from_tensor_slices((x, y))
-    part, steps = shard.part(batch_size), len(x) // batch_size
+    if _is_batches(images):
+        return _batched(images, "train", True, shard)
+    arrays, values = _arrays(images, "train", batch_size, True)
+    size = len(arrays[0])
+    batch_size = min(batch_size, size)
+    whole = tf.data.Dataset.from_tensor_slices(arrays)
+    part, steps = shard.part(batch_size), size // batch_size
 
     def batches(epoch):
         order = image_dataset.mix_seed(seed, epoch)
-        examples = shard.take(whole.shuffle(len(x), seed=order))
+        examples = shard.take(whole.shuffle(size, seed=order))
         batches = examples.batch(part, drop_remainder=True).take(steps)
         return batches.prefetch(tf.data.AUTOTUNE)
 
-    return Split(batches, steps, len(x), _range(y), values)
+    return _of_arrays(batches, steps, arrays, values)
 
 
-def evaluation_split(images: Data | None, batch_size: int, name: str) -> Split:
+def evaluation_split(
+    images: Data | None, batch_size: int, name: str, is_learned: bool = False
+) -> Split:
     """Return the `Split` of a validation or test set, in its order.
 
     The arguments are like those of `training_split`; the test set of a
-    `data.ImageDataset` is used. Errors call the argument `name`.
+    `data.ImageDataset` is used. Errors call the argument `name`. Soft labels
+    become the most probable class, and sample weights are refused, unless
+    `is_learned`, whether the set is learned from.
     """
     if isinstance(images, image_dataset.ImageDataset):
         return Split(
             lambda epoch: images.test_batches(batch_size),
             -(-images.test_size // batch_size),
             images.test_size,
+            _own_labels(images.test),
         )
-    if isinstance(images, tf.data.Dataset):
-        return _batched(images, name)
-    x, y, values = _arrays(images, name, batch_size)
-    batches = tf.data.Dataset.from_tensor_slices((x, y)).batch(batch_size)
-    steps = -(-len(x) // batch_size)
-    return Split(lambda epoch: batches, steps, len(x), _range(y), values)
+    if _is_batches(images):
+        return _batched(images, name, is_learned)
+    arrays, values = _arrays(images, name, batch_size, is_learned)
+    batches = tf.data.Dataset.from_tensor_slices(arrays).batch(batch_size)
+    steps = -(-len(arrays[0]) // batch_size)
+    return _of_arrays(lambda epoch: batches, steps, arrays, values)
 
 
-def _batched(batches, name, shard=image_dataset.ALL):
-    spec = batches.element_spec
-    shapes = [getattr(part, "shape", None) for part in tf.nest.flatten(spec)]
-    types = [getattr(part, "dtype", None) for part in tf.nest.flatten(spec)]
-    if (
-        len(shapes) != 2
-        or [shape.rank for shape in shapes] != [4, 1]
-        or not types[1].is_integer
-    ):
-        raise ValueError(
-            f"`{name}` must be batches of images (batch, height, width, 3) "
-            f"and integer labels (batch,). Received: {spec}. {ONE_HOT}"
-        )
-    if batches.cardinality() == tf.data.INFINITE_CARDINALITY:
-        raise ValueError(
-            f"`{name}` must end, since an epoch is all of it. Received: an "
-            "endless `tf.data.Dataset`; leave out `repeat()`, or bound it with "
-            "`take(steps)`"
-        )
-    labels, values = [], None
-    for images, found in batches.as_numpy_iterator():
-        labels.append(found)
-        if values is None and images.size:
-            values = image_values.Values.of(images)
-    sizes = [len(batch) for batch in labels]
-    if not sum(sizes):
-        raise ValueError(f"`{name}` must have images. Received: none")
-    for size in sizes:
-        shard.part(size)
-    batches = as_float32(batches)
-    if shard.count > 1:
-        mine = slice(shard.index, None, shard.count)
-        batches = batches.map(
-            lambda images, labels: (images[mine], labels[mine])
-        )
-    found = _range(np.concatenate(labels))
-    return Split(lambda epoch: batches, len(sizes), sum(sizes), found, values)
+def as_dataset(images: Data, name: str) -> Data:
+    """Return batches of any kind as a `tf.data.Dataset`, other data as is."""
+    if isinstance(images, tf.data.Dataset) or not _is_batches(images):
+        return images
+    return batch_sources.BatchSource(images, name).dataset()
 
 
 def as_float32(batches: tf.data.Dataset) -> tf.data.Dataset:
@@ -241,44 +253,137 @@ def as_float32(batches: tf.data.Dataset) -> tf.data.Dataset:
     if batches.element_spec[0].dtype == tf.float32:
         return batches
     return batches.map(
-        lambda images, labels: (tf.cast(images, tf.float32), labels)
+        lambda images, *others: (tf.cast(images, tf.float32), *others)
     )
 
 
-def _range(labels):
-    return int(labels.min()), int(labels.max())
+def _is_batches(images):
+    return isinstance(images, tf.data.Dataset) or (
+        not isinstance(images, image_dataset.ImageDataset)
+        and batch_sources.is_batches(images)
+    )
 
 
-def require_labels(
-    name: str, labels: tuple[int, int] | None, classes: int
-) -> None:
-    """Raise a `ValueError` unless `Split.labels` are numbers of classes."""
-    least, greatest = labels or (0, 0)
-    if least < 0 or greatest >= classes:
+def _own_labels(examples):
+    def read():
+        return np.stack([label for _, label in examples.elements])
+
+    return labels_lib.Labels(functools.cache(read), is_checked=True)
+
+
+def _of_arrays(batches, steps, arrays, values):
+    x, labels, *weights = arrays
+    return Split(
+        batches,
+        steps,
+        len(x),
+        labels_lib.Labels(lambda: labels),
+        values,
+        is_weighted=bool(weights),
+    )
+
+
+def _batched(images, name, is_learned, shard=image_dataset.ALL):
+    def same(epoch):
+        return images
+
+    source = same
+    if not isinstance(images, tf.data.Dataset):
+        source = batch_sources.BatchSource(images, name).dataset
+    _require_batches(source(0), name)
+    sizes, labels, weights, values = _read(source(0))
+    if not sum(sizes):
+        raise ValueError(f"`{name}` must have images. Received: none")
+    for size in sizes:
+        shard.part(size)
+    labels = _normalized(labels, name, is_learned)
+    if weights:
+        _weights(np.concatenate(weights), name, is_learned, sum(sizes))
+    mine = slice(shard.index, None, shard.count)
+
+    def prepare(images, labels, *weights):
+        if labels.shape.rank == 2:
+            labels = tf.cast(labels, tf.float32)
+            labels = labels if is_learned else tf.argmax(labels, axis=1)
+        weights = [tf.cast(each, tf.float32) for each in weights]
+        parts = (tf.cast(images, tf.float32), labels, *weights)
+        return tuple(part[mine] for part in parts) if shard.count > 1 else parts
+
+    return Split(
+        lambda epoch: source(epoch).map(prepare),
+        len(sizes),
+        sum(sizes),
+        labels_lib.Labels(lambda: labels),
+        values,
+        is_weighted=bool(weights),
+    )
+
+
+def _require_batches(batches, name):
+    spec = batches.element_spec
+    parts = tf.nest.flatten(spec)
+    ranks = [getattr(part, "shape", tf.TensorShape([])).rank for part in parts]
+    if ranks not in ([4, 1], [4, 2], [4, 1, 1], [4, 2, 1]):
         raise ValueError(
-            f"the labels of `{name}` must be from 0 to {classes - 1}, the "
-            f"numbers of {classes} classes. Received: labels from {least} to "
-            f"{greatest}. Number the classes from 0, or build the model with "
-            "as many `classes` as there are"
+            f"`{name}` must be batches of images (batch, height, width, 3) and "
+            "labels, integers (batch,) or probabilities (batch, classes), and "
+            f"perhaps sample weights (batch,). Received: {spec}"
+        )
+    if batches.cardinality() == tf.data.INFINITE_CARDINALITY:
+        raise ValueError(
+            f"`{name}` must end, since an epoch is all of it. Received: an "
+            "endless `tf.data.Dataset`; leave out `repeat()`, or bound it with "
+            "`take(steps)`"
         )
 
 
-def _arrays(images, name, batch_size):
+def _read(batches):
+    """Return the sizes, labels and weights, and the first batch's values."""
+    sizes, labels, weights, values = [], [], [], None
+    for images, found, *others in batches.as_numpy_iterator():
+        sizes.append(len(found))
+        labels.append(found)
+        weights += others
+        if values is None and images.size:
+            values = image_values.Values.of(images)
+    return sizes, labels and np.concatenate(labels), weights, values
+
+
+def _arrays(images, name, batch_size, is_learned):
+    """Return images, labels and perhaps weights, and the images' values."""
     try:
-        x, y = (np.asarray(array) for array in images)
+        # A generator may never end.
+        x, y, *weights = map(np.asarray, itertools.islice(images, 4))
+        if len(weights) > 1:
+            raise ValueError
     except (TypeError, ValueError):
         raise ValueError(
-            f"`{name}` must be `(images, labels)` arrays, a `tf.data.Dataset` "
-            "of batches, or a `data.ImageDataset`; `data.load` loads files "
-            f"and data sets. Received: {name}={images!r:.60}"
+            f"`{name}` must be `(images, labels)` or `(images, labels, "
+            "weights)` arrays; a `tf.data.Dataset`, a `keras.utils.PyDataset` "
+            "or another object with `len()` of batches of them; or a "
+            "`data.ImageDataset`, as `data.load` returns it. A generator has "
+            f"no length: make it a `PyDataset`. Received: {name}={images!r:.60}"
         ) from None
-    if x.ndim != 4 or y.shape != x.shape[:1] or y.dtype.kind not in "iu":
+    if x.ndim != 4 or y.ndim not in (1, 2) or len(y) != len(x):
         raise ValueError(
             f"`{name}` must be images of shape (images, height, width, 3) "
-            f"and integer labels of shape (images,). Received: {x.shape} and "
-            f"{y.shape} of {y.dtype}. {ONE_HOT}"
+            "and labels of shape (images,) or (images, classes). Received: "
+            f"{x.shape} and {y.shape} of {y.dtype}"
         )
     if not len(x):
         raise ValueError(f"`{name}` must have images. Received: none")
+    weights = [_weights(each, name, is_learned, len(x)) for each in weights]
+    y = _normalized(y, name, is_learned)
     values = image_values.Values.of(x[:batch_size])
-    return x.astype("float32", copy=False), y, values
+    return (x.astype("float32", copy=False), y, *weights), values
+
+
+def _normalized(labels, name, is_learned):
+    labels = labels_lib.normalized(labels, name)
+    return labels if is_learned else labels_lib.numbers(labels)
+
+
+def _weights(weights, name, is_learned, size):
+    if not is_learned:
+        labels_lib.refuse_weights(name)
+    return labels_lib.require_weights(weights, size, name)

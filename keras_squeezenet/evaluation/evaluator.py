@@ -21,6 +21,7 @@ from keras_squeezenet.data import catalog
 from keras_squeezenet.data import csv_list
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import image_values
+from keras_squeezenet.data import labels as labels_lib
 from keras_squeezenet.data import splits
 from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.evaluation import timing
@@ -170,8 +171,10 @@ def evaluate(
             weights file or of a SavedModel folder; the name of pretrained
             weights; or a `classifier.Classifier`.
         data: `(images, labels)` arrays, where the images are normalized and
-            the labels are indices of the outputs; a
-            `tf.data.Dataset` of batches of them; a `data.ImageDataset`; the
+            the labels are indices of the outputs, or one-hot or soft labels,
+            whose most probable class counts; batches of them, as a
+            `tf.data.Dataset`, a `keras.utils.PyDataset` or another object with
+            `len()`; a `data.ImageDataset`; the
             path of a CSV file with the columns `path` and `label`, whose
             labels are names, WordNet ids or indices of the outputs, and all
             of whose images are used unless it has the column `split`; or
@@ -283,8 +286,11 @@ def _examples(data, network, split, batch_size, seed, skip_bad_images):
     if isinstance(data, tuple):
         size = len(data[0])
         data = tf.data.Dataset.from_tensor_slices(data).batch(batch_size)
+    data = splits.as_dataset(data, "data")
     if isinstance(data, tf.data.Dataset):
-        images, _ = next(data.as_numpy_iterator())
+        images, _, *weights = next(data.as_numpy_iterator())
+        if weights:
+            labels_lib.refuse_weights("data")
         return _Examples(
             splits.as_float32(data).as_numpy_iterator,
             size,
@@ -306,8 +312,9 @@ def _examples(data, network, split, batch_size, seed, skip_bad_images):
         )
     if not isinstance(data, image_dataset.ImageDataset):
         raise ValueError(
-            "`data` must be `(images, labels)` arrays, a `tf.data.Dataset` of "
-            "batches, a `data.ImageDataset`, or what `data.load` takes. "
+            "`data` must be `(images, labels)` arrays; batches of them, as a "
+            "`tf.data.Dataset`, a `keras.utils.PyDataset` or another object "
+            "with `len()`; a `data.ImageDataset`; or what `data.load` takes. "
             f"Received: data={data!r:.60}"
         )
     examples = data.split(split)
@@ -360,17 +367,13 @@ def _output_indices(network, examples):
 
 
 def _take(indices, labels):
-    """Return the indices of labels, which must be numbers of classes."""
-    labels = np.ravel(labels)
-    if labels.dtype.kind not in "iu":
-        raise ValueError(
-            "the labels of `data` must be integers. Received: "
-            f"{labels.dtype}. {splits.ONE_HOT}"
-        )
-    if len(labels):
-        found = (int(labels.min()), int(labels.max()))
-        splits.require_labels("data", found, len(indices))
-    return indices[labels]
+    """Return the indices of labels, numbers of classes or rows of them."""
+    labels = np.asarray(labels)
+    if labels.ndim != 2 or labels.shape[1] == 1:
+        labels = np.ravel(labels)
+    labels = labels_lib.normalized(labels, "data")
+    labels_lib.require_classes("data", labels, len(indices))
+    return indices[labels_lib.numbers(labels)]
 
 
 def _require_finite(network, probabilities):

@@ -19,11 +19,12 @@ from keras_squeezenet import metadata
 from keras_squeezenet import models
 from keras_squeezenet.data import image_ops
 from keras_squeezenet.data import splits
+from keras_squeezenet.training import objectives
 from keras_squeezenet.training import requirements
 
 # The least probability: the gradient of its logarithm is still finite, even
 # times a temperature and the loss scale of float16.
-EPSILON = 1e-30
+EPSILON = objectives.EPSILON
 
 
 class Teacher:
@@ -76,16 +77,16 @@ class Teacher:
         given batches are integers or probabilities.
         """
 
-        def pack(images, labels):
+        def pack(images, labels, *weights):
             outputs = self.outputs(images)
-            if labels.dtype.is_integer:
-                labels = tf.one_hot(labels, outputs.shape[-1])
-            return images, tf.concat([labels, outputs], axis=-1)
+            both = tf.concat([labels, outputs], axis=-1)
+            return images, both, *weights
 
+        rows = split.in_rows(self.model.output_shape[-1])
         return dataclasses.replace(
             split,
             batches=lambda epoch: (
-                split.batches(epoch).map(pack).prefetch(tf.data.AUTOTUNE)
+                rows.batches(epoch).map(pack).prefetch(tf.data.AUTOTUNE)
             ),
         )
 
@@ -161,14 +162,16 @@ def load(
 
 
 def objective(
-    share: float, temperature: float, label_smoothing: float = 0.0
+    share: float,
+    temperature: float,
+    loss_of_labels: objectives.Loss = objectives.cross_entropy,
 ) -> dict[str, Any]:
     """Return `loss` and `metrics` for `compile`, of Keras 3 or tf_keras.
 
     With the probabilities `p` of the model, `q` of the teacher, and those to
     the power `1 / temperature`, normalized, as `p_T` and `q_T`, the loss is
 
-        (1 - share) * cross_entropy(labels, p)
+        (1 - share) * loss_of_labels(labels, p)
         + share * temperature**2 * KL(q_T || p_T)
 
     Temperature squared keeps the size of the gradients (section 2 of the
@@ -178,7 +181,8 @@ def objective(
     Args:
         share: the share of the teacher's part, from 0 to 1.
         temperature: what the logits are divided by.
-        label_smoothing: the share of a label that is spread over all classes.
+        loss_of_labels: that of an `objectives.Objective`. Defaults to the
+            cross-entropy.
     """
 
     def loss(y_true, y_pred):
@@ -189,18 +193,16 @@ def objective(
         divergence = tf.reduce_sum(
             tf.exp(expected) * (expected - received), axis=-1
         )
-        of_labels = keras.losses.categorical_crossentropy(
-            labels, y_pred, label_smoothing=label_smoothing
-        )
+        of_labels = loss_of_labels(labels, y_pred)
         return (1 - share) * of_labels + share * temperature**2 * divergence
 
     def accuracy(y_true, y_pred):
         labels, _ = tf.split(y_true, 2, axis=-1)
-        return keras.metrics.categorical_accuracy(labels, y_pred)
+        return objectives.accuracy(labels, y_pred)
 
     def cross_entropy(y_true, y_pred):
         labels, _ = tf.split(y_true, 2, axis=-1)
-        return keras.losses.categorical_crossentropy(labels, y_pred)
+        return objectives.cross_entropy(labels, y_pred)
 
     return {"loss": loss, "metrics": [accuracy, cross_entropy]}
 

@@ -280,11 +280,13 @@ class _Spread(keras.Model):
         """Return sums over all devices and the outputs of the whole batch."""
         context = tf.distribute.get_replica_context()
         number = int(tf.get_static_value(context.replica_id_in_sync_group))
-        images, labels = (part[number % self._devices] for part in parts)
+        images, labels, *weights = (
+            part[number % self._devices] for part in parts
+        )
         with tf.GradientTape() as tape:
             predicted = self(images, training=True)
             # Keras divides the loss by the number of devices of all workers.
-            loss = self.compute_loss(images, labels, predicted)
+            loss = self.compute_loss(images, labels, predicted, *weights)
             scaled = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, self.trainable_weights)
         loss, *gradients = _packed_sum(context, [loss, *gradients])

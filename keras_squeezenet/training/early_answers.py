@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_squeezenet.data import image_dataset
+from keras_squeezenet.data import labels as labels_lib
 from keras_squeezenet.data import splits
 from keras_squeezenet.training import training_recipe
 
@@ -57,8 +58,8 @@ class Watched:
     def batches(self, epoch: int) -> Iterator[tuple]:
         """Yield the batches of the set, and note what they are."""
         started = time.monotonic()
-        for images, labels in self.split.batches(epoch):
-            yield images, labels
+        for images, labels, *weights in self.split.batches(epoch):
+            yield images, labels, *weights
             self._labels.append(np.asarray(labels))
             self._thumbnails.append(thumbnails(images))
             now = time.monotonic()
@@ -240,11 +241,8 @@ def find_duplicates(sets: dict[str, Watched]) -> list[dict]:
 
 
 def _few_images(sets, class_names):
-    if sets["train"].labels.ndim > 1:
-        # Several labels are a row, and are not counted.
-        return
     counts = {
-        name: np.bincount(watched.labels, minlength=len(class_names))
+        name: labels_lib.count(watched.labels, len(class_names))
         for name, watched in sets.items()
     }
     few = counts["train"] < MIN_CLASS_IMAGES
@@ -266,7 +264,7 @@ def _few_images(sets, class_names):
 def _classes(class_names, chosen, counts=None):
     indices = np.flatnonzero(chosen)
     shown = [
-        class_names[index] + ("" if counts is None else f" ({counts[index]})")
+        class_names[index] + ("" if counts is None else f" ({counts[index]:g})")
         for index in indices[:MAX_NAMES]
     ]
     more = [f"{len(indices) - MAX_NAMES:,} more"] * (len(indices) > MAX_NAMES)

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_squeezenet.training import distillation
+from keras_squeezenet.training import objectives
 from keras_squeezenet.training.training_recipe import Recipe
 
 # Without a warm-up the loss of a SqueezeNet, which has no batch normalization,
@@ -74,25 +75,29 @@ def make_trainee(model: keras.Model, recipe: Recipe) -> keras.Model:
     return trainee
 
 
-def compile_for(recipe: Recipe, model: keras.Model, steps: int) -> None:
-    """Compile what `make_trainee` returned, for one-hot labels.
+def compile_for(
+    recipe: Recipe,
+    model: keras.Model,
+    steps: int,
+    objective: objectives.Objective | None = None,
+) -> None:
+    """Compile what `make_trainee` returned, for labels in rows.
 
+    The `objective` defaults to that of the recipe, without weights of classes.
     With `recipe.distillation`, the labels are those of `Teacher.teach`.
     """
-    objective = {
-        "loss": keras.losses.CategoricalCrossentropy(
-            label_smoothing=recipe.label_smoothing
-        ),
-        "metrics": ["accuracy"],
-    }
+    objective = objective or objectives.Objective(
+        recipe.label_smoothing, recipe.focal
+    )
+    arguments = objective.compiled()
     if recipe.distillation:
-        objective = distillation.objective(
-            recipe.distillation, recipe.temperature, recipe.label_smoothing
+        arguments = distillation.objective(
+            recipe.distillation, recipe.temperature, objective.loss
         )
     optimizer = make_optimizer(recipe, steps)
     if recipe.precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    model.compile(optimizer=optimizer, **objective)
+    model.compile(optimizer=optimizer, **arguments)
     # If the first step created the variables, it would be traced twice.
     optimizer.build(model.trainable_variables)
 
@@ -131,8 +136,8 @@ def compile_classifier(
 
     `namespace` is the module `keras` or `tf_keras` that made the model. A step
     at a learning rate of 1 would subtract the share `weight_decay` of every
-    weight (AdamW). The `objective` is that of `distillation`, for the labels
-    of `Teacher.teach`; it defaults to the cross-entropy of integer labels.
+    weight (AdamW). The `objective` has `loss` and `metrics` for other labels,
+    as of `Objective.compiled`; it defaults to the cross-entropy of integers.
     """
     objective = objective or {
         "loss": "sparse_categorical_crossentropy",

@@ -47,7 +47,7 @@ def require_fit(
         )
     for name, split in sets.items():
         if split is not None:
-            splits.require_labels(name, split.labels, classes)
+            split.labels.require_classes(name, classes)
             image_values.require(
                 name,
                 split.values,

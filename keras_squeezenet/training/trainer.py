@@ -25,6 +25,7 @@ from keras_squeezenet.training import distillation
 from keras_squeezenet.training import distributed
 from keras_squeezenet.training import epochs
 from keras_squeezenet.training import network
+from keras_squeezenet.training import objectives
 from keras_squeezenet.training import optimizers
 from keras_squeezenet.training import requirements
 from keras_squeezenet.training import training_recipe
@@ -63,8 +64,9 @@ class TrainingResult:
         seconds: float, the time of all training epochs.
         images_per_second: float, training images per second.
         history: list of a dict for each epoch: `epoch`, `loss`, `accuracy`,
-            `validation_accuracy`, `steps` and `seconds`; with a teacher also
-            `cross_entropy`, the part of the loss that the labels make.
+            `validation_accuracy`, `steps` and `seconds`; with a teacher, with
+            weights or with the focal loss also `cross_entropy`, the mean
+            cross-entropy with the labels.
         teacher: dict of the teacher's `name` and of the SHA-256 `digest` of
             its weights; `None` without one.
     """
@@ -137,10 +139,14 @@ def train(
             of a `.keras` file. For the name or any other file of weights, a
             network is built that starts from them; for `None`, one with random
             weights: see `build`.
-        data: the training set: `(images, labels)`, arrays as `Model.fit` takes
-            them; a `tf.data.Dataset` of batches of them; or a
-            `data.ImageDataset`.
-        validation, test: the validation and the test set, as arrays or batches.
+        data: the training set: `(images, labels)` or `(images, labels,
+            weights)`, arrays as `Model.fit` takes them; batches of them, as a
+            `tf.data.Dataset`, a `keras.utils.PyDataset` or another object with
+            `len()`; or a `data.ImageDataset`. Labels are integers, or one-hot
+            or soft labels, rows that sum to 1. Sample weights multiply the
+            loss of their images.
+        validation, test: the validation and the test set, as arrays or batches
+            without weights; of soft labels the most probable class counts.
             Those of an `ImageDataset` are the defaults; its validation set may
             be split off its training images (`recipe.validation_share`).
         recipe: defaults to `Recipe()`.
@@ -268,8 +274,22 @@ class _Run:
             validation=self.validation,
             test=self.test,
         )
+        self.objective = objectives.of(
+            self.recipe, self.train, self.dataset["classes"]
+        )
+        self._require_mixable()
         if self.teacher:
             self.teacher.require_fit(np.asarray(images), self.dataset)
+
+    def _require_mixable(self):
+        recipe = self.recipe
+        if self.train.is_weighted and (recipe.mixup or recipe.cutmix):
+            raise ValueError(
+                "`mixup` and `cutmix` mix images, which then must have no "
+                f"sample weights. Received: mixup={recipe.mixup}, "
+                f"cutmix={recipe.cutmix}, with sample weights; leave one of "
+                "the two out"
+            )
 
     def begin(self, overwrite, resume):
         """Load the state of a run to resume, or start a new one."""
@@ -329,7 +349,9 @@ class _Run:
             optimizers.make_trainee(self.model, recipe)
         )
         trainee.set_weights(self.state.initial)
-        optimizers.compile_for(recipe, trainee, recipe.steps(self.train.steps))
+        optimizers.compile_for(
+            recipe, trainee, recipe.steps(self.train.steps), self.objective
+        )
         return trainee
 
     def _taught(self):
@@ -341,18 +363,16 @@ class _Run:
         recipe = self.recipe
         mix = augmentations.make_mixing(recipe.mixup, recipe.cutmix)
         seed = image_dataset.mix_seed(recipe.seed, epoch)
-        classes = len(self.dataset["classes"])
+        rows = self.train.in_rows(len(self.dataset["classes"]))
+
+        def change(index, batch):
+            images, labels, *weights = batch
+            return *mix(images, labels, tf.stack([seed, index])), *weights
+
         return (
-            self.train.batches(epoch)
+            rows.batches(epoch)
             .enumerate()
-            .map(
-                lambda index, batch: mix(
-                    batch[0],
-                    tf.one_hot(batch[1], classes),
-                    tf.stack([seed, index]),
-                ),
-                num_parallel_calls=tf.data.AUTOTUNE,
-            )
+            .map(change, num_parallel_calls=tf.data.AUTOTUNE)
             .prefetch(tf.data.AUTOTUNE)
         )
 

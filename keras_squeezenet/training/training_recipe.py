@@ -48,6 +48,11 @@ class Recipe:
             at a learning rate of 1 subtracts; with `"sgd"`, the share that is
             added to its gradient, as in Caffe. Biases decay too.
         label_smoothing: the share of a label that is spread over all classes.
+        focal: the exponent of the focal loss, which learns more from images
+            that are hard; 0 for the cross-entropy. The usual one is 2.
+        class_weight: what the classes weigh in the loss: `"balanced"`, by which
+            each has the same part in it, or a dict of their names to weights,
+            1 for the others. `None`: all images weigh the same.
         distillation: the share of the teacher's part in the loss, from 0 to 1.
             `None`: a half with a teacher. See `distillation.objective`.
         temperature: the temperature of distillation. The usual 4 shows the
@@ -87,6 +92,8 @@ class Recipe:
     restarts: recipe_fields.CountOrZero = 3
     weight_decay: recipe_fields.PositiveOrZero = 0.0
     label_smoothing: recipe_fields.FractionBelowOne = 0.0
+    focal: recipe_fields.PositiveOrZero = 0.0
+    class_weight: recipe_fields.ClassWeight | None = None
     distillation: recipe_fields.Fraction | None = None
     temperature: recipe_fields.Temperature = 4.0
     augmentation: Annotated[str | None, one_of(AUGMENTATIONS)] = None

@@ -21,6 +21,7 @@ from keras_squeezenet.report import model_card
 from keras_squeezenet.training import distillation
 from keras_squeezenet.training import early_answers
 from keras_squeezenet.training import network
+from keras_squeezenet.training import objectives
 from keras_squeezenet.training import optimizers
 from keras_squeezenet.training import requirements
 from keras_squeezenet.training import trainer
@@ -98,6 +99,7 @@ def finetune(
     *,
     test: Any = None,
     phases: Sequence[Phase] = PHASES,
+    recipe: Recipe | None = None,
     teacher: keras.Model | str | os.PathLike | None = None,
     out: str | os.PathLike = "squeezenet_finetuned",
     name: str | None = None,
@@ -133,6 +135,9 @@ def finetune(
             `training.train`.
         phases: those after the head. Their recipes must agree on `seed` and
             `validation_share`.
+        recipe: the seed, the validation share, the label smoothing, the focal
+            loss and the weights of classes of the head. Defaults to the recipe
+            of the first phase.
         teacher: as in `training.train`, for the phases after the head; there
             must be one.
         out: the output folder, for `model.keras`, `report.json`, the model
@@ -159,7 +164,7 @@ def finetune(
     with ownership.own(out):
         require_writable(out, overwrite, resume)
         model = hub.local(model)
-        recipe = phases[0].recipe if phases else Recipe()
+        recipe = recipe or (phases[0].recipe if phases else Recipe())
         known_normalization = network.normalization_of(model, normalization)
         if teacher is not None:
             teacher = distillation.load(teacher, known_normalization)
@@ -186,7 +191,7 @@ def finetune(
         if isinstance(train, image_dataset.ImageDataset):
             ordered = train.as_test("train")
         unshuffled = splits.evaluation_split(
-            ordered, recipe.batch_size, "train"
+            ordered, recipe.batch_size, "train", is_learned=True
         )
         requirements.require_fit(
             model,
@@ -198,10 +203,12 @@ def finetune(
         )
         if teacher is not None:
             teacher.require_fit(np.asarray(images), dataset)
+        objective = objectives.of(recipe, unshuffled, dataset["classes"])
         keras.utils.set_random_seed(recipe.seed)
         watch = early_answers.Watch()
         head, features = _fit_head(
             model,
+            objective,
             watch.over("train", unshuffled, ordered),
             {
                 name: watch.over(name, split, images)
@@ -217,6 +224,7 @@ def finetune(
         if learning_curve:
             early["learning_curve"] = _learning_curve(
                 model,
+                objective,
                 features,
                 measured["validation"],
                 head["validation_accuracy"],
@@ -291,15 +299,15 @@ def _require_linear_head(model):
         )
 
 
-def _fit_head(model, train, measured, progress):
+def _fit_head(model, objective, train, measured, progress):
     """Fit `conv10`.
 
-    Return the row of this phase in the report, and the features and labels that
-    it was fitted to.
+    Return the row of this phase in the report, and the features, labels and
+    perhaps weights that it was fitted to.
     """
     started = time.monotonic()
-    x, y = _features(model, train, progress)
-    kernel, bias = _regress(model, x, y, progress)
+    features = _features(model, train, progress)
+    kernel, bias = _regress(model, objective, features, progress)
     head = model.get_layer(HEAD)
     head.set_weights([kernel[np.newaxis, np.newaxis], bias])
     accuracies = {}
@@ -314,54 +322,72 @@ def _fit_head(model, train, measured, progress):
         "validation_accuracy": accuracies["validation"],
         "test_accuracy": accuracies.get("test"),
     }
-    return row, (x, y)
+    return row, features
 
 
-def _learning_curve(model, features, validation, accuracy, seed, progress):
-    x, y = features
+def _learning_curve(
+    model, objective, features, validation, accuracy, seed, progress
+):
     images, labels = _features(model, validation, progress)
 
     def accuracy_of(indices):
-        kernel, bias = _regress(model, x[indices], y[indices], progress)
+        part = [array[indices] for array in features]
+        kernel, bias = _regress(model, objective, part, progress)
         predicted = (images @ kernel + bias).argmax(axis=1)
         return float(np.mean(predicted == labels))
 
-    return early_answers.learning_curve(accuracy_of, len(x), accuracy, seed)
+    size = len(features[0])
+    return early_answers.learning_curve(accuracy_of, size, accuracy, seed)
 
 
 def _features(model, train, progress):
-    """Return the pooled input of `conv10` for each image, and the labels."""
+    """Return the pooled input of `conv10` for each image, and the labels.
+
+    Sample weights, if there are any, are the third array.
+    """
     backbone = keras.Model(model.input, model.get_layer(HEAD).input)
-    features, labels = [], []
+    found = []
     with progress.task("features", train.steps) as advance:
-        for x, y in train.batches(0):
-            features.append(backbone.predict_on_batch(x).mean(axis=(1, 2)))
-            labels.append(np.asarray(y))
+        for x, *others in train.batches(0):
+            features = backbone.predict_on_batch(x).mean(axis=(1, 2))
+            found.append([features, *map(np.asarray, others)])
             advance()
-    return np.concatenate(features), np.concatenate(labels)
+    return [np.concatenate(arrays) for arrays in zip(*found)]
 
 
-def _regress(model, x, y, progress):
+def _regress(model, objective, features, progress):
     """Return the kernel and the bias of a logistic regression."""
+    x, *others = features
     mean = x.mean(axis=0)
     deviation = np.maximum(x.std(axis=0), MIN_DEVIATION)
     with progress.task("head", HEAD_STEPS) as advance:
         kernel, bias = _regress_standardized(
-            (x - mean) / deviation, y, model.output_shape[-1], advance
+            objective,
+            ((x - mean) / deviation, *others),
+            model.output_shape[-1],
+            advance,
         )
     kernel = kernel / deviation[:, np.newaxis]
     return kernel, bias - mean @ kernel
 
 
-def _regress_standardized(x, y, classes, advance):
+def _regress_standardized(objective, features, classes, advance):
+    x, labels, *weights = features
     inputs = keras.Input(x.shape[1:])
     outputs = keras.layers.Dense(classes, "softmax")(inputs)
     regression = keras.Model(inputs, outputs)
+    if labels.ndim == 1:
+        labels = np.eye(classes, dtype="float32")[labels]
     optimizers.compile_classifier(
-        keras, regression, HEAD_STEPS, HEAD_LEARNING_RATE, HEAD_WEIGHT_DECAY
+        keras,
+        regression,
+        HEAD_STEPS,
+        HEAD_LEARNING_RATE,
+        HEAD_WEIGHT_DECAY,
+        objective.compiled(),
     )
     batches = (
-        tf.data.Dataset.from_tensor_slices((x, y))
+        tf.data.Dataset.from_tensor_slices((x, labels, *weights))
         .cache()
         .shuffle(len(x), seed=0)
         .repeat()

@@ -189,6 +189,15 @@ def by_layer(rule: Rule) -> Rule:
     )
 
 
+def _are_weights(weights):
+    return len(weights) > 0 and all(
+        isinstance(name, str)
+        and not isinstance(weight, bool)
+        and 0 < weight < math.inf
+        for name, weight in weights.items()
+    )
+
+
 Count = Annotated[int, ("an integer, at least 1", lambda value: value >= 1)]
 CountOrZero = Annotated[
     int, ("an integer, at least 0", lambda value: value >= 0)
@@ -201,6 +210,14 @@ FractionBelowOne = Annotated[
 ]
 Temperature = Annotated[
     float, ("from 0.01 to 100", lambda value: 0.01 <= value <= 100)
+]
+ClassWeight = Annotated[
+    str | Mapping[str, float],
+    (
+        "'balanced', or a dict of the names of classes, each with a weight "
+        "greater than 0",
+        lambda weights: weights == "balanced" or _are_weights(weights),
+    ),
 ]
 ValidationShare = Annotated[
     float, ("greater than 0 and at most 0.5", lambda value: 0 < value <= 0.5)

@@ -42,6 +42,18 @@ def run(run_command, tmp_path):
     return run
 
 
+def test_head_and_phases_learn_as_the_flags_say(run, called):
+    run(
+        *("--weights=cifar10", "--class_weight=a:2,d:0.5", "--focal=2"),
+        *("--label_smoothing=0.1", "--seed=3", "--top_epochs=0"),
+    )
+    (phase,) = called["phases"]
+    for recipe in (called["recipe"], phase.recipe):
+        assert recipe.class_weight == {"a": 2, "d": 0.5}
+        assert (recipe.focal, recipe.label_smoothing) == (2, 0.1)
+        assert recipe.seed == 3
+
+
 def test_defaults_are_the_librarys_and_weights_those_of_the_flag(run, called):
     _, out, _ = run("--weights=cifar10", out="there")
     assert called["phases"] == list(training.PHASES)

@@ -39,6 +39,8 @@ TRAIN = {
     "cutmix": (0, 0.5),
     "distribution": (None, "mirrored"),
     "label_smoothing": (0, 0.1),
+    "class_weight": (None, "balanced"),
+    "focal": (0, 2),
     "mixup": (0, 0.2),
     "patience": (None, 1),
     "rand_augment": (0, 0.1),
@@ -52,6 +54,9 @@ FINETUNE = {
     "top_epochs": (0, 1),
     "all_epochs": (0, 1),
     "learning_rate_factor": (1, 0.1),
+    "label_smoothing": (0, 0.1),
+    "class_weight": (None, "balanced"),
+    "focal": (0, 2),
 }
 COMPRESS = {
     # Each stage may be left out: `None`.
@@ -68,6 +73,8 @@ COMPRESS = {
     "overall_density": (None, 0.5),
     "prune_pattern": (None, "2:4"),
     "prune_schedule": compression_recipe.SCHEDULES,
+    "class_weight": (None, "balanced"),
+    "focal": (0, 2),
     "quantize_epochs": (0, 1),
     "quantize_preserve": compression_recipe.PRESERVED,
 }

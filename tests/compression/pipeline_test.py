@@ -487,6 +487,29 @@ def test_stage_that_always_loses_too_much_ends_with_the_last_good_model(
     assert pipeline.CHECKPOINT_FILE not in os.listdir(out)
 
 
+def test_stages_learn_soft_labels_with_weights(compress, dataset, tmp_path):
+    ((x, y),) = dataset.epoch_batches(64).as_numpy_iterator()
+    soft = 0.9 * np.eye(4)[y] + 0.025
+    recipe = SHORT.replace(
+        stages=("cluster",),
+        bits={"*": 8},
+        class_weight={"0": 2},
+        focal=2,
+        label_smoothing=0.1,
+    )
+    result = compression.compress(
+        quarters.make_squeezenet(),
+        (x, soft, np.ones(64)),
+        (x, y),
+        recipe=recipe,
+        out=tmp_path / "soft",
+    )
+    _, stage = result.stages
+    # An untrained network's, with the weights 2, 1, 1, 1: less than ln(4).
+    expected = 1.25 * 0.75**2 * np.log(4)
+    assert stage["history"][0]["loss"] == pytest.approx(expected, rel=0.15)
+
+
 def test_stages_learn_from_the_model_before_compression(compress, make_model):
     model = make_model()
     recipe = SHORT.replace(

@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -17,6 +18,27 @@ def numbers(batches):
     return [
         int(image[0, 0, 0]) // 48 for images, _ in batches for image in images
     ]
+
+
+def of_kind(kind, arrays):
+    """Return arrays as they are, in batches, or in a list-like of batches."""
+    batches = tf.data.Dataset.from_tensor_slices(arrays).batch(4)
+    if kind == "arrays":
+        return arrays
+    return batches if kind == "batches" else Source(batches)
+
+
+class Source:
+    """Batches with a length."""
+
+    def __init__(self, batches):
+        self.batches = list(batches.as_numpy_iterator())
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        return self.batches[index]
 
 
 def test_arrays_are_shuffled_in_every_epoch_and_the_same_again():
@@ -78,10 +100,14 @@ def test_image_data_set_gives_its_epochs(dataset):
     "images,expected",
     [
         ((IMAGES, LABELS[:5]), r"Received: \(10, 4, 4, 3\) and \(5,\)"),
-        ((IMAGES, np.eye(3)[LABELS]), r"\(10, 3\) of float64"),
+        ((IMAGES, np.eye(3)[LABELS] / 2), "image 0 of `validation`.*to 0.5"),
+        ((IMAGES, LABELS / 2), r"\(10,\) of float64"),
+        ((IMAGES, LABELS[:, None, None]), r"\(10, 1, 1\) of int64"),
+        ((IMAGES, LABELS, np.ones(10)), "`validation` must have no sample w"),
+        (itertools.repeat((IMAGES, LABELS)), "A generator has no length: make"),
         ((IMAGES[0], LABELS), "images, height, width, 3"),
         ((IMAGES[:0], LABELS[:0]), "must have images. Received: none"),
-        (IMAGES, "arrays, a `tf.data.Dataset`.*Received: validation=array"),
+        (IMAGES, "arrays; a `tf.data.Dataset`.*Received: validation=array"),
         (None, "Received: validation=None"),
         (
             tf.data.Dataset.from_tensor_slices((IMAGES, LABELS)),
@@ -154,11 +180,22 @@ def test_description_is_that_of_the_data_set(dataset):
     }
 
 
-def test_least_and_greatest_label_are_known():
-    batches = tf.data.Dataset.from_tensor_slices((IMAGES, LABELS + 1)).batch(4)
-    for images in ((IMAGES, LABELS + 1), batches):
-        assert splits.training_split(images, 4).labels == (1, 3)
-        assert splits.evaluation_split(images, 4, "test").labels == (1, 3)
+@pytest.mark.parametrize("kind", ["arrays", "batches", "source"])
+def test_labels_of_all_images_are_known(kind):
+    images = of_kind(kind, (IMAGES, LABELS))
+    for split in (
+        splits.training_split(images, 4),
+        splits.evaluation_split(images, 4, "test"),
+    ):
+        np.testing.assert_array_equal(split.labels.count(4), [4, 3, 3, 0])
+        split.labels.require_classes("train", 3)
+        with pytest.raises(ValueError, match="`train` must be from 0 to 1"):
+            split.labels.require_classes("train", 2)
+
+
+def test_labels_of_an_image_data_set_are_counted(dataset):
+    split = splits.training_split(dataset, 20)
+    np.testing.assert_array_equal(split.labels.count(4), [16, 16, 16, 16])
 
 
 def test_endless_batches_are_refused_at_once():
@@ -167,13 +204,39 @@ def test_endless_batches_are_refused_at_once():
         splits.training_split(batches.repeat(), 4)
 
 
-@pytest.mark.parametrize("as_batches", [False, True])
-def test_one_hot_labels_are_refused_with_what_to_do(as_batches):
-    images = (IMAGES, np.eye(3, dtype="float32")[LABELS])
-    if as_batches:
-        images = tf.data.Dataset.from_tensor_slices(images).batch(4)
-    with pytest.raises(ValueError, match=r"labels.argmax\(axis=1\)"):
-        splits.training_split(images, 4)
+@pytest.mark.parametrize("kind", ["arrays", "batches", "source"])
+def test_soft_labels_and_weights_are_learned_from(kind):
+    soft = np.full((10, 3), 0.2)
+    soft[np.arange(10), LABELS] = 0.6
+    weights = np.arange(10)
+    images = of_kind(kind, (IMAGES, soft, weights))
+    split = splits.training_split(images, 4)
+    assert split.is_weighted
+    np.testing.assert_allclose(split.labels.count(3), [3.6, 3.2, 3.2], 1e-6)
+    for x, labels, w in split.batches(0):
+        assert (labels.dtype, w.dtype) == (tf.float32, tf.float32)
+        order = numbers([(x, labels)])
+        np.testing.assert_array_equal(labels, soft[order].astype("float32"))
+        np.testing.assert_array_equal(w, order)
+
+
+@pytest.mark.parametrize("kind", ["arrays", "batches", "source"])
+def test_most_probable_class_of_soft_labels_is_measured(kind):
+    images = of_kind(kind, (IMAGES, np.eye(3)[LABELS]))
+    split = splits.evaluation_split(images, 4, "test")
+    labels = np.concatenate([labels for _, labels in split.batches(0)])
+    np.testing.assert_array_equal(labels, LABELS)
+    with pytest.raises(ValueError, match="`test` must have no sample weights"):
+        weighted = of_kind(kind, (IMAGES, LABELS, np.ones(10)))
+        splits.evaluation_split(weighted, 4, "test")
+
+
+def test_rows_have_a_column_for_each_class():
+    split = splits.training_split((IMAGES, LABELS), 10).in_rows(4)
+    ((images, rows),) = split.batches(0)
+    np.testing.assert_array_equal(
+        rows, np.eye(4)[LABELS[numbers([(images, rows)])]]
+    )
 
 
 def test_batches_of_integers_become_float32():

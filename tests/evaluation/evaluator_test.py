@@ -70,7 +70,13 @@ def test_kinds_of_data_have_the_same_figures(result, dataset, trained_model):
     x, labels = map(
         np.concatenate, zip(*dataset.test_batches(10).as_numpy_iterator())
     )
-    for data in ((x, labels), dataset.test_batches(10)):
+    kinds = (
+        (x, labels),
+        (x, np.eye(4)[labels]),
+        dataset.test_batches(10),
+        dict(enumerate(dataset.test_batches(10))).values(),
+    )
+    for data in kinds:
         found = evaluation.evaluate(make_network(), data, batch_size=10)
         np.testing.assert_array_equal(
             found.outputs.probabilities, result.outputs.probabilities
@@ -114,8 +120,10 @@ def test_labels_that_are_no_classes_are_refused(shift, received, dataset):
     images, labels = map(np.concatenate, zip(*dataset.test_batches(16)))
     with pytest.raises(ValueError, match=f"from 0 to 3, .* from {received}"):
         evaluation.evaluate(make_network(), (images, labels + shift))
-    with pytest.raises(ValueError, match="of one-hot labels"):
-        evaluation.evaluate(make_network(), (images, np.eye(4)[labels]))
+    with pytest.raises(ValueError, match="sum to 2 .*"):
+        evaluation.evaluate(make_network(), (images, 2 * np.eye(4)[labels]))
+    with pytest.raises(ValueError, match="`data` must have no sample weights"):
+        evaluation.evaluate(make_network(), (images, labels, labels))
 
 
 def test_samples_are_a_random_part_of_the_images():

@@ -11,6 +11,7 @@ import tf_keras
 
 from keras_squeezenet import training
 from keras_squeezenet.training import distillation
+from keras_squeezenet.training import objectives
 from keras_squeezenet.utils.progress import Progress
 
 LABELS = np.array([[1, 0, 0], [0, 0.5, 0.5]], "float32")
@@ -43,7 +44,8 @@ def expected_loss(labels, teacher, student, share, temperature, smoothing=0):
     [(0.5, 4, 0), (0.25, 1, 0.1), (1, 20, 0), (1, 0.1, 0), (1, 100, 0)],
 )
 def test_loss_is_that_of_the_paper(share, temperature, smoothing):
-    loss = distillation.objective(share, temperature, smoothing)["loss"]
+    of_labels = objectives.Objective(label_smoothing=smoothing).loss
+    loss = distillation.objective(share, temperature, of_labels)["loss"]
     np.testing.assert_allclose(
         loss(np.concatenate([LABELS, TEACHER], axis=1), STUDENT),
         expected_loss(LABELS, TEACHER, STUDENT, share, temperature, smoothing),
@@ -110,9 +112,9 @@ def test_labels_alone_have_the_gradient_of_keras():
     gradients = []
     for loss in (
         keras.losses.CategoricalCrossentropy(label_smoothing=0.1),
-        lambda _, y_pred: distillation.objective(0, 4, 0.1)["loss"](
-            np.concatenate([LABELS, TEACHER], axis=1), y_pred
-        ),
+        lambda _, y_pred: distillation.objective(
+            0, 4, objectives.Objective(label_smoothing=0.1).loss
+        )["loss"](np.concatenate([LABELS, TEACHER], axis=1), y_pred),
     ):
         with tf.GradientTape() as tape:
             value = loss(LABELS, keras.activations.softmax(logits))

@@ -120,6 +120,64 @@ def test_network_is_built_for_weights_or_none(dataset, tmp_path, monkeypatch):
     assert built == [(16, 4, None), (16, 4, "imagenet")]
 
 
+def test_one_hot_labels_are_learned_as_their_numbers_are(
+    train, dataset, tmp_path
+):
+    (images, labels), *_ = dataset.train_batches(48).take(1)
+    x, y = np.asarray(images), np.asarray(labels)
+    recipe = RECIPE.replace(augmentation=None, max_train_steps=6)
+    for name, rows in (("numbers", y), ("rows", np.eye(4)[y])):
+        train(recipe, tmp_path / name, (x, rows), validation=(x, rows))
+    assert_same_end(tmp_path / "rows", tmp_path / "numbers")
+
+
+def test_images_without_weight_are_not_learned(train, dataset):
+    (images, labels), *_ = dataset.train_batches(64).take(1)
+    x, y = np.asarray(images), np.asarray(labels)
+    wrong = np.arange(64) % 2
+    y_seen = np.where(wrong, (y + 1) % 4, y)
+    recipe = training.Recipe(epochs=20, batch_size=16, learning_rate=1e-2)
+    _, report = train(
+        recipe, images=(x, y_seen, 2.0 * (1 - wrong)), validation=(x, y)
+    )
+    last = report["history"][-1]
+    # Of the weighted images nearly all are learned, but the others are seen.
+    assert report["validation_accuracy"] > 0.9
+    assert last["accuracy"] < 0.7
+    assert last["loss"] < 0.5 < last["cross_entropy"]
+
+
+@pytest.mark.parametrize("mixing", ["mixup", "cutmix"])
+def test_weighted_images_are_not_mixed(train, mixing):
+    x, y = quarters.make_images(16, 0)
+    images = (x.astype("float32"), y, np.ones(16))
+    recipe = training.Recipe(batch_size=16, **{mixing: 0.2})
+    with pytest.raises(ValueError, match="which then must have no sample w"):
+        train(recipe, images=images, validation=images[:2], normalization="raw")
+
+
+def test_rare_classes_are_learned_with_their_weight(train, tmp_path):
+    x, y = quarters.make_images(256, 0)
+    few = (y != 3) | (np.cumsum(y == 3) <= 2)
+    x, y = x[few].astype("float32"), y[few]
+    recipe = training.Recipe(epochs=6, batch_size=16, learning_rate=3e-3)
+    recalls = []
+    for weight in (None, "balanced"):
+        model, report = train(
+            recipe.replace(class_weight=weight),
+            tmp_path / str(weight),
+            (x, y),
+            validation=(x, y),
+            normalization="raw",
+        )
+        tests, labels = quarters.make_images(64, 1)
+        found = model.predict_on_batch(tests.astype("float32"))
+        recalls.append(np.mean(found.argmax(1)[labels == 3] == 3))
+    assert recalls[0] < recalls[1]
+    assert report["recipe"]["class_weight"] == "balanced"
+    assert "cross_entropy" in report["history"][0]
+
+
 def test_arrays_and_batches_are_trained_on(train, dataset, tmp_path):
     (images, labels), *_ = dataset.train_batches(48).take(1)
     arrays = np.asarray(images), np.asarray(labels)

@@ -56,6 +56,31 @@ def test_head_is_fitted_to_the_features_of_the_frozen_backbone(
     assert np.mean(predicted == labels) == head["test_accuracy"]
 
 
+def test_head_learns_rows_as_numbers_and_weights_of_classes(
+    finetune, dataset, tmp_path
+):
+    (images, labels), *_ = dataset.train_batches(64).take(1)
+    x, y = np.asarray(images), np.asarray(labels)
+    rows, shares = np.eye(4, dtype="float32")[y], []
+    weights = np.where(y == 1, 4.0, 0.0)
+    for name, data_, recipe in (
+        ("numbers", (x, y), None),
+        ("rows", (x, rows), None),
+        ("weighted", (x, rows, weights), None),
+        ("balanced", (x, y), training.Recipe(class_weight={"1": 1000})),
+    ):
+        model, _ = finetune(
+            (), data_, validation=(x, y), out=tmp_path / name, recipe=recipe
+        )
+        predicted = model.predict_on_batch(x).argmax(axis=1)
+        shares.append(np.mean(predicted == 1))
+        if name == "numbers":
+            kernel = weights_of(model, "conv10")
+        if name == "rows":
+            np.testing.assert_array_equal(kernel, weights_of(model, "conv10"))
+    assert min(shares[2:]) > 1.5 * shares[0]
+
+
 @pytest.mark.end_to_end
 @pytest.mark.slow
 def test_head_of_photographs_of_flowers(shared_data, tmp_path):

@@ -18,6 +18,7 @@ INDENT = " " * 6
 # How the value of a flag is written in the help, by its name or its type.
 METAVARS = {
     "calibration": "NAME|FOLDER|CSV",
+    "class_weight": "balanced|NAME:X,...",
     "config": "NAME|JSON",
     "data_dir": "FOLDER",
     "dataset": "NAME|FOLDER|CSV",

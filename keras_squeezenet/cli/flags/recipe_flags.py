@@ -14,6 +14,7 @@ _KINDS = {
     tuple[str, ...]: list,
     Mapping[str, float]: list,
     Mapping[str, int]: list,
+    str | Mapping[str, float] | None: list,
 }
 _NUMBERS = {Mapping[str, float]: float, Mapping[str, int]: int}
 
@@ -49,7 +50,7 @@ def define(flag_values, recipes, groups):
 def make(flag_values, recipes):
     types = typing.get_type_hints(type(recipes["default"]))
     changes = {
-        field: _value(field, kind, flag_values[field].value)
+        field: value(field, kind, flag_values[field].value)
         for field, kind in types.items()
         if flag_values[field].value is not None
     }
@@ -68,11 +69,32 @@ def _base(name, recipes):
     return recipe_fields.load(type(recipes["default"]), name)
 
 
-def _value(field, kind, value):
-    if kind == str | None and value == "none":
+def value(field, kind, given):
+    """Return the value of a field from that of its flag."""
+    if kind == str | None and given == "none":
         return None
+    if kind == str | Mapping[str, float] | None:
+        return class_weight(given)
     number = _NUMBERS.get(kind)
-    return value if number is None else _rules(field, value, number)
+    return given if number is None else _rules(field, given, number)
+
+
+def class_weight(items):
+    """Parse `["balanced"]`, or `["rose:2", "tulip:0.5"]`."""
+    if items == ["balanced"]:
+        return "balanced"
+    weights = {}
+    for item in items:
+        name, _, number = item.rpartition(":")
+        try:
+            weights[name] = float(number)
+        except ValueError:
+            raise ValueError(
+                "--class_weight must be balanced, or names of classes and "
+                "weights, such as rose:2,tulip:0.5. Received: "
+                f"--class_weight={','.join(items)}"
+            ) from None
+    return weights
 
 
 def _rules(name, items, number):

@@ -11,6 +11,13 @@ AUGMENTATION = (
     "augmentation of the training images; crop is for digits and letters",
     ("flip_crop", "crop", "none"),
 )
+UNEVEN = {
+    "class_weight": "what classes weigh in the loss: balanced, by which each "
+    "has the same part in it, or weights by name, such as rose:2,tulip:0.5",
+    "focal": "exponent of the focal loss, which learns more from hard images; "
+    "2 is usual, 0 for the cross-entropy",
+}
+LABEL_SMOOTHING = "share of a label that the other classes get"
 DISTILLATION = {
     "distillation": "share of the teacher's part in the loss; with --teacher, "
     "0.5 unless stated",
@@ -44,11 +51,12 @@ TRAINING: dict[str, dict[str, Any]] = {
         "saved; 0 for none",
     },
     "Regularization": {
-        "label_smoothing": "share of a label that the other classes get",
+        "label_smoothing": LABEL_SMOOTHING,
         "rand_augment": "strength of RandAugment, from 0 to 1",
         "mixup": "alpha of MixUp, from 0 to 1",
         "cutmix": "factor of CutMix, from 0 to 1",
     },
+    "Uneven classes": UNEVEN,
     "Distillation": DISTILLATION,
     "For trials": {"max_train_steps": "largest number of steps"},
 }
@@ -125,6 +133,7 @@ COMPRESSION: dict[str, dict[str, Any]] = {
         + ", ".join(compression_recipe.LITERT_TYPES)
         + "; int16x8 is 29 times slower than float32 on a CPU",
     },
+    "Loss of every stage": {"label_smoothing": LABEL_SMOOTHING, **UNEVEN},
     "Distillation": {
         **DISTILLATION,
         "distillation": "share of the teacher's part in the loss of every "

@@ -85,7 +85,7 @@ class Pack(Stage):
 def _first(split, count):
     """Return the first images of a training set."""
     found = []
-    for images, _ in split.batches(0):
+    for images, *_ in split.batches(0):
         found.append(np.asarray(images))
         if sum(map(len, found)) >= count:
             break

@@ -25,6 +25,8 @@ TRAINING = training.Recipe(
     restarts=1,
     weight_decay=0.125,
     label_smoothing=0.2,
+    focal=2.0,
+    class_weight={"rose": 2.0, "a:b": 0.5},
     distillation=0.25,
     temperature=2.0,
     augmentation="crop",
@@ -61,6 +63,9 @@ COMPRESSION = compression.Recipe(
     cluster_initialization="linear",
     quantize_epochs=14,
     quantize_preserve="sparsity",
+    label_smoothing=0.2,
+    focal=2.0,
+    class_weight={"rose": 2.0, "a:b": 0.5},
     distillation=0.25,
     temperature=2.0,
     target_bytes=1000,
@@ -211,6 +216,17 @@ def test_value_of_a_wrong_type_is_refused(kind, flag, expected, parse):
         ValueError, match=f"^{name} must be {expected}. Received: {flag}$"
     ):
         parse(kind, flag)
+
+
+def test_classes_are_balanced_by_a_word(parse):
+    recipe = parse("training", "--class_weight=balanced")
+    assert recipe.class_weight == "balanced"
+
+
+@pytest.mark.parametrize("value", ["even", "rose:many", "balanced,rose:2"])
+def test_other_weights_of_classes_are_refused(value, parse):
+    with pytest.raises(ValueError, match="rose:2,tulip:0.5. Received: --cl"):
+        parse("compression", f"--class_weight={value}")
 
 
 def test_help_names_the_defaults():
