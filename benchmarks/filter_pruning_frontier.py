@@ -154,12 +154,12 @@ def draw(points):
     drawn = figure.Figure((9, 4.4), layout="constrained")
     panels = drawn.subplots(1, 2, sharey=True)
     labels = (
-        ("latency", "ms for an image, int8, one thread"),
-        ("int8_bytes", "bytes of the int8 file"),
+        ("latency", 1, "ms for an image, int8, one thread"),
+        ("int8_bytes", 1000, "kB of the int8 file"),
     )
-    for axes, (key, label) in zip(panels, labels):
+    for axes, (key, unit, label) in zip(panels, labels):
         for method in METHODS:
-            draw_method(axes, method, key, points)
+            draw_method(axes, method, key, unit, points)
         style.plain(axes, "both")
         axes.set_xlim(0)
         axes.set_xlabel(label)
@@ -171,7 +171,7 @@ def draw(points):
     return drawn
 
 
-def draw_method(axes, method, key, points):
+def draw_method(axes, method, key, unit, points):
     """Draw the mean and the range over the seeds."""
     name, color, marker = METHODS[method]
     found = [point for point in points if point["method"] == method]
@@ -184,7 +184,7 @@ def draw_method(axes, method, key, points):
         [100 * (point["high"] - point["int8_accuracy"]) for point in found],
     ]
     axes.errorbar(
-        [point[key] for point in found],
+        [point[key] / unit for point in found],
         means,
         yerr=errors,
         marker=marker,
