@@ -69,12 +69,14 @@ SMALL_PYTHON = {
     ),
     "target_bytes=150_000": "target_bytes=50_000, images=20",
     '"imagenet", flowers, out': '"imagenet", flowers, phases=[], out',
+    'load("photos", ': 'load("flowers/daisy", ',
     'load("flowers")': f'load("flowers", image_size={SIDE})',
 }
 # Data that the tests do not have, or that take long, and what replaces them.
 OTHER_DATA = {
     "--dataset=cifar10": "--dataset=flowers",
     "--dataset=flowers12": "--dataset=flowers",
+    "--dataset=photos": "--dataset=flowers/daisy",
     "--image_size=224": f"--image_size={SIDE}",
     "--target_bytes=150000": "--target_bytes=50000",
     "--target_bytes=100000": "--target_bytes=50000",

@@ -86,7 +86,12 @@ def main(*positional):
 def require_valid(path, recipe):
     """Raise a `ValueError` for flags that have no effect."""
     training_flags.require_valid(FLAGS)
-    training_recipe.with_teacher(recipe, FLAGS.teacher, can_be_itself=True)
+    is_labeled = dataset_flags.has_labels(FLAGS)
+    # A new network is trained with labels, or by a teacher.
+    can_be_itself = is_labeled or path is not None
+    training_recipe.with_teacher(
+        recipe, FLAGS.teacher, can_be_itself, is_labeled
+    )
     teacher_flags.require_valid(FLAGS, recipe.distillation, is_itself=True)
     for name in NEW_NETWORK:
         if path is not None and FLAGS[name].present:

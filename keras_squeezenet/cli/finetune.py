@@ -75,7 +75,9 @@ def main():
     recipe = make_recipe()
     phases = make_phases(recipe)
     training_flags.require_valid(FLAGS)
-    training_recipe.phases_with_teacher(phases, FLAGS.teacher)
+    training_recipe.phases_with_teacher(
+        phases, FLAGS.teacher, dataset_flags.has_labels(FLAGS)
+    )
     teacher_flags.require_valid(FLAGS, FLAGS.distillation)
     from keras_squeezenet.training import trainer
     from keras_squeezenet.training import transfer
@@ -145,4 +147,7 @@ def table(result):
         "test": "test_accuracy:.2%",
         "kept": "kept",
     }
-    return report.Table.of("Fine-tuning", rows, columns)
+    title = "Fine-tuning"
+    if "validation" in result.dataset["labeled_by_teacher"]:
+        title += ": agreement with the teacher"
+    return report.Table.of(title, rows, columns)

@@ -42,6 +42,13 @@ def require_no_share(flag_values, dataset):
         )
 
 
+def count_outputs(path):
+    """Return the number of classes of a trained network."""
+    from keras_squeezenet import models
+
+    return models.load(path).output_shape[-1]
+
+
 def prepare(flag_values, recipe, console, progress, model=None):
     """Return a trained or a new model and the data set; print what they are."""
     import keras
@@ -51,8 +58,16 @@ def prepare(flag_values, recipe, console, progress, model=None):
     image_size = flag_values["image_size"].value
     if model is not None:
         image_size = image_size or model.input_shape[1]
-    seed = recipe.seed
-    dataset = dataset_flags.load(flag_values, seed, progress, image_size)
+    seed, teacher = recipe.seed, flag_values["teacher"].value
+    dataset = dataset_flags.load(
+        flag_values,
+        seed,
+        progress,
+        image_size,
+        # A network that is compressed can be its own teacher.
+        labeled=(teacher is None and model is None)
+        or dataset_flags.has_labels(flag_values),
+    )
     if dataset.validation is None:
         dataset = dataset.split_validation(recipe.validation_share, seed)
     else:
@@ -61,7 +76,7 @@ def prepare(flag_values, recipe, console, progress, model=None):
         keras.utils.set_random_seed(seed)
         model = training.build(
             dataset.image_size,
-            len(dataset.class_names),
+            len(dataset.class_names) or count_outputs(teacher),
             flag_values["config"].value,
             flag_values["weights"].value,
         )

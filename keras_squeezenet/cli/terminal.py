@@ -106,9 +106,12 @@ def print_table(console, table):
 
 def print_header(console, model, dataset):
     """Print what is trained on what: a `keras.Model` and an `ImageDataset`."""
+    classes = f"{len(dataset.class_names)} classes, images"
+    if not dataset.is_labeled:
+        classes = "images without labels"
     console.print(
         f"{one_line(model.name)}, {model.count_params():,} parameters, on "
-        f"{one_line(dataset.name)}: {len(dataset.class_names)} classes, images "
+        f"{one_line(dataset.name)}: {classes} "
         f"of {dataset.image_size}x{dataset.image_size}: {dataset.train_size:,} "
         f"training, {dataset.validation_size:,} validation, "
         f"{dataset.test_size:,} test"

@@ -41,7 +41,9 @@ with FLAGS.group("Several devices"):
 def main():
     recipe = recipe_flags.make(FLAGS, training.RECIPES)
     training_flags.require_valid(FLAGS)
-    training_recipe.with_teacher(recipe, FLAGS.teacher)
+    training_recipe.with_teacher(
+        recipe, FLAGS.teacher, is_labeled=dataset_flags.has_labels(FLAGS)
+    )
     teacher_flags.require_valid(FLAGS, recipe.distillation)
     from keras_squeezenet.training import trainer
 
@@ -66,8 +68,11 @@ def main():
 
 
 def table(result):
+    title = "Training"
+    if "validation" in result.dataset["labeled_by_teacher"]:
+        title += ": agreement with the teacher"
     return report.Table.of(
-        "Training",
+        title,
         [{**vars(result), "epochs": len(result.history)}],
         {
             "epochs": "epochs",

@@ -48,6 +48,7 @@ from keras_squeezenet.training import optimizers
 from keras_squeezenet.training import requirements
 from keras_squeezenet.training import trainer
 from keras_squeezenet.training import training_recipe
+from keras_squeezenet.training import unlabeled
 from keras_squeezenet.utils import backend
 from keras_squeezenet.utils import checkpoints
 from keras_squeezenet.utils import files
@@ -166,8 +167,8 @@ def compress(
             validation set.
         recipe: defaults to `Recipe()`.
         teacher: as in `training.train`, for every stage. Without one, a
-            positive `recipe.distillation` makes the model before compression
-            the teacher.
+            positive `recipe.distillation`, or images without labels, make the
+            model before compression the teacher.
         out: the output folder, for the artifacts, `report.json`, `report.md`,
             `report.html` and the model card `README.md`. They are written at
             the end; until then the folder has a checkpoint.
@@ -189,7 +190,9 @@ def compress(
             `recipe.max_accuracy_drop`, even when relaxed. The result of the
             stages before it is written.
     """
-    recipe = training_recipe.with_teacher(recipe or Recipe(), teacher, True)
+    recipe = training_recipe.with_teacher(
+        recipe or Recipe(), teacher, True, unlabeled.is_labeled(data)
+    )
     out = pathlib.Path(out).expanduser()
     backend.require_tensorflow("Compression")
     model = flattening.flatten(models.load(model, normalization=normalization))
@@ -234,12 +237,16 @@ class _Run:
     def take_data(
         self, data, validation, test, name, class_names, normalization
     ):
-        class_names = getattr(data, "class_names", class_names)
+        self.teacher, sets = unlabeled.label(
+            self.teacher,
+            {"train": data, "validation": validation, "test": test},
+            self.progress,
+        )
+        data = sets["train"]
+        class_names = unlabeled.class_names(data, class_names, self.teacher)
         found = network.name_classes(self.model, class_names)
         self.train, self.validation, test = splits.of_run(
-            data,
-            validation,
-            test,
+            *sets.values(),
             self.recipe,
             normalization=found.normalization,
         )
@@ -251,6 +258,7 @@ class _Run:
             "train_images": self.train.size,
             "validation_images": self.validation.size,
             "test_images": test.size if test else 0,
+            "labeled_by_teacher": unlabeled.sets_of(self.teacher),
         }
         keras.utils.set_random_seed(self.recipe.seed)
         self.calibration = [

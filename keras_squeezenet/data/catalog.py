@@ -27,8 +27,9 @@ def load(
     skip_bad_images: bool = False,
     seed: int = 0,
     shorter_side: int | None = None,
+    labeled: bool = True,
 ) -> "image_dataset.ImageDataset":
-    """Load a data set of labeled images.
+    """Load a data set of images.
 
     Args:
         name: one of:
@@ -60,6 +61,9 @@ def load(
             training set.
         shorter_side: what the shorter side is resized to before the crop.
             Defaults to `image_size`.
+        labeled: `False` for a folder of images without labels, in sub-folders
+            or not; `training.train` and the like take them with a teacher.
+            Its sets may be folders as above. Defaults to `True`.
 
     Raises:
         ValueError: if there is no such data set, it is not one for image
@@ -86,6 +90,16 @@ def load(
         )
     if data_dir is not None:
         require_tfds_name(name, data_dir)
+    if not labeled:
+        from keras_squeezenet.data import image_folder
+
+        return image_folder.load_unlabeled(
+            os.fspath(name),
+            image_size=image_size,
+            skip_bad_images=skip_bad_images,
+            seed=seed,
+            shorter_side=shorter_side,
+        )
     with extras.named():
         loader = importlib.import_module(_LOADERS[_kind(name)])
     return loader.load(

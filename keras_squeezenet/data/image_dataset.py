@@ -1,6 +1,8 @@
 """A data set of labeled images, and its batches."""
 
 import dataclasses
+from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -53,7 +55,8 @@ class ImageDataset:
 
     Args:
         name: the name in reports.
-        class_names: the names of the classes, in the order of the labels.
+        class_names: the names of the classes, in the order of the labels; `()`
+            for images without labels, whose labels mean nothing.
         train: the training set; `None` if there is a test set alone.
         test: the test set.
         validation: the validation set. Defaults to `None`: there is none.
@@ -68,7 +71,7 @@ class ImageDataset:
             `preprocess_input`.
 
     Raises:
-        ValueError: if there are fewer than two classes, or a split is empty.
+        ValueError: if there is one class only, or a split is empty.
 
     Example:
 
@@ -88,7 +91,7 @@ class ImageDataset:
     def __post_init__(self):
         if self.train is None:
             return
-        if len(self.class_names) < 2:
+        if len(self.class_names) == 1:
             raise ValueError(
                 "a data set must have at least two classes. Received: "
                 f"{self.name!r} with the classes {list(self.class_names)}"
@@ -104,6 +107,11 @@ class ImageDataset:
     def image_size(self) -> int:
         """The side of the square images in pixels."""
         return self.test.image_size
+
+    @property
+    def is_labeled(self) -> bool:
+        """Whether the images have labels."""
+        return bool(self.class_names)
 
     @property
     def train_size(self) -> int:
@@ -250,6 +258,33 @@ class ImageDataset:
             train=train.select(~mask),
             validation=train.select(mask),
             origins={**self.origins, "validation": origin},
+        )
+
+    def relabel(
+        self,
+        class_names: Sequence[str],
+        classify: Callable[[tf.Tensor], np.ndarray],
+        batch_size: int = 32,
+    ) -> "ImageDataset":
+        """Return the data set with other classes.
+
+        `classify` returns the integer labels of a batch of images, which have
+        the `normalization`.
+        """
+
+        def relabeled(split):
+            batches = self.as_test(split).test_batches(batch_size)
+            labels = [np.asarray(classify(images)) for images, _ in batches]
+            return self.split(split).relabel(np.concatenate(labels))
+
+        return dataclasses.replace(
+            self,
+            class_names=tuple(class_names),
+            **{
+                split: relabeled(split)
+                for split in ("train", "validation", "test")
+                if getattr(self, split) is not None
+            },
         )
 
     def as_test(self, split: str) -> "ImageDataset":

@@ -35,6 +35,15 @@ def find(
     return sorted(images), left_out
 
 
+def has_images_alone(folder: str | os.PathLike) -> bool:
+    """Return whether a folder has images and no sub-folders of images."""
+    images, _ = find(folder)
+    here = os.path.join(os.fspath(pathlib.Path(folder)), "")
+    return bool(images) and not any(
+        os.sep in image.removeprefix(here) for image in images
+    )
+
+
 def is_ignored(name: str) -> bool:
     """Return whether a folder of this name has no images of the user."""
     return name.startswith(".") or name in SYSTEM_FOLDERS

@@ -22,17 +22,16 @@ TEST_SHARE = 0.2
 OWN_ORIGINS = {"train": "80% of the images", "test": "the other 20%"}
 NO_CLASS = "in no class folder"
 NO_SPLIT = "in folders beside the sets"
+NO_LABEL = ""
+# Of images without labels, for each set; of all, each set has one.
+MIN_UNLABELED = {"all": 3, "train": 1, "validation": 1, "test": 1}
 
 logger = logging.getLogger(__name__)
 
 
 def load(name: str, **options: Any) -> image_dataset.ImageDataset:
     """Load a folder of images; the arguments are those of `data.load`."""
-    root = pathlib.Path(name).expanduser()
-    if not root.is_dir():
-        raise ValueError(
-            f"the data must be an existing folder of images. Received: {name!r}"
-        )
+    root = _existing(name)
     left_out = collections.Counter()
     sources = _split_folders(root, left_out)
     splits = {
@@ -40,6 +39,38 @@ def load(name: str, **options: Any) -> image_dataset.ImageDataset:
         for split, folder in sources.items()
     }
     _require_same_classes(splits, sources)
+    return _load(root, splits, sources, left_out, **options)
+
+
+def load_unlabeled(name: str, **options: Any) -> image_dataset.ImageDataset:
+    """Load a folder of images without labels, in sub-folders or not."""
+    root = _existing(name)
+    left_out = collections.Counter()
+    sources = _split_folders(root, left_out)
+    splits = {}
+    for split, folder in sources.items():
+        images, others = image_files.find(folder)
+        left_out.update(others)
+        if len(images) < MIN_UNLABELED[split]:
+            raise ValueError(
+                f"the folder must have at least {MIN_UNLABELED[split]} images, "
+                "in sub-folders or not. Received: "
+                f"{str(folder)!r}, which has {len(images)}"
+            )
+        splits[split] = {NO_LABEL: images}
+    return _load(root, splits, sources, left_out, **options)
+
+
+def _existing(name):
+    root = pathlib.Path(name).expanduser()
+    if not root.is_dir():
+        raise ValueError(
+            f"the data must be an existing folder of images. Received: {name!r}"
+        )
+    return root
+
+
+def _load(root, splits, sources, left_out, **options):
     if left_out:
         logger.info("%s", image_files.describe(root, left_out))
     origins = {
@@ -89,7 +120,7 @@ def load_files(
     Args:
         splits: `{class name: paths}` of each split: `"train"` and `"test"`, and
             perhaps `"validation"`; or of `"all"`, of which 20% become the test
-            set.
+            set. The one class of images without labels is `NO_LABEL`.
         sources: where each of these comes from, for errors.
         origins, left_out: those of the `ImageDataset`.
     """
@@ -118,7 +149,7 @@ def load_files(
     }
     return image_dataset.ImageDataset(
         name,
-        tuple(splits["train"]),
+        tuple(each for each in splits["train"] if each != NO_LABEL),
         train=examples["train"],
         test=examples["test"],
         validation=examples.get("validation"),

@@ -89,6 +89,16 @@ class Examples:
         window = max(1, CACHE_LIMIT // self.element_bytes)
         return self.elements.shuffle(min(self.size, window), seed=seed)
 
+    def relabel(self, labels: np.ndarray) -> "Examples":
+        """Return the examples with other labels, integers in their order."""
+        found = tf.constant(labels, tf.int64)
+        elements = (
+            self.elements.enumerate()
+            .map(lambda index, element: (element[0], found[index]))
+            .apply(tf.data.experimental.assert_cardinality(self.size))
+        )
+        return self._with(elements, self.size, self.names)
+
     def select(self, mask: np.ndarray) -> "Examples":
         """Return the examples where a Boolean array is true, in their order."""
         selected, size = tf.constant(mask), int(mask.sum())
@@ -99,13 +109,17 @@ class Examples:
             # Without a known number `Model.fit` warns that data ran out.
             .apply(tf.data.experimental.assert_cardinality(size))
         )
+        names = list(itertools.compress(self.names, mask))
+        return self._with(elements, size, names)
+
+    def _with(self, elements, size, names):
         return Examples(
             elements,
             self.decode,
             size=size,
             image_size=self.image_size,
             element_bytes=self.element_bytes,
-            names=list(itertools.compress(self.names, mask)),
+            names=names,
         )
 
 

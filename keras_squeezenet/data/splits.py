@@ -182,6 +182,7 @@ def training_split(
             or the workers cannot share a batch equally.
     """
     if isinstance(images, image_dataset.ImageDataset):
+        _require_labels_of(images)
         size = images.split("train").size
         batch_size = min(batch_size, size)
         shard.part(batch_size)
@@ -227,6 +228,7 @@ def evaluation_split(
     `is_learned`, whether the set is learned from.
     """
     if isinstance(images, image_dataset.ImageDataset):
+        _require_labels_of(images)
         return Split(
             lambda epoch: images.test_batches(batch_size),
             -(-images.test_size // batch_size),
@@ -246,6 +248,14 @@ def as_dataset(images: Data, name: str) -> Data:
     if isinstance(images, tf.data.Dataset) or not _is_batches(images):
         return images
     return batch_sources.BatchSource(images, name).dataset()
+
+
+def _require_labels_of(images):
+    if not images.is_labeled:
+        raise ValueError(
+            f"the images of {images.name!r} must have labels here. Received: "
+            "images without labels; load them with `labeled=True`"
+        )
 
 
 def as_float32(batches: tf.data.Dataset) -> tf.data.Dataset:

@@ -317,6 +317,11 @@ def _examples(data, network, split, batch_size, seed, skip_bad_images):
             "with `len()`; a `data.ImageDataset`; or what `data.load` takes. "
             f"Received: data={data!r:.60}"
         )
+    if not data.is_labeled:
+        raise ValueError(
+            f"the images of {data.name!r} must have labels. Received: images "
+            "without labels; load them with `labeled=True`"
+        )
     examples = data.split(split)
     batch_size = min(batch_size, examples.size)
     batches = examples.decoded.batch(batch_size).prefetch(1)

@@ -188,6 +188,8 @@ def _numbers(labels, network):
 
 def _outputs(network, class_names):
     """Return the output of each class of the data; `None` if they differ."""
+    if not class_names:
+        return None
     if not network.classes:
         outputs = network.model.output_shape[-1]
         return np.arange(outputs) if len(class_names) == outputs else None

@@ -123,12 +123,12 @@ def headline(report: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     """Yield the figures at the top: `(name, before, after, explanation)`."""
     stages = report["stages"]
     first, last = stages[0], stages[-1]
+    split = report_tables.tested_on(report)
     yield (
-        "Accuracy",
+        report_tables.accuracy_of(report["dataset"], split).capitalize(),
         report_tables.percent(first["accuracy"]),
         report_tables.percent(last["accuracy"]),
-        "share of the correctly classified images of the "
-        f"{report_tables.tested_on(report)} set",
+        report_tables.accuracy_term(report),
     )
     sizes = []
     if last["huffman_bytes"] is not None:

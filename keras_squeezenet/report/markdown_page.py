@@ -37,6 +37,11 @@ def summary(report: dict[str, Any]) -> str:
         f"pixels: {dataset['train_images']:,} training, "
         f"{dataset['validation_images']:,} validation and {test} test images."
     )
+    if report_tables.is_agreement(report):
+        text += (
+            f" The {report_tables.tested_on(report)} set has no labels: "
+            "accuracy on it is agreement with the teacher."
+        )
     skipped = len(dataset["skipped_images"])
     if skipped:
         files = "file" if skipped == 1 else "files"

@@ -120,9 +120,9 @@ def _trained(report, folder):
         made="trained",
         name="model.keras",
         dataset=report["dataset"],
-        files=_model_table([report], folder),
+        files=_model_table([report], folder, report["dataset"]),
         parameters=report["parameters"],
-        accuracy=_accuracy(report),
+        accuracy=_accuracy(report, report["dataset"]),
         recipes={"Recipe": report["recipe"]},
         notes=(f"Best epoch: {report['best_epoch']}.", *_teacher(report)),
     )
@@ -136,9 +136,9 @@ def _fine_tuned(report, folder):
         made="fine-tuned",
         name="model.keras",
         dataset=report["dataset"],
-        files=_model_table(kept, folder),
+        files=_model_table(kept, folder, report["dataset"]),
         parameters=report["parameters"],
-        accuracy=_accuracy(kept[0]),
+        accuracy=_accuracy(kept[0], report["dataset"]),
         recipes={
             f"Recipe of the phase {phase['name']}": phase["recipe"]
             for phase in phases
@@ -156,7 +156,7 @@ def _teacher(report):
     return (escape(found),) if found else ()
 
 
-def _model_table(rows, folder):
+def _model_table(rows, folder, dataset):
     size = (folder / "model.keras").stat().st_size
     return report_tables.Table.of(
         "Files",
@@ -164,15 +164,25 @@ def _model_table(rows, folder):
         {
             "file": "name",
             "bytes": "bytes:,",
-            "validation accuracy": "validation_accuracy:.2%",
-            "test accuracy": "test_accuracy:.2%",
+            **{
+                f"{split} {report_tables.accuracy_of(dataset, split)}": (
+                    f"{split}_accuracy:.2%"
+                )
+                for split in ("validation", "test")
+            },
         },
     )
 
 
-def _accuracy(row):
-    test = row["test_accuracy"]
-    return row["validation_accuracy"] if test is None else test
+def _accuracy(row, dataset):
+    """Return the accuracy on the test set, or else the validation set.
+
+    It is `None` if the set has no labels.
+    """
+    split = "validation" if row["test_accuracy"] is None else "test"
+    if report_tables.accuracy_of(dataset, split) == report_tables.AGREEMENT:
+        return None
+    return row[f"{split}_accuracy"]
 
 
 def _compressed(report):
@@ -185,10 +195,15 @@ def _compressed(report):
         dataset=report["dataset"],
         files=report_tables.file_table(report),
         parameters=report["model"]["parameters"],
-        accuracy=rows[name]["accuracy"],
+        accuracy=None
+        if report_tables.is_agreement(report)
+        else rows[name]["accuracy"],
         recipes={"Recipe": report["recipe"]},
         notes=_teacher(report),
-        curve=packing and report_tables.curve_table(packing),
+        curve=packing
+        and report_tables.curve_table(
+            packing, report_tables.is_agreement(report)
+        ),
     )
 
 

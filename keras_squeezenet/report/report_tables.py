@@ -9,6 +9,7 @@ NOTHING = "-"
 # Entropy-coded files, which gzip cannot make smaller.
 ENTROPY_CODED = ("model.sqz", "saved_model_packed/")
 DENSITY = "share of the kernel weights that are not zero"
+AGREEMENT = "agreement with the teacher"
 ERRORS = "Behind ± are standard errors, of the accuracy that of the change."
 HUFFMAN = (
     "size of the weights as Deep Compression counts it: Huffman-coded values "
@@ -76,22 +77,54 @@ def tables(report: dict[str, Any]) -> list[Table]:
         stage_table(report),
         layer_table(report),
         file_table(report),
-        *([curve_table(packing)] if packing else []),
+        *([curve_table(packing, is_agreement(report))] if packing else []),
     ]
 
 
-def tested_on(report: dict[str, Any]) -> str:
+def tested_on(report: Mapping[str, Any]) -> str:
     """Return the set on which the accuracies were measured."""
     return "test" if report["dataset"]["test_images"] else "validation"
 
 
+def accuracy_of(dataset: Mapping[str, Any], split: str) -> str:
+    """Return what the accuracy on a set is called.
+
+    Where the labels are the classes that a teacher found, it is the agreement
+    with it. `dataset` is that of a report, and `split` a name such as `"test"`.
+    """
+    # Reports of earlier versions do not have the field.
+    if split in dataset.get("labeled_by_teacher", ()):
+        return AGREEMENT
+    return "accuracy"
+
+
+def is_agreement(report: Mapping[str, Any]) -> bool:
+    """Return whether the accuracies of a compression are agreement."""
+    split = tested_on(report)
+    return accuracy_of(report["dataset"], split) == AGREEMENT
+
+
+def accuracy_term(report: Mapping[str, Any]) -> str:
+    """Return what the accuracies of a compression are."""
+    if is_agreement(report):
+        return (
+            f"share of the images of the {tested_on(report)} set for which it "
+            "predicts the class that the teacher predicts; they have no labels"
+        )
+    return (
+        "share of the correctly classified images of the "
+        f"{tested_on(report)} set"
+    )
+
+
 def stage_table(report: dict[str, Any]) -> Table:
+    accuracy = "teacher" if is_agreement(report) else "accuracy"
     return Table.of(
         "Stages",
         [_with_millions(row) for row in report["stages"]],
         {
             "stage": "name",
-            "accuracy": "accuracy:.2%",
+            accuracy: "accuracy:.2%",
             "density": "density:.1%",
             "values": "distinct_values:,",
             "seconds": "seconds:.1f",
@@ -100,8 +133,7 @@ def stage_table(report: dict[str, Any]) -> Table:
             "Huffman": "huffman_bytes:,",
         },
         {
-            "accuracy": "share of the correctly classified images of the "
-            f"{tested_on(report)} set",
+            accuracy: accuracy_term(report),
             "density": DENSITY,
             "values": "most distinct values in one kernel, zero included",
             "MMACs": "millions of multiply-accumulates for an image",
@@ -145,6 +177,8 @@ def layer_table(report: dict[str, Any]) -> Table:
 
 
 def file_table(report: dict[str, Any]) -> Table:
+    is_teacher = is_agreement(report)
+    accuracy = "teacher" if is_teacher else "accuracy"
     return Table.of(
         "Files",
         files(report),
@@ -152,13 +186,14 @@ def file_table(report: dict[str, Any]) -> Table:
             "file": "name",
             "bytes": "bytes:,",
             "gzipped": "gzip_bytes:,",
-            "accuracy": "accuracy:.2%",
+            accuracy: "accuracy:.2%",
             "agreement": "agreement:.2%",
             "difference": "max_difference:.1e",
         },
         {
             "gzipped": "no value for entropy-coded weights: gzip does not "
             "make them smaller",
+            **({accuracy: accuracy_term(report)} if is_teacher else {}),
             "agreement": "share of the images for which the file predicts the "
             "class that its model predicts: the model after the last stage, or "
             "for int8 and saved_model_qat the same with 8-bit weights and "
@@ -169,11 +204,13 @@ def file_table(report: dict[str, Any]) -> Table:
     )
 
 
-def curve_table(packing: Mapping[str, Any]) -> Table:
+def curve_table(packing: Mapping[str, Any], by_teacher: bool = False) -> Table:
     """Return the rate-distortion curve of packing, and its file's test set.
 
-    `packing` is the JSON of a `packing.PackResult`.
+    `packing` is the JSON of a `packing.PackResult`, and `by_teacher` is whether
+    the labels are the classes of a teacher.
     """
+    accuracy = "teacher" if by_teacher else "accuracy"
     size = f"{packing['bytes']:,}"
     rows = [
         (point["bytes"], f"{point['bytes']:,}", point)
@@ -186,7 +223,7 @@ def curve_table(packing: Mapping[str, Any]) -> Table:
         rows.append((packing["bytes"], on_test, packing["test"]))
     return Table(
         "Size and distortion",
-        ("bytes", "divergence", "agreement", "accuracy", "change"),
+        ("bytes", "divergence", "agreement", accuracy, "change"),
         [
             (name, *_measured(point))
             for _, name, point in sorted(rows, key=lambda row: row[0])
@@ -198,7 +235,9 @@ def curve_table(packing: Mapping[str, Any]) -> Table:
             "before packing, in nats",
             "agreement": "share of the images for which the file predicts the "
             "class that was predicted before packing",
-            "change": "change of the accuracy by packing, in percentage "
+            **({"teacher": AGREEMENT} if by_teacher else {}),
+            "change": f"change of the {AGREEMENT if by_teacher else accuracy} "
+            "by packing, in percentage "
             f"points. {ERRORS}",
         },
     )

@@ -5,10 +5,12 @@ Reference:
     https://arxiv.org/abs/1503.02531) (Hinton et al., 2015)
 """
 
+import copy
 import dataclasses
 import functools
 import hashlib
 import os
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -36,7 +38,13 @@ class Teacher:
         model: `keras.Model` from normalized images to probabilities.
         name: the name in the report.
         normalization: the normalization of the images that it is given.
+
+    Attributes:
+        labeled: the sets of a run whose labels are the classes that it finds:
+            some of `"train"`, `"validation"` and `"test"`.
     """
+
+    labeled: tuple[str, ...] = ()
 
     def __init__(
         self, model: keras.Model, name: str, normalization: str
@@ -46,6 +54,16 @@ class Teacher:
         self.normalization = normalization
         self._metadata = metadata.of(model) or metadata.describe(model)
         self._outputs = tf.function(self._call, autograph=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its classes; empty if they are unknown."""
+        return self._metadata.class_names
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of its classes, or their numbers."""
+        return self.names or (*map(str, range(self.model.output_shape[-1])),)
 
     @functools.cached_property
     def digest(self) -> str:
@@ -68,6 +86,17 @@ class Teacher:
         the one that the teacher takes.
         """
         return self._outputs(images)
+
+    def classify(self, images: tf.Tensor) -> tf.Tensor:
+        """Return the most probable class of each image, int64."""
+        outputs = self.outputs(tf.cast(images, tf.float32))
+        return tf.argmax(outputs, axis=-1)
+
+    def having_labeled(self, names: Iterable[str]) -> "Teacher":
+        """Return the teacher with the sets that it `labeled`."""
+        found = copy.copy(self)
+        found.labeled = tuple(names)
+        return found
 
     def teach(self, split: splits.Split) -> splits.Split:
         """Return a training set with the labels that `objective` takes.
@@ -103,7 +132,7 @@ class Teacher:
                 f"{dataset['name']!r}. Received: teacher={self.name!r} with "
                 f"outputs of shape {self.model.output_shape}"
             )
-        names = self._metadata.class_names
+        names = self.names
         # Without names the classes of the data are numbered.
         numbers = [*map(str, range(len(classes)))]
         if names and classes not in ([*names], numbers):
@@ -113,16 +142,23 @@ class Teacher:
                 f"{metadata.listed(classes)}. Received: teacher={self.name!r} "
                 f"with the classes {metadata.listed(names)}"
             )
-        if self.model.input_shape[-1] != images.shape[-1]:
-            raise ValueError(
-                f"the teacher must take images of {images.shape[-1]} channels, "
-                f"as the data {dataset['name']!r} have them. Received: "
-                f"teacher={self.name!r} for images of shape "
-                f"{self.model.input_shape[1:]}"
-            )
+        self.require_channels(images.shape[-1], dataset["name"])
         requirements.require_probabilities(
             self.model, self.outputs(images).numpy(), "teacher"
         )
+
+    def require_channels(self, channels: int, name: str) -> None:
+        """Raise a `ValueError` unless it takes images of so many channels.
+
+        `name` is that of the data.
+        """
+        if self.model.input_shape[-1] != channels:
+            raise ValueError(
+                f"the teacher must take images of {channels} channels, "
+                f"as the data {name!r} have them. Received: "
+                f"teacher={self.name!r} for images of shape "
+                f"{self.model.input_shape[1:]}"
+            )
 
     def _call(self, images):
         images = image_ops.renormalize(

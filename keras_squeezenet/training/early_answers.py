@@ -136,13 +136,17 @@ class Watch:
         return START_SECONDS + images * train.seconds_per_image
 
 
-def say(early: dict) -> None:
-    """Log what `Watch.answer` returned, and the learning curve."""
+def say(early: dict, is_agreement: bool = False) -> None:
+    """Log what `Watch.answer` returned, and the learning curve.
+
+    `is_agreement` is whether the labels are the classes of a teacher.
+    """
     for text in early["warnings"]:
         logger.warning("%s", text)
     accuracy, error = early["validation_accuracy"], early["standard_error"]
+    verb = "agrees with the teacher" if is_agreement else "is right"
     text = (
-        f"The head alone is right on {accuracy:.1%} of the validation images "
+        f"The head alone {verb} on {accuracy:.1%} of the validation images "
         f"(± {100 * error:.1f} points, standard error)."
     )
     if early["seconds"]:

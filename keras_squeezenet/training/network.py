@@ -59,24 +59,25 @@ def build(
 def load(
     model: keras.Model | str | os.PathLike | None,
     image_size: int,
-    class_names: Sequence[str] | None,
+    classes: int | None,
     normalization: str | None = None,
 ) -> keras.Model:
     """Return the network that the `model` argument of `train` stands for.
 
     A `keras.Model` or a `.keras` file is copied. For anything else a network is
-    built, with these weights and for images of `image_size` pixels. Its
+    built, with these weights, for images of `image_size` pixels and so many
+    classes, `None` where their number is unknown. Its
     `metadata` have the `normalization`.
     """
     if _is_network(model):
         return models.load(model, normalization=normalization)
-    if class_names is None:
+    if classes is None:
         raise ValueError(
             "`model` must be a `keras.Model` or a `.keras` file, unless `data` "
             "is an `ImageDataset` or `class_names` is given. Received: "
             f"model={model!r}, class_names=None"
         )
-    built = build(image_size, len(class_names), weights=model)
+    built = build(image_size, classes, weights=model)
     known = normalization_of(model, normalization)
     metadata.attach(built, metadata.describe(built, known))
     return built

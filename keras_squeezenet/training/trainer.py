@@ -29,6 +29,7 @@ from keras_squeezenet.training import objectives
 from keras_squeezenet.training import optimizers
 from keras_squeezenet.training import requirements
 from keras_squeezenet.training import training_recipe
+from keras_squeezenet.training import unlabeled
 from keras_squeezenet.training.training_recipe import Recipe
 from keras_squeezenet.utils import backend
 from keras_squeezenet.utils import checkpoints
@@ -54,7 +55,9 @@ class TrainingResult:
         model: the model at its best epoch.
         dataset: the data set's `name`, `classes`, `skipped_images`,
             `image_size`, `normalization`, `train_images`, `validation_images`
-            and `test_images`.
+            and `test_images`; and `labeled_by_teacher`, those of the sets
+            `"train"`, `"validation"` and `"test"` whose labels are the
+            teacher's classes: accuracy on them is agreement with the teacher.
         parameters: int, the number of parameters of the model.
         recipe: `Recipe` of the run.
         restarts: int, the number of restarts from a plateau.
@@ -144,7 +147,10 @@ def train(
             `tf.data.Dataset`, a `keras.utils.PyDataset` or another object with
             `len()`; or a `data.ImageDataset`. Labels are integers, or one-hot
             or soft labels, rows that sum to 1. Sample weights multiply the
-            loss of their images.
+            loss of their images. With a teacher, labels may be left out: images
+            alone, a `tf.data.Dataset` of batches of them, or a folder as
+            `data.load` loads it with `labeled=False`. Their labels are the
+            classes that the teacher finds.
         validation, test: the validation and the test set, as arrays or batches
             without weights; of soft labels the most probable class counts.
             Those of an `ImageDataset` are the defaults; its validation set may
@@ -152,7 +158,8 @@ def train(
         recipe: defaults to `Recipe()`.
         teacher: a network of the same classes whose outputs the model learns
             too, by `recipe.distillation`, as `models.load` takes it. It sees
-            the same augmented images, in its own size and normalization.
+            the same augmented images, in its own size and normalization. For
+            images without labels `recipe.distillation` is 1 unless stated.
             Defaults to `None`: the model learns the labels alone.
         out: the output folder.
         name, class_names: the names of the data set and of its classes, in the
@@ -199,7 +206,9 @@ def train(
     backend.require_tensorflow("A training run")
     if tensorboard is not None:
         requirements.require_tensorboard(tensorboard)
-    recipe = training_recipe.with_teacher(recipe or Recipe(), teacher)
+    recipe = training_recipe.with_teacher(
+        recipe or Recipe(), teacher, is_labeled=unlabeled.is_labeled(data)
+    )
     keras.utils.set_random_seed(recipe.seed)
     distribution = distribution or distributed.Distribution()
     out = pathlib.Path(out).expanduser()
@@ -209,7 +218,7 @@ def train(
         known = network.normalization_of(model, normalization)
         if teacher is not None:
             run.teacher = distillation.load(teacher, known)
-        run.take_data(data, validation, test, known)
+        data = run.take_data(data, validation, test, known)
         run.take_model(model, data, name, class_names, normalization)
         with distribution.watched(run.out / LAST_FILE):
             run.begin(overwrite, resume)
@@ -239,21 +248,27 @@ class _Run:
         return contextlib.nullcontext()
 
     def take_data(self, data, validation, test, normalization):
+        """Take the sets of the run; return the training data, with labels."""
+        self.teacher, sets = unlabeled.label(
+            self.teacher,
+            {"train": data, "validation": validation, "test": test},
+            self.progress,
+        )
         shard, rand_augment = self.distribution.shard, self.recipe.rand_augment
         self.train, self.validation, self.test = splits.of_run(
-            data,
-            validation,
-            test,
+            *sets.values(),
             self.recipe,
             rand_augment,
             shard,
             normalization,
         )
+        return sets["train"]
 
     def take_model(self, model, train, name, class_names, normalization):
         (images, _), *_ = self.validation.batches(0).take(1)
-        class_names = getattr(train, "class_names", class_names)
-        model = network.load(model, images.shape[1], class_names, normalization)
+        class_names = unlabeled.class_names(train, class_names, self.teacher)
+        classes = unlabeled.count_classes(class_names, self.teacher)
+        model = network.load(model, images.shape[1], classes, normalization)
         self.model = model
         found = network.name_classes(model, class_names)
         self.dataset = {
@@ -264,6 +279,7 @@ class _Run:
             "train_images": self.train.size,
             "validation_images": self.validation.size,
             "test_images": self.test.size if self.test else 0,
+            "labeled_by_teacher": unlabeled.sets_of(self.teacher),
         }
         requirements.require_fit(
             model,

@@ -119,35 +119,48 @@ class Recipe:
         return dataclasses.replace(self, **changes)
 
 
-def with_teacher(recipe: Any, teacher: Any, can_be_itself: bool = False) -> Any:
+def with_teacher(
+    recipe: Any,
+    teacher: Any,
+    can_be_itself: bool = False,
+    is_labeled: bool = True,
+) -> Any:
     """Return a recipe with the share of distillation that it leaves open.
 
     Args:
         recipe: has the fields `distillation` and `replace`.
         teacher: the argument of that name, or `None`.
         can_be_itself: whether the network itself is the teacher without one.
+        is_labeled: whether the training images have labels. Without them the
+            share is 1 unless stated, and there must be a teacher.
 
     Raises:
         ValueError: if there is a teacher for nothing, or none.
     """
     share = recipe.distillation
+    default = TEACHER_SHARE if is_labeled else 1.0
     if teacher is None:
+        if not is_labeled and (share == 0 or not can_be_itself):
+            raise ValueError(
+                "images without labels need a teacher, whose classes are their "
+                f"labels. Received: distillation={share}, teacher=None. Pass "
+                "`teacher` (--teacher), or images with labels"
+            )
         if share and not can_be_itself:
             raise ValueError(
                 "`distillation` needs a teacher. Received: distillation="
                 f"{share}, teacher=None. Pass `teacher` (--teacher), or leave "
                 "`distillation` out"
             )
-        return recipe
+        if is_labeled:
+            return recipe
     if share == 0:
         raise ValueError(
             "`distillation` must be greater than 0 with a teacher. Received: "
             f"distillation={share}, teacher={teacher!r:.60}. Leave one of the "
             "two out"
         )
-    return recipe.replace(
-        distillation=TEACHER_SHARE if share is None else share
-    )
+    return recipe.replace(distillation=default if share is None else share)
 
 
 RECIPES = {
@@ -209,13 +222,20 @@ PHASES = (
 )
 
 
-def phases_with_teacher(phases: Sequence[Phase], teacher: Any) -> list[Phase]:
+def phases_with_teacher(
+    phases: Sequence[Phase], teacher: Any, is_labeled: bool = True
+) -> list[Phase]:
     """Return phases whose recipes have the share of a teacher, or of none.
+
+    `is_labeled` is whether the training images have labels. Without them the
+    head learns the teacher's classes, and there may be no phase after it.
 
     Raises:
         ValueError: if there is a teacher for nothing, or none.
     """
-    if teacher is not None and not phases:
+    if teacher is None and not is_labeled:
+        with_teacher(Recipe(), teacher, is_labeled=is_labeled)
+    if teacher is not None and is_labeled and not phases:
         raise ValueError(
             "the teacher teaches in the phases after the head, and there must "
             f"be one. Received: teacher={teacher!r:.60}, phases="
@@ -223,6 +243,9 @@ def phases_with_teacher(phases: Sequence[Phase], teacher: Any) -> list[Phase]:
             "(--top_epochs, --all_epochs)"
         )
     return [
-        dataclasses.replace(phase, recipe=with_teacher(phase.recipe, teacher))
+        dataclasses.replace(
+            phase,
+            recipe=with_teacher(phase.recipe, teacher, is_labeled=is_labeled),
+        )
         for phase in phases
     ]

@@ -26,6 +26,7 @@ from keras_squeezenet.training import optimizers
 from keras_squeezenet.training import requirements
 from keras_squeezenet.training import trainer
 from keras_squeezenet.training import training_recipe
+from keras_squeezenet.training import unlabeled
 from keras_squeezenet.training.training_recipe import PHASES
 from keras_squeezenet.training.training_recipe import Phase
 from keras_squeezenet.training.training_recipe import Recipe
@@ -120,7 +121,8 @@ def finetune(
     3. The whole network, at a lower one.
 
     With a teacher, the phases after the head learn its outputs too, by the
-    `distillation` of their recipes. The head learns the labels alone.
+    `distillation` of their recipes. The head learns the labels alone; those of
+    images without labels are the classes that the teacher finds.
 
     The phase with the best validation accuracy is kept. Its model is a flat
     graph, all of it trainable, which `compression.compress` takes.
@@ -139,7 +141,7 @@ def finetune(
             loss and the weights of classes of the head. Defaults to the recipe
             of the first phase.
         teacher: as in `training.train`, for the phases after the head; there
-            must be one.
+            must be one unless images have no labels.
         out: the output folder, for `model.keras`, `report.json`, the model
             card `README.md`, and a folder for each phase.
         learning_curve: whether to fit the head to an eighth, a quarter and a
@@ -159,7 +161,9 @@ def finetune(
     >>> model = training.finetune("imagenet", flowers, out="flowers").model
     """
     progress = progress or Progress()
-    phases = training_recipe.phases_with_teacher(phases, teacher)
+    phases = training_recipe.phases_with_teacher(
+        phases, teacher, unlabeled.is_labeled(data)
+    )
     out = pathlib.Path(out).expanduser()
     with ownership.own(out):
         require_writable(out, overwrite, resume)
@@ -168,8 +172,17 @@ def finetune(
         known_normalization = network.normalization_of(model, normalization)
         if teacher is not None:
             teacher = distillation.load(teacher, known_normalization)
+        teacher, sets = unlabeled.label(
+            teacher,
+            {"train": data, "validation": validation, "test": test},
+            progress,
+        )
         train, validation, test = splits.of_dataset(
-            data, validation, test, recipe, known_normalization
+            sets["train"],
+            sets["validation"],
+            sets["test"],
+            recipe,
+            known_normalization,
         )
         measured = {
             split: splits.evaluation_split(images, recipe.batch_size, split)
@@ -180,13 +193,17 @@ def finetune(
             if split == "validation" or images is not None
         }
         (images, _), *_ = measured["validation"].batches(0).take(1)
-        class_names = getattr(train, "class_names", class_names)
-        model = network.load(model, images.shape[1], class_names, normalization)
+        class_names = unlabeled.class_names(train, class_names, teacher)
+        classes = unlabeled.count_classes(class_names, teacher)
+        model = network.load(model, images.shape[1], classes, normalization)
         _require_linear_head(model)
         known = network.name_classes(model, class_names)
-        dataset = splits.describe(
-            train, name or "images", known, model.output_shape[-1]
-        )
+        dataset = {
+            **splits.describe(
+                train, name or "images", known, model.output_shape[-1]
+            ),
+            "labeled_by_teacher": unlabeled.sets_of(teacher),
+        }
         ordered = train
         if isinstance(train, image_dataset.ImageDataset):
             ordered = train.as_test("train")
@@ -231,7 +248,7 @@ def finetune(
                 recipe.seed,
                 progress,
             )
-        early_answers.say(early)
+        early_answers.say(early, "validation" in unlabeled.sets_of(teacher))
         found = [head]
         kept, weights = 0, model.get_weights()
         for phase in phases:

@@ -261,6 +261,20 @@ def test_network_is_its_own_teacher_in_the_stages_alone(run, compressed):
     assert compressed["training"]["recipe"].distillation is None
 
 
+def test_photographs_without_labels_are_those_of_the_model(
+    run, compressed, load, trained, tmp_path
+):
+    (tmp_path / "photo.jpg").touch()
+    photographs = f"--dataset={tmp_path}"
+    load["dataset"] = make_dataset(class_names=())
+    run(trained[1], photographs)
+    ((_, options),) = load["calls"]
+    assert options["labeled"] is False
+    assert not compressed["data"].is_labeled
+    with pytest.raises(ValueError, match="without labels need a teacher"):
+        run(SLIM_FLAG, photographs)
+
+
 def test_trained_model_is_not_trained_again(run, compressed, trained):
     model, path = trained
     for argument in (path, f"--model={path}"):

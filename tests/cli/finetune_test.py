@@ -10,6 +10,7 @@ from keras_squeezenet.cli import finetune
 PHASE = {"seconds": 1.25, "validation_accuracy": 0.975, "test_accuracy": 0.95}
 RESULT = types.SimpleNamespace(
     kept="all",
+    dataset={"labeled_by_teacher": []},
     phases=[
         {"name": "head", **PHASE},
         {"name": "top", **PHASE, "history": [{}]},

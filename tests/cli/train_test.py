@@ -25,6 +25,7 @@ RESULT = types.SimpleNamespace(
     test_accuracy=0.9625,
     seconds=12.34,
     images_per_second=1234.5,
+    dataset={"labeled_by_teacher": []},
 )
 
 
@@ -68,6 +69,41 @@ def test_teacher_is_passed_on(run, trained):
     assert trained["teacher"] == "imagenet"
     recipe = trained["recipe"]
     assert (recipe.distillation, recipe.temperature) == (0.25, 2)
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """A folder of photographs without labels."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for index in range(6):
+        image = Image.effect_noise((16, 16), 50).convert("RGB")
+        image.save(folder / f"{index}.png")
+    return folder
+
+
+def test_photographs_without_labels_are_taught(
+    run, photographs, model_path, monkeypatch, tmp_path
+):
+    _, out, _ = run(
+        *(f"--dataset={photographs}", f"--teacher={model_path}"),
+        *("--image_size=16", "--max_train_steps=1", "--augmentation=crop"),
+        '--config={"base_e": 8, "incr_e": 8}',
+    )
+    text = " ".join(out.split())
+    assert "on photos: images without labels of 16x16: 4 training, 1 va" in text
+    assert "Training: agreement with the teacher" in text
+    found = json.loads((tmp_path / "out" / report.JSON_FILE).read_text())
+    assert found["recipe"]["distillation"] == 1
+    assert len(found["dataset"]["labeled_by_teacher"]) == 3
+
+
+def test_photographs_without_labels_or_a_teacher_are_refused_at_once(
+    run, photographs, monkeypatch
+):
+    monkeypatch.setattr(data, "load", None)
+    with pytest.raises(ValueError, match="without labels need a teacher"):
+        run(f"--dataset={photographs}")
 
 
 def test_teacher_without_a_share_is_refused(run, trained):

@@ -522,6 +522,28 @@ def test_stages_learn_from_the_model_before_compression(compress, make_model):
     assert result.report["teacher"]["name"] == model.name
 
 
+def test_images_without_labels_are_those_of_the_model_before_compression(
+    make_model, test_images, tmp_path
+):
+    model = make_model()
+    result = compression.compress(
+        model,
+        test_images,
+        test_images,
+        recipe=SHORT.replace(stages=("cluster",)),
+        out=tmp_path / "out",
+    )
+    report = result.report
+    assert report["recipe"]["distillation"] == 1
+    assert report["teacher"]["name"] == model.name
+    assert report["dataset"]["labeled_by_teacher"] == ["train", "validation"]
+    dense, clustered = report["stages"]
+    assert dense["accuracy"] == 1 and clustered["accuracy"] < 1 + 1e-9
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert "accuracy on it is agreement with the teacher." in text
+    assert "| stage | teacher | density |" in text
+
+
 @pytest.mark.slow
 def test_tensorboard_has_a_run_for_each_stage(compress, tmp_path):
     pytest.importorskip("tensorboard")

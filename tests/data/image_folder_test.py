@@ -40,6 +40,36 @@ def test_class_folders_alone_are_split_class_by_class(image_folder):
     assert labels != sorted(labels)
 
 
+def test_photographs_in_one_folder_or_several_need_no_classes(
+    tmp_path, write_images
+):
+    write_images(tmp_path, ["a.png", "b.png", "c.png"])
+    write_images(tmp_path / "2024", ["d.png", "e.png"])
+    images = load(tmp_path, labeled=False)
+    assert images.class_names == () and not images.is_labeled
+    assert (images.train_size, images.test_size) == (4, 1)
+    found = levels(images.train) + levels(images.test)
+    assert sorted(level for level, _ in found) == [0, 1, 2, 3, 4]
+    again = load(tmp_path, labeled=False)
+    assert levels(again.train) == levels(images.train)
+
+
+def test_sets_without_labels_may_be_folders(tmp_path, write_images):
+    for split in ("train", "val", "test"):
+        write_images(tmp_path / split, ["a.png", "b.png"])
+    images = load(tmp_path, labeled=False)
+    sets = images.train, images.validation, images.test
+    assert [each.size for each in sets] == [2, 2, 2]
+
+
+def test_too_few_photographs_are_refused(tmp_path, write_images):
+    write_images(tmp_path, ["a.png", "b.png"])
+    with pytest.raises(ValueError, match="at least 3 images.*which has 2"):
+        load(tmp_path, labeled=False)
+    with pytest.raises(ValueError, match="must be an existing folder"):
+        load(tmp_path / "none", labeled=False)
+
+
 def test_split_is_the_same_for_the_same_seed(image_folder):
     tests = [levels(load(image_folder, seed=seed).test) for seed in (0, 0, 1)]
     assert tests[0] == tests[1] != tests[2]

@@ -33,6 +33,21 @@ def test_decoded_examples_are_not_cached_again():
     assert (found.size, found.image_size) == (4, SIDE)
 
 
+def test_examples_get_other_labels_and_are_decoded_as_before(
+    counted_levels, monkeypatch
+):
+    monkeypatch.setattr(lazy_examples, "CACHE_LIMIT", 0)
+    levels, decoded = counted_levels(4)
+    levels.names = [*"abcd"]
+    found = levels.relabel(np.array([3, 1, 0, 2]))
+    assert not decoded
+    assert levels_of(found) == [0, 1, 2, 3]
+    assert [int(label) for _, label in found] == [3, 1, 0, 2]
+    assert (found.size, found.names) == (4, [*"abcd"])
+    odd = found.select(np.array([False, True, False, True]))
+    assert [int(label) for _, label in odd] == [1, 2]
+
+
 def test_elements_are_shuffled_within_a_window(counted_levels, monkeypatch):
     window = 5
     monkeypatch.setattr(lazy_examples, "CACHE_LIMIT", 8 * window)

@@ -116,6 +116,13 @@ def test_headline_is_that_of_the_last_stage(make):
     ]
 
 
+def test_headline_of_images_without_labels_is_agreement(make):
+    made = make(dataset={"labeled_by_teacher": ["test"]})
+    (name, _, _, text), *_ = html_page.headline(made)
+    assert name == "Agreement with the teacher"
+    assert "the class that the teacher predicts" in text
+
+
 def test_page_of_photographs_stays_small(make):
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (12, 57, 57, 3), "uint8")

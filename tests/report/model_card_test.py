@@ -128,6 +128,17 @@ def test_card_of_a_trained_network_has_data_recipe_and_accuracy(make_card):
 
 
 @pytest.mark.parametrize("report", [TRAINED, FINE_TUNED])
+def test_card_of_images_without_labels_has_no_accuracy(report, make_card):
+    dataset = {**DATASET, "labeled_by_teacher": ["train", "validation"]}
+    front, body = make_card({**report, "dataset": dataset})
+    assert "| validation agreement with the teacher | test accuracy |" in body
+    assert front["metrics"] == ["accuracy"]
+    dataset["labeled_by_teacher"].append("test")
+    front, _ = make_card({**report, "dataset": dataset})
+    assert "metrics" not in front and "model-index" not in front
+
+
+@pytest.mark.parametrize("report", [TRAINED, FINE_TUNED])
 @pytest.mark.parametrize(
     "name, shown",
     [

@@ -19,6 +19,8 @@ def test_report_follows_its_schema(make, schema):
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(make(), schema)
     jsonschema.validate(make(sensitivity=None, message="lost"), schema)
+    unlabeled = make(dataset={"labeled_by_teacher": ["validation", "test"]})
+    jsonschema.validate(unlabeled, schema)
 
 
 @pytest.mark.parametrize(

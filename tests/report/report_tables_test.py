@@ -30,6 +30,16 @@ def test_tables_have_formatted_cells(make):
     )
 
 
+def test_accuracy_on_classes_of_a_teacher_is_called_agreement(make):
+    made = make(dataset={"labeled_by_teacher": ["train", "test"]})
+    stages, _, files, curve = report.tables(made)
+    for table in (stages, files, curve):
+        assert "teacher" in table.columns and "teacher" in table.terms
+        assert "accuracy" not in table.columns
+    made = make(dataset={"labeled_by_teacher": ["train", "validation"]})
+    assert "accuracy" in report.tables(made)[0].columns
+
+
 def test_curve_has_the_file_on_both_sets_and_standard_errors(make):
     *_, curve = report.tables(make())
     assert curve.rows == [

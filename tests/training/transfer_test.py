@@ -315,6 +315,26 @@ def test_run_is_resumed_with_its_own_teacher_only(finetune_tiny, taught_phase):
         finetune_tiny(phases, teacher=other, resume=True)
 
 
+def test_head_learns_the_classes_of_the_teacher_without_labels(
+    finetune_tiny, test_images, tmp_path, caplog
+):
+    caplog.set_level("INFO", "keras_squeezenet")
+    teacher = quarters.make_teacher()
+    model, report = finetune_tiny(
+        (), images=test_images, validation=test_images, teacher=teacher
+    )
+    assert report["dataset"]["labeled_by_teacher"] == ["train", "validation"]
+    (head,) = report["phases"]
+    predicted, expected = (
+        each.predict_on_batch(test_images).argmax(axis=1)
+        for each in (model, teacher)
+    )
+    assert np.mean(predicted == expected) == head["validation_accuracy"] > 0.6
+    assert "The head alone agrees with the teacher on" in caplog.text
+    with pytest.raises(ValueError, match="without labels need a teacher"):
+        finetune_tiny((), images=test_images, validation=test_images)
+
+
 @pytest.mark.end_to_end
 @pytest.mark.slow
 def test_compression_takes_the_model_as_it_is(finetune, dataset, tmp_path):

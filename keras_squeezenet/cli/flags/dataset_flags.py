@@ -1,9 +1,11 @@
 """The flags that say which images are used."""
 
 import functools
+import os
 
 from keras_squeezenet import data
 from keras_squeezenet.data import catalog
+from keras_squeezenet.data import image_files
 
 DATASET = (
     "labeled images: 'mnist5k' (digits that need no download), a folder with "
@@ -45,14 +47,26 @@ def require_valid(flag_values):
         catalog.require_tfds_name(flag_values["dataset"].value, data_dir)
 
 
-def load(flag_values, seed, progress, image_size=None):
-    """Return the `data.ImageDataset` that the flags name."""
+def has_labels(flag_values):
+    """Return whether the data are more than a folder of photographs."""
+    name = flag_values["dataset"].value
+    return not (os.path.isdir(name) and image_files.has_images_alone(name))
+
+
+def load(flag_values, seed, progress, image_size=None, labeled=True):
+    """Return the `data.ImageDataset` that the flags name.
+
+    It is read with or without labels, as `data.load` reads them.
+    """
     with progress.task("load data", None):
-        return loader(flag_values, seed, image_size)()
+        return loader(flag_values, seed, image_size, labeled=labeled)()
 
 
-def loader(flag_values, seed, image_size=None, shorter_side=None):
-    """Return a function that loads it, which other processes can call too."""
+def loader(flag_values, seed, image_size=None, shorter_side=None, **options):
+    """Return a function that loads it, which other processes can call too.
+
+    More `options` are those of `data.load`.
+    """
     return functools.partial(
         data.load,
         flag_values["dataset"].value,
@@ -61,4 +75,5 @@ def loader(flag_values, seed, image_size=None, shorter_side=None):
         skip_bad_images=flag_values["skip_bad_images"].value,
         seed=seed,
         shorter_side=shorter_side,
+        **options,
     )

@@ -17,7 +17,8 @@ def define(flag_values):
             None,
             "a trained network of the same classes, whose outputs are learned "
             "too: a .keras or .sqz file, weights by name or by file, or an "
-            "address on the Hugging Face hub",
+            "address on the Hugging Face hub; --dataset may then be a folder "
+            "of photographs without labels, whose classes it finds",
         )
 
 

@@ -30,6 +30,7 @@ def test_flags_reach_the_data_set(flag_values, monkeypatch):
     monkeypatch.setattr(data, "load", load)
     default = {"data_dir": None, "skip_bad_images": False, "shorter_side": None}
     default |= {"name": "mnist5k", "seed": 5, "image_size": 96}
+    default["labeled"] = True
     dataset_flags.load(flag_values, 5, Tasks(), 96)
     given = {"name": "cifar10", "data_dir": "/tfds", "skip_bad_images": True}
     flag_values.parse(
@@ -38,6 +39,17 @@ def test_flags_reach_the_data_set(flag_values, monkeypatch):
     dataset_flags.load(flag_values, 5, Tasks(), 96)
     assert calls == [default, default | given]
     assert tasks == 2 * [("load data", None)]
+
+
+def test_folder_of_photographs_alone_has_no_labels(flag_values, tmp_path):
+    for name in ("mnist5k", tmp_path):
+        flag_values.parse([f"--dataset={name}"])
+        assert dataset_flags.has_labels(flag_values)
+    (tmp_path / "a.jpg").touch()
+    assert not dataset_flags.has_labels(flag_values)
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "a.jpg").touch()
+    assert dataset_flags.has_labels(flag_values)
 
 
 @pytest.mark.parametrize("name", ["mnist5k", "photos/", "photos.csv"])
