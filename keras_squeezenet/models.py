@@ -141,9 +141,9 @@ def resize(model: keras.Model, image_size: int) -> keras.Model:
 
     Example:
 
-    >>> model = models.resize(models.load("imagenet"), 160)
+    >>> model = models.resize(models.load("cifar10"), 48)
     >>> model.input_shape
-    (None, 160, 160, 3)
+    (None, 48, 48, 3)
     """
     flat = flattening.flatten(model)
     description = graph.describe(flat)

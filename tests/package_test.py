@@ -33,8 +33,8 @@ BELOW = {
     "squeezenet": {"architecture", "imagenet", "pretrained", "utils"},
     "keras_file": {"graph", "pretrained", "utils"},
     "models": {
-        *("architecture", "codec", "inspection", "keras_file", "metadata"),
-        *("pretrained", "squeezenet", "utils"),
+        *("architecture", "codec", "flattening", "graph", "inspection"),
+        *("keras_file", "metadata", "pretrained", "squeezenet", "utils"),
     },
     "feature_extraction": {"graph", "metadata", "models", "utils"},
     "export": {
