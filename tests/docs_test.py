@@ -20,6 +20,7 @@ from PIL import Image
 from keras_squeezenet import SqueezeNet
 from keras_squeezenet import architecture
 from keras_squeezenet import training
+from keras_squeezenet.compression import compression_recipe
 from keras_squeezenet.pretrained import registry
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -57,6 +58,8 @@ PRUNE_FILTERS = [
     "--prune_filters_epochs=0",
     "--litert=float32",
 ]
+# Few lambdas hardly meet a small divergence.
+PACK = ["--max_kl=1"]
 # Parts of the examples in Python, and what runs instead.
 SMALL_PYTHON = {
     "steps_per_epoch=125, epochs=4": "steps_per_epoch=1, epochs=1",
@@ -184,11 +187,12 @@ class Examples:
         ):
             found.append(f"--image_size={SIDE}")
         if name == "pack" and "--target_bytes" not in " ".join(arguments):
-            found.append("--max_kl=1")
+            found += PACK
         if name == "compress":
             is_filters = "--recipe=fast_inference" in arguments
             stage = PRUNE_FILTERS if is_filters else ONE_STAGE
-            found += [TINY_CONFIG] * is_new + stage * bool(arguments)
+            found += [TINY_CONFIG] * is_new
+            found = _of_stages(found + stage) if arguments else found + PACK
         if "--recipe=small" in arguments:
             # The layers that stay dense are a third of a short network.
             found.append("--overall_density=0.5")
@@ -289,6 +293,18 @@ def _write_weights(config, path):
         for weight in layer.weights:
             arrays[f"{layer.name}/{weight.name}"] = np.array(weight)
     np.savez(path, **arrays)
+
+
+def _of_stages(words):
+    """Return the flags without those that only other stages have."""
+    (*_, stages) = (word for word in words if word.startswith("--stages="))
+    left_out = {
+        f"--{name}"
+        for stage, fields in compression_recipe.FIELDS_OF_STAGES.items()
+        if stage not in stages.partition("=")[2].split(",")
+        for name in fields
+    }
+    return [word for word in words if word.partition("=")[0] not in left_out]
 
 
 def _commands(text):

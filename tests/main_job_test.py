@@ -36,13 +36,17 @@ def test_command_compresses_real_digits(tmp_path):
     dense, int8 = stages["dense"], files["model_int8.tflite"]
     assert dense["accuracy"] > 0.85
     assert int8["accuracy"] > dense["accuracy"] - 0.05
-    assert stages["quantized"]["density"] < 0.4
+    packed, size = files["model.sqz"], files["model.sqz"]["bytes"]
+    assert packed["accuracy"] > dense["accuracy"] - 0.05
+    assert stages["packed"]["bytes"] == size < dense["bytes"] / 20
+    assert stages["packed"]["density"] < 0.4
     assert 9 * int8["gzip_bytes"] < dense["bytes"]
+    assert f"{size:,} (this file)" in finished.stdout
+    assert f"{size:,} (test set)" in finished.stdout
     for measured in (*stages.values(), *files.values()):
         assert f"{measured['accuracy']:.2%}" in finished.stdout
     for layer in report["layers"]:
         assert layer["name"] in finished.stdout
-        assert layer["int8_distinct_values_per_channel"] <= 16
     assert f"Report: {out / 'report.html'}" in finished.stdout
     assert f"keras-squeezenet evaluate {out / 'model.sqz'}" in finished.stdout
     assert_latency_is_measured(out / "model.keras", environment)

@@ -1,4 +1,4 @@
-"""Compress a network: prune, share weights, quantize, and report on it.
+"""Compress a network: prune, quantize and pack it, and report on it.
 
 MODEL is a trained network. Without one, a network is trained first: on 5,000
 digits unless --dataset names other images. Every stage is checked, and the
@@ -22,6 +22,7 @@ from keras_squeezenet.cli.flags import recipe_flags
 from keras_squeezenet.cli.flags import recipe_help
 from keras_squeezenet.cli.flags import teacher_flags
 from keras_squeezenet.cli.flags import training_flags
+from keras_squeezenet.compression import compression_recipe
 from keras_squeezenet.training import training_recipe
 from keras_squeezenet.utils import files
 
@@ -99,6 +100,19 @@ def require_valid(path, recipe):
                 f"--{name} is for a new network, and a trained one is given: "
                 f"leave one of the two out. Received: {path}, --{name}"
             )
+    require_used(recipe)
+
+
+def require_used(recipe):
+    """Raise a `ValueError` for flags of stages that the recipe leaves out."""
+    for stage, fields in compression_recipe.FIELDS_OF_STAGES.items():
+        for name in fields:
+            if stage not in recipe.stages and FLAGS[name].present:
+                raise ValueError(
+                    f"--{name} is for the stage {stage}, which the recipe does "
+                    "not have: add it with --stages, or leave the flag out. "
+                    f"Received: --{name}, stages={','.join(recipe.stages)}"
+                )
 
 
 def load(path, recipe):

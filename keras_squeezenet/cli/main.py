@@ -22,8 +22,8 @@ USAGE = f"usage: {PROGRAM} COMMAND [ARGUMENT ...] [--flag=value ...]"
 COMMANDS = {
     "train": "train a SqueezeNet on your images or on a public data set",
     "finetune": "fine-tune a pretrained SqueezeNet on your images",
-    "compress": "prune, cluster and quantize a network, and report on it",
-    "pack": "write the smallest file of a trained network",
+    "compress": "prune, quantize and pack a network, and report on it",
+    "pack": "quantize a network into a small file, without training",
     "export": "write a network for other runtimes, and try each file",
     "benchmark": "time a network in every runtime that is installed",
     "predict": "classify image files",

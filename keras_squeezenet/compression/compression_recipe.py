@@ -40,6 +40,35 @@ TARGET_SHARE = (
 )
 # The fields of a recipe that set what `prune_filters` aims at.
 FILTER_TARGETS = ("target_macs", "target_parameters", "target_latency")
+# The fields that bound what `pack` loses.
+PACK_BOUNDS = ("target_bytes", "max_kl")
+# The fields that only one stage reads.
+FIELDS_OF_STAGES = {
+    "prune_filters": (
+        *FILTER_TARGETS,
+        "latency_runtime",
+        "latency_threads",
+        "prune_filters_epochs",
+    ),
+    "prune": (
+        "prune_epochs",
+        "prune_schedule",
+        "prune_rounds",
+        "prune_pattern",
+        "densities",
+        "overall_density",
+        "density_split",
+    ),
+    "densify": ("densify_epochs",),
+    "cluster": (
+        "cluster_epochs",
+        "bits",
+        "average_bits",
+        "cluster_initialization",
+    ),
+    "quantize": ("quantize_epochs", "quantize_preserve"),
+    "pack": PACK_BOUNDS,
+}
 AVERAGE_BITS = "from 4 to 8", lambda value: min(BITS) <= value <= max(BITS)
 CODE_BITS = (
     "an integer from 2 to 8",
@@ -130,8 +159,8 @@ class Recipe:
 
     stages: Annotated[tuple[str, ...], some_of(STAGES)] = (
         "prune",
-        "cluster",
         "quantize",
+        "pack",
     )
     batch_size: recipe_fields.Count = 32
     max_train_steps: recipe_fields.Count | None = None
@@ -147,7 +176,7 @@ class Recipe:
     )
     latency_threads: recipe_fields.Count = 1
     prune_filters_epochs: recipe_fields.PositiveOrZero = 3
-    prune_epochs: recipe_fields.Positive = 3
+    prune_epochs: recipe_fields.Positive = 4
     prune_schedule: Annotated[str, one_of(SCHEDULES)] = "polynomial"
     prune_rounds: recipe_fields.Count = 4
     prune_pattern: Annotated[str | None, one_of(PATTERNS)] = None
@@ -241,7 +270,14 @@ class Recipe:
         return steps
 
     def replace(self, **changes: Any) -> "Recipe":
-        """Return a copy with other values."""
+        """Return a copy with other values.
+
+        A target of `prune_filters` replaces another one, and so does a bound
+        of `pack`.
+        """
+        for names in (FILTER_TARGETS, PACK_BOUNDS):
+            if any(changes.get(name) is not None for name in names):
+                changes = {**dict.fromkeys(names), **changes}
         return dataclasses.replace(self, **changes)
 
 
@@ -264,6 +300,7 @@ RECIPES = {
     # The densities of table 1, and 6 bits. The densities are scaled down where
     # they would keep more than the 33.5% of v1.0, as with few classes.
     "paper": Recipe(
+        stages=("prune", "cluster", "quantize"),
         prune_epochs=6,
         densities=TABLE_1,
         overall_density=0.336,
@@ -275,11 +312,10 @@ RECIPES = {
     "fast": Recipe(
         prune_epochs=1,
         densities={"conv1": 1, "*_squeeze1x1": 1, "*": 0.5},
-        bits={"*": 6},
-        cluster_epochs=0.25,
         quantize_epochs=0,
     ),
     "accurate": Recipe(
+        stages=("prune", "cluster", "quantize"),
         prune_epochs=8,
         densities={"conv1": 1, "*_squeeze1x1": 1, "*": 0.4},
         bits={"*": 6},
@@ -293,8 +329,19 @@ RECIPES = {
         densities={"conv1": 1, "*": 0.2},
         overall_density=0.15,
         density_split="sensitivity",
-        cluster_epochs=3,
         quantize_epochs=2,
+        max_kl=0.005,
+    ),
+    # Fewer filters, and most weights of the others are zero.
+    "smallest": Recipe(
+        stages=("prune_filters", "prune", "pack"),
+        target_parameters=0.5,
+        prune_filters_epochs=5,
+        prune_epochs=10,
+        prune_schedule="iterative",
+        densities={"conv1": 1, "*": 0.2},
+        overall_density=0.2,
+        density_split="sensitivity",
     ),
     # Half of the operations, in 8-bit integers: quick in every runtime.
     "fast_inference": Recipe(

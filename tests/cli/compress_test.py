@@ -304,6 +304,25 @@ def test_trained_model_takes_no_flag_of_a_new_one(flag, run, compressed):
 
 
 @pytest.mark.parametrize(
+    "flags, stage",
+    [
+        (["--bits=5"], "cluster, .* Received: --bits, stages=prune,quantize"),
+        (["--stages=prune", "--max_kl=1"], "pack, "),
+        (["--recipe=paper", "--target_bytes=1000"], "pack, "),
+        (["--recipe=fast_inference", "--prune_epochs=2"], "prune, "),
+    ],
+)
+def test_flag_of_a_stage_that_is_left_out_is_refused(
+    flags, stage, run, compressed
+):
+    with pytest.raises(ValueError, match=f"is for the stage {stage}"):
+        run(SLIM_FLAG, *flags)
+    assert not compressed
+    run(SLIM_FLAG, "--stages=cluster", "--bits=5")
+    assert compressed["recipe"].bits == {"*": 5}
+
+
+@pytest.mark.parametrize(
     "flag,message",
     [
         ("--prune_epochs=0", "`prune_epochs` .* be .*prune_epochs=0"),

@@ -69,6 +69,39 @@ def test_packing_is_instead_of_weight_sharing():
         Recipe(target_bytes=9, max_kl=0.1)
 
 
+def test_recipes_for_small_files_end_in_packing():
+    packed = [
+        name for name, recipe in RECIPES.items() if recipe.stages[-1] == "pack"
+    ]
+    assert packed == ["default", "fast", "small", "smallest"]
+
+
+def test_target_or_bound_replaces_that_of_the_recipe():
+    packed = Recipe(max_kl=0.1).replace(target_bytes=9)
+    assert (packed.target_bytes, packed.max_kl) == (9, None)
+    assert packed.replace(seed=1).target_bytes == 9
+    smaller = Recipe(stages=("prune_filters",), target_macs=0.5).replace(
+        target_latency=1.5
+    )
+    assert (smaller.target_macs, smaller.target_latency) == (None, 1.5)
+    with pytest.raises(ValueError, match="not both"):
+        packed.replace(target_bytes=9, max_kl=0.1)
+
+
+@pytest.mark.parametrize("name", ["accurate", "paper"])
+def test_recipe_of_larger_files_shares_weights(name):
+    assert RECIPES[name].stages == ("prune", "cluster", "quantize")
+    assert RECIPES[name].bits == {"*": 6}
+
+
+def test_fields_of_stages_are_fields_of_recipes():
+    fields = compression_recipe.FIELDS_OF_STAGES
+    assert tuple(fields) == compression_recipe.STAGES
+    names = [name for stage in fields for name in fields[stage]]
+    assert len(names) == len({*names})
+    assert {*names} < {field.name for field in dataclasses.fields(Recipe)}
+
+
 def test_bounds_of_the_ranges_are_in_them():
     Recipe(densities={"*": 1}, bits={"*": 2})
     Recipe(bits={"*": 8}, average_bits=4, quantize_epochs=0, stages=())

@@ -238,5 +238,5 @@ def test_help_names_the_defaults():
     assert "(default: conv1:1,*_squeeze1x1:1,*:0.25)" in text
     assert "--keep_frozen leave layers" in text
     assert "--seed=N seed of every random number (default: 0)" in text
-    assert "(default: prune,cluster,quantize)" in text
+    assert "(default: prune,quantize,pack)" in text
     assert "--augmentation=flip_crop|crop|none" in text
