@@ -183,7 +183,11 @@ def make():
                 "test_images": 1_000,
                 **(dataset or {}),
             },
-            recipe=compression_recipe.Recipe(max_train_steps=7, seed=3),
+            recipe=compression_recipe.Recipe(
+                stages=("prune", "cluster", "quantize"),
+                max_train_steps=7,
+                seed=3,
+            ),
             **measured,
         )
 
