@@ -71,16 +71,8 @@ def prune_filters_without_teacher(model, images, share, seed, out):
 
 def prune_filters_for_latency(model, images, share, seed, out):
     """Aim at a share of the latency of the int8 file on one thread."""
-    table = layer_latencies.measure(model)
-    latency = table.network(layer_latencies.channels_of(model))
-    return prune_filters(
-        model,
-        images,
-        None,
-        seed,
-        out,
-        target_latency=round(share * latency, 4),
-    )
+    target = round(share * latency_of(model), 4)
+    return prune_filters(model, images, None, seed, out, target_latency=target)
 
 
 def prune_weights(model, images, share, seed, out):
@@ -108,6 +100,21 @@ def shrink_images_and_prune(model, images, share, seed, out):
     smaller = models.resize(model, side)
     rest = share * macs(model) / macs(smaller)
     return prune_filters(smaller, load(side, seed), rest, seed, out, model)
+
+
+def shrink_images_and_prune_for_latency(model, images, share, seed, out):
+    """Remove filters from the network for smaller images."""
+    side = side_for(model, share**0.5)
+    target = round(share * latency_of(model), 4)
+    return prune_filters(
+        models.resize(model, side),
+        load(side, seed),
+        None,
+        seed,
+        out,
+        model,
+        target_latency=target,
+    )
 
 
 def narrow_config(model, images, share, seed, out):
@@ -149,6 +156,7 @@ METHODS = {
     "prune_filters_without_teacher": prune_filters_without_teacher,
     "shrink_images": shrink_images,
     "shrink_images_and_prune": shrink_images_and_prune,
+    "shrink_images_and_prune_for_latency": shrink_images_and_prune_for_latency,
     "narrow_config": narrow_config,
     "prune_weights": prune_weights,
 }
@@ -234,6 +242,12 @@ def macs(model):
         for name, outputs in traced.outputs.items()
     }
     return filter_costs.total(filter_costs.macs(description), counts)
+
+
+def latency_of(model):
+    """Return the milliseconds of the int8 file, by the table of its layers."""
+    table = layer_latencies.measure(model)
+    return table.network(layer_latencies.channels_of(model))
 
 
 def side_for(model, share):

@@ -42,9 +42,14 @@ METHODS = {
         "o",
     ),
     "shrink_images": ("smaller images", style.GREEN, "s"),
-    "shrink_images_and_prune": (
-        "smaller images and filter pruning",
+    "shrink_images_and_prune_for_latency": (
+        "smaller images and filter pruning for the latency",
         style.PURPLE,
+        "D",
+    ),
+    "shrink_images_and_prune": (
+        "smaller images and filter pruning for the MACs",
+        style.INK,
         "s",
     ),
     "narrow_config": ("narrower, from random weights", style.GREY, "v"),
