@@ -26,6 +26,9 @@ from keras_squeezenet.report.plots import style
 FLAGS = flags.FLAGS
 flags.DEFINE_list("extra", [], "other files to time, as NAME:PATH")
 flags.DEFINE_string("title", "", "the title of the table and the plot")
+flags.DEFINE_float(
+    "lowest", 0.0, "accuracy in percent below which points are not drawn"
+)
 
 # The name of each method, its color and its marker in the plot.
 METHODS = {
@@ -37,18 +40,18 @@ METHODS = {
     ),
     "prune_filters": ("filter pruning for the MACs", style.BLUE, "o"),
     "prune_filters_without_teacher": (
-        "the same without a teacher",
+        "for the MACs, without a teacher",
         style.SKY,
         "o",
     ),
     "shrink_images": ("smaller images", style.GREEN, "s"),
     "shrink_images_and_prune_for_latency": (
-        "smaller images and filter pruning for the latency",
+        "smaller images, filter pruning for the latency",
         style.PURPLE,
         "D",
     ),
     "shrink_images_and_prune": (
-        "smaller images and filter pruning for the MACs",
+        "smaller images, filter pruning for the MACs",
         style.INK,
         "s",
     ),
@@ -170,7 +173,7 @@ def draw(points):
         axes.set_xlabel(label)
     panels[0].set_ylabel("test accuracy, %")
     handles, names = panels[0].get_legend_handles_labels()
-    style.legend(drawn, handles, names, 4, "outside lower center")
+    style.legend(drawn, handles, names, 3, "outside lower center")
     if FLAGS.title:
         drawn.suptitle(FLAGS.title, fontsize=10)
     return drawn
@@ -179,7 +182,12 @@ def draw(points):
 def draw_method(axes, method, key, unit, points):
     """Draw the mean and the range over the seeds."""
     name, color, marker = METHODS[method]
-    found = [point for point in points if point["method"] == method]
+    found = [
+        point
+        for point in points
+        if point["method"] == method
+        and 100 * point["int8_accuracy"] >= FLAGS.lowest
+    ]
     found.sort(key=lambda point: point[key])
     if not found:
         return
