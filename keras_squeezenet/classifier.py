@@ -47,6 +47,8 @@ class Classifier:
         normalization: the normalization of the images that `function` takes, a
             key of `normalizations.NORMALIZATIONS`.
         model: the `keras.Model`, where the file has its layers.
+        thresholds: of a network of several labels: the probability from which
+            an image has the label, for each class. Empty for one label.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Classifier:
     classes: tuple[tuple[str | None, str], ...] = ()
     normalization: str = normalizations.CAFFE
     model: "keras.Model | None" = None
+    thresholds: tuple[float, ...] = ()
 
     @property
     def shorter_side(self) -> int:
@@ -229,7 +232,12 @@ def load(
             f"names of classes. Received: {count} outputs. Name every class, "
             "in the order of the outputs"
         )
-    return Classifier(source, function, side, classes, normalization, loaded)
+    thresholds = found.thresholds if found else ()
+    if loaded is not None and not thresholds:
+        thresholds = metadata.describe(loaded).thresholds
+    return Classifier(
+        source, function, side, classes, normalization, loaded, thresholds
+    )
 
 
 def _known_classes(name):

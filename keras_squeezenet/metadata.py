@@ -30,6 +30,8 @@ MAX_BYTES = 1 << 20
 MAX_NAMES_BYTES = 1 << 19
 MAX_SIDE = 1 << 16
 ZIP_SUFFIXES = (".keras", ".tflite")
+# Of a network of several labels, until others are chosen.
+THRESHOLD = 0.5
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,9 @@ class Metadata:
         channels: the number of channels of an image.
         class_names: the names in the order of the outputs; empty if they are
             unknown, or ImageNet's.
+        thresholds: of a network of several labels: the probability from which
+            an image has the label, for each output. Empty for a network of one
+            label.
 
     Raises:
         ValueError: if a value is of another type or out of range.
@@ -55,6 +60,7 @@ class Metadata:
     image_size: int | None = None
     channels: int = 3
     class_names: tuple[str, ...] = ()
+    thresholds: tuple[float, ...] = ()
 
     def __post_init__(self):
         normalizations.get(self.normalization)
@@ -80,6 +86,22 @@ class Metadata:
                 f"`class_names` must have at most {MAX_NAMES_BYTES:,} bytes "
                 f"as JSON. Received: {size:,}. Give the classes shorter names."
             )
+        self._require_thresholds()
+
+    def _require_thresholds(self):
+        found, names = self.thresholds, self.class_names
+        if not isinstance(found, tuple) or not all(
+            isinstance(value, float) and 0 < value < 1 for value in found
+        ):
+            raise ValueError(
+                "`thresholds` must be numbers greater than 0 and below 1. "
+                f"Received: thresholds={found!r:.60}"
+            )
+        if found and (len(found) < 2 or names and len(names) != len(found)):
+            raise ValueError(
+                "`thresholds` must be one for each of at least two classes. "
+                f"Received: {len(found)} thresholds for {len(names)} classes"
+            )
 
     def __str__(self):
         side, names = self.image_size, self.class_names
@@ -100,7 +122,23 @@ def describe(
     side, channels = None, 3
     if len(model.input_shape) == 4:
         _, side, _, channels = model.input_shape
-    return Metadata(normalization, side, channels, tuple(class_names or ()))
+    return Metadata(
+        normalization,
+        side,
+        channels,
+        tuple(class_names or ()),
+        (THRESHOLD,) * (has_sigmoid(model) and model.output_shape[-1]),
+    )
+
+
+def has_sigmoid(model: Any) -> bool:
+    """Return whether a model ends with a sigmoid for each of its classes."""
+    activation = getattr(model.layers[-1], "activation", None)
+    if getattr(activation, "__name__", None) != "sigmoid":
+        return False
+    shape = model.output_shape
+    is_one_output = isinstance(shape, tuple) and len(shape) == 2
+    return is_one_output and (shape[-1] or 0) > 1
 
 
 def attach(model: Any, found: Metadata) -> None:
@@ -231,7 +269,11 @@ def listed(names: Sequence[str]) -> str:
 
 
 def _dump(found):
-    return json.dumps(dataclasses.asdict(found)).encode()
+    values = dataclasses.asdict(found)
+    if not found.thresholds:
+        # The files of networks of one label stay as they are.
+        del values["thresholds"]
+    return json.dumps(values).encode()
 
 
 def _parse(content):
@@ -243,8 +285,9 @@ def _parse(content):
     fields = {field.name for field in dataclasses.fields(Metadata)}
     # Later versions may add fields.
     known = {key: values[key] for key in fields & set(values)}
-    if isinstance(known.get("class_names"), list):
-        known["class_names"] = tuple(known["class_names"])
+    for key in ("class_names", "thresholds"):
+        if isinstance(known.get(key), list):
+            known[key] = tuple(known[key])
     return Metadata(**known)
 
 

@@ -54,6 +54,7 @@ def main(*positional):
     recipe = recipe_flags.make(FLAGS, compression.RECIPES)
     require_valid(path, recipe)
     from keras_squeezenet.compression import pipeline
+    from keras_squeezenet.training import requirements
     from keras_squeezenet.training import trainer
 
     out = pathlib.Path(FLAGS.out)
@@ -63,6 +64,7 @@ def main(*positional):
     options = {**FLAGS.values_of("overwrite", "resume"), "progress": progress}
     model, teacher = load(path, recipe)
     model, dataset = runs.prepare(FLAGS, recipe, console, progress, model)
+    requirements.require_one_label(model, "compression")
     trained = None
     last_epoch = f"{pipeline.TRAINING_FOLDER}/{trainer.LAST_FILE}"
     with runs.resumable(out, pipeline.CHECKPOINT_FILE, last_epoch):

@@ -49,8 +49,8 @@ with FLAGS.group("Network and images"):
 with FLAGS.group("Output"):
     output_flags.define(
         FLAGS,
-        f"{JSON_FILE}, {PLOT_FILE} and, for a network with layers, "
-        f"{SAMPLES_FILE}",
+        f"{JSON_FILE} and, where an image has one label, {PLOT_FILE} and, for "
+        f"a network with layers, {SAMPLES_FILE}",
     )
 
 
@@ -88,12 +88,15 @@ def source(network):
 def print_summary(console, summary):
     for path in summary["skipped"]:
         terminal.print_line(console, f"skipped, cannot be read: {path}")
+    several = "mean_average_precision" in summary
+    order = ("average_precision", "f1") if several else ("recall", "precision")
     rows = sorted(
         (row for row in summary["classes"] if row["images"]),
-        key=lambda row: (row["recall"], row["precision"] or 0),
+        key=lambda row: [row[key] or 0 for key in order],
     )
+    table = report.several_labels_table if several else class_table
     terminal.print_table(console, total_table(summary))
-    terminal.print_table(console, class_table(rows[:PRINTED_CLASSES]))
+    terminal.print_table(console, table(rows[:PRINTED_CLASSES]))
     more = len(rows) - PRINTED_CLASSES
     if more > 0:
         console.print(f"\n{more:,} more classes are in the JSON.")
@@ -101,14 +104,19 @@ def print_summary(console, summary):
 
 def total_table(summary):
     split = f", {summary['split']}" if summary["split"] else ""
+    measured = {"top-1": "top1:.2%", "top-5": "top5:.2%"}
+    if "top1" not in summary:
+        measured = {
+            "mean average precision": "mean_average_precision:.2%",
+            "mean F1": "mean_f1:.2%",
+        }
     return report.Table.of(
         f"Totals, {summary['dataset']}{split}",
         [{**summary, "classes": len(summary["classes"])}],
         {
             "images": "images:,",
             "classes": "classes:,",
-            "top-1": "top1:.2%",
-            "top-5": "top5:.2%",
+            **measured,
             "batch": "batch_size:,",
             "images/s": "images_per_second:,.0f",
         },
@@ -133,6 +141,10 @@ def write(network, result, summary):
 
     from keras_squeezenet.report import plots
 
+    if result.thresholds:
+        with files.new_folder(FLAGS.out, FLAGS.overwrite) as folder:
+            files.write_json(folder / JSON_FILE, summary)
+        return
     confusion = result.confusion
     # Classes that occur, where these are few enough to be named.
     places = np.flatnonzero(confusion.sum(axis=0) + confusion.sum(axis=1))

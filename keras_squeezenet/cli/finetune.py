@@ -99,7 +99,13 @@ def main():
             ),
         )
     terminal.print_table(console, table(result))
-    terminal.print_trained(console, FLAGS, transfer.FILES, FLAGS.seed)
+    if result.several_labels:
+        terminal.print_table(
+            console, report.several_labels_table(result.several_labels)
+        )
+    terminal.print_trained(
+        console, FLAGS, transfer.FILES, FLAGS.seed, result.several_labels
+    )
 
 
 def make_recipe():
@@ -147,7 +153,7 @@ def table(result):
         "test": "test_accuracy:.2%",
         "kept": "kept",
     }
-    title = "Fine-tuning"
+    title = report.accuracy_title("Fine-tuning", result.several_labels)
     if "validation" in result.dataset["labeled_by_teacher"]:
         title += ": agreement with the teacher"
     return report.Table.of(title, rows, columns)

@@ -5,6 +5,9 @@ IMAGE is a file, a folder (with its sub-folders), a pattern such as
 input. What cannot be read is named and skipped, and the command then ends with
 status 1.
 
+A network of several labels marks those of an image with *: their probability is
+at least the threshold of their class.
+
 --explain writes a plot for each photograph, which shows where the network
 looks: the photograph beside the heat maps of its most probable classes. It
 needs a network with layers: a .keras or .sqz file, or weights.
@@ -107,14 +110,19 @@ def _result(network, path, row):
                 "probability": float(row[index]),
             }
         )
+        if network.thresholds:
+            predictions[-1]["is_present"] = bool(
+                row[index] >= network.thresholds[index]
+            )
     return {"file": path, "predictions": predictions}
 
 
 def print_result(console, result):
     terminal.print_line(console, one_line(result["file"]))
     for prediction in result["predictions"]:
+        mark = "* " if prediction.get("is_present") else "  "
         terminal.print_line(
             console,
-            f"  {prediction['rank']:>2}  {prediction['probability']:7.2%}  "
+            f"{mark}{prediction['rank']:>2}  {prediction['probability']:7.2%}  "
             f"{one_line(prediction['label'].replace('_', ' '))}",
         )

@@ -74,11 +74,13 @@ def prepare(flag_values, recipe, console, progress, model=None):
         require_no_share(flag_values, dataset)
     if model is None:
         keras.utils.set_random_seed(seed)
+        several = {"several_labels": True} if dataset.several_labels else {}
         model = training.build(
             dataset.image_size,
             len(dataset.class_names) or count_outputs(teacher),
             flag_values["config"].value,
             flag_values["weights"].value,
+            **several,
         )
     terminal.print_header(console, model, dataset)
     return model, dataset

@@ -155,14 +155,19 @@ def data_arguments(flag_values, *more, seed=0):
     return [*found, f"--seed={seed}"] if seed else found
 
 
-def print_trained(console, flag_values, names, seed=0):
-    """Print what training wrote, a model first, and what can be done now."""
+def print_trained(console, flag_values, names, seed=0, several_labels=None):
+    """Print what training wrote, a model first, and what can be done now.
+
+    A network of several labels can be evaluated, and not compressed.
+    """
     out = flag_values["out"].value
     model, small = (os.path.join(out, name) for name in (names[0], "small"))
     data = data_arguments(flag_values, "image_size", seed=seed)
     print_line(console, f"\nWritten: {', '.join(names)} in {out}")
+    following = ["compress", model, *data, f"--out={small}"]
+    if several_labels:
+        data = data_arguments(flag_values, seed=seed)
+        following = ["evaluate", model, *data]
     print_next(
-        console,
-        ["predict", "PHOTOGRAPHS", f"--model={model}"],
-        ["compress", model, *data, f"--out={small}"],
+        console, ["predict", "PHOTOGRAPHS", f"--model={model}"], following
     )

@@ -64,11 +64,17 @@ def main():
             ),
         )
     terminal.print_table(console, table(result))
-    terminal.print_trained(console, FLAGS, trainer.FILES, recipe.seed)
+    if result.several_labels:
+        terminal.print_table(
+            console, report.several_labels_table(result.several_labels)
+        )
+    terminal.print_trained(
+        console, FLAGS, trainer.FILES, recipe.seed, result.several_labels
+    )
 
 
 def table(result):
-    title = "Training"
+    title = report.accuracy_title("Training", result.several_labels)
     if "validation" in result.dataset["labeled_by_teacher"]:
         title += ": agreement with the teacher"
     return report.Table.of(

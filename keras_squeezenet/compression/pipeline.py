@@ -197,6 +197,7 @@ def compress(
     backend.require_tensorflow("Compression")
     model = flattening.flatten(models.load(model, normalization=normalization))
     tf_keras_twin.require_squeezenet(model)
+    requirements.require_one_label(model, "compression")
     if tensorboard is not None:
         requirements.require_tensorboard(tensorboard)
     run = _Run(model, recipe, out, progress or Progress(), tensorboard)
@@ -416,8 +417,9 @@ class _Run:
             accuracy = self._accuracy(trainee, self.validation, "validate")
         if not steps:
             return trainee, accuracy
-        train = self.train.in_rows(len(self.dataset["classes"]))
-        objective = self.objective.compiled()
+        classes = len(self.dataset["classes"])
+        train = self.train.in_rows(classes)
+        objective = self.objective.compiled(tf_keras, classes)
         if self.teacher:
             train = self.teacher.teach(train)
             objective = distillation.objective(

@@ -93,6 +93,7 @@ def scan_sensitivity(
     """
     model = flattening.flatten(models.load(model, normalization=normalization))
     tf_keras_twin.require_squeezenet(model)
+    requirements.require_one_label(model, "a sensitivity scan")
     recipe = compression_recipe.Recipe(batch_size=BATCH_SIZE, seed=seed)
     found = network.name_classes(model, getattr(data, "class_names", None))
     data, validation, _ = splits.of_dataset(

@@ -1,11 +1,18 @@
-"""CSV files that list images and their labels."""
+"""CSV files that list images and their labels.
+
+An image has one label, in the column `label`. Or it has several: their names in
+the column `labels`, separated by `|`, or a column of 0 and 1 for each class.
+"""
 
 import csv
 import io
 import os
 import pathlib
+import random
 from typing import Any
 from typing import NamedTuple
+
+import numpy as np
 
 from keras_squeezenet.data import decode
 from keras_squeezenet.data import image_dataset
@@ -14,7 +21,9 @@ from keras_squeezenet.utils import files
 from keras_squeezenet.utils.text import shortened
 from keras_squeezenet.utils.text import shown
 
-COLUMNS = ("path", "label")
+PATH, SPLIT = "path", "split"
+ONE, SEVERAL = "label", "labels"
+SEPARATOR = "|"
 # About ten million rows.
 MAX_BYTES = 2**30
 
@@ -24,14 +33,35 @@ class Row(NamedTuple):
 
     line: int
     path: str
-    label: str
+    labels: tuple[str, ...]
     split: str | None
+
+
+class List(NamedTuple):
+    """The rows of a file, and the names of its classes.
+
+    `several` is whether an image may have several labels.
+    """
+
+    rows: list[Row]
+    class_names: tuple[str, ...]
+    several: bool
+
+    def encode(self, row: Row) -> int | np.ndarray:
+        """Return the label of a row as a number, or its labels as 0 and 1."""
+        if self.several:
+            return np.isin(self.class_names, row.labels).astype("float32")
+        return self.class_names.index(row.labels[0])
 
 
 def load(name: str, **options: Any) -> image_dataset.ImageDataset:
     """Load a CSV list of images; the arguments are those of `data.load`."""
     path = pathlib.Path(name).expanduser()
-    splits = _read_splits(path)
+    found = _read(path)
+    _require_once(path, found.rows)
+    if found.several:
+        return _load_several(path, found, **options)
+    splits = _by_class(found)
     sources = dict.fromkeys(splits, path)
     origins = dict.fromkeys(splits, "what the column split says")
     return image_folder.load_files(
@@ -52,7 +82,8 @@ def load_all(
     may be listed twice. The classes are the sorted labels of the file.
     """
     path = pathlib.Path(path).expanduser()
-    rows = _read(path)
+    found = _read(path)
+    rows = found.rows
     paths = list(dict.fromkeys(row.path for row in rows))
     squares, skipped = decode.read(
         paths, image_size, shorter_side, skip_bad_images
@@ -63,12 +94,13 @@ def load_all(
             f"{path} must list at least one image that can be read. "
             f"Received: {len(paths)} images, none of which can be"
         )
-    names = sorted({row.label for row in rows})
-    labels = {name: label for label, name in enumerate(names)}
+    if not found.several:
+        names = sorted({row.labels[0] for row in rows})
+        found = found._replace(class_names=tuple(names))
 
     def examples(split):
         labeled = [
-            (row.path, labels[row.label]) for row in rows if row.split == split
+            (row.path, found.encode(row)) for row in rows if row.split == split
         ]
         if not labeled:
             raise ValueError(
@@ -82,16 +114,77 @@ def load_all(
     else:
         splits = {split: examples(split) for split in _present(rows)}
     return image_dataset.ImageDataset(
-        path.name, tuple(names), skipped=skipped, **splits
+        path.name, found.class_names, skipped=skipped, **splits
     )
 
 
-def _read_splits(path):
-    """Return `{class name: paths}` of each split, or of `"all"` images.
+def _load_several(
+    path, found, *, image_size, skip_bad_images, seed, shorter_side, **unused
+):
+    """Load a list of images that may have several labels."""
+    image_size = image_size or image_dataset.DEFAULT_IMAGE_SIZE
+    paths = [row.path for row in found.rows]
+    squares, skipped = decode.read(
+        paths, image_size, shorter_side, skip_bad_images
+    )
+    rows = [row for row in found.rows if row.path in squares]
+    origins = {}
+    if found.rows[0].split is None:
+        rows = _divided(rows, seed)
+        origins = image_folder.OWN_ORIGINS
+    splits = {
+        split: [row for row in rows if row.split == split]
+        for split in _present(rows)
+    }
+    origins = origins or dict.fromkeys(splits, "what the column split says")
+    _require_labeled(path, splits, found.class_names)
+    random.Random(seed).shuffle(splits["train"])
+    examples = {
+        split: decode.examples(
+            [(row.path, found.encode(row)) for row in rows],
+            squares,
+            image_size,
+            shorter_side,
+        )
+        for split, rows in splits.items()
+    }
+    return image_dataset.ImageDataset(
+        path.name,
+        found.class_names,
+        **examples,
+        skipped=skipped,
+        origins=origins,
+    )
 
-    Every dict has all classes, in the order of their names.
-    """
-    rows = _read(path)
+
+def _divided(rows, seed):
+    """Return rows of which a share is the test set."""
+    size = max(1, round(len(rows) * image_folder.TEST_SHARE))
+    chosen = set(random.Random(seed).sample(range(len(rows)), size))
+    return [
+        row._replace(split="test" if index in chosen else "train")
+        for index, row in enumerate(rows)
+    ]
+
+
+def _require_labeled(path, splits, class_names):
+    for split, rows in splits.items():
+        if not rows:
+            raise ValueError(
+                f"{path} must list images of each split that can be read. "
+                f"Received: none of {split!r}"
+            )
+    known = {label for row in splits["train"] for label in row.labels}
+    missing = [name for name in class_names if name not in known]
+    if missing:
+        raise ValueError(
+            f"every label of {path} must be that of a training image. "
+            f"Received: no training image with {shown(missing[0])}. Add "
+            "images, or leave the label out"
+        )
+
+
+def _require_once(path, rows):
     lines = {}
     for row in rows:
         if row.path in lines:
@@ -100,7 +193,14 @@ def _read_splits(path):
                 f"{row.line}, whose image is in line {lines[row.path]} too"
             )
         lines[row.path] = row.line
-    names = sorted({row.label for row in rows})
+
+
+def _by_class(found):
+    """Return `{class name: paths}` of each split, or of `"all"` images.
+
+    Every dict has all classes, in the order of their names.
+    """
+    rows = found.rows
     splits = {"all": None}
     if rows[0].split is not None:
         splits = {name: name for name in _present(rows)}
@@ -109,9 +209,9 @@ def _read_splits(path):
             name: sorted(
                 row.path
                 for row in rows
-                if row.label == name and row.split == split
+                if row.labels == (name,) and row.split == split
             )
-            for name in names
+            for name in found.class_names
         }
         for key, split in splits.items()
     }
@@ -124,53 +224,95 @@ def _present(rows):
 
 
 def _read(path):
-    """Return the rows, with paths that are relative to the file's folder."""
-    try:
-        text = io.StringIO(files.read_text(path, MAX_BYTES), newline="")
-        lines = csv.DictReader(text, skipinitialspace=True, strict=True)
-        rows = [(lines.line_num, line) for line in lines]
-        columns = lines.fieldnames or ()
-    except csv.Error as error:
-        raise ValueError(
-            f"{path} must be a CSV file in UTF-8. Received: {error}"
-        ) from error
-    names = shortened(", ".join(columns)) or "an empty file"
-    if not set(COLUMNS) <= set(columns):
-        raise ValueError(
-            f"{path} must name the columns {' and '.join(COLUMNS)} in its "
-            f"first line. Received: {names}"
-        )
-    if not rows:
+    """Return a `List`, with paths that are relative to the file's folder."""
+    lines, columns = _read_cells(path)
+    classes = _class_columns(path, columns)
+    if not lines:
         raise ValueError(f"{path} must list images. Received: no rows")
     found = []
-    for number, line in rows:
-        if not all(line[name] for name in COLUMNS):
-            raise ValueError(
-                f"every row of {path} must have a path and a label. "
-                f"Received: line {number}, which lacks one"
-            )
+    for number, line in lines:
         if None in line:
             raise ValueError(
                 f"no row of {path} may have more cells than the first line. "
                 f"Received: line {number}, which does. Quote a cell that has a "
                 "comma"
             )
-        split = None
-        if "split" in columns:
-            written = line["split"] or ""
-            split = image_folder.split_of(written)
-            if split is None:
-                raise ValueError(
-                    f"the split of every row of {path} must be "
-                    f"{', '.join(image_folder.SPLIT_NAMES)}. Received: line "
-                    f"{number}, which has {shown(written)}"
-                )
-        image = str(path.parent / line["path"])
-        found.append(Row(number, image, line["label"], split))
+        if not line[PATH] or not line.get(ONE, "-"):
+            raise ValueError(
+                f"every row of {path} must have a path and a label. "
+                f"Received: line {number}, which lacks one"
+            )
+        found.append(
+            Row(
+                number,
+                str(path.parent / line[PATH]),
+                _labels_of(path, number, line, classes),
+                _split_of(path, number, line) if SPLIT in columns else None,
+            )
+        )
     if "test" not in {row.split for row in found}:
         # As in a folder.
         found = [
             row._replace(split="test") if row.split == "validation" else row
             for row in found
         ]
-    return found
+    names = classes or sorted({name for row in found for name in row.labels})
+    return List(found, tuple(names), several=ONE not in columns)
+
+
+def _read_cells(path):
+    """Return `{column: cell}` of each line and its number, and the columns."""
+    try:
+        text = io.StringIO(files.read_text(path, MAX_BYTES), newline="")
+        lines = csv.DictReader(text, skipinitialspace=True, strict=True)
+        rows = [(lines.line_num, line) for line in lines]
+    except csv.Error as error:
+        raise ValueError(
+            f"{path} must be a CSV file in UTF-8. Received: {error}"
+        ) from error
+    return rows, lines.fieldnames or ()
+
+
+def _class_columns(path, columns):
+    """Return the columns of classes; none if labels are written by name."""
+    if PATH in columns and {ONE, SEVERAL} & set(columns):
+        return []
+    classes = [name for name in columns if name not in (PATH, SPLIT)]
+    if PATH not in columns or len(classes) < 2:
+        names = shortened(", ".join(columns)) or "an empty file"
+        raise ValueError(
+            f"{path} must name the columns path and label in its first line; "
+            "for several labels of an image the columns path and labels, where "
+            f"they are separated by {SEPARATOR}, or path and a column of 0 and "
+            f"1 for each class. Received: {names}"
+        )
+    return classes
+
+
+def _labels_of(path, number, line, classes):
+    if ONE in line:
+        return (line[ONE],)
+    if SEVERAL in line:
+        parts = (line[SEVERAL] or "").split(SEPARATOR)
+        return tuple(part.strip() for part in parts if part.strip())
+    for name in classes:
+        if line[name] not in ("0", "1"):
+            raise ValueError(
+                f"the columns of classes of {path} must have 0 or 1 in every "
+                f"row. Received: line {number}, which has "
+                f"{shown(line[name] or '')} for {shown(name)}. A column of "
+                "names is called label, or labels"
+            )
+    return tuple(name for name in classes if line[name] == "1")
+
+
+def _split_of(path, number, line):
+    written = line[SPLIT] or ""
+    split = image_folder.split_of(written)
+    if split is None:
+        raise ValueError(
+            f"the split of every row of {path} must be "
+            f"{', '.join(image_folder.SPLIT_NAMES)}. Received: line "
+            f"{number}, which has {shown(written)}"
+        )
+    return split

@@ -2,6 +2,7 @@
 
 import os
 from concurrent import futures
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -63,18 +64,20 @@ def read(
 
 
 def examples(
-    labeled: list[tuple[str, int]],
+    labeled: list[tuple[str, Any]],
     squares: dict,
     image_size: int,
     shorter_side: int | None,
 ) -> lazy_examples.Examples:
     """Return the `Examples` of `(path, label)`, of which there must be some.
 
+    Labels are integers, or float32 rows.
+
     `squares` is what `read` returned for the paths; the other arguments are
     those of `read`.
     """
     paths = [path for path, _ in labeled]
-    labels = np.array([label for _, label in labeled], "int64")
+    labels = np.array([label for _, label in labeled])
     if squares[paths[0]] is not None:
         # As within `tf.data`: the images stay off the accelerator.
         with tf.device("CPU:0"):

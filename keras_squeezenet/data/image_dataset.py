@@ -104,6 +104,11 @@ class ImageDataset:
             )
 
     @property
+    def several_labels(self) -> bool:
+        """Whether an image may have several labels: a row of 0 and 1."""
+        return self.test.elements.element_spec[1].shape.rank == 1
+
+    @property
     def image_size(self) -> int:
         """The side of the square images in pixels."""
         return self.test.image_size
@@ -172,7 +177,8 @@ class ImageDataset:
         Returns:
             A `tf.data.Dataset` of images as `preprocess_input` returns them,
             float32 of shape `(batch, image_size, image_size, 3)`, and of
-            int64 labels of shape `(batch,)`.
+            int64 labels of shape `(batch,)`; with several labels, of float32
+            rows of 0 and 1, of shape `(batch, classes)`.
         """
         train = self.split("train")
         batches = (

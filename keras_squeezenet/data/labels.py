@@ -1,4 +1,8 @@
-"""The labels of a set of images, and the checks that they can be learned."""
+"""The labels of a set of images, and the checks that they can be learned.
+
+An image has one label: the number of its class, or a row of probabilities. Or
+it has several labels, any number of them: a row with 1 for each.
+"""
 
 import dataclasses
 from collections.abc import Callable
@@ -19,10 +23,12 @@ class Labels:
         read: a function without arguments that returns all of them: integers
             of shape `(images,)`, or rows of shape `(images, classes)`.
         is_checked: whether they are known to be numbers of the classes.
+        several: whether an image may have several labels.
     """
 
     read: Callable[[], np.ndarray]
     is_checked: bool = False
+    several: bool = False
 
     def count(self, classes: int) -> np.ndarray:
         """Return the number of images of each class."""
@@ -71,39 +77,84 @@ def require_classes(name: str, labels: np.ndarray, classes: int) -> None:
         )
 
 
-def normalized(labels: Any, name: str) -> np.ndarray:
-    """Return labels as integers, or as float32 rows of probabilities.
+def normalized(
+    labels: Any, name: str, several: bool | None = None
+) -> tuple[np.ndarray, bool]:
+    """Return labels as integers or float32 rows, and whether they are several.
 
     Args:
-        labels: integers of shape `(images,)`; or one-hot or soft labels, rows
-            of shape `(images, classes)` that sum to 1.
+        labels: integers of shape `(images,)`; one-hot or soft labels, rows of
+            shape `(images, classes)` that sum to 1; or several labels, rows of
+            0 and 1.
         name: the name of the set, for errors.
+        several: whether they must be several labels. Defaults to `None`: rows
+            of 0 and 1 are, unless all of them sum to 1.
 
     Raises:
-        ValueError: if they are neither.
+        ValueError: if they are none of these.
     """
     labels = np.asarray(labels)
     is_rows = labels.ndim == 2 and labels.dtype.kind in "fiub"
     if not is_rows and (labels.ndim != 1 or labels.dtype.kind not in "iu"):
         raise ValueError(
             f"the labels of `{name}` must be integers of shape (images,), or "
-            "one-hot or soft labels of shape (images, classes). Received: "
-            f"labels of shape {labels.shape} of {labels.dtype}"
+            "one-hot, soft or several labels of shape (images, classes). "
+            f"Received: labels of shape {labels.shape} of {labels.dtype}"
         )
     if not is_rows:
-        return labels
+        _require_one(labels, name, several)
+        return labels, False
     labels = labels.astype("float32")
-    _require_rows(labels, name)
-    return labels
-
-
-def _require_rows(labels, name):
     if labels.shape[1] < 2:
         raise ValueError(
-            f"one-hot or soft labels must have at least two classes. Received: "
-            f"labels of `{name}` of shape {labels.shape}. Number the classes "
-            "from 0, with labels of shape (images,)"
+            "labels in rows must have at least two classes. Received: labels "
+            f"of `{name}` of shape {labels.shape}. Two classes are numbered 0 "
+            "and 1, in labels of shape (images,)"
         )
+    is_binary = bool(np.isin(labels, (0, 1)).all())
+    if several is None:
+        several = is_binary and not np.all(labels.sum(axis=1) == 1)
+    if several:
+        _require_binary(labels, is_binary, name)
+    elif is_binary:
+        _require_one_hot(labels, name)
+    else:
+        _require_probabilities(labels, name)
+    return labels, several
+
+
+def _require_one(labels, name, several):
+    if several:
+        raise ValueError(
+            f"the labels of `{name}` must be rows of 0 and 1, several labels "
+            "for an image, as those of the training set or of the network. "
+            f"Received: integers of shape {labels.shape}"
+        )
+
+
+def _require_binary(labels, is_binary, name):
+    if not is_binary:
+        bad = ~np.isin(labels, (0, 1)).all(axis=1)
+        raise ValueError(
+            "several labels must be rows of 0 and 1. Received: image "
+            f"{int(bad.argmax())} of `{name}`, counted from 0, with the labels "
+            f"{labels[bad.argmax()][:10].tolist()}"
+        )
+
+
+def _require_one_hot(labels, name):
+    sums = labels.sum(axis=1)
+    if np.any(sums != 1):
+        first = int(np.argmax(sums != 1))
+        raise ValueError(
+            f"every image of `{name}` must have one label: several labels need "
+            "a network that ends with a sigmoid. Received: image "
+            f"{first}, counted from 0, with {sums[first]:g} labels. Build the "
+            "network with `training.build(..., several_labels=True)`"
+        )
+
+
+def _require_probabilities(labels, name):
     sums = labels.sum(axis=1)
     # NaN is not close to anything.
     bad = ~(np.abs(sums - 1) <= TOLERANCE) | (labels < 0).any(axis=1)
@@ -118,12 +169,12 @@ def _require_rows(labels, name):
 
 
 def numbers(labels: np.ndarray) -> np.ndarray:
-    """Return the number of the most probable class for each of the labels."""
+    """Return the number of the most probable class for one label an image."""
     return labels.argmax(axis=1) if labels.ndim == 2 else labels
 
 
 def refuse_weights(name: str) -> NoReturn:
-    """Raise a `ValueError` for the sample weights of a set to measure on."""
+    """Raise a `ValueError` for the weights of a validation or test set."""
     raise ValueError(
         f"`{name}` must have no sample weights: an accuracy counts every image "
         "once. Received: a third part beside images and labels; leave it out"

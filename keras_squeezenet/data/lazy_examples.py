@@ -24,7 +24,8 @@ class Examples:
 
     Args:
         elements: `(image, label)`: uint8 RGB images of shape `(image_size,
-            image_size, 3)`, or what `decode` takes, and int64 labels.
+            image_size, 3)`, or what `decode` takes, and int64 labels; or
+            several labels for an image, float32 rows of 0 and 1.
         decode: a function from what `elements` has for an image to the image.
             Defaults to `None`: the images are decoded.
         size: the number of examples. Defaults to the cardinality of

@@ -34,8 +34,8 @@ class Split:
             height, width, 3)` and integer labels of shape `(batch,)`. A set to
             learn from may have one-hot or soft labels, float32 of shape
             `(batch, classes)`, and sample weights as a third part, float32 of
-            shape `(batch,)`. The batches of a validation or test set are the
-            same in every epoch.
+            shape `(batch,)`. Several labels are rows of 0 and 1 in every set.
+            The batches of a validation or test set are the same in every epoch.
         steps: the number of batches in an epoch.
         size: the number of images in an epoch.
         labels: the labels of all images.
@@ -67,7 +67,7 @@ class Split:
         )
 
     def in_rows(self, classes: int) -> "Split":
-        """Return the set with labels as rows of `classes` probabilities."""
+        """Return the set with labels as rows of `classes` numbers."""
         return self.map(
             lambda images, labels: (
                 images,
@@ -134,22 +134,28 @@ def of_run(
     rand_augment: float = 0.0,
     shard: image_dataset.Shard = image_dataset.ALL,
     normalization: str = normalizations.CAFFE,
+    several: bool | None = None,
 ) -> tuple[Split, Split, Split | None]:
     """Return the training, validation and test set of a run.
 
-    They are those of `of_dataset`; `rand_augment` and `shard` are as
-    `training_split` takes them. The last one is `None` without a test set.
+    They are those of `of_dataset`; `rand_augment`, `shard` and `several` are as
+    `training_split` takes them. The last one is `None` without a test set. All
+    have several labels if the training set has.
     """
     data, validation, test = of_dataset(
         data, validation, test, recipe, normalization
     )
     size, augmentation = recipe.batch_size, recipe.augmentation
+    train = training_split(
+        data, size, recipe.seed, augmentation, rand_augment, shard, several
+    )
+    several = train.labels.several
     return (
-        training_split(
-            data, size, recipe.seed, augmentation, rand_augment, shard
-        ),
-        evaluation_split(validation, size, "validation"),
-        None if test is None else evaluation_split(test, size, "test"),
+        train,
+        evaluation_split(validation, size, "validation", several=several),
+        test
+        if test is None
+        else evaluation_split(test, size, "test", several=several),
     )
 
 
@@ -160,6 +166,7 @@ def training_split(
     augmentation: str | None = None,
     rand_augment: float = 0.0,
     shard: image_dataset.Shard = image_dataset.ALL,
+    several: bool | None = None,
 ) -> Split:
     """Return the `Split` of a training set.
 
@@ -176,6 +183,8 @@ def training_split(
         shard: the part of each batch to return; `steps` and `size` are those of
             all parts. Batches must be the same for all workers. Defaults to
             whole batches.
+        several: whether the images must have several labels. Defaults to
+            `None`: as `labels.normalized` finds.
 
     Raises:
         ValueError: if the data are not of such a kind, there are no images,
@@ -192,7 +201,7 @@ def training_split(
             ),
             size // batch_size,
             size,
-            _own_labels(images.split("train")),
+            _own_labels(images, images.split("train"), "train", several),
         )
     if augmentation is not None or rand_augment:
         raise ValueError(
@@ -201,8 +210,10 @@ def training_split(
             f"{augmentation!r}, rand_augment={rand_augment}"
         )
     if _is_batches(images):
-        return _batched(images, "train", True, shard)
-    arrays, values = _arrays(images, "train", batch_size, True)
+        return _batched(images, "train", True, several, shard)
+    arrays, several, values = _arrays(
+        images, "train", batch_size, True, several
+    )
     size = len(arrays[0])
     batch_size = min(batch_size, size)
     whole = tf.data.Dataset.from_tensor_slices(arrays)
@@ -214,11 +225,15 @@ def training_split(
         batches = examples.batch(part, drop_remainder=True).take(steps)
         return batches.prefetch(tf.data.AUTOTUNE)
 
-    return _of_arrays(batches, steps, arrays, values)
+    return _of_arrays(batches, steps, arrays, several, values)
 
 
 def evaluation_split(
-    images: Data | None, batch_size: int, name: str, is_learned: bool = False
+    images: Data | None,
+    batch_size: int,
+    name: str,
+    is_learned: bool = False,
+    several: bool | None = None,
 ) -> Split:
     """Return the `Split` of a validation or test set, in its order.
 
@@ -233,14 +248,16 @@ def evaluation_split(
             lambda epoch: images.test_batches(batch_size),
             -(-images.test_size // batch_size),
             images.test_size,
-            _own_labels(images.test),
+            _own_labels(images, images.test, name, several),
         )
     if _is_batches(images):
-        return _batched(images, name, is_learned)
-    arrays, values = _arrays(images, name, batch_size, is_learned)
+        return _batched(images, name, is_learned, several)
+    arrays, several, values = _arrays(
+        images, name, batch_size, is_learned, several
+    )
     batches = tf.data.Dataset.from_tensor_slices(arrays).batch(batch_size)
     steps = -(-len(arrays[0]) // batch_size)
-    return _of_arrays(lambda epoch: batches, steps, arrays, values)
+    return _of_arrays(lambda epoch: batches, steps, arrays, several, values)
 
 
 def as_dataset(images: Data, name: str) -> Data:
@@ -274,26 +291,42 @@ def _is_batches(images):
     )
 
 
-def _own_labels(examples):
+def _own_labels(dataset, examples, name, several):
+    if several is not None and several != dataset.several_labels:
+        raise ValueError(
+            f"the images of `{name}` must have several labels, rows of 0 and "
+            "1, as those of the training set and a network that ends with a "
+            f"sigmoid. Received: {dataset.name!r}, whose images have one label"
+            if several
+            else f"the images of `{name}` must have one label, as those of the "
+            "training set and a network that ends with a softmax. Received: "
+            f"{dataset.name!r}, whose images have several labels. Build the "
+            "network with `training.build(..., several_labels=True)`"
+        )
+
     def read():
         return np.stack([label for _, label in examples.elements])
 
-    return labels_lib.Labels(functools.cache(read), is_checked=True)
+    return labels_lib.Labels(
+        functools.cache(read),
+        is_checked=True,
+        several=dataset.several_labels,
+    )
 
 
-def _of_arrays(batches, steps, arrays, values):
+def _of_arrays(batches, steps, arrays, several, values):
     x, labels, *weights = arrays
     return Split(
         batches,
         steps,
         len(x),
-        labels_lib.Labels(lambda: labels),
+        labels_lib.Labels(lambda: labels, several=several),
         values,
         is_weighted=bool(weights),
     )
 
 
-def _batched(images, name, is_learned, shard=image_dataset.ALL):
+def _batched(images, name, is_learned, several, shard=image_dataset.ALL):
     def same(epoch):
         return images
 
@@ -306,7 +339,7 @@ def _batched(images, name, is_learned, shard=image_dataset.ALL):
         raise ValueError(f"`{name}` must have images. Received: none")
     for size in sizes:
         shard.part(size)
-    labels = _normalized(labels, name, is_learned)
+    labels, several = _normalized(labels, name, is_learned, several)
     if weights:
         _weights(np.concatenate(weights), name, is_learned, sum(sizes))
     mine = slice(shard.index, None, shard.count)
@@ -314,7 +347,8 @@ def _batched(images, name, is_learned, shard=image_dataset.ALL):
     def prepare(images, labels, *weights):
         if labels.shape.rank == 2:
             labels = tf.cast(labels, tf.float32)
-            labels = labels if is_learned else tf.argmax(labels, axis=1)
+            if not (is_learned or several):
+                labels = tf.argmax(labels, axis=1)
         weights = [tf.cast(each, tf.float32) for each in weights]
         parts = (tf.cast(images, tf.float32), labels, *weights)
         return tuple(part[mine] for part in parts) if shard.count > 1 else parts
@@ -323,7 +357,7 @@ def _batched(images, name, is_learned, shard=image_dataset.ALL):
         lambda epoch: source(epoch).map(prepare),
         len(sizes),
         sum(sizes),
-        labels_lib.Labels(lambda: labels),
+        labels_lib.Labels(lambda: labels, several=several),
         values,
         is_weighted=bool(weights),
     )
@@ -359,8 +393,8 @@ def _read(batches):
     return sizes, labels and np.concatenate(labels), weights, values
 
 
-def _arrays(images, name, batch_size, is_learned):
-    """Return images, labels and perhaps weights, and the images' values."""
+def _arrays(images, name, batch_size, is_learned, several):
+    """Return the arrays, whether the labels are several, and `Values`."""
     try:
         # A generator may never end.
         x, y, *weights = map(np.asarray, itertools.islice(images, 4))
@@ -383,14 +417,17 @@ def _arrays(images, name, batch_size, is_learned):
     if not len(x):
         raise ValueError(f"`{name}` must have images. Received: none")
     weights = [_weights(each, name, is_learned, len(x)) for each in weights]
-    y = _normalized(y, name, is_learned)
+    y, several = _normalized(y, name, is_learned, several)
     values = image_values.Values.of(x[:batch_size])
-    return (x.astype("float32", copy=False), y, *weights), values
+    arrays = (x.astype("float32", copy=False), y, *weights)
+    return arrays, several, values
 
 
-def _normalized(labels, name, is_learned):
-    labels = labels_lib.normalized(labels, name)
-    return labels if is_learned else labels_lib.numbers(labels)
+def _normalized(labels, name, is_learned, several):
+    labels, several = labels_lib.normalized(labels, name, several)
+    if not (is_learned or several):
+        labels = labels_lib.numbers(labels)
+    return labels, several
 
 
 def _weights(weights, name, is_learned, size):

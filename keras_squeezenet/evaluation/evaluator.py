@@ -51,6 +51,8 @@ class EvaluationResult:
             indices of `classes`.
         top: the k of `top_accuracy`.
         samples: some of the images, uint8 RGB, by their places in `outputs`.
+        thresholds: those of a network of several labels, otherwise empty. Then
+            `outputs` is a `metrics.SeveralLabels`.
     """
 
     model: str
@@ -64,22 +66,28 @@ class EvaluationResult:
     images_per_second: float
     top: int = TOP
     samples: dict[int, np.ndarray] = dataclasses.field(default_factory=dict)
+    thresholds: tuple[float, ...] = ()
 
     @property
     def accuracy(self) -> float:
-        """The top-1 accuracy, between 0 and 1."""
+        """The top-1 accuracy, or the mean average precision, from 0 to 1."""
         return self.outputs.accuracy
 
     @property
     def top_accuracy(self) -> float | None:
         """The top-k accuracy, or `None` if there are no more than k classes."""
-        if len(self.classes) <= self.top:
+        if len(self.classes) <= self.top or self.thresholds:
             return None
         return self.outputs.top(self.top)
 
     @property
     def confusion(self) -> np.ndarray:
         """The confusion matrix, with a row for each true class."""
+        if self.thresholds:
+            raise ValueError(
+                "a confusion matrix must be of images with one label. "
+                f"Received: {self.model}, a network of several labels"
+            )
         return metrics.confusion_matrix(
             self.outputs.labels, self.outputs.predicted, len(self.classes)
         )
@@ -87,20 +95,27 @@ class EvaluationResult:
     def to_json(self) -> dict:
         """Return everything but the outputs as JSON-compatible values.
 
-        The confusion matrix is the list of its nonzero cells.
+        The confusion matrix is the list of its nonzero cells. With several
+        labels, there is the average precision and the F1 of each class, and
+        their means, instead.
         """
-        confusion = self.confusion
-        return {
+        values = {
             "model": self.model,
             "image_size": self.image_size,
             "dataset": self.dataset,
             "split": self.split,
             "images": len(self.outputs.labels),
             "skipped": self.skipped,
-            "top1": self.accuracy,
-            f"top{self.top}": self.top_accuracy,
             "batch_size": self.batch_size,
             "images_per_second": self.images_per_second,
+        }
+        if isinstance(self.outputs, metrics.SeveralLabels):
+            return {**values, **self._several(self.outputs)}
+        confusion = self.confusion
+        return {
+            **values,
+            "top1": self.accuracy,
+            f"top{self.top}": self.top_accuracy,
             "classes": self._class_rows(confusion),
             "confusion": [
                 {
@@ -109,6 +124,19 @@ class EvaluationResult:
                     "images": int(confusion[true, predicted]),
                 }
                 for true, predicted in np.argwhere(confusion).tolist()
+            ],
+        }
+
+    def _several(self, outputs):
+        measured = outputs.by_class(self.thresholds)
+        return {
+            "mean_average_precision": self.accuracy,
+            "mean_f1": metrics.mean_f1(measured),
+            "classes": [
+                {"index": i, "wordnet_id": class_id, "label": name, **row}
+                for i, ((class_id, name), row) in enumerate(
+                    zip(self.classes, measured)
+                )
             ],
         }
 
@@ -222,8 +250,9 @@ def evaluate(
     outputs = examples.predict(network, images).shape[1]
     network = _named(network, examples, outputs)
     indices = _output_indices(network, examples)
+    take = functools.partial(_take, indices, len(network.thresholds))
     if isinstance(data, tuple):
-        _take(indices, data[1])
+        take(data[1])
     timed = timing.Timed(network.function, examples.batch_size)
     sample = _Sample()
     timed_network = dataclasses.replace(network, function=timed)
@@ -232,12 +261,17 @@ def evaluate(
         found = metrics.evaluate(
             functools.partial(examples.predict, timed_network),
             (
-                (sample.add(images), _take(indices, labels))
+                (sample.add(images), take(labels))
                 for images, labels in examples.batches()
             ),
             advance,
         )
     _require_finite(network, found.probabilities)
+    if network.thresholds and not found.labels.any():
+        raise ValueError(
+            "an average precision is of labels that occur. Received: no label "
+            f"on any of the {len(found.labels):,} images of `data`"
+        )
     return EvaluationResult(
         model=network.name,
         image_size=network.image_size,
@@ -250,6 +284,7 @@ def evaluate(
         images_per_second=timed.images_per_second,
         top=top,
         samples=_as_rgb(sample, network, examples),
+        thresholds=network.thresholds,
     )
 
 
@@ -371,14 +406,21 @@ def _output_indices(network, examples):
     return np.array(imagenet.match(examples.class_names, *keys))
 
 
-def _take(indices, labels):
-    """Return the indices of labels, numbers of classes or rows of them."""
+def _take(indices, several, labels):
+    """Return labels by the network's outputs: their indices, or rows.
+
+    `several` is the number of outputs of a network of several labels, or 0.
+    """
     labels = np.asarray(labels)
     if labels.ndim != 2 or labels.shape[1] == 1:
         labels = np.ravel(labels)
-    labels = labels_lib.normalized(labels, "data")
+    labels, _ = labels_lib.normalized(labels, "data", bool(several))
     labels_lib.require_classes("data", labels, len(indices))
-    return indices[labels_lib.numbers(labels)]
+    if not several:
+        return indices[labels_lib.numbers(labels)]
+    rows = np.zeros((len(labels), several), "float32")
+    rows[:, indices] = labels
+    return rows
 
 
 def _require_finite(network, probabilities):

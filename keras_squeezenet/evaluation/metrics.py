@@ -1,4 +1,7 @@
-"""Accuracy, confusion matrix, and differences between two networks' outputs."""
+"""Accuracy, confusion matrix, and differences between two networks' outputs.
+
+Of several labels: average precision, F1, and the thresholds of the best F1.
+"""
 
 import dataclasses
 import math
@@ -11,6 +14,8 @@ import numpy as np
 
 # The smallest probability in a divergence, which keeps it finite.
 EPSILON = 1e-12
+# A threshold that is chosen by fewer positive images is worse than 0.5.
+MIN_POSITIVE = 10
 
 
 class Comparison(NamedTuple):
@@ -94,27 +99,161 @@ class Evaluation:
         return float(np.mean(hits(self.probabilities, self.labels, count)))
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class SeveralLabels(Evaluation):
+    """The outputs of a network for images with several labels.
+
+    `labels` are rows of 0 and 1, of shape `(images, classes)`.
+    """
+
+    @property
+    def accuracy(self) -> float:
+        """The mean average precision of the classes that occur, from 0 to 1.
+
+        NaN if no image has a label.
+        """
+        known = self.average_precisions
+        known = known[~np.isnan(known)]
+        return float(known.mean()) if len(known) else math.nan
+
+    @property
+    def average_precisions(self) -> np.ndarray:
+        """The average precision of each class, NaN without positive images."""
+        return np.array(
+            [
+                average_precision(probabilities, labels)
+                for probabilities, labels in zip(
+                    self.probabilities.T, self.labels.T
+                )
+            ]
+        )
+
+    def f1(self, thresholds: Sequence[float]) -> np.ndarray:
+        """Return the F1 of each class, NaN where no label is or is predicted.
+
+        A label is predicted where its probability is at least the threshold.
+        """
+        predicted = self.probabilities >= np.asarray(thresholds, "float32")
+        labels = self.labels > 0
+        right = np.sum(predicted & labels, axis=0)
+        total = predicted.sum(axis=0) + labels.sum(axis=0)
+        found = np.full(len(total), np.nan)
+        return np.divide(2 * right, total, out=found, where=total > 0)
+
+    def by_class(self, thresholds: Sequence[float]) -> list[dict]:
+        """Return a dict for each class, with `None` for what is undefined.
+
+        It has `images` with the label, the number of `predicted` ones,
+        `threshold`, `average_precision` and `f1`.
+        """
+        predicted = self.probabilities >= np.asarray(thresholds, "float32")
+        return [
+            {
+                "images": int(images),
+                "predicted": int(count),
+                "threshold": threshold,
+                "average_precision": None if math.isnan(ap) else float(ap),
+                "f1": None if math.isnan(f1) else float(f1),
+            }
+            for images, count, threshold, ap, f1 in zip(
+                self.labels.sum(axis=0),
+                predicted.sum(axis=0),
+                thresholds,
+                self.average_precisions,
+                self.f1(thresholds),
+            )
+        ]
+
+    def best_thresholds(self, least: int = MIN_POSITIVE) -> list[float]:
+        """Return the threshold of each class with the best F1.
+
+        It is 0.5 for a class with fewer than `least` positive images.
+        """
+        return [
+            best_threshold(probabilities, labels)
+            if labels.sum() >= least
+            else 0.5
+            for probabilities, labels in zip(
+                self.probabilities.T, self.labels.T
+            )
+        ]
+
+
+def mean_f1(rows: list[dict]) -> float | None:
+    """Return the mean F1 of what `SeveralLabels.by_class` returned."""
+    known = [row["f1"] for row in rows if row["f1"] is not None]
+    return float(np.mean(known)) if known else None
+
+
+def average_precision(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Return the average precision of one class, NaN without positives.
+
+    It is the sum of the precisions at the thresholds, each times the recall
+    that the threshold adds, without interpolation.
+    """
+    _, right, positive = _by_threshold(probabilities, labels)
+    if not right[-1]:
+        return math.nan
+    recall_added = np.diff(right, prepend=0) / right[-1]
+    return float(np.sum(recall_added * right / positive))
+
+
+def best_threshold(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Return the threshold with the best F1 of a class with positive images.
+
+    It is in the middle between two probabilities.
+    """
+    values, right, positive = _by_threshold(probabilities, labels)
+    best = int(np.argmax(2 * right / (positive + right[-1])))
+    lower = values[best + 1] if best + 1 < len(values) else 0.0
+    return float(np.clip((values[best] + lower) / 2, 1e-6, 1 - 1e-6))
+
+
+def _by_threshold(probabilities, labels):
+    """Return the distinct probabilities, from the highest.
+
+    And the number of images of the class, and of all, with at least each.
+    """
+    order = np.argsort(-probabilities, kind="stable")
+    values = np.asarray(probabilities, "float64")[order]
+    last = np.append(np.flatnonzero(np.diff(values)), len(values) - 1)
+    right = np.cumsum(np.asarray(labels)[order] > 0)
+    return values[last], right[last], last + 1
+
+
 def evaluate(
     predict: Callable[[np.ndarray], np.ndarray],
     batches: Iterable[tuple[np.ndarray, np.ndarray]],
     advance: Callable[..., None] = lambda **metrics: None,
 ) -> Evaluation:
-    """Run a network over batches of `(images, labels)`, in their order."""
+    """Run a network over batches of `(images, labels)`, in their order.
+
+    Labels in rows are several labels: the result is a `SeveralLabels`.
+    """
     probabilities, labels = [], []
     correct = total = 0
     for images, expected in batches:
         probabilities.append(np.asarray(predict(np.asarray(images))))
         labels.append(np.asarray(expected))
+        total += len(labels[-1])
+        if labels[-1].ndim == 2:
+            advance()
+            continue
         predicted = probabilities[-1].argmax(axis=1)
         correct += int(np.sum(predicted == labels[-1]))
-        total += len(predicted)
         advance(accuracy=correct / total)
     if not total:
         raise ValueError(
             "the data must have at least one image to evaluate a network on. "
             "Received: none; check the path or the split"
         )
-    return Evaluation(np.concatenate(probabilities), np.concatenate(labels))
+    return of(np.concatenate(probabilities), np.concatenate(labels))
+
+
+def of(probabilities: np.ndarray, labels: np.ndarray) -> Evaluation:
+    """Return the outputs for images; labels in rows are several labels."""
+    kind = SeveralLabels if labels.ndim == 2 else Evaluation
+    return kind(probabilities, labels)
 
 
 def hits(

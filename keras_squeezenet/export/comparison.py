@@ -25,7 +25,8 @@ class Reference:
     Attributes:
         kind: `"test"`, `"calibration"` or `"random"` images.
         probabilities: of the Keras model, of shape `(images, classes)`.
-        labels: of the test images, of shape `(images,)`; `None` for others.
+        labels: of the test images, of shape `(images,)`, or `(images, classes)`
+            if an image may have several; `None` for others.
         run: returns the probabilities of a `Classifier` for the same images.
     """
 
@@ -36,7 +37,10 @@ class Reference:
 
     @property
     def accuracy(self) -> float | None:
-        """The top-1 accuracy of the Keras model; `None` without labels."""
+        """The accuracy of the Keras model; `None` without labels.
+
+        It is top-1, or the mean average precision of several labels.
+        """
         return self._accuracy(self.probabilities)
 
     def measure(self, network: classifier.Classifier) -> dict[str, Any]:
@@ -52,7 +56,7 @@ class Reference:
     def _accuracy(self, probabilities):
         if self.labels is None:
             return None
-        return metrics.Evaluation(probabilities, self.labels).accuracy
+        return metrics.of(probabilities, self.labels).accuracy
 
 
 def on_labeled(

@@ -200,6 +200,8 @@ def export(
         reference = comparison.on_labeled(
             seen, progress, data=test, skip_bad_images=skip_bad_images
         )
+    if network.thresholds:
+        _require_formats_of_several(chosen)
     options = {"runtime": runtime, "sqz": _sqz_file(model, source)}
     writer = _Writer(
         network, source, input, options, arrays, reference, progress
@@ -240,10 +242,23 @@ def _load_network(model, config, image_size, class_names, normalization):
     metadata.attach(
         source,
         metadata.Metadata(
-            network.normalization, network.image_size, class_names=tuple(names)
+            network.normalization,
+            network.image_size,
+            class_names=tuple(names),
+            thresholds=network.thresholds,
         ),
     )
     return network, source
+
+
+def _require_formats_of_several(chosen):
+    """Refuse the page, whose network is a .sqz file."""
+    if any(format.name == "web" for format in chosen):
+        raise ValueError(
+            "the format 'web' is for networks of one label for an image, which "
+            "end with a softmax. Received: a network that ends with a sigmoid. "
+            "Export it to the other formats, which keep its thresholds"
+        )
 
 
 def _require_exportable(path):

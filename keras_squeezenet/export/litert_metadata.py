@@ -113,7 +113,9 @@ def _describe(found, labels, name):
     """Return the `ModelMetadata` of a network."""
     images = {
         "name": "images",
-        "description": str(dataclasses.replace(found, class_names=())),
+        "description": str(
+            dataclasses.replace(found, class_names=(), thresholds=())
+        ),
         "content": _Table(
             "Content",
             {
@@ -135,6 +137,12 @@ def _describe(found, labels, name):
         "name": "probabilities",
         "description": "The probability of each class.",
     }
+    if found.thresholds:
+        probabilities["description"] = (
+            "The probability of each label. An image has those whose "
+            "probability is at least: "
+            + ", ".join(f"{value:g}" for value in found.thresholds)
+        )
     if labels:
         file = {
             "name": LABELS_FILE,

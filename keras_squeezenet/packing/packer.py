@@ -313,6 +313,11 @@ def pack(
         models.load(model, config=config, normalization=normalization)
     )
     network = classifier.load(model, loaded=loaded)
+    if network.thresholds:
+        raise ValueError(
+            "packing takes networks of one label for an image, which end with "
+            f"a softmax. Received: {network.name!r}, which ends with a sigmoid"
+        )
     if isinstance(class_names, list):
         metadata.require_order(
             metadata.of(loaded), class_names, "`class_names`"

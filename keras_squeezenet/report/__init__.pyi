@@ -7,7 +7,9 @@ from .report_files import write as write
 from .report_tables import NOTHING as NOTHING
 from .report_tables import Table as Table
 from .report_tables import accuracy_change as accuracy_change
+from .report_tables import accuracy_title as accuracy_title
 from .report_tables import curve_table as curve_table
 from .report_tables import measured_on as measured_on
 from .report_tables import percent as percent
+from .report_tables import several_labels_table as several_labels_table
 from .report_tables import tables as tables

@@ -37,6 +37,19 @@ print(network.class_of(probabilities.argmax())[1], probabilities.max())
 ```"""
 
 
+USE_OF_SEVERAL = """\
+```python
+from keras_squeezenet import classifier
+
+network = classifier.load("{name}")
+image = network.read("photograph.jpg")
+probabilities = network.predict(image[None])[0]
+for index, threshold in enumerate(network.thresholds):
+    if probabilities[index] >= threshold:
+        print(network.class_of(index)[1], probabilities[index])
+```"""
+
+
 @dataclasses.dataclass(frozen=True)
 class _Facts:
     """What a card says, from any report.
@@ -51,6 +64,7 @@ class _Facts:
     files: report_tables.Table
     parameters: int | None = None
     accuracy: float | None = None
+    several_labels: list[dict] | None = None
     recipes: dict[str, dict] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
     curve: report_tables.Table | None = None
@@ -76,10 +90,14 @@ def markdown(report: dict[str, Any], folder: pathlib.Path) -> str:
         title += f" on {facts.dataset['name']}"
     lines = ["---", f"{LICENSE}{_front_matter(facts, title)}---", ""]
     lines += [f"# {escape(title)}", "", _summary(facts), ""]
-    lines += ["## Use", "", USE.format(name=facts.name), ""]
+    use = USE_OF_SEVERAL if facts.several_labels else USE
+    lines += ["## Use", "", use.format(name=facts.name), ""]
     lines += ["## Input and classes", "", *_input(facts.dataset), ""]
     lines += ["## Files", "", *markdown_page.rows(facts.files), ""]
     lines += _terms(facts.files)
+    if facts.several_labels:
+        table = report_tables.several_labels_table(facts.several_labels)
+        lines += ["## Classes", "", *markdown_page.rows(table), ""]
     if facts.curve is not None:
         lines += ["## Size and distortion", ""]
         lines += [*markdown_page.rows(facts.curve), "", *_terms(facts.curve)]
@@ -120,9 +138,10 @@ def _trained(report, folder):
         made="trained",
         name="model.keras",
         dataset=report["dataset"],
-        files=_model_table([report], folder, report["dataset"]),
+        files=_model_table([report], folder, report),
         parameters=report["parameters"],
         accuracy=_accuracy(report, report["dataset"]),
+        several_labels=report.get("several_labels"),
         recipes={"Recipe": report["recipe"]},
         notes=(f"Best epoch: {report['best_epoch']}.", *_teacher(report)),
     )
@@ -136,9 +155,10 @@ def _fine_tuned(report, folder):
         made="fine-tuned",
         name="model.keras",
         dataset=report["dataset"],
-        files=_model_table(kept, folder, report["dataset"]),
+        files=_model_table(kept, folder, report),
         parameters=report["parameters"],
         accuracy=_accuracy(kept[0], report["dataset"]),
+        several_labels=report.get("several_labels"),
         recipes={
             f"Recipe of the phase {phase['name']}": phase["recipe"]
             for phase in phases
@@ -156,7 +176,14 @@ def _teacher(report):
     return (escape(found),) if found else ()
 
 
-def _model_table(rows, folder, dataset):
+def _model_table(rows, folder, report):
+    several, dataset = report.get("several_labels"), report["dataset"]
+    what = {
+        split: "mean average precision"
+        if several
+        else report_tables.accuracy_of(dataset, split)
+        for split in ("validation", "test")
+    }
     size = (folder / "model.keras").stat().st_size
     return report_tables.Table.of(
         "Files",
@@ -165,10 +192,8 @@ def _model_table(rows, folder, dataset):
             "file": "name",
             "bytes": "bytes:,",
             **{
-                f"{split} {report_tables.accuracy_of(dataset, split)}": (
-                    f"{split}_accuracy:.2%"
-                )
-                for split in ("validation", "test")
+                f"{split} {name}": f"{split}_accuracy:.2%"
+                for split, name in what.items()
             },
         },
     )
@@ -282,6 +307,9 @@ def _front_matter(facts, title):
         "tags": ["squeezenet", "keras-squeezenet", f"arxiv:{PAPER}"],
     }
     if facts.accuracy is not None:
+        kind, name = "accuracy", "Accuracy"
+        if facts.several_labels:
+            kind, name = "mean_average_precision", "Mean average precision"
         result = {
             "task": {"type": "image-classification"},
             "dataset": {
@@ -291,13 +319,13 @@ def _front_matter(facts, title):
             },
             "metrics": [
                 {
-                    "type": "accuracy",
-                    "name": "Accuracy",
+                    "type": kind,
+                    "name": name,
                     "value": round(facts.accuracy, 6),
                 }
             ],
         }
-        values["metrics"] = ["accuracy"]
+        values["metrics"] = [kind]
         values["model-index"] = [{"name": one_line(title), "results": [result]}]
     return yaml.safe_dump(values, allow_unicode=True, sort_keys=False)
 

@@ -58,6 +58,30 @@ def _cell(value: Any, form: str) -> str:
     return NOTHING if value is None else format(value, form)
 
 
+def several_labels_table(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """Return the table of the classes of a network of several labels.
+
+    Args:
+        rows: those of `metrics.SeveralLabels.by_class`, each with a `label`.
+    """
+    return Table.of(
+        "Classes",
+        [{**row, "label": row["label"].replace("_", " ")} for row in rows],
+        {
+            "class": "label",
+            "images": "images:,",
+            "threshold": "threshold:.3f",
+            "average precision": "average_precision:.2%",
+            "F1": "f1:.2%",
+        },
+    )
+
+
+def accuracy_title(title: str, several_labels: list[dict] | None) -> str:
+    """Return a title that says what the accuracies of several labels are."""
+    return f"{title}, mean average precision" if several_labels else title
+
+
 def percent(share: float | None, digits: int = 2) -> str:
     """Return a share as a percentage, or `-` for `None`.
 

@@ -200,7 +200,7 @@ def load(
 def objective(
     share: float,
     temperature: float,
-    loss_of_labels: objectives.Loss = objectives.cross_entropy,
+    loss_of_labels: objectives.Loss | None = None,
 ) -> dict[str, Any]:
     """Return `loss` and `metrics` for `compile`, of Keras 3 or tf_keras.
 
@@ -221,6 +221,9 @@ def objective(
             cross-entropy.
     """
 
+    plain = objectives.Objective()
+    loss_of_labels = loss_of_labels or plain.loss
+
     def loss(y_true, y_pred):
         labels, taught = tf.split(y_true, 2, axis=-1)
         expected, received = (
@@ -238,7 +241,7 @@ def objective(
 
     def cross_entropy(y_true, y_pred):
         labels, _ = tf.split(y_true, 2, axis=-1)
-        return objectives.cross_entropy(labels, y_pred)
+        return plain.loss(labels, y_pred)
 
     return {"loss": loss, "metrics": [accuracy, cross_entropy]}
 

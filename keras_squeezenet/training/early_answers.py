@@ -112,14 +112,17 @@ class Watch:
         """
         size = self.sets["validation"].split.size
         duplicates = find_duplicates(self.sets)
+        is_accuracy = self.sets["validation"].labels.ndim == 1
         warnings = [
             *_few_images(self.sets, class_names),
-            *_small_validation_set(size, accuracy),
+            *(_small_validation_set(size, accuracy) if is_accuracy else ()),
             *(_describe(found, self.sets) for found in duplicates),
         ]
         return {
             "validation_accuracy": accuracy,
-            "standard_error": standard_error(accuracy, size),
+            "standard_error": (
+                standard_error(accuracy, size) if is_accuracy else None
+            ),
             "seconds": round(sum(map(self._seconds, phases)), 1),
             "near_duplicates": duplicates,
             "warnings": warnings,
@@ -146,9 +149,14 @@ def say(early: dict, is_agreement: bool = False) -> None:
     accuracy, error = early["validation_accuracy"], early["standard_error"]
     verb = "agrees with the teacher" if is_agreement else "is right"
     text = (
-        f"The head alone {verb} on {accuracy:.1%} of the validation images "
-        f"(± {100 * error:.1f} points, standard error)."
+        "The head alone has a mean average precision of "
+        f"{accuracy:.1%} on the validation images."
     )
+    if error is not None:
+        text = (
+            f"The head alone {verb} on {accuracy:.1%} of the validation "
+            f"images (± {100 * error:.1f} points, standard error)."
+        )
     if early["seconds"]:
         text += f" The other phases take about {_duration(early['seconds'])}."
     logger.info("%s", text)

@@ -86,12 +86,14 @@ class State:
 class Plateau:
     """The plateau at the loss of a random guess, and the restarts from it.
 
-    `restarts` is how often a stuck fit may restart, and `accumulation` the
-    number of steps that make an update of the weights.
+    `restarts` is how often a stuck fit may restart, `loss` and `accuracy` are
+    those of a random guess, and `accumulation` is the number of steps that make
+    an update of the weights.
     """
 
     restarts: int
-    classes: int
+    loss: float
+    accuracy: float
     accumulation: int = 1
 
     def holds(
@@ -105,9 +107,9 @@ class Plateau:
         if done < enough or state.restarts >= self.restarts:
             return False
         epoch = state.history[-1]
-        is_guess = epoch["accuracy"] < STUCK_ACCURACY / self.classes
+        is_guess = epoch["accuracy"] < STUCK_ACCURACY * self.accuracy
         loss = epoch.get("cross_entropy", epoch["loss"] - penalty)
-        return is_guess and loss > STUCK_LOSS * math.log(self.classes)
+        return is_guess and loss > STUCK_LOSS * self.loss
 
 
 def reseed(model: Any, seed: int) -> None:

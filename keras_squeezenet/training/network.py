@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 
@@ -23,6 +24,7 @@ def build(
     classes: int,
     config: architecture.SqueezeNetConfig | str = "1.1",
     weights: str | os.PathLike | None = None,
+    several_labels: bool = False,
 ) -> keras.Model:
     """Build a SqueezeNet for a data set, from scratch or pretrained.
 
@@ -31,6 +33,8 @@ def build(
         classes: the number of classes.
         config: the network, which is adapted to the size of the images.
         weights: weights of all layers but `conv10`, as `SqueezeNet` takes them.
+        several_labels: whether an image may have several labels: a sigmoid for
+            each class then takes the place of the softmax.
 
     Returns:
         A `keras.Model` from preprocessed images to probabilities.
@@ -41,7 +45,11 @@ def build(
     config = for_images(image_size, config)
     shape = (image_size, image_size, 3)
     model = squeezenet.SqueezeNet(
-        weights=None, input_shape=shape, classes=classes, config=config
+        weights=None,
+        input_shape=shape,
+        classes=classes,
+        config=config,
+        classifier_activation="sigmoid" if several_labels else "softmax",
     )
     if weights:
         backbone = squeezenet.SqueezeNet(
@@ -61,13 +69,14 @@ def load(
     image_size: int,
     classes: int | None,
     normalization: str | None = None,
+    several_labels: bool = False,
 ) -> keras.Model:
     """Return the network that the `model` argument of `train` stands for.
 
     A `keras.Model` or a `.keras` file is copied. For anything else a network is
     built, with these weights, for images of `image_size` pixels and so many
-    classes, `None` where their number is unknown. Its
-    `metadata` have the `normalization`.
+    classes, `None` where their number is unknown, and perhaps for
+    `several_labels`. Its `metadata` have the `normalization`.
     """
     if _is_network(model):
         return models.load(model, normalization=normalization)
@@ -77,7 +86,10 @@ def load(
             "is an `ImageDataset` or `class_names` is given. Received: "
             f"model={model!r}, class_names=None"
         )
-    built = build(image_size, classes, weights=model)
+    options: dict[str, Any] = {"weights": model}
+    if several_labels:
+        options["several_labels"] = True
+    built = build(image_size, classes, **options)
     known = normalization_of(model, normalization)
     metadata.attach(built, metadata.describe(built, known))
     return built
@@ -92,6 +104,17 @@ def normalization_of(
     """
     found = models.read_metadata(model) if _is_network(model) else None
     return metadata.resolve(found, stated)
+
+
+def takes_several(model: keras.Model | str | os.PathLike | None) -> bool | None:
+    """Return whether a network is for several labels; `None` if not built."""
+    if isinstance(model, keras.Model):
+        return metadata.has_sigmoid(model)
+    if not _is_network(model):
+        return None
+    found = models.read_metadata(model)
+    # A file without metadata tells when it is loaded.
+    return bool(found.thresholds) if found else None
 
 
 def _is_network(model):
@@ -114,6 +137,9 @@ def name_classes(
         metadata.require_order(found, class_names, "the data")
         names = tuple(map(str, class_names))
         found = dataclasses.replace(found, class_names=names)
+    if metadata.has_sigmoid(model) and not found.thresholds:
+        thresholds = metadata.describe(model).thresholds
+        found = dataclasses.replace(found, thresholds=thresholds)
     metadata.attach(model, found)
     return found
 

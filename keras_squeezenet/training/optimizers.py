@@ -89,7 +89,7 @@ def compile_for(
     objective = objective or objectives.Objective(
         recipe.label_smoothing, recipe.focal
     )
-    arguments = objective.compiled()
+    arguments = objective.compiled(keras, model.output_shape[-1])
     if recipe.distillation:
         arguments = distillation.objective(
             recipe.distillation, recipe.temperature, objective.loss

@@ -6,6 +6,7 @@ import pathlib
 import keras
 import numpy as np
 
+from keras_squeezenet import metadata
 from keras_squeezenet.data import image_values
 from keras_squeezenet.data import splits
 from keras_squeezenet.utils import extras
@@ -45,6 +46,7 @@ def require_fit(
             f"model with outputs of shape {model.output_shape}. Build it with "
             f"`classes={classes}`, or fine-tune it."
         )
+    _require_activation(model, *sets.values())
     for name, split in sets.items():
         if split is not None:
             split.labels.require_classes(name, classes)
@@ -55,6 +57,31 @@ def require_fit(
                 is_stated=normalization is not None,
             )
     require_probabilities(model, model.predict_on_batch(images))
+
+
+def _require_activation(model, first, *others):
+    """Raise a `ValueError` unless the last layer is that of the labels."""
+    if first.labels.several and not metadata.has_sigmoid(model):
+        raise ValueError(
+            "for several labels of an image the model must end with a "
+            f"sigmoid. Received: one that ends with {model.layers[-1].name!r}. "
+            "Build it with `training.build(..., several_labels=True)`"
+        )
+    if metadata.has_sigmoid(model) and not first.labels.several:
+        raise ValueError(
+            "a model that ends with a sigmoid takes several labels of an "
+            "image, rows of 0 and 1. Received: one label of each image. Build "
+            "the model with a softmax"
+        )
+
+
+def require_one_label(model: keras.Model, what: str) -> None:
+    """Raise a `ValueError` for a network of several labels."""
+    if metadata.has_sigmoid(model):
+        raise ValueError(
+            f"{what} takes networks of one label for an image, which end with "
+            f"a softmax. Received: {model.name!r}, which ends with a sigmoid"
+        )
 
 
 def require_probabilities(
@@ -70,6 +97,8 @@ def require_probabilities(
                 f"the weights of the {what} must be finite. Received: NaN or "
                 f"infinity in the layer {layer.name!r}"
             )
+    if metadata.has_sigmoid(model):
+        return
     sums = np.sum(outputs, axis=-1)
     # NaN passes, since the first step reports it.
     if np.any(np.abs(sums - 1) > 0.01):

@@ -28,6 +28,7 @@ from keras_squeezenet.training import network
 from keras_squeezenet.training import objectives
 from keras_squeezenet.training import optimizers
 from keras_squeezenet.training import requirements
+from keras_squeezenet.training import several_labels
 from keras_squeezenet.training import training_recipe
 from keras_squeezenet.training import unlabeled
 from keras_squeezenet.training.training_recipe import Recipe
@@ -62,7 +63,8 @@ class TrainingResult:
         recipe: `Recipe` of the run.
         restarts: int, the number of restarts from a plateau.
         best_epoch: int, the epoch of `model`, counted from 1.
-        validation_accuracy: float in [0, 1], of `model`.
+        validation_accuracy: float in [0, 1], of `model`; with several labels,
+            this and every accuracy is a mean average precision.
         test_accuracy: float in [0, 1], of `model`; `None` without a test set.
         seconds: float, the time of all training epochs.
         images_per_second: float, training images per second.
@@ -72,6 +74,11 @@ class TrainingResult:
             cross-entropy with the labels.
         teacher: dict of the teacher's `name` and of the SHA-256 `digest` of
             its weights; `None` without one.
+        several_labels: with several labels of an image, a dict for each class:
+            its `label`, its `threshold` with the best F1 on the validation set
+            (0.5 if fewer than 10 of its images have the label), and
+            `images`, `predicted`, `average_precision` and `f1` of the test set,
+            or else of the validation set. `None` with one label.
     """
 
     model: keras.Model
@@ -86,6 +93,7 @@ class TrainingResult:
     images_per_second: float
     history: list[dict]
     teacher: dict | None = None
+    several_labels: list[dict] | None = None
 
     def to_json(self) -> dict:
         """Return the content of `report.json`: every field but `model`."""
@@ -145,12 +153,13 @@ def train(
         data: the training set: `(images, labels)` or `(images, labels,
             weights)`, arrays as `Model.fit` takes them; batches of them, as a
             `tf.data.Dataset`, a `keras.utils.PyDataset` or another object with
-            `len()`; or a `data.ImageDataset`. Labels are integers, or one-hot
-            or soft labels, rows that sum to 1. Sample weights multiply the
-            loss of their images. With a teacher, labels may be left out: images
-            alone, a `tf.data.Dataset` of batches of them, or a folder as
-            `data.load` loads it with `labeled=False`. Their labels are the
-            classes that the teacher finds.
+            `len()`; or a `data.ImageDataset`. Labels are integers; one-hot or
+            soft labels, rows that sum to 1; or several labels of an image, rows
+            of 0 and 1, for a network that ends with a sigmoid. Sample weights
+            multiply the loss of their images. With a teacher, labels may be
+            left out: images alone, a `tf.data.Dataset` of batches of them, or a
+            folder as `data.load` loads it with `labeled=False`. Their labels
+            are the classes that the teacher finds.
         validation, test: the validation and the test set, as arrays or batches
             without weights; of soft labels the most probable class counts.
             Those of an `ImageDataset` are the defaults; its validation set may
@@ -218,7 +227,9 @@ def train(
         known = network.normalization_of(model, normalization)
         if teacher is not None:
             run.teacher = distillation.load(teacher, known)
-        data = run.take_data(data, validation, test, known)
+        data = run.take_data(
+            data, validation, test, known, network.takes_several(model)
+        )
         run.take_model(model, data, name, class_names, normalization)
         with distribution.watched(run.out / LAST_FILE):
             run.begin(overwrite, resume)
@@ -240,6 +251,8 @@ class _Run:
         self.teacher = None
         self.state = State()
         self.test_accuracy = None
+        self.tested = None
+        self.several_labels = None
 
     def owned(self):
         """Own the output folder, to which only the chief writes."""
@@ -247,7 +260,7 @@ class _Run:
             return ownership.own(self.out)
         return contextlib.nullcontext()
 
-    def take_data(self, data, validation, test, normalization):
+    def take_data(self, data, validation, test, normalization, several):
         """Take the sets of the run; return the training data, with labels."""
         self.teacher, sets = unlabeled.label(
             self.teacher,
@@ -261,15 +274,20 @@ class _Run:
             rand_augment,
             shard,
             normalization,
+            several,
         )
         return sets["train"]
 
     def take_model(self, model, train, name, class_names, normalization):
         (images, _), *_ = self.validation.batches(0).take(1)
         class_names = unlabeled.class_names(train, class_names, self.teacher)
-        classes = unlabeled.count_classes(class_names, self.teacher)
-        model = network.load(model, images.shape[1], classes, normalization)
-        self.model = model
+        self.model = model = network.load(
+            model,
+            images.shape[1],
+            unlabeled.count_classes(class_names, self.teacher),
+            normalization,
+            self.train.labels.several,
+        )
         found = network.name_classes(model, class_names)
         self.dataset = {
             **splits.describe(
@@ -294,7 +312,11 @@ class _Run:
             self.recipe, self.train, self.dataset["classes"]
         )
         self._require_mixable()
+        several_labels.require_measurable(
+            self.validation, self.test, self.dataset["classes"]
+        )
         if self.teacher:
+            requirements.require_one_label(model, "distillation")
             self.teacher.require_fit(np.asarray(images), self.dataset)
 
     def _require_mixable(self):
@@ -349,13 +371,19 @@ class _Run:
             seed=image_dataset.mix_seed(shard.index, recipe.seed),
             callbacks=callbacks,
             patience=recipe.patience,
-            plateau=epochs.Plateau(
-                recipe.restarts,
-                len(self.dataset["classes"]),
-                recipe.accumulation,
-            ),
+            plateau=self._plateau(),
             progress=self.progress,
         ).run()
+
+    def _plateau(self):
+        classes = len(self.dataset["classes"])
+        counts = np.ones(classes)
+        if self.train.labels.several:
+            counts = self.train.labels.count(classes)
+        loss, accuracy = self.objective.kind.guess(counts, self.train.size)
+        return epochs.Plateau(
+            self.recipe.restarts, loss, accuracy, self.recipe.accumulation
+        )
 
     def _make_trainee(self, restarts):
         recipe = self.recipe.replace(
@@ -412,25 +440,33 @@ class _Run:
         files.write_csv(self.out / HISTORY_FILE, self.state.history)
         files.write_json(self.out / report.JSON_FILE, self.result().to_json())
 
-    def _accuracy(self, model, split, *advance):
-        evaluation = metrics.evaluate(
-            model.predict_on_batch, split.batches(0), *advance
-        )
+    def _accuracy(self, model, split):
+        evaluation = metrics.evaluate(model.predict_on_batch, split.batches(0))
         return evaluation.accuracy
 
     def finish(self):
         """Evaluate the best model on the test set, and return the result."""
         if self.test is not None:
             self.test_accuracy = self.distribution.from_chief(self._test)
+        if self.train.labels.several and self.distribution.is_chief:
+            self.several_labels = several_labels.choose(
+                self.model,
+                self.validation,
+                self.tested,
+                self.dataset["classes"],
+            )
         with signals.uninterrupted():
-            self._write(is_best=False)
+            self._write(is_best=self.several_labels is not None)
             if self.distribution.is_chief:
                 model_card.write(self.result().to_json(), self.out)
         return self.result()
 
     def _test(self):
         with self.progress.task("test", self.test.steps) as advance:
-            return self._accuracy(self.model, self.test, advance)
+            self.tested = metrics.evaluate(
+                self.model.predict_on_batch, self.test.batches(0), advance
+            )
+        return self.tested.accuracy
 
     def result(self):
         state, seconds = self.state, self.state.epoch_seconds
@@ -449,4 +485,5 @@ class _Run:
             images_per_second=round(images / seconds, 1),
             history=state.history,
             teacher=self.teacher and self.teacher.describe(),
+            several_labels=self.several_labels,
         )

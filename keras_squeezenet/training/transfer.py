@@ -24,6 +24,7 @@ from keras_squeezenet.training import network
 from keras_squeezenet.training import objectives
 from keras_squeezenet.training import optimizers
 from keras_squeezenet.training import requirements
+from keras_squeezenet.training import several_labels
 from keras_squeezenet.training import trainer
 from keras_squeezenet.training import training_recipe
 from keras_squeezenet.training import unlabeled
@@ -72,8 +73,8 @@ class FineTuningResult:
             phases, the `near_duplicates` of images in other sets, `warnings`
             about the data, and perhaps the `learning_curve`: `images` and
             `validation_accuracy` of heads that were fitted to so many of the
-            training images.
-        teacher: dict, as in `TrainingResult`.
+            training images. With several labels, `standard_error` is `None`.
+        teacher, several_labels: as in `TrainingResult`.
     """
 
     model: keras.Model
@@ -84,6 +85,7 @@ class FineTuningResult:
     phases: list[dict]
     early: dict
     teacher: dict | None = None
+    several_labels: list[dict] | None = None
 
     def to_json(self) -> dict:
         """Return the content of `report.json`: every field but `model`."""
@@ -184,8 +186,21 @@ def finetune(
             recipe,
             known_normalization,
         )
+        ordered = train
+        if isinstance(train, image_dataset.ImageDataset):
+            ordered = train.as_test("train")
+        unshuffled = splits.evaluation_split(
+            ordered,
+            recipe.batch_size,
+            "train",
+            is_learned=True,
+            several=network.takes_several(model),
+        )
+        several = unshuffled.labels.several
         measured = {
-            split: splits.evaluation_split(images, recipe.batch_size, split)
+            split: splits.evaluation_split(
+                images, recipe.batch_size, split, several=several
+            )
             for split, images in {
                 "validation": validation,
                 "test": test,
@@ -195,7 +210,9 @@ def finetune(
         (images, _), *_ = measured["validation"].batches(0).take(1)
         class_names = unlabeled.class_names(train, class_names, teacher)
         classes = unlabeled.count_classes(class_names, teacher)
-        model = network.load(model, images.shape[1], classes, normalization)
+        model = network.load(
+            model, images.shape[1], classes, normalization, several
+        )
         _require_linear_head(model)
         known = network.name_classes(model, class_names)
         dataset = {
@@ -204,12 +221,6 @@ def finetune(
             ),
             "labeled_by_teacher": unlabeled.sets_of(teacher),
         }
-        ordered = train
-        if isinstance(train, image_dataset.ImageDataset):
-            ordered = train.as_test("train")
-        unshuffled = splits.evaluation_split(
-            ordered, recipe.batch_size, "train", is_learned=True
-        )
         requirements.require_fit(
             model,
             np.asarray(images),
@@ -218,7 +229,11 @@ def finetune(
             train=unshuffled,
             **measured,
         )
+        several_labels.require_measurable(
+            measured["validation"], measured.get("test"), dataset["classes"]
+        )
         if teacher is not None:
+            requirements.require_one_label(model, "distillation")
             teacher.require_fit(np.asarray(images), dataset)
         objective = objectives.of(recipe, unshuffled, dataset["classes"])
         keras.utils.set_random_seed(recipe.seed)
@@ -282,6 +297,9 @@ def finetune(
             if accuracies[-1] >= accuracies[kept]:
                 kept, weights = len(found) - 1, model.get_weights()
         model.set_weights(weights)
+        chosen = None
+        if several:
+            chosen = _choose_thresholds(model, measured, dataset["classes"])
         result = FineTuningResult(
             model=model,
             dataset=dataset,
@@ -290,6 +308,7 @@ def finetune(
             kept=found[kept]["name"],
             phases=found,
             early=early,
+            several_labels=chosen,
             teacher=None if teacher is None else teacher.describe(),
         )
         with signals.uninterrupted():
@@ -297,6 +316,14 @@ def finetune(
             files.write_json(out / report.JSON_FILE, result.to_json())
             model_card.write(result.to_json(), out)
         return result
+
+
+def _choose_thresholds(model, measured, class_names):
+    test = measured.get("test")
+    tested = test and metrics.evaluate(model.predict_on_batch, test.batches(0))
+    return several_labels.choose(
+        model, measured["validation"], tested, class_names
+    )
 
 
 def require_writable(out, overwrite=False, resume=False):
@@ -350,8 +377,8 @@ def _learning_curve(
     def accuracy_of(indices):
         part = [array[indices] for array in features]
         kernel, bias = _regress(model, objective, part, progress)
-        predicted = (images @ kernel + bias).argmax(axis=1)
-        return float(np.mean(predicted == labels))
+        # Logits have the order of the probabilities.
+        return metrics.of(images @ kernel + bias, labels).accuracy
 
     size = len(features[0])
     return early_answers.learning_curve(accuracy_of, size, accuracy, seed)
@@ -391,7 +418,8 @@ def _regress(model, objective, features, progress):
 def _regress_standardized(objective, features, classes, advance):
     x, labels, *weights = features
     inputs = keras.Input(x.shape[1:])
-    outputs = keras.layers.Dense(classes, "softmax")(inputs)
+    activation = objective.kind.activation
+    outputs = keras.layers.Dense(classes, activation)(inputs)
     regression = keras.Model(inputs, outputs)
     if labels.ndim == 1:
         labels = np.eye(classes, dtype="float32")[labels]
@@ -401,7 +429,7 @@ def _regress_standardized(objective, features, classes, advance):
         HEAD_STEPS,
         HEAD_LEARNING_RATE,
         HEAD_WEIGHT_DECAY,
-        objective.compiled(),
+        objective.compiled(keras, classes),
     )
     batches = (
         tf.data.Dataset.from_tensor_slices((x, labels, *weights))

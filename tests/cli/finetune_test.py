@@ -9,6 +9,7 @@ from keras_squeezenet.cli import finetune
 
 PHASE = {"seconds": 1.25, "validation_accuracy": 0.975, "test_accuracy": 0.95}
 RESULT = types.SimpleNamespace(
+    several_labels=None,
     kept="all",
     dataset={"labeled_by_teacher": []},
     phases=[

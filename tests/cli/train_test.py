@@ -19,6 +19,7 @@ from keras_squeezenet.training import distributed
 from keras_squeezenet.training import trainer
 
 RESULT = types.SimpleNamespace(
+    several_labels=None,
     history=[{}, {}, {}],
     best_epoch=2,
     validation_accuracy=0.975,

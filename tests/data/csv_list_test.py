@@ -193,3 +193,74 @@ def test_bad_splits_are_named(lines, message, write):
 def test_missing_table_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="/none.csv'"):
         data.load(tmp_path / "none.csv")
+
+
+SEVERAL = """path,labels,split
+cat/0.png,furry | small,train
+cat/1.png,,train
+cat/2.png,small,test
+dog/1.png,furry,validation
+"""
+COLUMNS = """path,split,small,furry
+cat/0.png,train,1,1
+cat/1.png,train,0,0
+cat/2.png,test,1,0
+dog/1.png,validation,0,1
+"""
+
+
+@pytest.mark.parametrize(
+    "text, names",
+    [(SEVERAL, ("furry", "small")), (COLUMNS, ("small", "furry"))],
+)
+def test_images_have_several_labels(write, text, names):
+    found = data.load(write(text), image_size=8)
+    assert found.several_labels
+    assert found.class_names == names
+    rows = {
+        int(image[0, 0, 0]): {
+            name for name, value in zip(names, label.numpy()) if value
+        }
+        for image, label in found.split("all")
+    }
+    assert rows == {
+        0: {"furry", "small"},
+        1: set(),
+        2: {"small"},
+        11: {"furry"},
+    }
+    assert (found.train_size, found.validation_size) == (2, 1)
+    _, labels = next(iter(found.train_batches(2)))
+    assert (labels.dtype, labels.shape) == ("float32", (2, 2))
+    alone = csv_list.load_all(write(text), 8)
+    assert alone.several_labels and alone.class_names == names
+
+
+def test_fifth_of_the_images_is_tested_without_splits(write):
+    rows = [
+        f"{name}/{index}.png,a|b"
+        for name in ("cat", "dog")
+        for index in range(1, 4)
+    ]
+    found = data.load(write("\n".join(["path,labels", *rows])), image_size=8)
+    assert (found.train_size, found.test_size) == (5, 1)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        (
+            "path,furry\ncat/0.png,1\n",
+            "path and labels, where .* Received: path",
+        ),
+        (
+            "path,a,b\ncat/0.png,1,x\n",
+            "must have 0 or 1 .* line 2, .*'x' for 'b'",
+        ),
+        ("path,a,b\ncat/0.png,1\n", "line 2, which has '' for 'b'"),
+        (SEVERAL.replace("furry |", "big |"), "training image with 'furry'"),
+    ],
+)
+def test_labels_that_cannot_be_learned_are_refused(write, text, message):
+    with pytest.raises(ValueError, match=message):
+        data.load(write(text), image_size=8)

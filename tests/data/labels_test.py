@@ -5,9 +5,10 @@ from keras_squeezenet.data import labels as labels_lib
 
 
 def test_integers_are_kept_and_rows_become_float32():
-    assert labels_lib.normalized([2, 0, 1], "train").tolist() == [2, 0, 1]
-    rows = labels_lib.normalized([[0.25, 0.75], [True, False]], "train")
-    assert rows.dtype == "float32"
+    numbers, several = labels_lib.normalized([2, 0, 1], "train")
+    assert (numbers.tolist(), several) == ([2, 0, 1], False)
+    rows, several = labels_lib.normalized([[0.25, 0.75], [True, 0]], "train")
+    assert (rows.dtype, several) == ("float32", False)
     assert rows.tolist() == [[0.25, 0.75], [1, 0]]
 
 
@@ -20,12 +21,37 @@ def test_integers_are_kept_and_rows_become_float32():
         ([[1, 0], [0.5, 0.25]], "image 1 of `train`.* sum to 0.75"),
         ([[1.5, -0.5]], "are at least -0.5"),
         ([[np.nan, 1]], "sum to nan"),
-        ([[1, 1]], "sum to 2 .* Divide each row by its sum"),
+        ([[1, 1.5]], "sum to 2.5 .* Divide each row by its sum"),
     ],
 )
 def test_other_labels_are_refused(labels, expected):
     with pytest.raises(ValueError, match=expected):
         labels_lib.normalized(labels, "train")
+
+
+def test_rows_of_0_and_1_are_several_labels_unless_all_have_one():
+    one, two = [[0, 1], [1, 0]], [[0, 1], [1, 1]]
+    for labels, several, expected in (
+        (one, None, False),
+        (two, None, True),
+        (one, True, True),
+        ([[0, 0], [0, 1]], None, True),
+    ):
+        rows, found = labels_lib.normalized(labels, "train", several)
+        assert (rows.tolist(), found) == (labels, expected)
+
+
+@pytest.mark.parametrize(
+    "labels, several, expected",
+    [
+        ([[1, 0], [1, 1]], False, "image 1, counted from 0, with 2 labels"),
+        ([[1, 0], [0.5, 0.5]], True, r"image 1 of `train`.* \[0.5, 0.5\]"),
+        ([0, 1], True, "must be rows of 0 and 1, several labels"),
+    ],
+)
+def test_labels_of_the_other_kind_are_refused(labels, several, expected):
+    with pytest.raises(ValueError, match=expected):
+        labels_lib.normalized(labels, "train", several)
 
 
 def test_images_of_each_class_are_counted():

@@ -268,7 +268,7 @@ def test_fit_that_is_stuck_restarts_and_says_so(monkeypatch, caplog):
         *(keras, None, 10),
         make=make,
         batches=labels,
-        plateau=epochs.Plateau(restarts=2, classes=CLASSES),
+        plateau=epochs.Plateau(2, math.log(CLASSES), 1 / CLASSES),
     )
     fit.run()
     assert restarts == [0, 1, 2]
@@ -295,7 +295,7 @@ def test_plateau_is_the_loss_and_the_accuracy_of_a_guess(
     state = epochs.State(
         restarts=restarts, history=[{"loss": 5.0, "accuracy": accuracy}]
     )
-    plateau = epochs.Plateau(restarts=2, classes=4)
+    plateau = epochs.Plateau(2, math.log(4), 1 / 4)
     assert plateau.holds(state, done, 1000, penalty=3.0) == expected
     assert not plateau.holds(state, done, 1000, penalty=4.0)
     assert not plateau.holds(state, done, 2000, penalty=3.0)

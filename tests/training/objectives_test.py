@@ -27,10 +27,10 @@ def make_model(namespace):
     return namespace.Model(inputs, dense(inputs))
 
 
-def make_split(labels, is_weighted=False):
-    known = labels_lib.Labels(lambda: np.asarray(labels))
+def make_split(labels, is_weighted=False, several=False):
+    known = labels_lib.Labels(lambda: np.asarray(labels), several=several)
     return splits.Split(
-        lambda epoch: None, 1, 4, known, is_weighted=is_weighted
+        lambda epoch: None, 1, len(labels), known, is_weighted=is_weighted
     )
 
 
@@ -52,7 +52,9 @@ def test_gradient_of_weighted_classes_is_that_of_the_formula(namespace, focal):
     """The gradient of TensorFlow's loss is wrong if labels do not sum to 1."""
     model = make_model(namespace)
     objective = objectives.Objective(focal=focal, weights=WEIGHTS)
-    model.compile(namespace.optimizers.SGD(1.0), **objective.compiled())
+    model.compile(
+        namespace.optimizers.SGD(1.0), **objective.compiled(namespace, 3)
+    )
     images = np.eye(3, dtype="float32")[:1]
     model.fit(images, np.eye(3, dtype="float32")[:1], verbose=0)
     kernel, _ = model.get_weights()
@@ -76,7 +78,9 @@ def test_focal_loss_of_certain_outputs_has_a_gradient():
 def test_weighted_loss_is_beside_the_cross_entropy(namespace):
     model = make_model(namespace)
     objective = objectives.Objective(has_sample_weights=True)
-    model.compile(namespace.optimizers.SGD(0.0), **objective.compiled())
+    model.compile(
+        namespace.optimizers.SGD(0.0), **objective.compiled(namespace, 3)
+    )
     batches = tf.data.Dataset.from_tensors(
         (np.ones((2, 3)), LABELS, np.array([0.0, 4.0]))
     )
@@ -84,7 +88,7 @@ def test_weighted_loss_is_beside_the_cross_entropy(namespace):
     assert found["loss"] == pytest.approx(2 * np.log(3), rel=1e-6)
     assert found["cross_entropy"] == pytest.approx(np.log(3), rel=1e-6)
     plain = objectives.Objective(label_smoothing=0.1)
-    assert [each.__name__ for each in plain.compiled()["metrics"]] == [
+    assert [each.__name__ for each in plain.compiled(keras, 3)["metrics"]] == [
         "accuracy"
     ]
 
@@ -129,3 +133,65 @@ def test_other_weights_of_classes_are_refused(weights):
 def test_recipe_keeps_its_weights_as_json():
     recipe = training.Recipe(class_weight={"rose": 2.5})
     assert dataclasses.asdict(recipe)["class_weight"] == {"rose": 2.5}
+
+
+SEVERAL = objectives.KINDS[True]
+BOTH = np.array([[1, 1, 0], [0, 0, 0]], "float32")
+
+
+@pytest.mark.parametrize("focal", [0, 2])
+@pytest.mark.parametrize("weights", [None, np.array([[2, 1, 1], [1, 1, 0.5]])])
+def test_loss_of_several_labels_is_that_of_its_formula(focal, weights):
+    objective = objectives.Objective(0.1, focal, weights, kind=SEVERAL)
+    present, absent = (1, 1) if weights is None else weights
+    smoothed = BOTH * 0.9 + 0.05
+    terms = smoothed * np.log(OUTPUTS) + (1 - smoothed) * np.log(1 - OUTPUTS)
+    wrong = np.where(BOTH == 1, 1 - OUTPUTS, OUTPUTS)
+    factor = wrong**focal * np.where(BOTH == 1, present, absent)
+    found = objective.loss(tf.constant(BOTH), tf.constant(OUTPUTS))
+    np.testing.assert_allclose(found, -(terms * factor).mean(axis=1), rtol=1e-5)
+
+
+@both_namespaces
+def test_several_labels_are_learned_and_measured(namespace):
+    inputs = namespace.Input((3,))
+    dense = namespace.layers.Dense(3, "sigmoid", kernel_initializer="zeros")
+    model = namespace.Model(inputs, dense(inputs))
+    objective = objectives.Objective(kind=SEVERAL)
+    model.compile(
+        namespace.optimizers.SGD(30.0), **objective.compiled(namespace, 3)
+    )
+    batches = tf.data.Dataset.from_tensors((np.eye(3), 1 - np.eye(3)))
+    start = model.evaluate(batches, verbose=0, return_dict=True)
+    assert start["loss"] == pytest.approx(np.log(2), rel=1e-6)
+    model.fit(batches.repeat(30), verbose=0)
+    end = model.evaluate(batches, verbose=0, return_dict=True)
+    assert end["loss"] < 0.1
+    assert end["accuracy"] == pytest.approx(1, abs=1e-3)
+
+
+def test_guess_of_several_labels_knows_how_often_each_is():
+    loss, accuracy = SEVERAL.guess(np.array([2, 1]), 4)
+    expected = (np.log(2) - 0.25 * np.log(0.25) - 0.75 * np.log(0.75)) / 2
+    assert loss == pytest.approx(expected)
+    assert accuracy == 0.375
+
+
+def test_several_labels_are_balanced_against_their_absence():
+    recipe = training.Recipe(class_weight="balanced")
+    split = make_split(
+        [[1, 1, 0], [1, 0, 1], [0, 0, 0], [0, 0, 0]], False, True
+    )
+    objective = objectives.of(recipe, split, NAMES)
+    np.testing.assert_allclose(
+        objective.weights, [[1, 2, 2], [1, 2 / 3, 2 / 3]], rtol=1e-6
+    )
+    recipe = training.Recipe(class_weight={"tulip": 3})
+    objective = objectives.of(recipe, split, NAMES)
+    np.testing.assert_array_equal(objective.weights, [[1, 3, 1], [1, 1, 1]])
+
+
+def test_label_that_no_training_image_has_is_refused():
+    split = make_split([[1, 1, 0], [0, 0, 0]], False, True)
+    with pytest.raises(ValueError, match="several .* Received: none of 'lily'"):
+        objectives.of(training.Recipe(), split, NAMES)

@@ -10,7 +10,9 @@ from keras_squeezenet.data import image_files
 DATASET = (
     "labeled images: 'mnist5k' (digits that need no download), a folder with "
     "a sub-folder for each class, a CSV file with the columns path and label "
-    "(and perhaps split), or the name of a data set of TensorFlow Datasets"
+    "(for several labels of an image labels, separated by |, or a column of 0 "
+    "and 1 for each class; and perhaps split), or the name of a data set of "
+    "TensorFlow Datasets"
 )
 
 
