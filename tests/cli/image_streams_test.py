@@ -191,7 +191,7 @@ def test_server_that_does_not_exist_is_named(run, server, url):
     server.server_close()
     status, _, err = run(f"{url}/3.png", "http://[/3.png", "--json")
     assert status == 1
-    assert "Connection refused" in err
+    assert "Failed to establish a new connection" in err
     assert "http://[/3.png: " in err
 
 

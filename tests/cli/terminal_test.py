@@ -35,6 +35,7 @@ REPORT = {
             "huffman_bytes": 9_876_543,
         }
     ],
+    "packing": None,
     "layers": [
         {**LAYER, "name": name}
         for name in ("fire2_squeeze1x1", "fire8_bypass1x1", "conv10")

@@ -154,6 +154,7 @@ def test_time_is_that_of_the_steps_and_of_validation(monkeypatch):
     watch = early_answers.Watch()
     for name, size in (("train", 100), ("validation", 20)):
         watch.over(name, splits.Split(lambda epoch: [], 1, size), None)
+    monkeypatch.setattr(early_answers.Watched, "labels", np.zeros(20, int))
     monkeypatch.setattr(early_answers.Watched, "seconds_per_image", 0.5)
     monkeypatch.setattr(early_answers, "TOP_COST", 2)
     monkeypatch.setattr(early_answers, "ALL_COST", 3)

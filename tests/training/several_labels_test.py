@@ -169,13 +169,13 @@ def refused(model, images, tmp_path, **options):
 
 def test_labels_and_last_layer_must_fit(several, dataset, tmp_path):
     softmax = quarters.make_classifier()
-    assert "sigmoid" in refused(softmax, several, tmp_path)
+    assert "several_labels=True" in refused(softmax, several, tmp_path)
     assert "must have several labels" in refused(
         make_model(), dataset, tmp_path
     )
     x, rows = make_images(32, 0)
     images = (x.astype("float32"), rows)
-    assert "end with a sigmoid" in refused(
+    assert "ends with a sigmoid" in refused(
         *(softmax, images, tmp_path), validation=images, normalization="raw"
     )
 
