@@ -226,6 +226,7 @@ def _report():
         "version": report_files.VERSION,
         "dataset": {"classes": ["a", "b"], "test_images": 3},
         "stages": [{"name": "dense", "distinct_values": 9, **stage}],
+        "packing": None,
         "layers": [{**layer, "paper_density": None}],
         "files": [file],
     }
