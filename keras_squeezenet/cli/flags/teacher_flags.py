@@ -1,11 +1,7 @@
 """The flag of the network whose outputs another one learns."""
 
-import os
-
 from keras_squeezenet.cli.flags import network_flags
-from keras_squeezenet.pretrained import hub
-from keras_squeezenet.pretrained import registry
-from keras_squeezenet.utils import suggestions
+from keras_squeezenet.cli.flags import training_flags
 
 
 def define(flag_values):
@@ -31,21 +27,13 @@ def require_valid(flag_values, share, is_itself=False):
     teacher = flag_values["teacher"].value
     if teacher is not None:
         network_flags.require_layers(teacher, "--teacher")
-        _require_file(hub.local(teacher))
+        training_flags.require_weights(
+            "teacher", teacher, "a .keras or .sqz file, a file of weights"
+        )
     elif flag_values["temperature"].present and not (is_itself and share):
         raise ValueError(
             "--temperature is for distillation, and there is none. Received: "
             f"--temperature={flag_values['temperature'].value}. Pass --teacher"
             + (" or --distillation" if is_itself else "")
             + ", or leave it out"
-        )
-
-
-def _require_file(path):
-    if path not in registry.NAMES and not os.path.isfile(path):
-        raise ValueError(
-            "--teacher must be a .keras or .sqz file, a file of weights, an "
-            "address such as hf://owner/name, or one of "
-            f"{', '.join(registry.NAMES)}. Received: --teacher={path}."
-            f"{suggestions.did_you_mean(path, registry.NAMES)}"
         )

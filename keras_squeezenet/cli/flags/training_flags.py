@@ -73,15 +73,21 @@ def define_network(flag_values, weights=None):
 def require_valid(flag_values):
     """Raise a `ValueError` for impossible images or initial weights."""
     dataset_flags.require_valid(flag_values)
-    weights = flag_values["weights"].value
-    weights = hub.local(weights)
-    if weights in (None, *registry.NAMES) or os.path.isfile(weights):
+    require_weights("weights", flag_values["weights"].value, "a file")
+
+
+def require_weights(name, value, kinds):
+    """Raise a `ValueError` unless a flag has the name or a file of weights.
+
+    `kinds` is what the file may be, for the error.
+    """
+    path = hub.local(value)
+    if path in (None, *registry.NAMES) or os.path.isfile(path):
         return
     raise ValueError(
-        "--weights must be a file, an address such as hf://owner/name, or one "
-        f"of {', '.join(registry.NAMES)}. "
-        f"Received: --weights={weights}."
-        f"{suggestions.did_you_mean(weights, registry.NAMES)}"
+        f"--{name} must be {kinds}, an address such as hf://owner/name, or one "
+        f"of {', '.join(registry.NAMES)}. Received: --{name}={path}."
+        f"{suggestions.did_you_mean(path, registry.NAMES)}"
     )
 
 
