@@ -198,7 +198,7 @@ def without(model, fire):
 
 
 def rebuild(model, description):
-    built = graph.build(keras, description)
+    built = models.rebuild(model, description)
     for layer in built.layers:
         layer.set_weights(model.get_layer(layer.name).get_weights())
     return built

@@ -124,12 +124,31 @@ def copy(model: keras.Model) -> keras.Model:
     return copied
 
 
+def frozen_layers(model: keras.Model) -> set[str]:
+    """Return the names of the layers that are not trainable."""
+    return {layer.name for layer in model.layers if not layer.trainable}
+
+
+def rebuild(model: keras.Model, description: dict) -> keras.Model:
+    """Build the layers of a description, with new weights.
+
+    The metadata, and which layers are frozen, are those of a model with layers
+    of the same names.
+    """
+    built = graph.build(keras, description)
+    metadata.attach(built, metadata.of(model) or metadata.describe(model))
+    frozen = frozen_layers(model)
+    for layer in built.layers:
+        layer.trainable = layer.name not in frozen
+    return built
+
+
 def resize(model: keras.Model, image_size: int) -> keras.Model:
     """Return a copy of a network for images of another size.
 
-    It has the same weights, which in a SqueezeNet do not depend on the size.
-    They have to be trained again: what they know is the size that they were
-    trained on.
+    It has the same weights, which in a SqueezeNet do not depend on the size,
+    and the same frozen layers. The weights have to be trained again: what they
+    know is the size that they were trained on.
 
     Args:
         model: `keras.Model` for square images, as `flattening.flatten` takes
@@ -150,16 +169,14 @@ def resize(model: keras.Model, image_size: int) -> keras.Model:
     first, *others = description["layers"]
     first = {**first, "shape": [image_size, image_size, first["shape"][-1]]}
     try:
-        resized = graph.build(
-            keras, {**description, "layers": [first, *others]}
-        )
+        resized = rebuild(flat, {**description, "layers": [first, *others]})
     except ValueError as error:
         raise ValueError(
             f"the images are too small for {model.name!r}. Received: "
             f"image_size={image_size!r}: {error}"
         ) from error
     resized.set_weights(flat.get_weights())
-    found = metadata.of(model) or metadata.describe(model)
+    found = metadata.of(resized) or metadata.describe(resized)
     metadata.attach(resized, dataclasses.replace(found, image_size=image_size))
     return resized
 

@@ -78,6 +78,12 @@ def test_a_resized_network_computes_the_same_on_images_of_its_size(model):
     )
 
 
+def test_frozen_layers_stay_frozen_in_a_resized_network(model):
+    frozen = models.load(model)
+    frozen.get_layer("conv1").trainable = False
+    assert models.frozen_layers(models.resize(frozen, 48)) == {"conv1"}
+
+
 def test_images_too_small_for_a_network_are_refused(model):
     with pytest.raises(ValueError, match=r"too small.*image_size=2"):
         models.resize(model, 2)

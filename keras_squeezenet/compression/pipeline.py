@@ -34,8 +34,6 @@ from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression import tfmot
 from keras_squeezenet.compression.compression_recipe import Recipe
 from keras_squeezenet.compression.stages.stage import Context
-from keras_squeezenet.compression.stages.stage import frozen_layers
-from keras_squeezenet.compression.stages.stage import rebuild
 from keras_squeezenet.data import splits
 from keras_squeezenet.evaluation import kernel_statistics
 from keras_squeezenet.evaluation import metrics
@@ -290,7 +288,7 @@ class _Run:
             )
 
     def _say_what_frozen_layers_do(self, layers):
-        names = frozen_layers(self.model)
+        names = models.frozen_layers(self.model)
         frozen = [name for name in layers if name in names]
         if frozen and not self.recipe.keep_frozen:
             logger.info(
@@ -316,7 +314,7 @@ class _Run:
                 self.checkpoint, self._identity(), State
             )
             if self.state.description:
-                self.model = rebuild(self.model, self.state.description)
+                self.model = models.rebuild(self.model, self.state.description)
             self.model.set_weights(self.state.weights)
             return
         self.checkpoint.unlink(missing_ok=True)
@@ -464,7 +462,7 @@ class _Run:
         stage.chosen = self.state.chosen
         trainee = stage.wrap(steps, self.calibration)
         if self.recipe.keep_frozen and steps:
-            tfmot.freeze(trainee, frozen_layers(self.model))
+            tfmot.freeze(trainee, models.frozen_layers(self.model))
         return trainee
 
     def _lost(self, accuracy):

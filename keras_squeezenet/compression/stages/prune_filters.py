@@ -14,6 +14,7 @@ import logging
 import numpy as np
 
 from keras_squeezenet import graph
+from keras_squeezenet import models
 from keras_squeezenet.compression import channels
 from keras_squeezenet.compression import compression_recipe
 from keras_squeezenet.compression import filter_costs
@@ -22,8 +23,6 @@ from keras_squeezenet.compression import filter_selection
 from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression.compression_recipe import Recipe
 from keras_squeezenet.compression.stages.stage import Stage
-from keras_squeezenet.compression.stages.stage import frozen_layers
-from keras_squeezenet.compression.stages.stage import rebuild
 from keras_squeezenet.evaluation import layer_latencies
 from keras_squeezenet.evaluation import layer_trials
 from keras_squeezenet.packing import fisher
@@ -61,7 +60,7 @@ class PruneFilters(Stage):
         super().__init__(model, recipe, scan)
         self.channels = channels.trace(graph.describe(model))
         if recipe.keep_frozen:
-            channels.keep(self.channels, frozen_layers(model))
+            channels.keep(self.channels, models.frozen_layers(model))
         self.smaller = None
 
     @classmethod
@@ -192,7 +191,7 @@ class PruneFilters(Stage):
             self.channels,
             kept,
         )
-        smaller = rebuild(self.model, description)
+        smaller = models.rebuild(self.model, description)
         for name, arrays in weights.items():
             smaller.get_layer(name).set_weights(arrays)
         return smaller

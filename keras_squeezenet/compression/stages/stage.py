@@ -8,8 +8,7 @@ from typing import ClassVar
 import keras
 import numpy as np
 
-from keras_squeezenet import graph
-from keras_squeezenet import metadata
+from keras_squeezenet import models
 from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression.compression_recipe import Recipe
 from keras_squeezenet.data import splits
@@ -139,7 +138,9 @@ class Stage(abc.ABC):
     @property
     def kernels(self) -> dict[str, np.ndarray]:
         """The kernels to compress, by the name of their layer."""
-        frozen = frozen_layers(self.model) if self.recipe.keep_frozen else ()
+        frozen = (
+            models.frozen_layers(self.model) if self.recipe.keep_frozen else ()
+        )
         return {
             name: kernel
             for name, kernel in tf_keras_twin.kernels(self.model).items()
@@ -152,22 +153,3 @@ class Stage(abc.ABC):
         scan, names = self.scan or {}, self.kernels
         rows = [row for row in scan["layers"] if row["name"] in names]
         return {**scan, "layers": rows}
-
-
-def frozen_layers(model: keras.Model) -> set[str]:
-    """Return the names of the layers that are not trainable."""
-    return {layer.name for layer in model.layers if not layer.trainable}
-
-
-def rebuild(model: keras.Model, description: dict) -> keras.Model:
-    """Build the layers of a description, with new weights.
-
-    The metadata, and which layers are frozen, are those of a model with layers
-    of the same names.
-    """
-    built = graph.build(keras, description)
-    metadata.attach(built, metadata.of(model) or metadata.describe(model))
-    frozen = frozen_layers(model)
-    for layer in built.layers:
-        layer.trainable = layer.name not in frozen
-    return built
