@@ -45,7 +45,12 @@ from keras_squeezenet.utils.progress import Progress
 MAX_KL = 0.02
 IMAGES = 500
 # More images hardly change the measurements.
-MAX_CALIBRATION, MAX_RECONSTRUCTION = 500, 64
+MAX_CALIBRATION = 500
+# The images that layers are reconstructed on: few in the search for lambda, and
+# more for the file, where they take a tenth off the divergence.
+SEARCH_IMAGES, FINAL_IMAGES = 64, 256
+# How many files are made of `FINAL_IMAGES`, from the lambda that was found.
+FINAL_FILES = 2
 BATCH_SIZE = 10
 # In nats of Kullback-Leibler divergence for each bit.
 FIRST_LAMBDA = 1e-7
@@ -416,7 +421,7 @@ class Packer:
             )
             for name, hessian in self.hessians.items()
         }
-        # Lambda is the key of both.
+        # By lambda and the number of images, and by point.
         self.points, self.contents = {}, {}
 
     def pack(self, bound: Bound, steps: int = 0) -> PackResult:
@@ -433,8 +438,9 @@ class Packer:
             )
         self._search(bound)
         self._add_neighbors(self._choose(bound).lambda_)
+        self._refine(bound)
         point = self._choose(bound)
-        content = self.contents[point.lambda_]
+        content = self.contents[point]
         trained = []
         if steps:
             point, content, trained = self.train_codes(
@@ -468,7 +474,7 @@ class Packer:
         """Evaluate lambdas around the chosen one, for the curve."""
         for power in CURVE_POWERS:
             lambda_ = chosen * LAMBDA_FACTOR**power
-            ratios = (lambda_ / known for known in self.points)
+            ratios = (lambda_ / known for known, _ in self.points)
             if lambda_ <= MAX_LAMBDA and not any(
                 1 / NEIGHBOR < ratio < NEIGHBOR for ratio in ratios
             ):
@@ -506,10 +512,23 @@ class Packer:
             else:
                 high = middle
 
-    def _evaluate(self, lambda_):
-        """Quantize the model at a lambda and return its `Point`."""
-        if lambda_ in self.points:
-            return self.points[lambda_]
+    def _refine(self, bound):
+        """Evaluate the chosen lambda with more images, and one closer to it."""
+        lambda_ = self._choose(bound).lambda_
+        for _ in range(FINAL_FILES):
+            point = self._evaluate(lambda_, FINAL_IMAGES)
+            if -bound.tolerance <= bound.excess(point) <= 0:
+                return
+            lambda_ *= bound.lambda_correction(point)
+
+    def _evaluate(self, lambda_, count=SEARCH_IMAGES):
+        """Quantize the model at a lambda and return its `Point`.
+
+        The layers are reconstructed on so many images, if there are as many.
+        """
+        key = lambda_, min(count, len(self.images))
+        if key in self.points:
+            return self.points[key]
         arrays, distortion = {}, 0.0
 
         def quantize(name, weights, fit_bias):
@@ -529,11 +548,11 @@ class Packer:
 
         steps = len(self.quantizers) + 1
         with self.progress.task(f"lambda {lambda_:.1e}", steps) as advance:
-            images = calibration.subset(self.images, MAX_RECONSTRUCTION)
+            images = calibration.subset(self.images, count)
             reconstruction.run(self.original, images, quantize)
             point, content = self._measure(arrays, lambda_, distortion)
             advance(bytes=point.bytes, kl=point.kl, agreement=point.agreement)
-        self.points[lambda_], self.contents[lambda_] = point, content
+        self.points[key], self.contents[point] = point, content
         return point
 
     def train_codes(

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from keras_squeezenet import graph
 from keras_squeezenet.packing import fisher
+from keras_squeezenet.packing import image_sets
 
 # How many positions of an image are used, equally spaced.
 POSITIONS = 200
@@ -24,6 +25,8 @@ DAMPING = 0.1
 # is never active does not change.
 INACTIVE = 20
 BIAS_ROUNDS = 2
+# The images whose patches are in memory at once.
+BATCH_SIZE = 32
 
 
 def run(model: keras.Model, images: np.ndarray, quantize: Callable) -> None:
@@ -39,43 +42,57 @@ def run(model: keras.Model, images: np.ndarray, quantize: Callable) -> None:
 
     def call(description, *received):
         layer = model.get_layer(description["name"])
-        before, after = map(graph.only, zip(*received))
+        batches = [[*map(graph.only, zip(*batch))] for batch in zip(*received)]
         if layer.weights:
-            return _quantize(layer, before, after, quantize)
-        return layer(before), layer(after)
+            return _quantize(layer, batches, quantize)
+        return [(layer(x0), layer(x1)) for x0, x1 in batches]
 
-    images = tf.convert_to_tensor(images)
-    graph.run(graph.describe(model), (images, images), call)
+    batches = [
+        (tf.convert_to_tensor(batch),) * 2
+        for batch in image_sets.in_batches(images, BATCH_SIZE)
+    ]
+    graph.run(graph.describe(model), batches, call)
 
 
-def _quantize(layer, x0, x1, quantize):
+def _quantize(layer, batches, quantize):
+    """Return the outputs of a layer before and after it is quantized.
+
+    Args:
+        layer: it is not changed.
+        batches: pairs of its inputs, before and after the layers in front of it
+            were quantized.
+        quantize: as `run` takes it.
+    """
     kernel = keras.ops.convert_to_numpy(layer.kernel)
-    y0 = fisher.linear_output(layer, x0)
 
     def fit_bias(quantized):
         if layer.bias is None:
             return None
         bias = keras.ops.convert_to_numpy(layer.bias).astype("float64")
-        return _fit_bias(
-            bias, y0, fisher.linear_output(layer, x1, quantized, 0)
-        )
+        return _fit_bias(layer, quantized, bias, batches)
 
     quantized, bias = quantize(
-        layer.name, _fit_kernel(layer, kernel, x0, x1), fit_bias
+        layer.name, _fit_kernel(layer, kernel, batches), fit_bias
     )
     bias = 0 if bias is None else bias
-    y1 = fisher.linear_output(layer, x1, quantized, bias)
-    return layer.activation(y0), layer.activation(y1)
+    return [
+        (
+            layer.activation(fisher.linear_output(layer, x0)),
+            layer.activation(fisher.linear_output(layer, x1, quantized, bias)),
+        )
+        for x0, x1 in batches
+    ]
 
 
-def _fit_kernel(layer, kernel, x0, x1):
+def _fit_kernel(layer, kernel, batches):
     """Return the weights that map `x1` to what the kernel maps `x0` to."""
-    if x0 is x1:
+    if all(x0 is x1 for x0, x1 in batches):
         return kernel
-    u0, u1 = (sample(fisher.input_columns(layer, x)) for x in (x0, x1))
-    moment, cross = (
-        tf.matmul(u1, u, True).numpy().astype("float64") for u in (u1, u0)
-    )
+    moment = cross = 0.0
+    for batch in batches:
+        u0, u1 = (sample(fisher.input_columns(layer, x)) for x in batch)
+        moment += tf.matmul(u1, u1, True).numpy().astype("float64")
+        cross += tf.matmul(u1, u0, True).numpy().astype("float64")
     weights = kernel.reshape(len(moment), -1).astype("float64")
     return fit(moment, cross @ weights, weights, DAMPING).reshape(kernel.shape)
 
@@ -117,12 +134,16 @@ def sample(columns: tf.Tensor) -> tf.Tensor:
     return tf.reshape(sampled, (-1, sampled.shape[-1]))
 
 
-def _fit_bias(bias, y0, y1):
-    axes = list(range(len(y0.shape) - 1))
+def _fit_bias(layer, quantized, bias, batches):
+    """Return biases that give outputs the mean that they had where active."""
     for _ in range(BIAS_ROUNDS):
-        shifted = y1 + tf.constant(bias, y1.dtype)
-        active = tf.cast((y0 > 0) | (shifted > 0), y1.dtype)
-        missing = tf.reduce_sum((y0 - shifted) * active, axes)
-        count = tf.reduce_sum(active, axes) + INACTIVE
-        bias = bias + (missing / count).numpy()
+        missing, count = 0.0, INACTIVE
+        for x0, x1 in batches:
+            y0 = fisher.linear_output(layer, x0)
+            y1 = fisher.linear_output(layer, x1, quantized, bias)
+            active = tf.cast((y0 > 0) | (y1 > 0), y1.dtype)
+            axes = list(range(len(y0.shape) - 1))
+            missing += tf.reduce_sum((y0 - y1) * active, axes).numpy()
+            count += tf.reduce_sum(active, axes).numpy()
+        bias = bias + missing / count
     return bias

@@ -102,6 +102,16 @@ def test_accuracy_on_the_validation_set_is_bounded(
         packing.pack(small_model, images, max_accuracy_drop=5.0)
 
 
+def test_file_is_reconstructed_on_more_images_than_the_search(small_model):
+    images = np.random.default_rng(0).normal(scale=60, size=(100, 16, 16, 3))
+    packer = packing.Packer(small_model, images.astype("float32"))
+    packed = packer.pack(packing.Bound(target_bytes=2_500))
+    assert {count for _, count in packer.points} == {64, 80}
+    final = [p for (_, count), p in packer.points.items() if count == 80]
+    assert len(final) <= packer_module.FINAL_FILES
+    assert len(packed.content) <= 2_500
+
+
 def test_layers_are_those_of_the_file(by_size):
     _, arrays = sqz.load(by_size.content)
     for layer in by_size.layers:

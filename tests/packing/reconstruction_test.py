@@ -69,6 +69,14 @@ def test_weights_without_errors_are_not_changed(model):
     reconstruction.run(model, IMAGES, nothing)
 
 
+def test_result_does_not_depend_on_the_batches(model, monkeypatch):
+    outputs = []
+    for size in (3, 8):
+        monkeypatch.setattr(reconstruction, "BATCH_SIZE", size)
+        outputs.append(outputs_after(model, fitted))
+    np.testing.assert_allclose(*outputs, rtol=1e-3, atol=1e-3)
+
+
 def test_layers_without_biases_stay_without():
     inputs = keras.Input((16, 16, 3))
     layers = keras.layers
