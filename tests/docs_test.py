@@ -79,6 +79,7 @@ SMALL_PYTHON = {
 OTHER_DATA = {
     "--dataset=cifar10": "--dataset=flowers",
     "--dataset=flowers12": "--dataset=flowers",
+    "--dataset=/data/shapes/1.0.0": "--dataset=flowers",
     "--dataset=photos": "--dataset=flowers/daisy",
     "--image_size=224": f"--image_size={SIDE}",
     "--target_bytes=150000": "--target_bytes=50000",

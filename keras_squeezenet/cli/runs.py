@@ -9,8 +9,8 @@ from keras_squeezenet.cli.flags import dataset_flags
 from keras_squeezenet.utils import staging
 
 RESUME = (
-    "The last finished epoch is saved: the same command with --resume "
-    "continues from there."
+    "The last checkpoint is saved: the same command with --resume continues "
+    "from there."
 )
 
 

@@ -34,6 +34,7 @@ from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression import tfmot
 from keras_squeezenet.compression.compression_recipe import Recipe
 from keras_squeezenet.compression.stages.stage import Context
+from keras_squeezenet.data import decode
 from keras_squeezenet.data import splits
 from keras_squeezenet.evaluation import kernel_statistics
 from keras_squeezenet.evaluation import metrics
@@ -129,6 +130,7 @@ class CompressionResult:
 
 
 @backend.channels_last()
+@decode.named_errors()
 def compress(
     model: keras.Model | str | os.PathLike,
     data: Any,

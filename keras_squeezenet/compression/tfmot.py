@@ -135,14 +135,20 @@ def freeze(wrapped: Any, names: Collection[str]) -> None:
                 layer._trainable_weights.clear()
 
 
-def reseed(wrapped: Any, seed: int) -> None:
+def reseed(wrapped: Any, seed: int) -> list[Any]:
     """Reset the dropout of a tf_keras model to the first mask of a seed.
 
     Its layers must have been made in `tf_keras_twin.generators`.
+
+    Returns:
+        The variables that choose the masks.
     """
+    states = []
     for layer in wrapped.layers:
         layer = getattr(layer, "layer", layer)
         random = getattr(layer, "_random_generator", None)
         generator = getattr(random, "_generator", None)
         if generator is not None:
             generator.reset_from_seed(seed)
+            states.append(generator.state)
+    return states

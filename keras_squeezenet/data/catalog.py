@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from keras_squeezenet.data import image_dataset
 
 EMBEDDED = "mnist5k"
+# What TensorFlow Datasets writes into the folder of a prepared data set.
+PREPARED = "dataset_info.json"
 _LOADERS = {
     "the embedded digits": "keras_squeezenet.data.mnist5k",
     "a folder": "keras_squeezenet.data.image_folder",
@@ -51,7 +53,9 @@ def load(
             - `"mnist5k"`: 5,000 digits of MNIST, which need no download;
             - the name of an image classification data set in TensorFlow
               Datasets, such as `"cifar10"` or `"imagenet_resized/64x64"`,
-              whose splits `validation` and `test` are those sets.
+              whose splits `validation` and `test` are those sets; or the folder
+              of a prepared one, with `dataset_info.json`, `features.json` and
+              shards of TFRecord or ArrayRecord.
         data_dir: the folder where TensorFlow Datasets keeps prepared data; not
             allowed with anything else. Defaults to its default folder.
         image_size: the side of the square images in pixels: the shorter side
@@ -59,6 +63,8 @@ def load(
             of the images where the data set declares one that is square, else
             224.
         skip_bad_images: whether to leave out image files that cannot be read.
+            Without it, those of a folder or list that does not fit in memory
+            (1 GiB of decoded images) are not decoded before they are needed.
         seed: of the split where there is no test set, and of the order of the
             training set.
         shorter_side: what the shorter side is resized to before the crop.
@@ -143,6 +149,8 @@ def _kind(name):
         return "the embedded digits"
     if is_csv(name):
         return "a CSV list"
+    if os.path.isfile(os.path.join(name, PREPARED)):
+        return "TensorFlow Datasets"
     if isinstance(name, os.PathLike) or _is_folder(name):
         return "a folder"
     return "TensorFlow Datasets"

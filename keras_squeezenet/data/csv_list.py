@@ -47,11 +47,19 @@ class List(NamedTuple):
     class_names: tuple[str, ...]
     several: bool
 
-    def encode(self, row: Row) -> int | np.ndarray:
-        """Return the label of a row as a number, or its labels as 0 and 1."""
-        if self.several:
-            return np.isin(self.class_names, row.labels).astype("float32")
-        return self.class_names.index(row.labels[0])
+    def labeled(self, rows: list[Row]) -> tuple[list[str], np.ndarray]:
+        """Return the paths of rows, and their labels as numbers.
+
+        Several labels are float32 rows of 0 and 1.
+        """
+        numbers = {name: index for index, name in enumerate(self.class_names)}
+        paths = [row.path for row in rows]
+        if not self.several:
+            return paths, np.array([numbers[row.labels[0]] for row in rows])
+        labels = np.zeros((len(rows), len(numbers)), "float32")
+        for number, row in enumerate(rows):
+            labels[number, [numbers[name] for name in row.labels]] = 1
+        return paths, labels
 
 
 def load(name: str, **options: Any) -> image_dataset.ImageDataset:
@@ -88,7 +96,8 @@ def load_all(
     squares, skipped = decode.read(
         paths, image_size, shorter_side, skip_bad_images
     )
-    rows = [row for row in rows if row.path in squares]
+    bad = set(skipped)
+    rows = [row for row in rows if row.path not in bad]
     if not rows:
         raise ValueError(
             f"{path} must list at least one image that can be read. "
@@ -99,15 +108,15 @@ def load_all(
         found = found._replace(class_names=tuple(names))
 
     def examples(split):
-        labeled = [
-            (row.path, found.encode(row)) for row in rows if row.split == split
-        ]
-        if not labeled:
+        chosen = [row for row in rows if row.split == split]
+        if not chosen:
             raise ValueError(
                 f"{path} must list images of each split. Received: none of "
                 f"{split!r}"
             )
-        return decode.examples(labeled, squares, image_size, shorter_side)
+        return decode.examples(
+            *found.labeled(chosen), squares, image_size, shorter_side
+        )
 
     if rows[0].split is None:
         splits = {"train": None, "test": examples(None)}
@@ -127,7 +136,8 @@ def _load_several(
     squares, skipped = decode.read(
         paths, image_size, shorter_side, skip_bad_images
     )
-    rows = [row for row in found.rows if row.path in squares]
+    bad = set(skipped)
+    rows = [row for row in found.rows if row.path not in bad]
     origins = {}
     if found.rows[0].split is None:
         rows = _divided(rows, seed)
@@ -141,10 +151,7 @@ def _load_several(
     random.Random(seed).shuffle(splits["train"])
     examples = {
         split: decode.examples(
-            [(row.path, found.encode(row)) for row in rows],
-            squares,
-            image_size,
-            shorter_side,
+            *found.labeled(rows), squares, image_size, shorter_side
         )
         for split, rows in splits.items()
     }
@@ -204,15 +211,14 @@ def _by_class(found):
     splits = {"all": None}
     if rows[0].split is not None:
         splits = {name: name for name in _present(rows)}
+    paths = {
+        split: {name: [] for name in found.class_names}
+        for split in splits.values()
+    }
+    for row in rows:
+        paths[row.split][row.labels[0]].append(row.path)
     return {
-        key: {
-            name: sorted(
-                row.path
-                for row in rows
-                if row.labels == (name,) and row.split == split
-            )
-            for name in found.class_names
-        }
+        key: {name: sorted(each) for name, each in paths[split].items()}
         for key, split in splits.items()
     }
 

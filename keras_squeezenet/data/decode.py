@@ -1,17 +1,42 @@
-"""Image files, decoded once and kept or decoded in every pass."""
+"""Image files, decoded once and kept, or decoded in every pass."""
 
-import os
+import contextlib
+import re
+from collections.abc import Iterator
 from concurrent import futures
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from keras_squeezenet.data import image_files
 from keras_squeezenet.data import image_reader
 from keras_squeezenet.data import image_squares
+from keras_squeezenet.data import indexed_examples
 from keras_squeezenet.data import lazy_examples
 
 NAMED_FILES = 5
+# The files that a thread reads in a row.
+PART = 16
+
+
+class UnreadableImageError(ValueError):
+    """An image file, which is decoded in every pass, cannot be read."""
+
+
+@contextlib.contextmanager
+def named_errors() -> Iterator[None]:
+    """Raise an `UnreadableImageError` instead of the one of TensorFlow."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        found = re.search(f"{UnreadableImageError.__name__}: (.*)", str(error))
+        if found is None:
+            raise
+        raise UnreadableImageError(
+            f"{found[1]}. Images that do not fit in memory are decoded when "
+            "they are needed. Replace the file and resume, or start again with "
+            "--skip_bad_images (skip_bad_images=True), which decodes all first"
+        ) from None
 
 
 def read(
@@ -19,17 +44,22 @@ def read(
     image_size: int,
     shorter_side: int | None,
     skip_bad_images: bool,
-) -> tuple[dict, tuple[str, ...]]:
-    """Decode every file once, several at a time.
+) -> tuple[dict | None, tuple[str, ...]]:
+    """Decode every file once, several at a time, if they all fit in memory.
+
+    Others are decoded only with `skip_bad_images`, to find the bad ones.
 
     Returns:
-        `{path: square}` of the files that can be read, each square `None` if
-        they do not all fit in memory; and a tuple of the other paths.
+        `{path: square}` of the files that can be read, or `None` if they do not
+        fit in memory; and a tuple of the paths that cannot be read.
 
     Raises:
         ValueError: if a file cannot be read and `skip_bad_images` is not set.
     """
     keep = lazy_examples.fits_in_memory(len(paths), image_size)
+    if not keep and not skip_bad_images:
+        return None, ()
+    squares, errors = {}, {}
 
     def read_one(path):
         try:
@@ -38,18 +68,21 @@ def read(
             raise
         # Pillow raises many kinds of exceptions for damaged files.
         except Exception as error:
-            return str(error) or repr(error), None
-        if not keep:
-            return None, None
-        return None, image_squares.square(image, image_size, shorter_side)
+            errors[path] = str(error) or repr(error)
+            return
+        if keep:
+            squares[path] = image_squares.square(
+                image, image_size, shorter_side
+            )
+
+    def read_some(start):
+        for path in paths[start : start + PART]:
+            read_one(path)
 
     with futures.ThreadPoolExecutor() as pool:
-        found = dict(zip(paths, pool.map(read_one, paths)))
-    errors = {path: error for path, (error, _) in found.items() if error}
-    squares = {
-        path: square for path, (error, square) in found.items() if not error
-    }
-    skipped = tuple(errors)
+        for _ in pool.map(read_some, range(0, len(paths), PART)):
+            pass
+    skipped = tuple(path for path in paths if path in errors) if errors else ()
     if skipped and not skip_bad_images:
         more = len(skipped) - NAMED_FILES
         raise ValueError(
@@ -60,25 +93,25 @@ def read(
             "them, or leave them out with --skip_bad_images "
             "(skip_bad_images=True)"
         )
-    return squares, skipped
+    return squares if keep else None, skipped
 
 
 def examples(
-    labeled: list[tuple[str, Any]],
-    squares: dict,
+    paths: list[str],
+    labels: np.ndarray,
+    squares: dict | None,
     image_size: int,
     shorter_side: int | None,
 ) -> lazy_examples.Examples:
-    """Return the `Examples` of `(path, label)`, of which there must be some.
+    """Return the `Examples` of files, of which there must be some.
 
-    Labels are integers, or float32 rows.
-
-    `squares` is what `read` returned for the paths; the other arguments are
-    those of `read`.
+    Args:
+        paths: the paths of the files.
+        labels: integers of shape `(images,)`, or float32 rows.
+        squares: what `read` returned for the paths.
+        image_size, shorter_side: as for `read`.
     """
-    paths = [path for path, _ in labeled]
-    labels = np.array([label for _, label in labeled])
-    if squares[paths[0]] is not None:
+    if squares is not None:
         # As within `tf.data`: the images stay off the accelerator.
         with tf.device("CPU:0"):
             stacked = np.stack([squares[path] for path in paths])
@@ -86,20 +119,30 @@ def examples(
                 tf.data.Dataset.from_tensor_slices((stacked, labels)),
                 names=paths,
             )
-    names = [os.fsencode(path) for path in paths]
+    names = image_files.PathArray(paths)
+    with tf.device("CPU:0"):
+        known = tf.constant(labels)
 
-    def read(path):
-        image = image_reader.read(path)
+    def read_file(index):
+        try:
+            image = image_reader.read(names[index])
+        except MemoryError:
+            raise
+        except Exception as error:
+            reason = str(error) or repr(error)
+            raise UnreadableImageError(
+                f"{names[index]} cannot be read: {reason}"
+            ) from error
         return image_squares.square(image, image_size, shorter_side)
 
-    def read_square(path):
-        image = tf.numpy_function(read, [path], tf.uint8)
+    def decode(index):
+        image = tf.numpy_function(read_file, [index], tf.uint8)
         return tf.ensure_shape(image, (image_size, image_size, 3))
 
-    return lazy_examples.Examples(
-        tf.data.Dataset.from_tensor_slices((names, labels)),
-        read_square,
+    return indexed_examples.indexed(
+        lambda index: (index, known[index]),
+        decode,
+        np.arange(len(paths)),
         image_size=image_size,
-        element_bytes=max(map(len, names)),
-        names=paths,
+        names=names,
     )

@@ -106,7 +106,7 @@ class ImageDataset:
     @property
     def several_labels(self) -> bool:
         """Whether an image may have several labels: a row of 0 and 1."""
-        return self.test.elements.element_spec[1].shape.rank == 1
+        return self.test.several_labels
 
     @property
     def image_size(self) -> int:
@@ -182,8 +182,7 @@ class ImageDataset:
         """
         train = self.split("train")
         batches = (
-            train.shuffled(seed)
-            .repeat()
+            train.passes(seed)
             .map(train.decode_element, num_parallel_calls=tf.data.AUTOTUNE)
             .batch(min(batch_size, self.train_size), drop_remainder=True)
         )
@@ -197,6 +196,7 @@ class ImageDataset:
         augmentation: str | None = None,
         rand_augment: float = 0.0,
         shard: Shard = ALL,
+        start: int = 0,
     ) -> tf.data.Dataset:
         """Return the shuffled batches of one epoch of the training set.
 
@@ -213,6 +213,7 @@ class ImageDataset:
             shard: the part of each batch to return. The images of the batches,
                 their crops and their flips do not depend on it;
                 `rand_augment` is drawn for each part.
+            start: the number of the batch to begin with. Defaults to `0`.
 
         Returns:
             A `tf.data.Dataset` like that of `train_batches`, but finite.
@@ -221,7 +222,8 @@ class ImageDataset:
             ValueError: if the workers cannot share a batch equally.
         """
         train, order = self.split("train"), mix_seed(seed, epoch)
-        elements = train.shuffled(order).enumerate()
+        first = start * batch_size
+        elements = train.shuffled(order, first).enumerate(first)
 
         def example(index, element):
             image, label = train.decode_element(*element)
@@ -236,10 +238,10 @@ class ImageDataset:
         # A part of the last, smaller batch may be as large as other parts.
         batches = examples.batch(
             shard.part(batch_size), drop_remainder=True
-        ).take(self.train_size // batch_size)
+        ).take(self.train_size // batch_size - start)
         if rand_augment:
             change = augmentations.make_rand_augment(rand_augment)
-            batches = batches.enumerate().map(
+            batches = batches.enumerate(start).map(
                 lambda index, batch: (
                     change(batch[0], tf.stack([order, index])),
                     batch[1],

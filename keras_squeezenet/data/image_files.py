@@ -4,6 +4,10 @@ import collections
 import functools
 import os
 import pathlib
+from collections.abc import Iterable
+from collections.abc import Sequence
+
+import numpy as np
 
 # Pillow starts a program for EPS, and knows only the names of the others.
 UNREADABLE = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")
@@ -12,6 +16,25 @@ SYSTEM_FOLDERS = ("@eaDir", "__MACOSX", "$RECYCLE.BIN")
 HIDDEN = "hidden"
 SYSTEM = f"in {' or '.join(SYSTEM_FOLDERS)}"
 OTHER = "not images"
+
+
+class PathArray(Sequence[str]):
+    """Paths in one array, in less memory than as strings."""
+
+    def __init__(self, paths: Iterable[str]):
+        self._encoded = np.array([os.fsencode(path) for path in paths])
+
+    def __len__(self) -> int:
+        return len(self._encoded)
+
+    def __getitem__(self, index):
+        return os.fsdecode(self._encoded[index])
+
+    def select(self, mask: np.ndarray) -> "PathArray":
+        """Return the paths where a Boolean array is true."""
+        selected = PathArray([])
+        selected._encoded = self._encoded[mask]
+        return selected
 
 
 def find(
@@ -23,25 +46,30 @@ def find(
     without a suffix, if its content is. The counter has the number of the other
     files for each reason to leave them out.
     """
-    folder = pathlib.Path(folder)
     images, left_out = [], collections.Counter()
-    for path in folder.rglob("*"):
-        if path.is_file():
-            reason = _reason(path, path.relative_to(folder).parts)
-            if reason is None:
-                images.append(str(path))
-            else:
-                left_out[reason] += 1
+    for path, reason in _files(folder):
+        if reason is None:
+            images.append(path)
+        else:
+            left_out[reason] += 1
     return sorted(images), left_out
+
+
+def folders_within(path: str, folder: str | os.PathLike) -> list[str]:
+    """Return the names of the folders between a folder and a path in it."""
+    here = os.path.join(os.fspath(pathlib.Path(folder)), "")
+    return path.removeprefix(here).split(os.sep)[:-1]
 
 
 def has_images_alone(folder: str | os.PathLike) -> bool:
     """Return whether a folder has images and no sub-folders of images."""
-    images, _ = find(folder)
-    here = os.path.join(os.fspath(pathlib.Path(folder)), "")
-    return bool(images) and not any(
-        os.sep in image.removeprefix(here) for image in images
-    )
+    has_images = False
+    for path, reason in _files(folder):
+        if reason is None:
+            if folders_within(path, folder):
+                return False
+            has_images = True
+    return has_images
 
 
 def is_ignored(name: str) -> bool:
@@ -56,14 +84,34 @@ def describe(folder: str | os.PathLike, left_out: dict[str, int]) -> str:
     return f"Files of {folder} that are left out: {reasons}"
 
 
+def _files(folder):
+    """Yield the path of each file, and why it is left out, or `None`."""
+    pending = [(os.fspath(pathlib.Path(folder)), ())]
+    while pending:
+        here, parts = pending.pop()
+        try:
+            with os.scandir(here) as entries:
+                for entry in entries:
+                    found = (*parts, entry.name)
+                    # As a path from `pathlib`, without "./".
+                    path = entry.path.removeprefix(os.path.join(".", ""))
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append((path, found))
+                    elif entry.is_file():
+                        yield path, _reason(path, found)
+        except PermissionError:
+            continue
+
+
 def _reason(path, parts):
     """Return why a file is left out, or `None` for an image."""
-    if set(parts) & set(SYSTEM_FOLDERS):
+    if not set(parts).isdisjoint(SYSTEM_FOLDERS):
         return SYSTEM
     if any(part.startswith(".") for part in parts):
         return HIDDEN
-    if path.suffix:
-        return None if path.suffix.lower() in suffixes() else OTHER
+    suffix = pathlib.PurePath(parts[-1]).suffix
+    if suffix:
+        return None if suffix.lower() in suffixes() else OTHER
     return None if _has_image(path) else OTHER
 
 

@@ -8,6 +8,8 @@ import pathlib
 import random
 from typing import Any
 
+import numpy as np
+
 from keras_squeezenet.data import decode
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import image_files
@@ -114,8 +116,9 @@ def load_files(
 ) -> image_dataset.ImageDataset:
     """Load image files by split and class.
 
-    Every image is decoded once here, so that a damaged file is found before
-    training and not during it.
+    Images that fit in memory are decoded once here, so that a damaged file is
+    found before training and not during it. Others are decoded here only with
+    `skip_bad_images`.
 
     Args:
         splits: `{class name: paths}` of each split: `"train"` and `"test"`, and
@@ -133,20 +136,22 @@ def load_files(
     squares, skipped = decode.read(
         paths, image_size, shorter_side, skip_bad_images
     )
-    splits = {
-        split: _readable(files, squares) for split, files in splits.items()
-    }
+    if skipped:
+        splits = {
+            split: _readable(files, set(skipped))
+            for split, files in splits.items()
+        }
     for split, files in splits.items():
         _require_images(files, sources[split])
     if "all" in splits:
         splits = _split(splits["all"], seed)
-    labeled = {split: _labeled(files) for split, files in splits.items()}
-    # So that the first images are not all of one class.
-    random.Random(seed).shuffle(labeled["train"])
-    examples = {
-        split: decode.examples(each, squares, image_size, shorter_side)
-        for split, each in labeled.items()
-    }
+    examples = {}
+    for split, files in splits.items():
+        # So that the first images are not all of one class.
+        labeled, labels = _labeled(files, seed if split == "train" else None)
+        examples[split] = decode.examples(
+            labeled, labels, squares, image_size, shorter_side
+        )
     return image_dataset.ImageDataset(
         name,
         tuple(each for each in splits["train"] if each != NO_LABEL),
@@ -211,9 +216,9 @@ def _find_files(folder, left_out):
     left_out.update(others)
     files = {child.name: [] for child in _sub_folders(folder)}
     for path in images:
-        name, *deeper = pathlib.Path(path).relative_to(folder).parts
-        if deeper:
-            files[name].append(path)
+        folders = image_files.folders_within(path, folder)
+        if folders:
+            files[folders[0]].append(path)
         else:
             left_out[NO_CLASS] += 1
     if not files:
@@ -249,9 +254,9 @@ def _require_same_classes(splits, sources):
             )
 
 
-def _readable(files, squares):
+def _readable(files, skipped):
     return {
-        name: [path for path in paths if path in squares]
+        name: [path for path in paths if path not in skipped]
         for name, paths in files.items()
     }
 
@@ -273,9 +278,12 @@ def _split(files, seed):
     return {"train": train, "test": test}
 
 
-def _labeled(files):
-    return [
-        (path, label)
-        for label, paths in enumerate(files.values())
-        for path in paths
-    ]
+def _labeled(files, seed):
+    """Return paths and labels, in an order that depends on a seed, if any."""
+    paths = [*itertools.chain(*files.values())]
+    labels = np.repeat(np.arange(len(files)), [*map(len, files.values())])
+    if seed is None:
+        return paths, labels
+    order = [*range(len(paths))]
+    random.Random(seed).shuffle(order)
+    return [paths[index] for index in order], labels[order]

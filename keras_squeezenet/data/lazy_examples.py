@@ -3,7 +3,7 @@
 Images that fit in memory are decoded once, in the first pass. All others are
 decoded in every pass, after the examples were shuffled, selected and sharded,
 so that each worker decodes only its own images and the shuffle buffer holds
-encoded images or paths.
+encoded images. `indexed_examples` does without the buffer.
 """
 
 import itertools
@@ -17,6 +17,8 @@ import tensorflow as tf
 
 # The largest size of the images of one split in memory, in bytes.
 CACHE_LIMIT = 2**30
+# That of the encoded images in a shuffle buffer.
+BUFFER_LIMIT = 2**28
 
 
 class Examples:
@@ -70,25 +72,40 @@ class Examples:
         """The decoded images and their labels."""
         if self.decode is None:
             return self.elements
-        return self.elements.map(
-            self.decode_element, num_parallel_calls=tf.data.AUTOTUNE
-        )
+        return self._decoded(self.elements)
+
+    @property
+    def several_labels(self) -> bool:
+        """Whether an image may have several labels: a row of 0 and 1."""
+        return self.elements.element_spec[1].shape.rank == 1
+
+    def labels(self) -> np.ndarray:
+        """Return the labels, in a pass that decodes no image it need not."""
+        batches = self.elements.map(lambda image, label: label).batch(1024)
+        return np.concatenate([*batches.as_numpy_iterator()])
 
     def __iter__(self) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
         return iter(self.decoded)
 
-    def decode_element(self, image: Any, label: Any) -> tuple[Any, Any]:
-        """Return the decoded image and the label of one of `elements`."""
+    def decode_element(self, *element: Any) -> tuple[Any, Any]:
+        """Return the image and the label of an element of `shuffled`."""
+        image, label = element
         return (image if self.decode is None else self.decode(image)), label
 
-    def shuffled(self, seed: int) -> tf.data.Dataset:
-        """Return `elements`, in another order in each pass.
+    def shuffled(self, seed: int, start: int = 0) -> tf.data.Dataset:
+        """Return what `decode_element` takes, in an order that depends on seed.
 
-        Elements that do not fit in memory (`CACHE_LIMIT`) are shuffled with a
-        buffer of that size.
+        The first `start` elements of the order are left out. Encoded images of
+        more than `BUFFER_LIMIT` are shuffled with a buffer of that size.
         """
-        window = max(1, CACHE_LIMIT // self.element_bytes)
-        return self.elements.shuffle(min(self.size, window), seed=seed)
+        limit = CACHE_LIMIT if self.decode is None else BUFFER_LIMIT
+        window = max(1, limit // self.element_bytes)
+        order = self.elements.shuffle(min(self.size, window), seed=seed)
+        return order.skip(start) if start else order
+
+    def passes(self, seed: int) -> tf.data.Dataset:
+        """Return endless elements of `shuffled`, each pass in its own order."""
+        return self.shuffled(seed).repeat()
 
     def relabel(self, labels: np.ndarray) -> "Examples":
         """Return the examples with other labels, integers in their order."""
@@ -112,6 +129,11 @@ class Examples:
         )
         names = list(itertools.compress(self.names, mask))
         return self._with(elements, size, names)
+
+    def _decoded(self, elements):
+        return elements.map(
+            self.decode_element, num_parallel_calls=tf.data.AUTOTUNE
+        )
 
     def _with(self, elements, size, names):
         return Examples(

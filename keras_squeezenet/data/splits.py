@@ -29,8 +29,9 @@ class Split:
     """Labeled images in batches.
 
     Args:
-        batches: a function from the number of an epoch, from 0, to its
-            `(images, labels)`: normalized float32 images of shape `(batch,
+        batches: a function from the number of an epoch, and that of the batch
+            to begin with (0 unless given), both from 0, to its `(images,
+            labels)`: normalized float32 images of shape `(batch,
             height, width, 3)` and integer labels of shape `(batch,)`. A set to
             learn from may have one-hot or soft labels, float32 of shape
             `(batch, classes)`, and sample weights as a third part, float32 of
@@ -44,7 +45,7 @@ class Split:
         is_weighted: whether the images have sample weights.
     """
 
-    batches: Callable[[int], tf.data.Dataset]
+    batches: Callable[..., tf.data.Dataset]
     steps: int
     size: int
     labels: labels_lib.Labels = labels_lib.UNKNOWN
@@ -59,8 +60,8 @@ class Split:
 
         return dataclasses.replace(
             self,
-            batches=lambda epoch: (
-                self.batches(epoch)
+            batches=lambda epoch, start=0: (
+                self.batches(epoch, start)
                 .map(apply, num_parallel_calls=tf.data.AUTOTUNE)
                 .prefetch(tf.data.AUTOTUNE)
             ),
@@ -196,8 +197,14 @@ def training_split(
         batch_size = min(batch_size, size)
         shard.part(batch_size)
         return Split(
-            lambda epoch: images.epoch_batches(
-                batch_size, seed, epoch, augmentation, rand_augment, shard
+            lambda epoch, start=0: images.epoch_batches(
+                batch_size,
+                seed,
+                epoch,
+                augmentation,
+                rand_augment,
+                shard,
+                start,
             ),
             size // batch_size,
             size,
@@ -219,11 +226,11 @@ def training_split(
     whole = tf.data.Dataset.from_tensor_slices(arrays)
     part, steps = shard.part(batch_size), size // batch_size
 
-    def batches(epoch):
+    def batches(epoch, start=0):
         order = image_dataset.mix_seed(seed, epoch)
         examples = shard.take(whole.shuffle(size, seed=order))
         batches = examples.batch(part, drop_remainder=True).take(steps)
-        return batches.prefetch(tf.data.AUTOTUNE)
+        return batches.skip(start).prefetch(tf.data.AUTOTUNE)
 
     return _of_arrays(batches, steps, arrays, several, values)
 
@@ -245,7 +252,7 @@ def evaluation_split(
     if isinstance(images, image_dataset.ImageDataset):
         _require_labels_of(images)
         return Split(
-            lambda epoch: images.test_batches(batch_size),
+            lambda epoch, start=0: images.test_batches(batch_size).skip(start),
             -(-images.test_size // batch_size),
             images.test_size,
             _own_labels(images, images.test, name, several),
@@ -257,7 +264,13 @@ def evaluation_split(
     )
     batches = tf.data.Dataset.from_tensor_slices(arrays).batch(batch_size)
     steps = -(-len(arrays[0]) // batch_size)
-    return _of_arrays(lambda epoch: batches, steps, arrays, several, values)
+    return _of_arrays(
+        lambda epoch, start=0: batches.skip(start),
+        steps,
+        arrays,
+        several,
+        values,
+    )
 
 
 def as_dataset(images: Data, name: str) -> Data:
@@ -305,7 +318,10 @@ def _own_labels(dataset, examples, name, several):
         )
 
     def read():
-        return np.stack([label for _, label in examples.elements])
+        labels = examples.labels()
+        if dataset.several_labels:
+            labels_lib.normalized(labels, name, several=True)
+        return labels
 
     return labels_lib.Labels(
         functools.cache(read),
@@ -354,7 +370,7 @@ def _batched(images, name, is_learned, several, shard=image_dataset.ALL):
         return tuple(part[mine] for part in parts) if shard.count > 1 else parts
 
     return Split(
-        lambda epoch: source(epoch).map(prepare),
+        lambda epoch, start=0: source(epoch).skip(start).map(prepare),
         len(sizes),
         sum(sizes),
         labels_lib.Labels(lambda: labels, several=several),

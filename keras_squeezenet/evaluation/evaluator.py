@@ -19,6 +19,7 @@ from keras_squeezenet import imagenet
 from keras_squeezenet import normalizations
 from keras_squeezenet.data import catalog
 from keras_squeezenet.data import csv_list
+from keras_squeezenet.data import decode
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import image_values
 from keras_squeezenet.data import labels as labels_lib
@@ -177,6 +178,7 @@ class _Examples:
 
 
 @backend.channels_last()
+@decode.named_errors()
 def evaluate(
     model: "keras.Model | classifier.Classifier | str | os.PathLike",
     data: splits.Data | str | os.PathLike,

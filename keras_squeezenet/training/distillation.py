@@ -114,8 +114,8 @@ class Teacher:
         rows = split.in_rows(self.model.output_shape[-1])
         return dataclasses.replace(
             split,
-            batches=lambda epoch: (
-                rows.batches(epoch).map(pack).prefetch(tf.data.AUTOTUNE)
+            batches=lambda epoch, start=0: (
+                rows.batches(epoch, start).map(pack).prefetch(tf.data.AUTOTUNE)
             ),
         )
 

@@ -238,10 +238,10 @@ class MultiWorker(Mirrored):
             yield
         except LOST as error:
             advice = (
-                "To resume from the last finished epoch, run the same command "
-                "with --resume (resume=True) for every worker."
+                "To resume from the last checkpoint, run the same command with "
+                "--resume (resume=True) for every worker."
                 if last.exists()
-                else "No epoch was finished. Start every worker again."
+                else "No checkpoint was written. Start every worker again."
             )
             raise WorkerLostError(
                 f"{self._lost(error.message)} was lost, and the training has "

@@ -55,10 +55,10 @@ class Watched:
         self._names = names
         self._labels, self._thumbnails, self._seconds = [], [], []
 
-    def batches(self, epoch: int) -> Iterator[tuple]:
+    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple]:
         """Yield the batches of the set, and note what they are."""
         started = time.monotonic()
-        for images, labels, *weights in self.split.batches(epoch):
+        for images, labels, *weights in self.split.batches(epoch, start):
             yield images, labels, *weights
             self._labels.append(np.asarray(labels))
             self._thumbnails.append(thumbnails(images))

@@ -1,4 +1,7 @@
-"""A resumable fit, epoch by epoch, in Keras 3 and in tf_keras."""
+"""A resumable fit, epoch by epoch, in Keras 3 and in tf_keras.
+
+Its state is saved after every epoch, and within one that takes long.
+"""
 
 import contextlib
 import dataclasses
@@ -15,6 +18,7 @@ import keras
 import numpy as np
 
 from keras_squeezenet.data import splits
+from keras_squeezenet.training import running
 from keras_squeezenet.utils.progress import Progress
 
 # A fit is stuck if, after this share of the steps and this number of updates,
@@ -24,6 +28,9 @@ STUCK_AFTER = 0.2
 STUCK_UPDATES = 300
 STUCK_LOSS = 0.99
 STUCK_ACCURACY = 1.5
+
+# How long a fit trains at most before it saves its state, within an epoch too.
+SAVE_SECONDS = 600
 
 # What a fit measures in an epoch. The cross-entropy with the labels is apart
 # where the loss is not that, but for weight decay.
@@ -43,15 +50,21 @@ class State:
     `history` has a dict for each epoch since the last restart, and `best` is
     the index of the best epoch. `training` is what `variables` returned;
     `best_weights` are the weights of the model at its best epoch.
+
+    Within an epoch, `step` is the number of its finished steps, `step_seconds`
+    their time, and `running` are what `running.Running` reads.
     """
 
-    ARRAYS: ClassVar[tuple[str, ...]] = ("training", "best_weights")
+    ARRAYS: ClassVar[tuple[str, ...]] = ("training", "best_weights", "running")
 
     restarts: int = 0
     history: list = dataclasses.field(default_factory=list)
     best: int | None = None
+    step: int = 0
+    step_seconds: float = 0.0
     training: list = dataclasses.field(default_factory=list)
     best_weights: list = dataclasses.field(default_factory=list)
+    running: list = dataclasses.field(default_factory=list)
 
     @property
     def best_accuracy(self) -> float | None:
@@ -71,6 +84,7 @@ class State:
         """Add an epoch, and keep its weights if no earlier epoch is better."""
         best = self.best_accuracy
         self.history.append(epoch)
+        self.step, self.step_seconds, self.running = 0, 0.0, []
         # Of equal epochs the later one has been trained longer.
         is_best = best is None or epoch["validation_accuracy"] >= best
         if is_candidate and is_best:
@@ -79,7 +93,8 @@ class State:
 
     def clear(self):
         self.history, self.best = [], None
-        self.training, self.best_weights = [], []
+        self.step, self.step_seconds = 0, 0.0
+        self.training, self.best_weights, self.running = [], [], []
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,21 +127,30 @@ class Plateau:
         return is_guess and loss > STUCK_LOSS * self.loss
 
 
-def reseed(model: Any, seed: int) -> None:
-    """Reset the dropout of a Keras 3 model to the first mask of a seed."""
-    for layer in model.layers:
-        if hasattr(layer, "seed_generator"):
-            layer.seed_generator.state.assign(np.array([seed, 0]))
+def reseed(model: Any, seed: int) -> list[Any]:
+    """Reset the dropout of a Keras 3 model to the first mask of a seed.
+
+    Returns:
+        The variables that choose the masks.
+    """
+    states = [
+        layer.seed_generator.state
+        for layer in model.layers
+        if hasattr(layer, "seed_generator")
+    ]
+    for state in states:
+        state.assign(np.array([seed, 0]))
+    return states
 
 
 @dataclasses.dataclass(kw_only=True)
 class Fit:
     """The fit of a classifier, epoch by epoch, from any state.
 
-    What happens in an epoch depends only on the variables of the model and its
-    optimizer, the seed, and the number of the epoch. A fit that was killed and
-    resumed therefore ends with the same weights, bit for bit, as one that was
-    never interrupted.
+    What happens in a step depends only on the variables of the model and its
+    optimizer, the seed, and the numbers of the epoch and the step. A fit that
+    was killed and resumed therefore ends with the same weights, bit for bit, as
+    one that was never interrupted.
 
     Args:
         make: function of the number of restarts to a model that is compiled
@@ -135,9 +159,11 @@ class Fit:
         measure: function of the model to its validation accuracy. If the
             optimizer averages the weights, the model has the averages.
         save: function without arguments that writes the state; it is called
-            after each epoch and each restart.
+            after each epoch and each restart, and every `SAVE_SECONDS` within
+            an epoch.
         namespace: the module `keras` or `tf_keras`, whichever makes the model.
-        reseed: function of the model and a seed that resets its dropout.
+        reseed: function of the model and a seed that resets its dropout and
+            returns the variables of that.
         settled: the step from which an epoch may be the best one.
         patience: the number of epochs without a better one after which the fit
             ends, or `None`.
@@ -150,7 +176,7 @@ class Fit:
     save: Callable[[], None]
     state: State = dataclasses.field(default_factory=State)
     namespace: types.ModuleType = keras
-    reseed: Callable[[Any, int], None] = reseed
+    reseed: Callable[[Any, int], list[Any]] = reseed
     seed: int = 0
     callbacks: tuple = ()
     settled: int = 0
@@ -166,7 +192,7 @@ class Fit:
 
     @property
     def done(self) -> int:
-        """The number of finished steps."""
+        """The number of steps of finished epochs."""
         return min(len(self.state.history) * self.train.steps, self.steps)
 
     def run(self) -> Any:
@@ -211,23 +237,22 @@ class Fit:
         return self._begin()
 
     def _train_epoch(self, model):
-        steps = min(self.train.steps, self.steps - self.done)
-        with self.progress.task(self._task(), steps + 1) as advance:
-            started = time.monotonic()
-            epoch = self._fit(model, steps, advance)
-            seconds = round(time.monotonic() - started, 3)
+        epoch = _Epoch(self, model)
+        with self.progress.task(self._task(), epoch.left + 1) as advance:
+            means = epoch.run(advance)
+            seconds = round(epoch.seconds, 3)
             with averaged(model):
                 accuracy = self.measure(model)
                 weights = model.get_weights()
-            epoch |= {
+            means |= {
                 "validation_accuracy": accuracy,
-                "steps": steps,
+                "steps": epoch.steps,
                 "seconds": seconds,
             }
-            is_candidate = self.done + steps >= self.settled
-            self.state.add(epoch, weights, is_candidate)
+            is_candidate = self.done + epoch.steps >= self.settled
+            self.state.add(means, weights, is_candidate)
             self.state.training = variables(model)
-            advance(loss=epoch["loss"], validation=accuracy)
+            advance(loss=means["loss"], validation=accuracy)
             self.save()
 
     def _task(self):
@@ -236,55 +261,105 @@ class Fit:
         epoch = f"epoch {len(self.state.history) + 1}/{self.epochs}"
         return " ".join(filter(None, [self.name, attempt, epoch]))
 
-    def _fit(self, model, steps, advance):
-        """Train one epoch; return its number, mean loss and accuracy."""
-        number, done = len(self.state.history), self.done
-        weights = []
+
+class _Epoch:
+    """An epoch of a fit, from the step at which its state was saved."""
+
+    def __init__(self, fit: Fit, model: Any):
+        self.fit = fit
+        self.model = model
+        self.number = len(fit.state.history)
+        self.start = fit.state.step
+        self.steps = min(fit.train.steps, fit.steps - fit.done)
+        self._started = time.monotonic() - fit.state.step_seconds
+        self._saved = time.monotonic()
+        self._weights: list[np.ndarray] = []
+        self._running = running.Running(
+            model, fit.reseed(model, fit.seed + self.number)
+        )
+
+    @property
+    def left(self) -> int:
+        """The number of steps that are not finished."""
+        return self.steps - self.start
+
+    @property
+    def seconds(self) -> float:
+        """The time that the epoch has taken."""
+        return time.monotonic() - self._started
+
+    def run(self, advance: Callable) -> dict:
+        """Train the rest of the epoch; return its number and its means."""
+        fit, model = self.fit, self.model
+        if self.start:
+            self._running.restore_dropout(fit.state.running)
 
         def on_train_batch_end(batch, logs):
-            if not math.isfinite(logs["loss"]):
-                raise NonFiniteLossError(
-                    f"the loss became {logs['loss']} in epoch {number + 1} at "
-                    f"step {done + batch + 1} of {self.steps}. Try a lower "
-                    "learning rate."
-                )
+            self._require_finite(batch, logs["loss"])
+            if self.start and not batch:
+                self._running.add_metrics(fit.state.running)
             advance(loss=logs["loss"], accuracy=logs["accuracy"])
+            self._save_if_due(self.start + batch + 1)
 
         def on_epoch_end(epoch, logs):
             # At its end `fit` replaces the weights by their averages.
-            weights.extend(_copy(model.trainable_weights))
+            self._weights = _copy(model.trainable_weights)
 
-        watch = self.namespace.callbacks.LambdaCallback(
+        watch = fit.namespace.callbacks.LambdaCallback(
             on_train_batch_end=on_train_batch_end,
             on_epoch_end=on_epoch_end if _has_averages(model) else None,
         )
-        self.reseed(model, self.seed + number)
         history = model.fit(
-            self.train.batches(number),
-            steps_per_epoch=steps,
-            initial_epoch=number,
-            epochs=number + 1,
-            callbacks=[*self.callbacks, watch],
+            fit.train.batches(self.number, self.start),
+            steps_per_epoch=self.left,
+            initial_epoch=self.number,
+            epochs=self.number + 1,
+            callbacks=[*fit.callbacks, watch],
             shuffle=False,
             verbose=0,
         ).history
-        _assign(model.trainable_weights[: len(weights)], weights)
-        # The loss need not show NaN in the weights: a ReLU turns it into 0.
-        if not all(
-            np.isfinite(array).all() for array in _copy(model.trainable_weights)
-        ):
-            raise NonFiniteLossError(
-                f"weights became NaN in epoch {number + 1}, by step "
-                f"{done + steps} of {self.steps}. Try a lower learning rate."
-            )
+        _assign(model.trainable_weights[: len(self._weights)], self._weights)
+        self._require_finite_weights()
         return {
-            "epoch": number + 1,
+            "epoch": self.number + 1,
             **{
                 name: float(history[name][0])
                 for name in MEASURED
                 if name in history
             },
         }
+
+    def _require_finite(self, batch, loss):
+        if not math.isfinite(loss):
+            raise NonFiniteLossError(
+                f"the loss became {loss} in epoch {self.number + 1} at step "
+                f"{self.fit.done + self.start + batch + 1} of "
+                f"{self.fit.steps}. Try a lower learning rate."
+            )
+
+    def _require_finite_weights(self):
+        # The loss need not show NaN in the weights: a ReLU turns it into 0.
+        weights = _copy(self.model.trainable_weights)
+        if not all(np.isfinite(array).all() for array in weights):
+            raise NonFiniteLossError(
+                f"weights became NaN in epoch {self.number + 1}, by step "
+                f"{self.fit.done + self.steps} of {self.fit.steps}. Try a "
+                "lower learning rate."
+            )
+
+    def _save_if_due(self, step):
+        # With one step left, tf_keras would not see the metrics that a resumed
+        # epoch adds after its first step.
+        if step >= self.steps - 1:
+            return
+        if time.monotonic() - self._saved < SAVE_SECONDS:
+            return
+        state = self.fit.state
+        state.step, state.step_seconds = step, self.seconds
+        state.training = variables(self.model)
+        state.running = self._running.read()
+        self.fit.save()
+        self._saved = time.monotonic()
 
 
 def identify(

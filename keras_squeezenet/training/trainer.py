@@ -16,6 +16,7 @@ import tensorflow as tf
 from keras_squeezenet import models
 from keras_squeezenet import report
 from keras_squeezenet.data import augmentations
+from keras_squeezenet.data import decode
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import splits
 from keras_squeezenet.evaluation import metrics
@@ -112,6 +113,7 @@ class State(epochs.State):
 
 
 @backend.channels_last()
+@decode.named_errors()
 def train(
     model: keras.Model | str | os.PathLike | None,
     data: Any,
@@ -137,7 +139,8 @@ def train(
     - `model.keras`, the model at the best epoch so far
     - `history.csv`, a line for each epoch
     - `report.json`, the `TrainingResult` so far
-    - `last.npz`, the checkpoint to resume from
+    - `last.npz`, the checkpoint to resume from, which is also written every
+      ten minutes within an epoch
 
     At the end `README.md` is written, the model card.
 
@@ -181,7 +184,7 @@ def train(
             of the model, or to `"caffe"`; then arrays and batches are checked.
         overwrite: whether to replace the files of an earlier run.
         resume: whether to resume a run of the same arguments from its last
-            finished epoch, if there is one.
+            checkpoint, if there is one.
         tensorboard: a folder for TensorBoard's logs; `None` for no logs.
         progress: defaults to a silent one.
         distribution: the devices and workers to train on, from `distribute`.
@@ -340,7 +343,8 @@ class _Run:
         self.distribution.require_same(
             {
                 "arguments": json.dumps(self._identity()).encode(),
-                "finished epochs": b"%d" % len(self.state.history),
+                "finished steps": b"%d of epoch %d"
+                % (self.state.step, len(self.state.history) + 1),
                 "weights": b"".join(array.tobytes() for array in weights),
             }
         )
@@ -403,7 +407,7 @@ class _Run:
         train = dataclasses.replace(self.train, batches=self._batches)
         return self.teacher.teach(train) if self.teacher else train
 
-    def _batches(self, epoch):
+    def _batches(self, epoch, start=0):
         recipe = self.recipe
         mix = augmentations.make_mixing(recipe.mixup, recipe.cutmix)
         seed = image_dataset.mix_seed(recipe.seed, epoch)
@@ -414,8 +418,8 @@ class _Run:
             return *mix(images, labels, tf.stack([seed, index])), *weights
 
         return (
-            rows.batches(epoch)
-            .enumerate()
+            rows.batches(epoch, start)
+            .enumerate(start)
             .map(change, num_parallel_calls=tf.data.AUTOTUNE)
             .prefetch(tf.data.AUTOTUNE)
         )
@@ -427,7 +431,7 @@ class _Run:
                     self.out / LAST_FILE, self.state, self._identity()
                 )
             history = self.state.history
-            if history:
+            if history and not self.state.step:
                 self._write(is_best=self.state.best == len(history) - 1)
 
     def _write(self, is_best):

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from keras_squeezenet import data
+from keras_squeezenet.data import decode
 from keras_squeezenet.data import image_ops
 from keras_squeezenet.data import image_reader
 from keras_squeezenet.data import lazy_examples
@@ -429,3 +430,20 @@ def test_more_of_an_image_may_be_cut_off(image_folder, limit, monkeypatch):
         np.array_equal(image, expected)
         for image, _ in found.decoded.as_numpy_iterator()
     )
+
+
+def test_bad_image_that_is_decoded_in_each_epoch_is_named(
+    image_folder, monkeypatch
+):
+    monkeypatch.setattr(lazy_examples, "CACHE_LIMIT", 0)
+    write_bad(image_folder / "cat" / "bad.jpg")
+    images = load(image_folder)
+    assert images.train_size + images.test_size == 21
+    with pytest.raises(
+        decode.UnreadableImageError, match="bad.jpg cannot be read"
+    ):
+        with decode.named_errors():
+            levels(images.split("all"))
+    images = load(image_folder, skip_bad_images=True)
+    assert images.skipped == (str(image_folder / "cat" / "bad.jpg"),)
+    assert len(levels(images.split("all"))) == 20

@@ -50,7 +50,8 @@ def test_examples_get_other_labels_and_are_decoded_as_before(
 
 def test_elements_are_shuffled_within_a_window(counted_levels, monkeypatch):
     window = 5
-    monkeypatch.setattr(lazy_examples, "CACHE_LIMIT", 8 * window)
+    monkeypatch.setattr(lazy_examples, "CACHE_LIMIT", 0)
+    monkeypatch.setattr(lazy_examples, "BUFFER_LIMIT", 8 * window)
     levels, decoded = counted_levels(100)
     seen = levels_of(levels.shuffled(0))
     assert sorted(seen) == list(range(100)) != seen

@@ -5,6 +5,7 @@ from PIL import Image
 
 from keras_squeezenet import data
 from keras_squeezenet.data import lazy_examples
+from keras_squeezenet.data import splits
 
 CLASSES = tfds.features.ClassLabel(names=["dark", "light"])
 
@@ -84,6 +85,16 @@ class TinyRegression(TinyBuilder):
     LABEL = tfds.features.Scalar(np.float32)
 
 
+class TinyTags(TinyBuilder):
+    LABEL = tfds.features.Sequence(CLASSES)
+    SPLITS = {"train": [[], [0], [1], [1, 0]], "test": [[1], [0, 0]]}
+
+
+class TinyRows(TinyBuilder):
+    LABEL = tfds.features.Tensor(shape=(2,), dtype=np.int64)
+    SPLITS = {"train": [[0, 0], [1, 0], [0, 1], [1, 1]], "test": [[0, 1]]}
+
+
 class TinyFloat(TinyBuilder):
     IMAGE = tfds.features.Image(shape=(6, 6, 1), dtype=np.float32)
 
@@ -119,6 +130,31 @@ def test_prepared_splits_are_read(tmp_path):
     assert sorted(levels(tiny.train)) == [(i, i % 2) for i in range(6)]
     assert sorted(levels(tiny.test)) == [(0, 0), (1, 1)]
     assert tiny.train.decoded.element_spec[0].shape == (6, 6, 3)
+
+
+@pytest.mark.parametrize(
+    "name,names",
+    [("tiny_tags", ("dark", "light")), ("tiny_rows", ("0", "1"))],
+)
+def test_several_labels_are_rows_of_0_and_1(name, names, tmp_path):
+    tiny = data.load(name, data_dir=tmp_path)
+    assert tiny.class_names == names
+    assert tiny.several_labels
+    assert sorted(tiny.train.labels().tolist()) == [
+        *([0, 0], [0, 1]),
+        *([1, 0], [1, 1]),
+    ]
+    assert tiny.test.labels().dtype == "float32"
+    assert sorted(tiny.test.labels().tolist())[0] == [0, 1]
+
+
+def test_rows_of_other_numbers_are_refused(tmp_path, monkeypatch):
+    bad = {**TinyRows.SPLITS, "train": [[0, 0], [1, 0], [0, 1], [1, 2]]}
+    monkeypatch.setattr(TinyRows, "SPLITS", bad)
+    tiny = data.load("tiny_rows", data_dir=tmp_path)
+    labels = splits.training_split(tiny, 2).labels
+    with pytest.raises(ValueError, match="must be rows of 0 and 1"):
+        labels.count(2)
 
 
 def test_prepared_data_is_not_prepared_again(tmp_path, monkeypatch):

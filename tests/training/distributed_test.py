@@ -210,8 +210,8 @@ def test_killed_worker_ends_the_run_which_is_resumed(start, tmp_path):
     addresses, _ = distributed.read_cluster(configs[1]["TF_CONFIG"])
     assert (
         f"WorkerLostError: worker 1 ({addresses[1]}) was lost, and the "
-        "training has ended. To resume from the last finished epoch, run the "
-        "same command with --resume (resume=True) for every worker."
+        "training has ended. To resume from the last checkpoint, run the same "
+        "command with --resume (resume=True) for every worker."
     ) in stderr
     again = [job(out, recipe, resume=True)]
     for process in start(cluster(2), "multi_worker", [again] * 2):
@@ -243,8 +243,8 @@ def test_lost_worker_is_named_where_it_is_known(message, who, worker, tmp_path):
         with worker.watched(tmp_path / trainer.LAST_FILE):
             raise tf.errors.UnavailableError(None, None, message)
     assert str(caught.value) == (
-        f"{who} was lost, and the training has ended. No epoch was finished. "
-        "Start every worker again."
+        f"{who} was lost, and the training has ended. No checkpoint was "
+        "written. Start every worker again."
     )
 
 

@@ -83,7 +83,9 @@ def make_fit(
     batches = options.pop("batches", make_batches())
     # Each epoch has the batches that follow those of the epoch before.
     split = splits.Split(
-        lambda epoch: batches.skip(epoch * epoch_steps), epoch_steps, 40
+        lambda epoch, start: batches.skip(epoch * epoch_steps + start),
+        epoch_steps,
+        40,
     )
     options = {
         "make": make,
@@ -227,6 +229,43 @@ def test_fit_is_resumed_from_its_state(namespace):
         assert {**one, "seconds": 0} == {**other, "seconds": 0}
     np.testing.assert_equal(epochs.variables(first), epochs.variables(second))
     assert np.any(states[-1].training[0] != states[-2].training[0])
+
+
+@NAMESPACES
+def test_fit_is_resumed_within_an_epoch(namespace, monkeypatch):
+    """Its metrics are those of the whole epoch, and its dropout goes on."""
+    monkeypatch.setattr(epochs, "SAVE_SECONDS", 0)
+    with tf_keras_twin.generators():
+        first, second = (make_model(namespace, dropout=0.5) for _ in range(2))
+    second.set_weights(first.get_weights())
+    states = []
+    whole = make_fit(
+        *(namespace, first, 12, 6),
+        seed=5,
+        save=lambda: states.append(copy.deepcopy(whole.state)),
+    )
+    whole.run()
+    assert [(len(state.history), state.step) for state in states] == [
+        *((0, step) for step in (1, 2, 3, 4)),
+        (1, 0),
+        *((1, step) for step in (1, 2, 3, 4)),
+        (2, 0),
+    ]
+    resumed = make_fit(*(namespace, second, 12, 6), seed=5, state=states[8])
+    resumed.run()
+    assert resumed.progress.tasks == [("epoch 2/2", 3)]
+    for one, other in zip(resumed.state.history, whole.state.history):
+        assert {**one, "seconds": 0} == {**other, "seconds": 0}
+    np.testing.assert_equal(epochs.variables(first), epochs.variables(second))
+
+
+def test_steps_within_the_interval_are_not_saved():
+    saved = []
+    fit = make_fit(
+        *(keras, make_model(keras), 10), save=lambda: saved.append(None)
+    )
+    fit.run()
+    assert len(saved) == 2
 
 
 @pytest.mark.parametrize(

@@ -288,6 +288,44 @@ def test_run_that_died_in_any_write_ends_as_one_that_did_not(
     assert sorted(os.listdir(tmp_path / "out")) == sorted(trainer.FILES)
 
 
+# In the first epoch, and in the second one between two steps that make one
+# update.
+@pytest.mark.parametrize("writes,step", [(3, 2), (12, 3)])
+def test_run_that_died_within_an_epoch_ends_as_one_that_did_not(
+    writes, step, train, tmp_path, monkeypatch
+):
+    recipe = RECIPE.replace(batch_size=8, rand_augment=0.5, epochs=2)
+    train(recipe, out=tmp_path / "whole")
+    replace, done = os.replace, []
+
+    def die(*arguments):
+        done.append(arguments)
+        if len(done) == writes:
+            raise quarters.Killed
+        replace(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(epochs, "SAVE_SECONDS", 0)
+        patched.setattr(files.os, "replace", die)
+        with pytest.raises(quarters.Killed):
+            train(recipe)
+    out = tmp_path / "out"
+    with np.load(out / trainer.LAST_FILE) as file:
+        assert json.loads(file["json"].tobytes())["state"]["step"] == step
+    train(recipe, resume=True)
+    assert_same_end(out, tmp_path / "whole")
+    ended, whole = (
+        [
+            {**row, "seconds": None}
+            for row in csv.DictReader(
+                (folder / trainer.HISTORY_FILE).read_text().splitlines()
+            )
+        ]
+        for folder in (out, tmp_path / "whole")
+    )
+    assert ended == whole
+
+
 def test_finished_run_is_not_trained_again(train, whole, tmp_path):
     before = last_arrays(whole)
     _, report = train(out=whole, resume=True)
@@ -359,6 +397,7 @@ PROGRAM = """
 import sys
 sys.path[:0] = [sys.argv[1]]
 import trainer_test
+trainer_test.epochs.SAVE_SECONDS = float(sys.argv[3])
 trainer_test.train_long(sys.argv[2])
 """
 
@@ -374,13 +413,19 @@ def train_long(out):
     )
 
 
+# After an epoch, and within the first one.
+@pytest.mark.parametrize(
+    "file,interval", [(trainer.HISTORY_FILE, 600), (trainer.LAST_FILE, 0)]
+)
 @pytest.mark.end_to_end
 @pytest.mark.slow
-def test_process_that_is_killed_ends_as_one_that_was_not(tmp_path):
+def test_process_that_is_killed_ends_as_one_that_was_not(
+    file, interval, tmp_path
+):
     here = pathlib.Path(__file__).parent
     out = tmp_path / "out"
     with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, here.parent, out],
+        [sys.executable, "-c", PROGRAM, here.parent, out, str(interval)],
         env={
             **os.environ,
             "PYTHONPATH": os.pathsep.join([*sys.path, str(here)]),
@@ -388,12 +433,13 @@ def test_process_that_is_killed_ends_as_one_that_was_not(tmp_path):
         stderr=subprocess.DEVNULL,
     ) as process:
         deadline = time.monotonic() + 300
-        while not (out / trainer.HISTORY_FILE).exists():
+        while not (out / file).exists():
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.001)
         process.send_signal(signal.SIGKILL)
-    history = (out / trainer.HISTORY_FILE).read_text()
-    assert len(history.splitlines()) - 1 < 6
+    with np.load(out / trainer.LAST_FILE) as last:
+        state = json.loads(last["json"].tobytes())["state"]
+    assert len(state["history"]) < 6
     train_long(out)
     train_long(tmp_path / "whole")
     assert_same_end(out, tmp_path / "whole")

@@ -12,7 +12,7 @@ DATASET = (
     "a sub-folder for each class, a CSV file with the columns path and label "
     "(for several labels of an image labels, separated by |, or a column of 0 "
     "and 1 for each class; and perhaps split), or the name of a data set of "
-    "TensorFlow Datasets"
+    "TensorFlow Datasets, or the folder of a prepared one"
 )
 
 
