@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_squeezenet.codec import header_text
+
 RUNS = (b"\xff", b"\0", b"\x7f", b"\x80", b"9", b"[", b"\x1b[31m")
 # Values that no field expects.
 VALUES = (
@@ -18,7 +20,7 @@ VALUES = (
     *("x" * 10_000, [], {}, [[]], [None], {"": None}, [0] * 1000, [2**31] * 4),
 )
 # The bytes of a .sqz file before its body; they end with a digest.
-SQZ_HEAD, SQZ_DIGEST = 25, 16
+SQZ_HEAD, SQZ_DIGEST = 17, 8
 
 
 def mutate(rng: np.random.Generator, content: bytes) -> bytes:
@@ -159,14 +161,15 @@ def _sqz(rng, content):
     try:
         head, body = content[:SQZ_HEAD], content[SQZ_HEAD:]
         (length,) = struct.unpack_from("<I", body)
-        text, coded = zlib.decompress(body[4 : 4 + length]), body[4 + length :]
-    except (struct.error, zlib.error):
+        text = header_text.unpack(body[4 : 4 + length])
+        coded = body[4 + length :]
+    except (struct.error, ValueError):
         return _bytes(rng, content)
     if rng.integers(3):
         text = _json(rng, text)
     else:
         coded = _bytes(rng, coded)
-    packed = zlib.compress(text)
+    packed = header_text.pack(text)
     body = struct.pack("<I", len(packed)) + packed + coded
     digest = hashlib.sha256(body).digest()[:SQZ_DIGEST]
     return head[:-SQZ_DIGEST] + digest + body

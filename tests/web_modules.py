@@ -13,7 +13,7 @@ def copy_to(folder):
     """Copy the modules to where Node.js takes them as modules."""
     if not shutil.which("node"):
         pytest.skip("this test needs Node.js, which is not installed")
-    shutil.copytree(web_page.STATIC, folder, dirs_exist_ok=True)
+    web_page.write_modules(folder)
     (folder / "package.json").write_text('{"type": "module"}')
     return folder
 

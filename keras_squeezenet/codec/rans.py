@@ -21,6 +21,8 @@ TOTAL = 1 << PRECISION
 LOWEST = 1 << 16
 WORD_BITS = 16
 STATE_BITS = 32
+# Steps that are decoded together, to save memory.
+_CHUNK = 256
 
 
 def normalize(counts: np.ndarray) -> np.ndarray:
@@ -131,20 +133,24 @@ def decode(
     ).astype("uint32")
     symbols = np.empty(len(members), "int32")
     taken = 0
-    for begin in range(0, len(symbols), lanes):
-        base = members[begin : begin + lanes].astype("int64") << PRECISION
-        state = states[: len(base)]
-        places = base + (state & np.uint32(TOTAL - 1))
-        symbols[begin : begin + lanes] = symbol_at[places]
-        state = frequency_at[places] * (state >> np.uint32(PRECISION))
-        state += rest_at[places]
-        empty = np.flatnonzero(state < LOWEST)
-        if taken + len(empty) > len(words):
-            raise ValueError("the content ends before its last symbol")
-        refill = words[taken : taken + len(empty)]
-        state[empty] = (state[empty] << np.uint32(WORD_BITS)) | refill
-        states[: len(base)] = state
-        taken += len(empty)
+    for chunk in range(0, len(symbols), _CHUNK * lanes):
+        # First the start of each symbol's table, then its place there.
+        places = members[chunk : chunk + _CHUNK * lanes].astype("int64")
+        places <<= PRECISION
+        for begin in range(0, len(places), lanes):
+            place = places[begin : begin + lanes]
+            state = states[: len(place)]
+            place += state & np.uint32(TOTAL - 1)
+            state >>= np.uint32(PRECISION)
+            state *= frequency_at[place]
+            state += rest_at[place]
+            (empty,) = (state < LOWEST).nonzero()
+            if taken + len(empty) > len(words):
+                raise ValueError("the content ends before its last symbol")
+            refill = words[taken : taken + len(empty)]
+            state[empty] = (state[empty] << np.uint32(WORD_BITS)) | refill
+            taken += len(empty)
+        symbols[chunk : chunk + len(places)] = symbol_at[places]
     # The encoder starts with these states.
     if taken != len(words) or np.any(states != LOWEST):
         raise ValueError("the content must end with its last symbol")

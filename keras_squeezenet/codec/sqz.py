@@ -4,32 +4,31 @@
 """
 
 import contextlib
+import dataclasses
 import hashlib
 import io
 import json
 import math
 import os
 import struct
-import zlib
+from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from keras_squeezenet.codec import encodings
+from keras_squeezenet.codec import header_text
 from keras_squeezenet.codec import streams
 from keras_squeezenet.utils import files
 from keras_squeezenet.utils import strict_json
 
 SUFFIX = ".sqz"
 MAGIC = b"\x89SQZ\r\n\x1a\n"
-VERSION = 1
-DIGEST_BYTES = 16
-_HEAD = struct.Struct(f"<8sB{DIGEST_BYTES}s")
+_HEAD = struct.Struct("<8sB")
 _LENGTH = struct.Struct("<I")
 # Limits on the memory that a file can take: a dozen SqueezeNets.
 MAX_BYTES = 1 << 26
-MAX_HEADER_BYTES = strict_json.MAX_BYTES
 MAX_ARRAYS = 1024
 MAX_NUMBERS = 1 << 24
 # The values of "form" in the header.
@@ -38,8 +37,36 @@ FORMS = {
     encodings.CodebookArray: "shared",
     encodings.UniformArray: "stepped",
 }
-# Numbers are split into four streams of bytes, most significant bytes first.
-_PLANES = 4
+# Numbers of 32 bits are split into streams of so many bits each, the most
+# significant ones first.
+BYTES = (8, 8, 8, 8)
+# The sign and the exponent of a float32 number, the first three bits of its
+# significand, and the others.
+FLOAT_FIELDS = (9, 3, 10, 10)
+
+
+@dataclasses.dataclass(frozen=True)
+class Version:
+    """What differs from one version of the format to the other.
+
+    Attributes:
+        digest_bytes: the length of the checksum.
+        unpack_header: inflates the header.
+        has_geometric: as `frequency_tables.read` takes it.
+        float_fields: the streams of float32 numbers.
+    """
+
+    digest_bytes: int
+    unpack_header: Callable[[bytes], bytes]
+    has_geometric: bool
+    float_fields: tuple[int, ...]
+
+
+VERSIONS = {
+    1: Version(16, header_text.unpack_version_1, False, BYTES),
+    2: Version(8, header_text.unpack, True, FLOAT_FIELDS),
+}
+VERSION = 2
 
 
 def dump(header: dict, arrays: dict[str, encodings.Array]) -> bytes:
@@ -67,26 +94,31 @@ def dump(header: dict, arrays: dict[str, encodings.Array]) -> bytes:
         row["entries"] = len(array.codebook)
         ordered = encodings.to_ordered(array.codebook)
         deltas.append(np.diff(ordered, prepend=np.uint32(0)))
-    _sizes(rows)
+    version = VERSIONS[VERSION]
+    _sizes(rows, version)
     text = json.dumps({**header, "arrays": rows}, separators=(",", ":"))
     _require(
-        len(text) <= MAX_HEADER_BYTES,
-        f"the header must have at most {MAX_HEADER_BYTES:,} bytes",
+        len(text) <= header_text.MAX_BYTES,
+        f"the header must have at most {header_text.MAX_BYTES:,} bytes",
         f"{len(text):,} bytes",
     )
     coded = streams.encode(
-        [*codes, *_planes(deltas, "uint32"), *_planes(numbers, "float32")]
+        [
+            *codes,
+            *_split(deltas, "uint32", BYTES),
+            *_split(numbers, "float32", version.float_fields),
+        ]
     )
-    packed = zlib.compress(text.encode(), 9)
+    packed = header_text.pack(text.encode())
     body = _LENGTH.pack(len(packed)) + packed + coded
-    return _HEAD.pack(MAGIC, VERSION, _digest(body)) + body
+    return _HEAD.pack(MAGIC, VERSION) + _digest(body, version) + body
 
 
 def read_header(path: str | os.PathLike) -> dict:
     """Return the header of a .sqz file, without decoding any array."""
     content = read_bytes(path)
     with explained(path):
-        return _open(content)[0]
+        return _open(content)[1]
 
 
 def read_bytes(path: str | os.PathLike) -> bytes:
@@ -122,12 +154,13 @@ def load(content: bytes) -> tuple[dict, dict[str, encodings.Array]]:
     Raises:
         ValueError: if it is not a .sqz file, or damaged.
     """
-    header, coded = _open(content)
+    version, header, coded = _open(content)
     rows = header["arrays"]
-    parts = streams.decode(coded, _sizes(rows))
-    codes = iter(parts[: -2 * _PLANES])
-    deltas = _join(parts[-2 * _PLANES : -_PLANES])
-    numbers = _join(parts[-_PLANES:])
+    parts = streams.decode(coded, _sizes(rows, version), version.has_geometric)
+    fields = version.float_fields
+    codes = iter(parts[: -len(BYTES) - len(fields)])
+    deltas = _join(parts[-len(BYTES) - len(fields) : -len(fields)], BYTES)
+    numbers = _join(parts[-len(fields) :], fields)
     arrays = {row["name"]: _array(row, codes, deltas, numbers) for row in rows}
     _require(
         len(arrays) == len(rows),
@@ -156,11 +189,11 @@ def _array(row, codes, deltas, numbers):
     return encodings.CodebookArray(code, encodings.from_ordered(ordered))
 
 
-def _sizes(rows):
+def _sizes(rows, version):
     """Return the sizes of the streams that the rows of a header need.
 
-    These are the codes of each array that has codes, four streams for the bytes
-    of all codebooks, and four for those of all other numbers.
+    These are the codes of each array that has codes, the streams of all
+    codebooks, and those of all other numbers.
     """
     _require(
         len(rows) <= MAX_ARRAYS,
@@ -189,7 +222,9 @@ def _sizes(rows):
         f"the arrays must have at most {MAX_NUMBERS:,} numbers",
         f"{total:,} numbers",
     )
-    return codes + _PLANES * [entries] + _PLANES * [numbers]
+    return (
+        codes + len(BYTES) * [entries] + len(version.float_fields) * [numbers]
+    )
 
 
 def _is_row(row):
@@ -205,19 +240,28 @@ def _is_row(row):
     )
 
 
-def _planes(parts, dtype):
-    """Split numbers into bytes, the most significant ones first."""
+def _split(parts, dtype, fields):
+    """Split numbers of 32 bits into streams of `fields` bits each."""
     values = np.concatenate(
         [np.zeros(0, dtype), *(np.ravel(part).astype(dtype) for part in parts)]
-    )
-    planes = values.view("uint32").astype(">u4").view("u1")
-    return list(planes.reshape(-1, _PLANES).T)
+    ).view("uint32")
+    return [
+        values >> np.uint32(shift) & np.uint32((1 << bits) - 1)
+        for bits, shift in zip(fields, _shifts(fields))
+    ]
 
 
-def _join(planes):
+def _join(streams, fields):
     """Return the numbers as a stream of little-endian bytes."""
-    values = np.stack(planes, axis=1).astype("u1").view(">u4")
+    values = np.zeros(len(streams[0]), "uint32")
+    for stream, bits, shift in zip(streams, fields, _shifts(fields)):
+        kept = stream.astype("uint32") & np.uint32((1 << bits) - 1)
+        values |= kept << np.uint32(shift)
     return io.BytesIO(values.astype("<u4").tobytes())
+
+
+def _shifts(fields):
+    return [sum(fields[index + 1 :]) for index in range(len(fields))]
 
 
 def _take(stream, count, dtype):
@@ -225,52 +269,43 @@ def _take(stream, count, dtype):
 
 
 def _open(content):
-    """Verify the checksum, and return the header and the streams."""
+    """Verify the checksum; return the version, the header and the streams."""
     content = bytes(content)
     start = content[: len(MAGIC)]
     _require(
         start == MAGIC, f"a .sqz file must begin with {MAGIC!r}", repr(start)
     )
     try:
-        _, version, digest = _HEAD.unpack_from(content)
+        _, number = _HEAD.unpack_from(content)
         _require(
-            version == VERSION,
-            f"the version of the format must be {VERSION}",
-            version,
+            number in VERSIONS,
+            f"the version of the format must be from 1 to {VERSION}; newer "
+            "files need a newer release of this package",
+            number,
         )
-        body = content[_HEAD.size :]
-        if _digest(body) != digest:
+        version = VERSIONS[number]
+        begin = _HEAD.size + version.digest_bytes
+        body = content[begin:]
+        if _digest(body, version) != content[_HEAD.size : begin]:
             raise ValueError(
                 "its checksum is wrong: it is damaged or incomplete. Copy or "
                 "download it again."
             )
         (length,) = _LENGTH.unpack_from(body)
-        end = _LENGTH.size + length
-        return _read_header(body[_LENGTH.size : end]), body[end:]
-    except (struct.error, zlib.error) as error:
+    except struct.error as error:
         raise ValueError(f"it is incomplete ({error})") from error
-
-
-def _read_header(packed):
-    inflate = zlib.decompressobj()
-    text = inflate.decompress(packed, MAX_HEADER_BYTES)
-    _require(
-        inflate.eof,
-        f"the header must be complete and have at most {MAX_HEADER_BYTES:,} "
-        "bytes",
-        "one that is longer or cut off",
-    )
-    header = strict_json.loads(text)
+    end = _LENGTH.size + length
+    header = strict_json.loads(version.unpack_header(body[_LENGTH.size : end]))
     _require(
         isinstance(header, dict) and isinstance(header.get("arrays"), list),
         "the header must be an object with a list of arrays",
         type(header).__name__,
     )
-    return header
+    return version, header, body[end:]
 
 
-def _digest(body):
-    return hashlib.sha256(body).digest()[:DIGEST_BYTES]
+def _digest(body, version):
+    return hashlib.sha256(body).digest()[: version.digest_bytes]
 
 
 def _require(condition, expected, received):

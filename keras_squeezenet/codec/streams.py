@@ -16,18 +16,25 @@ from keras_squeezenet.codec import frequency_tables
 from keras_squeezenet.codec import rans
 
 _HEAD = struct.Struct("<BI")
-DEFAULT_LANES_LOG2 = 8
 MAX_LANES_LOG2 = 14
+# A step decodes one symbol of every lane. More lanes take fewer steps, and
+# three bytes each: there are the fewest that decode in `STEPS`, half a second.
+STEPS = 1 << 16
+MAX_STEPS = 1 << 18
 
 
-def encode(
-    arrays: list[np.ndarray], lanes_log2: int = DEFAULT_LANES_LOG2
-) -> bytes:
+def encode(arrays: list[np.ndarray], lanes_log2: int | None = None) -> bytes:
     """Encode arrays of integers of any shape.
 
-    The values of an array must be within `frequency_tables.MAX_SYMBOLS` of each
-    other. More lanes are faster, and take two bytes each.
+    Args:
+        arrays: the values of each must be within
+            `frequency_tables.MAX_SYMBOLS` of each other.
+        lanes_log2: the binary logarithm of the number of lanes. Defaults to
+            `None`: the fewest that decode in `STEPS`.
     """
+    if lanes_log2 is None:
+        steps = -(-sum(map(np.size, arrays)) // STEPS)
+        lanes_log2 = max(steps - 1, 0).bit_length()
     writer = bit_io.Writer()
     _, coded = encode_with_tables(
         [array for array in arrays if np.size(array)], writer, 1 << lanes_log2
@@ -52,8 +59,15 @@ def encode_with_tables(
     return tables, content
 
 
-def decode(content: bytes, sizes: list[int]) -> list[np.ndarray]:
+def decode(
+    content: bytes, sizes: list[int], has_geometric: bool = True
+) -> list[np.ndarray]:
     """Decode flat int32 arrays with `sizes` elements.
+
+    Args:
+        content: what `encode` returned.
+        sizes: the number of elements of each array.
+        has_geometric: as `frequency_tables.read` takes it.
 
     Raises:
         ValueError: if the content is damaged, or has other sizes.
@@ -69,9 +83,17 @@ def decode(content: bytes, sizes: list[int]) -> list[np.ndarray]:
             f"the streams must have at most 2**{MAX_LANES_LOG2} lanes. "
             f"Received: 2**{lanes_log2} lanes"
         )
+    if sum(sizes) > MAX_STEPS << lanes_log2:
+        raise ValueError(
+            f"the streams must have a lane for each {MAX_STEPS:,} of their "
+            f"{sum(sizes):,} symbols. Received: {1 << lanes_log2} lanes"
+        )
     end = _HEAD.size + length
     reader = bit_io.Reader(content[_HEAD.size : end])
-    found = [frequency_tables.read(reader) if size else None for size in sizes]
+    found = [
+        frequency_tables.read(reader, has_geometric) if size else None
+        for size in sizes
+    ]
     reader.require_end()
     present = [table for table in found if table is not None]
     counts = [size for size in sizes if size]

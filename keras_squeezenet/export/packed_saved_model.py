@@ -26,7 +26,7 @@ from keras_squeezenet.codec import streams
 from keras_squeezenet.export import signatures
 from keras_squeezenet.utils import backend
 
-# Each step decodes one symbol of every lane. A lane costs 2 bytes in the file.
+# Each step decodes one symbol of every lane. A lane costs 3 bytes in the file.
 LANES = 512
 
 

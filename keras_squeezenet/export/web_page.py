@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import shutil
+import zlib
 from collections.abc import Callable
 
 import keras
@@ -19,6 +20,7 @@ import numpy as np
 from keras_squeezenet import codec
 from keras_squeezenet import imagenet
 from keras_squeezenet import metadata
+from keras_squeezenet.codec import header_text
 from keras_squeezenet.data import image_squares
 
 STATIC = pathlib.Path(__file__).with_name("web")
@@ -113,7 +115,8 @@ def write_web(
     sources = find_runtime(runtime) if runtime else {}
     content = pathlib.Path(sqz).read_bytes() if sqz else codec.dump(model)
     path = pathlib.Path(path)
-    shutil.copytree(STATIC, path)
+    path.mkdir(parents=True)
+    write_modules(path)
     (path / SQZ_FILE).write_bytes(content)
     for name, source in sources.items():
         target = path / RUNTIME_FILES[name].local_url
@@ -130,6 +133,17 @@ def write_web(
     }
     text = json.dumps(settings, ensure_ascii=False, separators=(",", ":"))
     (path / SETTINGS_FILE).write_text(text, encoding="utf-8")
+
+
+def write_modules(folder: pathlib.Path) -> None:
+    """Write what all pages have into a folder: HTML, CSS and JavaScript."""
+    shutil.copytree(STATIC, folder, dirs_exist_ok=True)
+    packed = zlib.compress(header_text.dictionary(), 9)
+    (folder / "sqz" / "dictionary.js").write_text(
+        "/** What the headers of .sqz files have in common, deflated. */\n"
+        f'export const DICTIONARY = "{base64.b64encode(packed).decode()}";\n',
+        encoding="utf-8",
+    )
 
 
 def find_runtime(folder: str | os.PathLike) -> dict[str, pathlib.Path]:

@@ -66,9 +66,6 @@ CURVE_POWERS = (-2, -1, 1, 2)
 NEIGHBOR = 2
 # How many times code training is measured.
 CODE_TRAINING_POINTS = 10
-# The step size of biases relative to the optimal one: biases are few, and a
-# finer step is cheap.
-BIAS_STEP = 0.5
 
 logger = logging.getLogger(__name__)
 
@@ -622,13 +619,12 @@ def _matrix(kernel):
 
 def _quantize_bias(bias, hessian, lambda_):
     curvature = hessian.inputs[-1, -1] * hessian.outputs.mean()
-    step = BIAS_STEP * rate_distortion.high_rate_step(
-        lambda_, max(curvature, 1e-300)
-    )
+    step = rate_distortion.high_rate_step(lambda_, max(curvature, 1e-300))
     # A larger step keeps the codes in range.
     step = max(step, 2 * rate_distortion.min_step(bias))
     # Without curvature the step would be infinite.
     step = min(step, max(4 * float(np.abs(bias).max()), 1.0))
+    # A power of two takes few bytes; the next lower one costs little accuracy.
     step = 2.0 ** math.floor(math.log2(step))
     return encodings.UniformArray(np.rint(bias / step).astype("int64"), step)
 

@@ -56,7 +56,7 @@ class QuantizedWeights:
 
     Attributes:
         codes: int64 array of shape `(inputs, outputs)`.
-        step: the step size, exact in float32: weights are `codes * step`.
+        step: the step size: weights are `codes * step`.
         distortion: as `Hessian` defines it.
         bits: the entropy of the codes.
     """
@@ -107,7 +107,7 @@ class LayerQuantizer:
             if factor not in tried:
                 step = max(STEP_FACTORS[factor] * optimal, min_step(weights))
                 tried[factor] = self._quantize(
-                    float(np.float32(step)), lambda_, weights
+                    round_step(step), lambda_, weights
                 )
             return tried[factor].distortion + lambda_ * tried[factor].bits
 
@@ -186,6 +186,15 @@ def high_rate_step(lambda_: float, curvature: float) -> float:
     The distortion of a weight is `curvature * step**2 / 24` there.
     """
     return math.sqrt(12 * lambda_ / (curvature * math.log(2)))
+
+
+def round_step(step: float) -> float:
+    """Return a step size of four significant bits.
+
+    The other 20 bits of its float32 number take no space in a file.
+    """
+    significand, exponent = math.frexp(step)
+    return math.ldexp(round(16 * significand), exponent - 4)
 
 
 def min_step(weights: np.ndarray) -> float:

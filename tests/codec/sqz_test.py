@@ -1,8 +1,8 @@
 import hashlib
 import json
+import pathlib
 import struct
 import tracemalloc
-import zlib
 
 import hypothesis
 import numpy as np
@@ -10,6 +10,7 @@ import pytest
 from hypothesis import strategies as st
 
 from keras_squeezenet.codec import encodings
+from keras_squeezenet.codec import header_text
 from keras_squeezenet.codec import sqz
 from keras_squeezenet.codec import streams
 
@@ -28,6 +29,8 @@ ARRAYS = {
 }
 HEADER = {"labels": ["cat", "dog"], "provenance": {"seed": 0}}
 CONTENT = sqz.dump(HEADER, ARRAYS)
+# Written by the release before version 2 of the format.
+VERSION_1 = pathlib.Path(__file__).with_name("version_1.sqz").read_bytes()
 # The bytes that Python and NumPy may allocate for a file of 300 bytes.
 PEAK = 8 * 2**20
 
@@ -53,6 +56,46 @@ def test_same_arrays_make_the_same_bytes():
     assert sqz.dump(HEADER, ARRAYS) == CONTENT
 
 
+def test_file_of_version_1_has_the_arrays_that_were_saved():
+    header, arrays = sqz.load(VERSION_1)
+    assert header["labels"] == ["cat", "dog", "fish"]
+    assert list(map(type, arrays.values())) == [
+        encodings.UniformArray,
+        encodings.UniformArray,
+        encodings.CodebookArray,
+        encodings.PlainArray,
+    ]
+    found = {name: array.to_array() for name, array in arrays.items()}
+    kernel = (np.arange(12).reshape(1, 1, 3, 4) - 5) * 0.125
+    np.testing.assert_array_equal(found["conv1/kernel"], kernel)
+    assert found["conv1/bias"].tolist() == [1.5, -1.5, 0, 0.5]
+    assert found["head/kernel"].tolist() == [
+        [-1, 0, 0.5],
+        [0, 0, -1],
+        [0.5, 0.5, 0.5],
+        [-1, -1, 0],
+    ]
+    values = np.array([1, -2.5, 1e-3], "float32")
+    np.testing.assert_array_equal(found["head/bias"], values)
+
+
+def test_network_of_version_1_has_the_weights_that_were_saved():
+    path = pathlib.Path(__file__).parents[2] / "weights"
+    content = (path / "squeezenet_1.1_cifar10.sqz").read_bytes()
+    header, arrays = sqz.load(content)
+    digest = hashlib.sha256()
+    for array in arrays.values():
+        digest.update(array.to_array().astype("<f4").tobytes())
+    assert digest.hexdigest() == (
+        "d98844602083edc63b82009768a8884c3a4cb8e289aebf7b20cfc81e12ba84b2"
+    )
+    del header["arrays"]
+    again = sqz.dump(header, arrays)
+    assert len(again) < len(content) - 2500
+    for name, array in sqz.load(again)[1].items():
+        np.testing.assert_array_equal(array.to_array(), arrays[name].to_array())
+
+
 def test_released_weights_are_kept_to_the_bit_in_532_kilobytes(net):
     original = {
         f"{layer}/{name}": weight
@@ -70,15 +113,17 @@ def test_released_weights_are_kept_to_the_bit_in_532_kilobytes(net):
         assert received[name].to_array().tobytes() == weight.tobytes()
 
 
-def test_file_that_is_cut_off_anywhere_is_refused():
-    for length in range(len(CONTENT)):
+@pytest.mark.parametrize("content", [VERSION_1, CONTENT], ids=["1", "2"])
+def test_file_that_is_cut_off_anywhere_is_refused(content):
+    for length in range(len(content)):
         with pytest.raises(ValueError, match="must|incomplete"):
-            sqz.load(CONTENT[:length])
+            sqz.load(content[:length])
 
 
-def test_every_flipped_bit_is_noticed():
-    for position in range(8 * len(CONTENT)):
-        flipped = bytearray(CONTENT)
+@pytest.mark.parametrize("content", [VERSION_1, CONTENT], ids=["1", "2"])
+def test_every_flipped_bit_is_noticed(content):
+    for position in range(8 * len(content)):
+        flipped = bytearray(content)
         flipped[position // 8] ^= 1 << position % 8
         with pytest.raises(ValueError, match="must|checksum"):
             sqz.load(bytes(flipped))
@@ -91,19 +136,19 @@ def test_bytes_behind_the_end_are_noticed():
 
 def test_newer_version_is_named():
     newer = bytearray(CONTENT)
-    newer[len(sqz.MAGIC)] = 2
-    with pytest.raises(ValueError, match="version .* must be 1. Received: 2"):
+    newer[len(sqz.MAGIC)] = 3
+    with pytest.raises(ValueError, match="from 1 to 2; newer .*Received: 3"):
         sqz.load(bytes(newer))
 
 
-def seal(body):
+def seal(body, version=2):
     """A file of any content with a valid checksum."""
-    digest = hashlib.sha256(body).digest()[:16]
-    return sqz.MAGIC + b"\1" + digest + body
+    digest = hashlib.sha256(body).digest()[: {1: 16, 2: 8}[version]]
+    return sqz.MAGIC + bytes([version]) + digest + body
 
 
 def forge(header):
-    packed = zlib.compress(json.dumps(header).encode())
+    packed = header_text.pack(json.dumps(header).encode())
     length = struct.pack("<I", len(packed))
     return seal(length + packed + streams.encode([]))
 
@@ -116,12 +161,13 @@ FORGED = {
     "empty body": seal(b""),
     "length only": seal(b"\xff\xff\xff\xff"),
     "no deflate": seal(b"\4\0\0\0abcd"),
+    "no deflate, version 1": seal(b"\4\0\0\0abcd", version=1),
     "bomb": seal(
-        struct.pack("<I", 20_000) + zlib.compress(b" " * 2**24)[:20_000]
+        struct.pack("<I", 20_000) + header_text.pack(b" " * 2**24)[:20_000]
     ),
-    "no json": seal(struct.pack("<I", 9) + zlib.compress(b"{")),
+    "no json": seal(struct.pack("<I", 9) + header_text.pack(b"{")),
     "deep json": seal(
-        struct.pack("<I", 10**6) + zlib.compress(b"[" * 10**5 + b"]" * 10**5)
+        struct.pack("<I", 10**6) + header_text.pack(b"[" * 10**5 + b"]" * 10**5)
     ),
     "list": forge([]),
     "no arrays": forge({}),
@@ -168,17 +214,18 @@ def test_code_beyond_its_codebook_is_refused():
 
 
 @hypothesis.settings(
-    max_examples=200, deadline=5000, derandomize=True, database=None
+    max_examples=400, deadline=5000, derandomize=True, database=None
 )
 @hypothesis.given(st.data())
 def test_damage_with_a_right_checksum_is_an_error_or_arrays(data):
-    body = bytearray(CONTENT[25:])
+    version = data.draw(st.sampled_from([1, 2]))
+    body = bytearray({1: VERSION_1[25:], 2: CONTENT[17:]}[version])
     for _ in range(data.draw(st.integers(1, 3))):
         position = data.draw(st.integers(0, len(body) - 1))
         body[position] = data.draw(st.integers(0, 255))
     tracemalloc.start()
     try:
-        _, found = sqz.load(seal(bytes(body)))
+        _, found = sqz.load(seal(bytes(body), version))
         assert all(
             array.to_array().dtype == "float32" for array in found.values()
         )

@@ -5,19 +5,20 @@ import hashlib
 import json
 import pathlib
 import struct
-import zlib
 
 import numpy as np
 import pytest
 import web_modules
 
 from keras_squeezenet.codec import encodings
+from keras_squeezenet.codec import header_text
 from keras_squeezenet.codec import sqz
 from keras_squeezenet.codec import streams
 from keras_squeezenet.data import image_ops
 from keras_squeezenet.pretrained.readers import deep_compression
 
 WEIGHTS = pathlib.Path(__file__).parents[2] / "weights"
+VERSION_1 = pathlib.Path(__file__).parents[1] / "codec" / "version_1.sqz"
 DECODE = """
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -95,6 +96,9 @@ def every_encoding():
         "far/kernel": encodings.UniformArray(
             np.array([1_000_000, 1_000_001]), 0.5
         ),
+        "sparse/bias": encodings.UniformArray(
+            rng.laplace(-50, 200, 300).astype(int), 0.25
+        ),
         "constant/kernel": encodings.UniformArray(np.full((4, 1000), -7), 0.25),
         "scalar/bias": encodings.PlainArray(np.array(0.1, "float32")),
         "empty/kernel": encodings.UniformArray(np.zeros((0, 3), "int64"), 1.0),
@@ -106,6 +110,7 @@ def test_arrays_are_those_of_python_bit_for_bit(decode, monkeypatch):
     header = {"labels": ["é", "b"], "provenance": {}}
     contents = [
         sqz.dump({}, {}),
+        VERSION_1.read_bytes(),
         (WEIGHTS / "squeezenet_1.1_cifar10.sqz").read_bytes(),
     ]
     for lanes_log2 in (0, 3, 8, 14):
@@ -114,7 +119,7 @@ def test_arrays_are_those_of_python_bit_for_bit(decode, monkeypatch):
             patch.setattr(streams, "encode", encode)
             contents.append(sqz.dump(header, every_encoding()))
     received = decode(contents)["results"]
-    assert [len(each["arrays"]) for each in received] == [0, 52, *4 * [10]]
+    assert [len(each["arrays"]) for each in received] == [0, 4, 52, *4 * [11]]
     assert received == [in_python(content) for content in contents]
 
 
@@ -132,13 +137,13 @@ def test_imagenet_weights_are_those_of_python(decode, shared_data):
 
 def reseal(body):
     """Return a file with a right checksum."""
-    head = struct.pack("<8sB16s", sqz.MAGIC, 1, hashlib.sha256(body).digest())
+    head = struct.pack("<8sB8s", sqz.MAGIC, 2, hashlib.sha256(body).digest())
     return head + body
 
 
 def with_header(header, streams=b""):
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
-    packed = zlib.compress(text)
+    packed = header_text.pack(text)
     return reseal(struct.pack("<I", len(packed)) + packed + streams)
 
 
@@ -153,8 +158,8 @@ DAMAGED = {
     "cut in the head": (WHOLE[:20], "it is incomplete"),
     "cut in the streams": (WHOLE[:-1], "its checksum is wrong"),
     "a bit is wrong": (WHOLE[:40] + b"!" + WHOLE[41:], "checksum is wrong"),
-    "of another version": (WHOLE[:8] + b"\2" + WHOLE[9:], "must be 1. Rec"),
-    "cut in the header": (reseal(WHOLE[25:60]), "damaged or cut off"),
+    "of another version": (WHOLE[:8] + b"\3" + WHOLE[9:], "from 1 to 2. Rec"),
+    "cut in the header": (reseal(WHOLE[17:24]), "damaged or cut off"),
     "no JSON": (with_header(b"{"), "JSON"),
     "no object": (with_header([1]), "an object with a list of arrays"),
     "no rows": (with_header({"arrays": [None]}), "a row of the header must"),
@@ -176,6 +181,10 @@ DAMAGED = {
     "too many lanes": (
         with_header({"arrays": [row([9])]}, b"\x0f" + bytes(99)),
         "at most 2**14 lanes",
+    ),
+    "too few lanes": (
+        with_header({"arrays": [row([2**23])]}, b"\x06" + bytes(99)),
+        "a lane for each 262144 of their 33554432 symbols",
     ),
     "more numbers than bits": (
         with_header({"arrays": [row([2**24])]}, WHOLE[-60:]),
@@ -203,7 +212,7 @@ def test_mutated_files_are_refused_as_in_python(decode):
     arrays = every_encoding()
     for name in ("skewed/kernel", "shared/kernel", "stepped/kernel"):
         del arrays[name]
-    body = sqz.dump({}, arrays)[25:]
+    body = sqz.dump({}, arrays)[17:]
     contents = []
     for _ in range(150):
         mutated = bytearray(body)

@@ -7,6 +7,10 @@ const MAX_SYMBOLS = 4096;
 const MAX_VALUE = 1 << 20;
 const MAX_COUNT_LENGTH = 28;
 const MANTISSA_FIELD = 3;
+/** In the place of a mantissa: the table has a geometric distribution. */
+const GEOMETRIC = 7;
+const DECAY_FIELD = 6;
+const PEAK_WEIGHT = 2 ** MAX_COUNT_LENGTH;
 
 /**
  * The symbols have the values `first`, `first + 1`, and so on. Their
@@ -17,9 +21,11 @@ const MANTISSA_FIELD = 3;
 
 /**
  * @param {import("./bit_reader.js").BitReader} reader
+ * @param {boolean} hasGeometric whether there are geometric distributions, as
+ *     from version 2 of the format on
  * @returns {Table}
  */
-export function readTable(reader) {
+export function readTable(reader, hasGeometric) {
   const first = reader.readSigned();
   const count = reader.readGamma() + 1;
   const mantissa = reader.read(MANTISSA_FIELD);
@@ -29,9 +35,17 @@ export function readTable(reader) {
         `${MAX_VALUE} of 0`,
     );
   }
-  const counts = new Array(count);
+  const counts =
+    hasGeometric && mantissa === GEOMETRIC
+      ? readGeometric(reader, count)
+      : readCounts(reader, count, mantissa);
+  return { first, frequencies: normalize(counts) };
+}
+
+function readCounts(reader, size, mantissa) {
+  const counts = new Array(size);
   let length = 0;
-  for (let symbol = 0; symbol < count; symbol++) {
+  for (let symbol = 0; symbol < size; symbol++) {
     length += reader.readSigned();
     if (!(length >= 0 && length <= MAX_COUNT_LENGTH)) {
       throw new Error(`a count must have at most ${MAX_COUNT_LENGTH} bits`);
@@ -42,7 +56,7 @@ export function readTable(reader) {
   if (!counts.some((count) => count > 0)) {
     throw new Error("a table must have a symbol that occurs");
   }
-  return { first, frequencies: normalize(counts) };
+  return counts;
 }
 
 /** Return the middle of the range of counts that are stored alike. */
@@ -50,6 +64,25 @@ function restore(length, kept, bits) {
   if (!length) return 0;
   const dropped = length - 1 - bits;
   return (((1 << bits) | kept) << dropped) + ((1 << dropped) >> 1);
+}
+
+/** Return weights that fall on both sides of a peak, none of them to 0. */
+function readGeometric(reader, size) {
+  const peak = reader.read(32 - Math.clz32(size - 1));
+  if (peak >= size) {
+    throw new Error(
+      `the peak of a table must be one of its ${size} symbols. Received: ${peak}`,
+    );
+  }
+  const decay = reader.read(DECAY_FIELD);
+  const factor = 7 - (decay % 4);
+  const divisor = 2 ** (3 + (decay >> 2));
+  const weights = [PEAK_WEIGHT];
+  while (weights.length < size) {
+    const last = weights[weights.length - 1];
+    weights.push(last - Math.floor((last * factor) / divisor));
+  }
+  return Array.from({ length: size }, (_, symbol) => weights[Math.abs(symbol - peak)]);
 }
 
 /** Scale counts to frequencies that add up to `TOTAL`. */

@@ -3,15 +3,15 @@
  * keras_squeezenet specifies the format.
  */
 
-import { openSqz } from "./header.js";
+import { openSqz } from "./frame.js";
 import { require } from "./require.js";
 import { decodeStreams } from "./streams.js";
 
 const MAX_ARRAYS = 1024;
 const MAX_NUMBERS = 1 << 24;
 const FORMS = ["plain", "shared", "stepped"];
-/** Numbers are split into streams of bytes, most significant ones first. */
-const PLANES = 4;
+/** Codebooks are split into streams of bytes, most significant ones first. */
+const BYTES = [8, 8, 8, 8];
 const SIGN = 0x80000000;
 
 /**
@@ -27,18 +27,19 @@ const SIGN = 0x80000000;
  * @throws {Error} if it is not a .sqz file, or damaged
  */
 export async function loadSqz(content) {
-  const { header, coded } = await openSqz(content);
+  const { version, header, coded } = await openSqz(content);
   /** @type {Row[]} */
   const rows = header.arrays;
   const sizes = countNumbers(rows);
   const codes = rows
     .filter((row) => row.form !== "plain")
     .map((row) => new Int32Array(product(row.shape)));
-  const deltas = makePlanes(sizes.entries);
-  const numbers = makePlanes(sizes.numbers);
-  decodeStreams(coded, [...codes, ...deltas, ...numbers]);
-  const takeDeltas = taker(join(deltas));
-  const takeNumbers = taker(join(numbers));
+  const { floatFields, hasGeometric } = version;
+  const deltas = BYTES.map(() => new Uint16Array(sizes.entries));
+  const numbers = floatFields.map(() => new Uint16Array(sizes.numbers));
+  decodeStreams(coded, [...codes, ...deltas, ...numbers], hasGeometric);
+  const takeDeltas = taker(join(deltas, BYTES));
+  const takeNumbers = taker(join(numbers, floatFields));
   const arrays = new Map();
   for (const row of rows) {
     const bits = decodeRow(row, codes, takeDeltas, takeNumbers);
@@ -129,16 +130,16 @@ function product(shape) {
   return shape.includes(0) ? 0 : shape.reduce((size, side) => size * side, 1);
 }
 
-function makePlanes(size) {
-  return Array.from({ length: PLANES }, () => new Uint8Array(size));
-}
-
-/** Return the 32-bit numbers of four planes of bytes. */
-function join([a, b, c, d]) {
-  return Uint32Array.from(
-    a,
-    (byte, i) => (byte << 24) | (b[i] << 16) | (c[i] << 8) | d[i],
-  );
+/** Return 32-bit numbers from streams of so many of their bits each. */
+function join(streams, fields) {
+  const numbers = new Uint32Array(streams[0].length);
+  streams.forEach((stream, index) => {
+    const bits = fields[index];
+    stream.forEach((value, i) => {
+      numbers[i] = (numbers[i] << bits) | (value & ((1 << bits) - 1));
+    });
+  });
+  return numbers;
 }
 
 /** Return a function that returns the next numbers of an array. */

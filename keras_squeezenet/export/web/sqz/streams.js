@@ -5,6 +5,8 @@ import { PRECISION, TOTAL, readTable } from "./frequency_tables.js";
 
 const HEAD_BYTES = 5;
 const MAX_LANES_LOG2 = 14;
+/** The largest number of symbols of a lane. */
+const MAX_STEPS = 1 << 18;
 /** States are at least this; all of them are this at the end. */
 const LOWEST = 1 << 16;
 
@@ -12,10 +14,11 @@ const LOWEST = 1 << 16;
  * Decode arrays of integers.
  *
  * @param {Uint8Array} content
- * @param {(Int32Array | Uint8Array)[]} arrays the arrays to fill, whose sizes
+ * @param {(Int32Array | Uint16Array)[]} arrays the arrays to fill, whose sizes
  *     are those of the arrays in the content
+ * @param {boolean} hasGeometric as `readTable` takes it
  */
-export function decodeStreams(content, arrays) {
+export function decodeStreams(content, arrays, hasGeometric) {
   if (content.length < HEAD_BYTES) {
     throw new Error(
       `the streams must have at least ${HEAD_BYTES} bytes. Received: ` +
@@ -30,10 +33,17 @@ export function decodeStreams(content, arrays) {
         `2**${lanesLog2} lanes`,
     );
   }
+  const total = arrays.reduce((sum, array) => sum + array.length, 0);
+  if (total > MAX_STEPS * 2 ** lanesLog2) {
+    throw new Error(
+      `the streams must have a lane for each ${MAX_STEPS} of their ${total} ` +
+        `symbols. Received: ${1 << lanesLog2} lanes`,
+    );
+  }
   const end = HEAD_BYTES + head.getUint32(1, true);
   const reader = new BitReader(content.subarray(HEAD_BYTES, end));
   const present = arrays.filter((array) => array.length);
-  const tables = present.map(() => readTable(reader));
+  const tables = present.map(() => readTable(reader, hasGeometric));
   reader.requireEnd();
   const coded = content.subarray(end);
   requireBits(coded, tables, present);
