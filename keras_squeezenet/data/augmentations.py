@@ -1,146 +1,84 @@
 """Random augmentation of training images.
 
-These are TensorFlow operations, since they run within `tf.data`, and are
-stateless: the result depends on the image and the seed alone.
+The random numbers are drawn for each image, and applied to whole batches: what
+becomes of an image depends on the image and its seed alone, and not on its
+batch. These are TensorFlow operations, since they run within `tf.data`.
 """
 
-import functools
-from collections.abc import Callable
-
-import keras
 import tensorflow as tf
+
+from keras_squeezenet.data import rand_augment
+from keras_squeezenet.data import warps
 
 # The largest shift, as a share of the side of the image.
 SHIFT = 1 / 8
+# Whether images are flipped, by the name of the augmentation. All are shifted.
+AUGMENTATIONS = {"flip_crop": True, "crop": False}
 
 
-def augment(image: tf.Tensor, seed: tf.Tensor, flip: bool = True) -> tf.Tensor:
-    """Shift an image by up to an eighth of its sides and flip half of them.
-
-    The border is filled with the reflected image.
+def draw(
+    seed: tf.Tensor, augmentation: str | None, strength: float = 0.0
+) -> dict[str, tf.Tensor]:
+    """Draw the random numbers that `augment` takes for an image.
 
     Args:
-        image: uint8 image of a static shape `(height, width, channels)`.
         seed: two integers, as the stateless operations of TensorFlow take
             them, such as the numbers of the epoch and the image.
-        flip: whether to flip images horizontally, which does not suit digits or
-            letters. Shifts do not depend on it. Defaults to `True`.
+        augmentation, strength: those that `augment` is given.
     """
-    image = tf.convert_to_tensor(image)
-    crop_seed, flip_seed = tf.unstack(tf.random.split(seed))
-    height, width, _ = image.shape
-    shifts = [int(side * SHIFT) for side in (height, width)]
-    padded = tf.pad(
-        image, [*((shift, shift) for shift in shifts), (0, 0)], "REFLECT"
+    seeds = tf.unstack(tf.random.split(seed, 3))
+    draws = {}
+    if augmentation is not None:
+        draws["shift"] = tf.random.stateless_uniform(
+            (2,), seeds[0], 0, tf.int32.max, tf.int32
+        )
+        draws["flip"] = tf.random.stateless_uniform((), seeds[1])
+    if strength:
+        draws["operations"] = rand_augment.draw(seeds[2])
+    return draws
+
+
+# It is traced once, and not for the batches of each epoch.
+@tf.function
+def augment(
+    images: tf.Tensor,
+    draws: dict[str, tf.Tensor],
+    augmentation: str | None,
+    strength: float = 0.0,
+) -> tf.Tensor:
+    """Augment a batch of images.
+
+    Args:
+        images: uint8 images of shape `(batch, height, width, channels)`, whose
+            height and width are static; RGB with a `strength`.
+        draws: what `draw` returned for each image, as a batch.
+        augmentation: `"flip_crop"` shifts images by up to an eighth of their
+            sides and flips half of them horizontally; `"crop"`, for digits and
+            letters, shifts them alone. The border is filled with the reflected
+            image. `None` does neither.
+        strength: that of RandAugment, which comes after it, from 0 to 1.
+            Defaults to `0.0`, none.
+
+    Returns:
+        A tensor like `images`.
+    """
+    if augmentation is None and not strength:
+        return images
+    sides = images.shape[1:3]
+    matrices = warps.affine()
+    if augmentation is not None:
+        matrices = _moves(draws, sides, AUGMENTATIONS[augmentation])
+    if not strength:
+        return warps.warp(images, matrices)
+    chosen = rand_augment.choose(draws["operations"], strength)
+    matrices = matrices @ rand_augment.matrices(*chosen, sides)
+    return rand_augment.change_colors(warps.warp(images, matrices), *chosen)
+
+
+def _moves(draws, sides, flip):
+    down, right = (
+        draws["shift"][:, axis] % (2 * limit + 1) - limit
+        for axis, limit in enumerate(int(side * SHIFT) for side in sides)
     )
-    image = tf.image.stateless_random_crop(padded, image.shape, crop_seed)
-    if flip:
-        image = tf.image.stateless_random_flip_left_right(image, flip_seed)
-    return image
-
-
-class Seeds(keras.random.SeedGenerator):
-    """Seeds that follow from a given one, for the layers of Keras.
-
-    With the state of a usual generator a batch would depend on those before
-    it.
-    """
-
-    def begin(self, seed: tf.Tensor) -> "Seeds":
-        """Set the seed, a tensor of two integers, that all others follow."""
-        self.seed = seed
-        self.drawn = 0
-        return self
-
-    def next(self, ordered=True):
-        self.drawn += 1
-        return tf.random.experimental.stateless_fold_in(self.seed, self.drawn)
-
-
-class SeededRandAugment(keras.layers.RandAugment):
-    """`RandAugment` that draws from `Seeds`."""
-
-    def __init__(self, strength: float):
-        super().__init__(factor=(0, strength), dtype="float32")
-        self.generator = Seeds()
-
-
-# The layers take seconds to trace, once.
-@functools.cache
-def make_rand_augment(strength: float) -> Callable:
-    """Return `keras.layers.RandAugment` as a function of images and a seed.
-
-    Reference:
-    - [RandAugment](https://arxiv.org/abs/1909.13719) (Cubuk et al., 2019)
-
-    Two operations are drawn for each batch, and their strength for each image.
-
-    Args:
-        strength: the largest strength of an operation, from 0 to 1.
-
-    Returns:
-        A function of a tensor of RGB images from 0 to 255, of shape `(batch,
-        height, width, 3)`, and of two integers, to such a float32 tensor.
-    """
-    layer = SeededRandAugment(strength)
-
-    @tf.function
-    def rand_augment(images, seed):
-        layer.generator.begin(seed)
-        return layer(tf.cast(images, tf.float32))
-
-    return rand_augment
-
-
-@functools.cache
-def make_mixing(mixup: float = 0.0, cutmix: float = 0.0) -> Callable:
-    """Return `keras.layers.MixUp` and `CutMix` as a function.
-
-    Reference:
-    - [mixup](https://arxiv.org/abs/1710.09412) (Zhang et al., 2018)
-    - [CutMix](https://arxiv.org/abs/1905.04899) (Yun et al., 2019)
-
-    With both, one of them is drawn for each batch.
-
-    Args:
-        mixup: the `alpha` of `MixUp`, from 0 to 1. Defaults to `0.0`, none.
-        cutmix: the `factor` of `CutMix`, from 0 to 1. Defaults to `0.0`, none.
-
-    Returns:
-        A function of images of shape `(batch, height, width, channels)`, of
-        their labels as probabilities of shape `(batch, classes)`, and of two
-        integers, to images and labels.
-    """
-    layers = []
-    if mixup:
-        layers.append(keras.layers.MixUp(mixup, dtype="float32"))
-    if cutmix:
-        layers.append(keras.layers.CutMix(cutmix, dtype="float32"))
-    seeds = Seeds()
-
-    def apply(layer, images, labels, seed):
-        drawn = layer.get_random_transformation(images, seed=seeds.begin(seed))
-        return (
-            layer.transform_images(images, drawn),
-            layer.transform_labels(labels, drawn),
-        )
-
-    @tf.function
-    def mix(images, labels, seed):
-        if not layers:
-            return images, labels
-        choice_seed, seed = tf.unstack(tf.random.split(seed))
-        return tf.cond(
-            tf.random.stateless_uniform((), choice_seed) < 0.5,
-            lambda: apply(layers[0], images, labels, seed),
-            lambda: apply(layers[-1], images, labels, seed),
-        )
-
-    return mix
-
-
-# Functions of an image and its seed, by name.
-AUGMENTATIONS = {
-    "flip_crop": augment,
-    "crop": functools.partial(augment, flip=False),
-}
+    is_flipped = draws["flip"] < 0.5 if flip else False
+    return warps.affine(xx=tf.where(is_flipped, -1.0, 1.0), x=right, y=down)

@@ -208,11 +208,10 @@ class ImageDataset:
             seed: of the order and of the augmentation. Defaults to `0`.
             epoch: the number of the epoch. Defaults to `0`.
             augmentation: a key of `augmentations.AUGMENTATIONS`, or `None`.
-            rand_augment: the strength of `RandAugment`, from 0 to 1, which is
+            rand_augment: the strength of RandAugment, from 0 to 1, which is
                 applied after `augmentation`.
-            shard: the part of each batch to return. The images of the batches,
-                their crops and their flips do not depend on it;
-                `rand_augment` is drawn for each part.
+            shard: the part of each batch to return. The images of the batches
+                and their augmentation do not depend on it.
             start: the number of the batch to begin with. Defaults to `0`.
 
         Returns:
@@ -226,11 +225,16 @@ class ImageDataset:
         elements = train.shuffled(order, first).enumerate(first)
 
         def example(index, element):
-            image, label = train.decode_element(*element)
-            if augmentation is not None:
-                augment = augmentations.AUGMENTATIONS[augmentation]
-                image = augment(image, tf.stack([order, index]))
-            return image, label
+            draws = augmentations.draw(
+                tf.stack([order, index]), augmentation, rand_augment
+            )
+            return *train.decode_element(*element), draws
+
+        def augment(images, labels, draws):
+            changed = augmentations.augment(
+                images, draws, augmentation, rand_augment
+            )
+            return changed, labels
 
         examples = shard.take(elements).map(
             example, num_parallel_calls=tf.data.AUTOTUNE
@@ -239,16 +243,9 @@ class ImageDataset:
         batches = examples.batch(
             shard.part(batch_size), drop_remainder=True
         ).take(self.train_size // batch_size - start)
-        if rand_augment:
-            change = augmentations.make_rand_augment(rand_augment)
-            batches = batches.enumerate(start).map(
-                lambda index, batch: (
-                    change(batch[0], tf.stack([order, index])),
-                    batch[1],
-                ),
-                num_parallel_calls=tf.data.AUTOTUNE,
-            )
-        return self._normalized(batches)
+        return self._normalized(
+            batches.map(augment, num_parallel_calls=tf.data.AUTOTUNE)
+        )
 
     def split_validation(self, share: float, seed: int = 0) -> "ImageDataset":
         """Return the data set with some of its training set as `validation`.

@@ -71,7 +71,8 @@ def read(source: str | bytes | os.PathLike | BinaryIO) -> np.ndarray:
     try:
         image, orientation = _read_rgb(source)
         image.getexif()[EXIF_ORIENTATION] = orientation
-        return np.array(ImageOps.exif_transpose(image))
+        ImageOps.exif_transpose(image, in_place=True)
+        return np.array(image)
     except PIL.UnidentifiedImageError as error:
         if name:
             raise
@@ -117,6 +118,9 @@ def _cost(image, size):
 def _decode(image, is_large):
     image.load()
     orientation = image.getexif().get(EXIF_ORIENTATION, 1)
+    # Most images need nothing else, and each copy takes as long as decoding.
+    if not is_large and image.mode == "RGB" and not image.has_transparency_data:
+        return image, orientation
     box, factor = (0, 0, *image.size), 1
     if is_large:
         factor = max(1, min(image.size) // LARGE_SIDE)

@@ -25,6 +25,7 @@ from keras_squeezenet.data import augmentations
 from keras_squeezenet.packing import rate_distortion
 
 BATCH_SIZE = 32
+AUGMENTATION = "flip_crop"
 # How far gradient noise alone moves a weight, in step sizes: too little to
 # change its code.
 DRIFT = 0.2
@@ -39,8 +40,15 @@ def batches(images: np.ndarray, steps: int, seed: int) -> Iterator[tf.Tensor]:
         .shuffle(len(images), seed)
         .repeat()
         .enumerate()
-        .map(lambda i, x: augmentations.augment(x, [seed, i]), tf.data.AUTOTUNE)
+        .map(
+            lambda i, x: (x, augmentations.draw([seed, i], AUGMENTATION)),
+            tf.data.AUTOTUNE,
+        )
         .batch(BATCH_SIZE)
+        .map(
+            lambda x, draws: augmentations.augment(x, draws, AUGMENTATION),
+            tf.data.AUTOTUNE,
+        )
         .prefetch(tf.data.AUTOTUNE)
     )
     yield from dataset.take(steps)

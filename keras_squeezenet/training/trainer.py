@@ -15,9 +15,9 @@ import tensorflow as tf
 
 from keras_squeezenet import models
 from keras_squeezenet import report
-from keras_squeezenet.data import augmentations
 from keras_squeezenet.data import decode
 from keras_squeezenet.data import image_dataset
+from keras_squeezenet.data import mixing
 from keras_squeezenet.data import splits
 from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.pretrained import hub
@@ -190,9 +190,9 @@ def train(
         distribution: the devices and workers to train on, from `distribute`.
             Every worker calls this function with the same arguments, and `out`
             is a folder that they share. Only the first worker writes, evaluates
-            and shows progress. Each worker draws `rand_augment`, `mixup`,
-            `cutmix` and dropout for its part of a batch; all else is computed
-            as by one worker. Defaults to `None`: one device.
+            and shows progress. Each worker draws `mixup`, `cutmix` and dropout
+            for its part of a batch; all else is computed as by one worker.
+            Defaults to `None`: one device.
 
     Returns:
         A `TrainingResult`.
@@ -409,13 +409,19 @@ class _Run:
 
     def _batches(self, epoch, start=0):
         recipe = self.recipe
-        mix = augmentations.make_mixing(recipe.mixup, recipe.cutmix)
         seed = image_dataset.mix_seed(recipe.seed, epoch)
         rows = self.train.in_rows(len(self.dataset["classes"]))
 
         def change(index, batch):
             images, labels, *weights = batch
-            return *mix(images, labels, tf.stack([seed, index])), *weights
+            mixed = mixing.mix(
+                images,
+                labels,
+                tf.stack([seed, index]),
+                recipe.mixup,
+                recipe.cutmix,
+            )
+            return *mixed, *weights
 
         return (
             rows.batches(epoch, start)

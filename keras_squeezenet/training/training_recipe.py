@@ -59,8 +59,8 @@ class Recipe:
             small probabilities, in which most of the teacher's knowledge is.
         augmentation: `None`, `"crop"` or `"flip_crop"`, the augmentation of an
             `ImageDataset`.
-        rand_augment: the strength of `RandAugment` for an `ImageDataset`; 0
-            turns it off.
+        rand_augment: the largest strength of RandAugment for an
+            `ImageDataset`, a tenth of the paper's M; 0 turns it off.
         mixup: the `alpha` of `MixUp`; 0 turns it off.
         cutmix: the `factor` of `CutMix`; 0 turns it off. With both, each batch
             gets one of them.

@@ -164,11 +164,17 @@ from keras_squeezenet.data import augmentations
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 images = tf.data.Dataset.from_tensors(tf.zeros((16, 16, 3), tf.uint8))
-change = augmentations.AUGMENTATIONS["flip_crop"]
+
+
+def change(index, images):
+    draws = augmentations.draw([0, index], "flip_crop")
+    draws = {name: each[tf.newaxis] for name, each in draws.items()}
+    # As it is inside `tf.function`, which would trace it once.
+    return augmentations.augment.python_function(images, draws, "flip_crop")
 
 
 def trace():
-    images.enumerate().map(lambda index, image: change(image, [0, index]))
+    images.batch(1).enumerate().map(change)
 
 
 trace()

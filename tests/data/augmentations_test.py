@@ -6,8 +6,6 @@ from keras_squeezenet.data import augmentations
 
 SIDE = 16
 SHIFT = 2
-FLIP_CROP = augmentations.AUGMENTATIONS["flip_crop"]
-CROP = augmentations.AUGMENTATIONS["crop"]
 
 
 @pytest.fixture
@@ -15,6 +13,17 @@ def image():
     """No two pixels are the same."""
     rng = np.random.default_rng(0)
     return rng.integers(0, 256, (SIDE, SIDE, 3), "uint8")
+
+
+def augment(images, seeds, name, strength=0.0):
+    """Return the augmented images, each with its seed."""
+    draws = [augmentations.draw(seed, name, strength) for seed in seeds]
+    draws = tf.nest.map_structure(lambda *each: tf.stack(each), *draws)
+    return augmentations.augment(images, draws, name, strength).numpy()
+
+
+def seeds_of(count):
+    return [np.array([3, index], "int64") for index in range(count)]
 
 
 def find(image, augmented):
@@ -36,15 +45,16 @@ def find(image, augmented):
     return found[0]
 
 
-def find_all(augment, image, count=400):
+def find_all(name, image, count=400):
+    images = np.stack([image] * count)
     return [
-        find(image, augment(image, (0, index)).numpy())
-        for index in range(count)
+        find(image, augmented)
+        for augmented in augment(images, seeds_of(count), name)
     ]
 
 
 def test_moves_of_an_eighth_and_flips_occur_independently(image):
-    found = find_all(FLIP_CROP, image)
+    found = find_all("flip_crop", image)
     shifts = range(-SHIFT, SHIFT + 1)
     assert {move[:2] for move in found} == {
         (down, right) for down in shifts for right in shifts
@@ -55,101 +65,78 @@ def test_moves_of_an_eighth_and_flips_occur_independently(image):
 
 
 def test_crop_moves_alike_and_flips_none(image):
-    moves = find_all(FLIP_CROP, image, 50)
+    moves = find_all("flip_crop", image, 50)
     assert len({*moves}) > 10
-    assert find_all(CROP, image, 50) == [(*move[:2], False) for move in moves]
+    assert find_all("crop", image, 50) == [(*move[:2], False) for move in moves]
 
 
-@pytest.mark.parametrize("augment", [FLIP_CROP, CROP])
-def test_same_seed_gives_the_same_image_within_and_without_tf_data(
-    augment, image
+def test_crops_and_flips_are_those_of_tensorflow(image):
+    """The pictures of a seed stay the same."""
+    seeds = seeds_of(20)
+    found = augment(np.stack([image] * 20), seeds, "flip_crop")
+    edges = ((SHIFT, SHIFT), (SHIFT, SHIFT), (0, 0))
+    padded = np.pad(image, edges, "reflect")
+    for seed, augmented in zip(seeds, found):
+        crop_seed, flip_seed = tf.unstack(tf.random.split(seed))
+        expected = tf.image.stateless_random_flip_left_right(
+            tf.image.stateless_random_crop(padded, image.shape, crop_seed),
+            flip_seed,
+        )
+        np.testing.assert_array_equal(augmented, expected)
+
+
+@pytest.mark.parametrize("name,strength", [("flip_crop", 0), (None, 0.5)])
+@pytest.mark.parametrize("batch_size", [1, 5, 16])
+def test_image_depends_on_its_seed_and_not_on_its_batch(
+    name, strength, batch_size, image
 ):
-    seeds = np.array([(epoch, 7) for epoch in range(20)], "int64")
-    alone = [augment(image, seed).numpy() for seed in seeds]
+    seeds = np.array(seeds_of(16))
+    alone = augment(np.stack([image] * 16), seeds, name, strength)
     mapped = (
         tf.data.Dataset.from_tensor_slices(seeds)
-        .map(lambda seed: augment(image, seed), num_parallel_calls=4)
-        .batch(len(seeds))
+        .map(lambda seed: (image, augmentations.draw(seed, name, strength)))
+        .batch(batch_size)
+        .map(
+            lambda images, draws: augmentations.augment(
+                images, draws, name, strength
+            ),
+            num_parallel_calls=2,
+        )
+        .unbatch()
     )
-    np.testing.assert_array_equal(next(iter(mapped)), alone)
-    assert len({image.tobytes() for image in alone}) > 5
+    np.testing.assert_array_equal(np.stack([*mapped]), alone)
+    assert len({image.tobytes() for image in alone}) > 8
 
 
 @pytest.mark.parametrize("shape", [(32, 32, 3), (24, 40, 1), (7, 5, 3)])
 def test_shape_and_dtype_stay(shape):
-    dataset = tf.data.Dataset.from_tensors(tf.zeros(shape, tf.uint8)).map(
-        lambda image: FLIP_CROP(image, (1, 2))
-    )
-    assert dataset.element_spec == tf.TensorSpec(shape, tf.uint8)
-    assert next(iter(dataset)).shape == shape
+    images = np.zeros((2, *shape), "uint8")
+    augmented = augment(images, seeds_of(2), "flip_crop")
+    assert (augmented.shape, augmented.dtype) == (images.shape, "uint8")
 
 
 def test_images_of_fewer_than_eight_pixels_do_not_move():
-    image = np.arange(7 * 7 * 3, dtype="uint8").reshape(7, 7, 3)
-    for index in range(10):
-        np.testing.assert_array_equal(CROP(image, (0, index)), image)
+    images = np.arange(10 * 7 * 7 * 3).reshape(10, 7, 7, 3).astype("uint8")
+    augmented = augment(images, seeds_of(10), "crop")
+    np.testing.assert_array_equal(augmented, images)
 
 
-def seed_of(index):
-    # The functions are traced again for each number that is not an array.
-    return np.array([0, index], "int32")
+def test_rand_augment_comes_after_the_crop(image):
+    """At a strength of almost 0 it only equalizes some images."""
+    images = np.stack([image] * 30)
+    cropped = augment(images, seeds_of(30), "flip_crop")
+    both = augment(images, seeds_of(30), "flip_crop", 1e-6)
+    same = (both == cropped).all(axis=(1, 2, 3))
+    assert 15 < same.sum() < 30
 
 
-@pytest.fixture
-def batch():
-    rng = np.random.default_rng(0)
-    return rng.integers(0, 256, (6, SIDE, SIDE, 3), "uint8")
+def test_augmentation_is_traced_once_for_all_epochs(image):
+    draws = augmentations.draw(seeds_of(1)[0], "crop", 0.25)
+    draws = {name: each[tf.newaxis] for name, each in draws.items()}
 
+    def epoch():
+        images = tf.data.Dataset.from_tensors((image[np.newaxis], draws))
+        images.map(lambda *each: augmentations.augment(*each, "crop", 0.25))
+        return augmentations.augment.experimental_get_tracing_count()
 
-def test_rand_augment_follows_from_its_seed_alone(batch):
-    change = augmentations.make_rand_augment(0.2)
-    first, other, again = (
-        change(batch, seed_of(index)).numpy() for index in (3, 4, 3)
-    )
-    np.testing.assert_array_equal(first, again)
-    assert (first != other).mean() > 0.5
-    assert (first.shape, first.dtype) == (batch.shape, "float32")
-    assert 0 <= first.min() < first.max() <= 255
-
-
-def test_rand_augment_changes_each_image_in_its_own_way(batch):
-    same = np.stack([batch[0]] * 6)
-    changed = augmentations.make_rand_augment(0.5)(same, (0, 1)).numpy()
-    assert len({image.tobytes() for image in changed}) == 6
-
-
-@pytest.mark.parametrize("mixup,cutmix", [(0.5, 0.0), (0.0, 1.0)])
-def test_labels_are_mixed_as_the_images_are(mixup, cutmix):
-    """Images of one level each: their sums tell their shares."""
-    levels = np.arange(1, 9, dtype="float32")
-    images = np.ones((8, SIDE, SIDE, 3), "float32")
-    images *= levels[:, None, None, None]
-    mix = augmentations.make_mixing(mixup, cutmix)
-    mixed, labels = mix(images, np.eye(8, dtype="float32"), (0, 2))
-    np.testing.assert_allclose(labels.numpy().sum(1), 1, rtol=1e-5)
-    assert (labels.numpy().max(1) < 0.999).any()
-    expected = labels.numpy() @ levels
-    # What is pasted has whole pixels, and its share has not.
-    np.testing.assert_allclose(
-        mixed.numpy().mean((1, 2, 3)),
-        expected,
-        atol=0 if mixup else 1,
-        rtol=1e-5,
-    )
-
-
-def test_each_batch_is_mixed_in_one_of_two_ways(batch):
-    images = batch.astype("float32")
-    mix = augmentations.make_mixing(0.9, 1.0)
-    # Pasting leaves whole numbers.
-    pasted = []
-    for index in range(20):
-        mixed, _ = mix(images, np.eye(6, dtype="float32"), seed_of(index))
-        pasted.append(bool((mixed.numpy() % 1 == 0).all()))
-    assert 3 < sum(pasted) < 17
-
-
-def test_nothing_is_mixed_unless_asked_for(batch):
-    mixed, labels = augmentations.make_mixing()(batch, np.eye(6), (0, 1))
-    np.testing.assert_array_equal(mixed, batch)
-    np.testing.assert_array_equal(labels, np.eye(6))
+    assert epoch() == epoch()

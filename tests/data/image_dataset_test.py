@@ -130,10 +130,16 @@ def test_augmentation_of_an_epoch_depends_on_seed_and_epoch_alone(noise):
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
-@pytest.mark.parametrize("augmentation", [None, "flip_crop"])
-def test_parts_of_workers_make_the_batches_of_one(count, augmentation, noise):
+@pytest.mark.parametrize(
+    "augmentation,rand_augment", [(None, 0), ("flip_crop", 0), ("crop", 0.5)]
+)
+def test_parts_of_workers_make_the_batches_of_one(
+    count, augmentation, rand_augment, noise
+):
     def epoch(**shard):
-        return list(noise.epoch_batches(4, 5, 1, augmentation, **shard))
+        return list(
+            noise.epoch_batches(4, 5, 1, augmentation, rand_augment, **shard)
+        )
 
     parts = [
         epoch(shard=image_dataset.Shard(index, count)) for index in range(count)
@@ -279,6 +285,22 @@ def test_data_set_may_have_a_test_set_only():
     assert levels.split("all") is levels.split("test")
     with pytest.raises(ValueError, match="split='train'"):
         levels.split("train")
+
+
+def test_images_of_an_epoch_do_not_depend_on_the_size_of_its_batches(noise):
+    def epoch(size):
+        batches = noise.epoch_batches(size, 3, 2, "flip_crop", 0.5)
+        return np.concatenate([images for images, _ in batches])
+
+    np.testing.assert_array_equal(epoch(3), epoch(5))
+
+
+def test_rest_of_an_epoch_has_the_images_of_the_whole(noise):
+    def epoch(start):
+        batches = noise.epoch_batches(3, 3, 2, "flip_crop", 0.5, start=start)
+        return np.stack([images for images, _ in batches])
+
+    np.testing.assert_array_equal(epoch(2), epoch(0)[2:])
 
 
 def test_rand_augment_of_an_epoch_is_the_same_again():

@@ -33,12 +33,15 @@ RECIPE = training.Recipe(
     batch_size=16,
     accumulation=2,
     augmentation="crop",
+    rand_augment=0.5,
     mixup=0.2,
     cutmix=0.5,
     average=0.9,
     label_smoothing=0.1,
     validation_share=0.25,
 )
+# As arrays and batches have it.
+PLAIN = RECIPE.replace(augmentation=None, rand_augment=0.0)
 
 
 @pytest.fixture
@@ -125,7 +128,7 @@ def test_one_hot_labels_are_learned_as_their_numbers_are(
 ):
     (images, labels), *_ = dataset.train_batches(48).take(1)
     x, y = np.asarray(images), np.asarray(labels)
-    recipe = RECIPE.replace(augmentation=None, max_train_steps=6)
+    recipe = PLAIN.replace(max_train_steps=6)
     for name, rows in (("numbers", y), ("rows", np.eye(4)[y])):
         train(recipe, tmp_path / name, (x, rows), validation=(x, rows))
     assert_same_end(tmp_path / "rows", tmp_path / "numbers")
@@ -181,7 +184,7 @@ def test_rare_classes_are_learned_with_their_weight(train, tmp_path):
 def test_arrays_and_batches_are_trained_on(train, dataset, tmp_path):
     (images, labels), *_ = dataset.train_batches(48).take(1)
     arrays = np.asarray(images), np.asarray(labels)
-    recipe = RECIPE.replace(augmentation=None, max_train_steps=2)
+    recipe = PLAIN.replace(max_train_steps=2)
     _, report = train(recipe, images=arrays, validation=arrays, name="mine")
     assert report["dataset"]["name"] == "mine"
     assert report["dataset"]["train_images"] == 48
@@ -200,7 +203,7 @@ def test_arrays_and_batches_are_trained_on(train, dataset, tmp_path):
 def test_arrays_need_a_validation_set(train):
     images = np.zeros((4, 16, 16, 3), "float32"), np.arange(4)
     with pytest.raises(ValueError, match="`validation` must be"):
-        train(RECIPE.replace(augmentation=None), images=images)
+        train(PLAIN, images=images)
 
 
 def test_training_learns(train):
@@ -361,9 +364,7 @@ def test_overwriting_starts_again_and_leaves_other_files(train, tmp_path):
 def test_model_that_does_not_fit_is_refused(train):
     arrays = np.zeros((4, 8, 8, 3), "float32"), np.arange(4)
     with pytest.raises(ValueError, match=r"images of shape \(8, 8, 3\)"):
-        train(
-            RECIPE.replace(augmentation=None), images=arrays, validation=arrays
-        )
+        train(PLAIN, images=arrays, validation=arrays)
 
 
 def test_run_that_is_stuck_restarts_at_half_the_rate(train, monkeypatch):
