@@ -5,11 +5,11 @@
         [--bits=6,5,4] [--finetune=STEPS] [--seed=0]
 
 PHOTOGRAPHS is a folder with one photograph of each class, whose file names are
-in the order of the classes. Every second photograph is a calibration image,
-without its label. The others are test images, in four views: the center crop
-after the shorter side is resized to 256 pixels, and the center crop of the
-shorter side, both mirrored too. Changes are paired differences with their
-standard errors, in percentage points.
+in the order of the classes. Of every ten photographs five calibrate, without
+their labels, and two choose among the files. The other three are reported on,
+in four views: the center crop after the shorter side is resized to 256 pixels,
+and the center crop of the shorter side, both mirrored too. Changes are paired
+differences with their standard errors, in percentage points.
 """
 
 import gzip
@@ -37,11 +37,13 @@ from keras_squeezenet.data import image_files
 from keras_squeezenet.data import image_ops
 from keras_squeezenet.data import image_reader
 from keras_squeezenet.evaluation import metrics
+from keras_squeezenet.packing import image_sets
+from keras_squeezenet.packing import measurement
 from keras_squeezenet.packing import packer
 
 _TARGETS = flags.DEFINE_list(
     "targets",
-    ["380000", "345000", "325000", "285000", "240000"],
+    ["376000", "325000", "285000", "262000", "240000"],
     "sizes to pack to, in bytes",
 )
 _BITS = flags.DEFINE_list("bits", ["6", "5", "4"], "bits of k-means codebooks")
@@ -70,23 +72,25 @@ def main(argv):
     network = classifier.load(path, loaded=model)
     paths, _ = image_files.find(pathlib.Path(photographs))
     centers = preprocess([network.read(path) for path in paths])
+    part = np.arange(len(paths)) % 10
+    labels = np.flatnonzero(part >= 7)
     wholes = preprocess(
         [
             image_ops.square(
-                image_reader.read(path), network.image_size
+                image_reader.read(paths[label]), network.image_size
             ).numpy()
-            for path in paths[1::2]
+            for label in labels
         ]
     )
-    views = [centers[1::2], wholes]
+    views = [centers[labels], wholes]
     views += [view[:, :, ::-1] for view in views]
-    labels = np.arange(len(paths))[1::2]
     before = [predict(model, view) for view in views]
     rows = [
         (name, size, *measure(before, before, labels))
         for name, size in lossless(path, model)
     ]
-    for name, content in lossy(model, centers[::2]):
+    calibration, choice = centers[part < 5], centers[(part == 5) | (part == 6)]
+    for name, content in lossy(model, calibration, choice):
         after = [predict(codec.loads(content), view) for view in views]
         rows.append((name, len(content), *measure(before, after, labels)))
     terminal.print_table(
@@ -124,14 +128,28 @@ def lossless(path, model):
     yield ".sqz, lossless", len(codec.dump(model))
 
 
-def lossy(model, calibration):
-    """Yield the name and the .sqz file of each lossy method."""
+def lossy(model, calibration, choice):
+    """Yield the name and the .sqz file of each lossy method.
+
+    The photographs of `choice` measure the files, of which the best is chosen.
+    """
     for bits in _BITS.value:
         yield (
             f"k-means, {bits} bits",
             codec.dump(model, arrays=cluster(model, 2 ** int(bits))),
         )
-    model_packer = packer.Packer(model, calibration, seed=_SEED.value)
+    model_packer = packer.Packer(
+        model,
+        calibration,
+        seed=_SEED.value,
+        measurer=measurement.Measurer(
+            model,
+            lambda: [
+                (images, None)
+                for images in image_sets.in_batches(choice, BATCH_SIZE)
+            ],
+        ),
+    )
     for target in map(int, _TARGETS.value):
         bound = packer.Bound(target_bytes=target)
         packed = model_packer.pack(bound)

@@ -26,6 +26,8 @@ SQZ_FILE = "model.sqz"
 SAVED_MODEL_FOLDER = "saved_model"
 JSON_FILE = "pack.json"
 PLOT_FILE = "pack.png"
+# The points of accuracy from which training is recommended.
+NOTABLE_DROP = 1.0
 BOUNDS = ("target_bytes", "max_kl", "max_accuracy_drop")
 
 with FLAGS.group("Network and images"):
@@ -112,7 +114,7 @@ def main(*positional):
     if FLAGS.json:
         print(json.dumps(summary, indent=2))
     else:
-        print_summary(console, packed, summary)
+        print_summary(console, model, packed, summary)
 
 
 def require_valid():
@@ -183,7 +185,7 @@ def describe_network(path):
     }
 
 
-def print_summary(console, packed, summary):
+def print_summary(console, model, packed, summary):
     for table in tables(summary):
         terminal.print_table(console, table)
     console.print()
@@ -200,6 +202,13 @@ def print_summary(console, packed, summary):
     terminal.print_line(console, f"\nWritten to {FLAGS.out}")
     path = os.path.join(FLAGS.out, SQZ_FILE)
     terminal.print_next(console, ["predict", "PHOTOGRAPHS", f"--model={path}"])
+    if packed.test and (packed.test.accuracy_drop or 0) >= NOTABLE_DROP:
+        console.print("Training for this size loses less:")
+        size = f"--target_bytes={packed.point.bytes}"
+        data = terminal.data_arguments(FLAGS, seed=FLAGS.seed)
+        terminal.print_next(
+            console, ["compress", model, *data, "--recipe=small", size]
+        )
 
 
 def sentences(summary):

@@ -22,7 +22,8 @@ ORDER = re.compile(
 AUGMENTATIONS = (None, "crop", "flip_crop")
 SCHEDULES = ("polynomial", "constant", "iterative")
 PATTERNS = (None, "2:4")
-SPLITS = ("threshold", "proportional", "sensitivity")
+PACKING = "packing"
+SPLITS = ("threshold", "proportional", "sensitivity", PACKING)
 BITS = (8, 6, 5, 4)
 # What a sensitivity scan measures of each layer.
 SCAN_DENSITIES = (0.75, 0.5, 0.33, 0.2, 0.1, 0.05)
@@ -42,6 +43,13 @@ TARGET_SHARE = (
 FILTER_TARGETS = ("target_macs", "target_parameters", "target_latency")
 # The fields that bound what `pack` loses.
 PACK_BOUNDS = ("target_bytes", "max_kl")
+# The fields that say which weights `prune` keeps.
+DENSITY_FIELDS = {
+    "densities",
+    "overall_density",
+    "density_split",
+    "prune_pattern",
+}
 # The fields that only one stage reads.
 FIELDS_OF_STAGES = {
     "prune_filters": (
@@ -124,7 +132,9 @@ class Recipe:
             `None`: `densities` applies.
         density_split: `"threshold"` (one magnitude for all layers),
             `"proportional"` (`densities` times one factor, at most 1) or
-            `"sensitivity"` (by a scan).
+            `"sensitivity"` (by a scan). `"packing"`, without densities, prunes
+            the weights that packing within `target_bytes` sets to zero, before
+            the training.
         bits: rule by layer: a kernel shares `2**bits` values, zero included.
         average_bits: the maximum mean of the bits over all weights. A scan
             chooses 8, 6, 5 or 4 bits for each layer. `None`: `bits` applies.
@@ -217,6 +227,7 @@ class Recipe:
         recipe_fields.require_valid(self)
         self._require_order()
         self._require_one_target()
+        self._require_target_of_packing()
         if self.target_bytes is not None and self.max_kl is not None:
             raise ValueError(
                 "one of `target_bytes` and `max_kl` must be given, not both. "
@@ -262,6 +273,27 @@ class Recipe:
                 f"stages={', '.join(self.stages)}"
             )
 
+    def _require_target_of_packing(self):
+        if self.density_split != PACKING:
+            return
+        needs = "density_split='packing' needs"
+        if not {"prune", "pack"} <= {*self.stages}:
+            raise ValueError(
+                f"{needs} the stages 'prune' and 'pack'. Received: "
+                f"stages={', '.join(self.stages)}"
+            )
+        if self.target_bytes is None:
+            raise ValueError(
+                f"{needs} `target_bytes`, the size that pruning aims at. "
+                "Received: target_bytes=None"
+            )
+        for name in ("overall_density", "prune_pattern"):
+            if getattr(self, name) is not None:
+                raise ValueError(
+                    f"{needs} no `{name}`: packing chooses the weights that "
+                    f"become zero. Received: {name}={getattr(self, name)}"
+                )
+
     def steps(self, epochs: float, epoch_steps: int) -> int:
         """Return the number of training steps of a stage."""
         steps = max(bool(epochs), round(epochs * epoch_steps))
@@ -273,12 +305,28 @@ class Recipe:
         """Return a copy with other values.
 
         A target of `prune_filters` replaces another one, and so does a bound
-        of `pack`.
+        of `pack`. With a new `target_bytes`, `prune` aims at that size too,
+        unless the changes have densities.
         """
         for names in (FILTER_TARGETS, PACK_BOUNDS):
             if any(changes.get(name) is not None for name in names):
                 changes = {**dict.fromkeys(names), **changes}
-        return dataclasses.replace(self, **changes)
+        return dataclasses.replace(
+            self, **{**changes, **self._density_changes(changes)}
+        )
+
+    def _density_changes(self, changes):
+        """Return the changes by which `prune` aims at a new `target_bytes`."""
+        after = {**vars(self), **changes}
+        unstated = DENSITY_FIELDS.isdisjoint(changes)
+        possible = after["target_bytes"] is not None and (
+            {"prune", "pack"} <= {*after["stages"]}
+        )
+        if unstated and possible and "target_bytes" in changes:
+            return {"density_split": PACKING, "overall_density": None}
+        if self.density_split == PACKING and not (unstated and possible):
+            return {"density_split": changes.get("density_split", SPLITS[0])}
+        return {}
 
 
 # Table 1, except for fire8's expand3x3: the printed 33% does not give the
@@ -323,25 +371,23 @@ RECIPES = {
         quantize_epochs=2,
         max_accuracy_drop=1.0,
     ),
+    # To a size, which `target_bytes` changes.
     "small": Recipe(
-        prune_epochs=10,
-        prune_schedule="iterative",
-        densities={"conv1": 1, "*": 0.2},
-        overall_density=0.15,
-        density_split="sensitivity",
-        quantize_epochs=2,
-        max_kl=0.005,
+        stages=("prune", "pack"),
+        target_bytes=60_000,
+        density_split=PACKING,
+        prune_epochs=12,
+        distillation=0.5,
     ),
-    # Fewer filters, and most weights of the others are zero.
+    # To a smaller size, with fewer filters.
     "smallest": Recipe(
         stages=("prune_filters", "prune", "pack"),
         target_parameters=0.5,
+        target_bytes=40_000,
+        density_split=PACKING,
         prune_filters_epochs=5,
-        prune_epochs=10,
-        prune_schedule="iterative",
-        densities={"conv1": 1, "*": 0.2},
-        overall_density=0.2,
-        density_split="sensitivity",
+        prune_epochs=12,
+        distillation=0.5,
     ),
     # Half of the operations, in 8-bit integers: quick in every runtime.
     "fast_inference": Recipe(

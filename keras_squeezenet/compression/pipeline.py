@@ -343,19 +343,25 @@ class _Run:
 
     def run_stages(self):
         """Run the remaining stages; return an `AccuracyLossError`, if any."""
-        for kind in self.recipe.stages[self.state.stage :]:
+        kinds = map(stages.find, self.recipe.stages)
+        rounds = [
+            (kind, recipe)
+            for kind in kinds
+            for recipe in kind.rounds(self.recipe)
+        ]
+        for kind, recipe in rounds[self.state.stage :]:
             try:
-                self.run_stage(stages.find(kind))
+                self.run_stage(kind, recipe)
             except AccuracyLossError as error:
                 return error
         return None
 
-    def run_stage(self, kind):
+    def run_stage(self, kind, recipe):
         """Run a stage, relaxed each time that it loses too much accuracy."""
         state = self.state
         while True:
             started = time.monotonic()
-            stage = self._make_stage(kind)
+            stage = self._make_stage(kind, recipe)
             trainee, accuracy = self._fit(stage)
             ranges = stage.finish(trainee)
             lost = self._lost(accuracy)
@@ -383,10 +389,9 @@ class _Run:
         state.clear()
         self.save()
 
-    def _make_stage(self, kind):
-        recipe, attempt = self.recipe, self.state.attempt
-        if attempt:
-            recipe = kind.relax(recipe, attempt)
+    def _make_stage(self, kind, recipe):
+        if self.state.attempt:
+            recipe = kind.relax(recipe, self.state.attempt)
         self._require_same_outputs_of_twin()
         if kind.needs_scan(recipe) and not self.state.sensitivity:
             images, labels = sensitivity.choose(
@@ -409,7 +414,7 @@ class _Run:
 
     def _fit(self, stage):
         """Train a stage; return its trainee and the validation accuracy."""
-        steps = self.recipe.steps(stage.epochs, self.train.steps)
+        steps = stage.recipe.steps(stage.epochs, self.train.steps)
         trainee = self._wrap(stage, steps)
         start, accuracy = None, None
         if not steps or stage.may_stay_untrained:

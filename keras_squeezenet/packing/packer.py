@@ -433,8 +433,8 @@ class Packer:
                 f"Received: {bound}, without labels; give `validation` images "
                 "and their labels, or bound `max_kl`"
             )
-        self._search(bound)
-        self._add_neighbors(self._choose(bound).lambda_)
+        point, _ = self.find(bound)
+        self._add_neighbors(point.lambda_)
         self._refine(bound)
         point = self._choose(bound)
         content = self.contents[point]
@@ -454,6 +454,18 @@ class Packer:
             is_held_out=self.measurer.is_held_out,
             float32_bytes=4 * self.original.count_params(),
         )
+
+    def find(self, bound: Bound) -> tuple[Point, bytes]:
+        """Return the best file that the search finds within a bound.
+
+        `pack` also fits its layers on more images.
+
+        Raises:
+            ValueError: if no file is within the bound.
+        """
+        self._search(bound)
+        point = self._choose(bound)
+        return point, self.contents[point]
 
     def _choose(self, bound):
         curve = front(self.points.values())

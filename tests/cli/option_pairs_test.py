@@ -73,6 +73,7 @@ COMPRESS = {
     "overall_density": (None, 0.5),
     "prune_pattern": (None, "2:4"),
     "prune_schedule": compression_recipe.SCHEDULES,
+    "target_bytes": (None, 2000),
     "class_weight": (None, "balanced"),
     "focal": (0, 2),
     "quantize_epochs": (0, 1),

@@ -14,6 +14,7 @@ from keras_squeezenet import data
 from keras_squeezenet import packing
 from keras_squeezenet.cli import pack
 from keras_squeezenet.export import saved_model
+from keras_squeezenet.packing import measurement
 from keras_squeezenet.utils import files
 
 SIDE = 16
@@ -166,6 +167,27 @@ def test_figures_and_what_to_run_next_are_printed(
         "Next: keras-squeezenet predict PHOTOGRAPHS "
         "'--model=over there/model.sqz'",
     ]
+
+
+@pytest.mark.parametrize("lost", [0.005, 0.02])
+def test_training_is_recommended_where_accuracy_is_lost(
+    lost, run, called, packed
+):
+    values = {**vars(packed.point), "accuracy": 0.9 - lost}
+    del values["lambda_"], values["bytes"], values["estimated_kl"]
+    values |= {"accuracy_before": 0.9, "accuracy_error": 0.0}
+    called["result"] = dataclasses.replace(
+        packed, test=measurement.Measurement(**values), test_images=9
+    )
+    printed = run("a.keras", "--target_bytes=9000", "--seed=3")
+    following = (
+        "Training for this size loses less:\nNext: keras-squeezenet compress "
+        "a.keras "
+    )
+    assert (following in printed) == (lost > 0.01)
+    if lost > 0.01:
+        size = f"--target_bytes={packed.point.bytes}"
+        assert f"--seed=3 --recipe=small {size}" in printed
 
 
 @pytest.mark.parametrize(

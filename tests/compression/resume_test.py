@@ -28,6 +28,8 @@ RECIPE = compression.Recipe(
 
 
 def run(make_model, dataset, out, recipe=RECIPE, **options):
+    # Names of layers have numbers, and are a part of the size of a file.
+    keras.utils.clear_session()
     keras.utils.set_random_seed(0)
     result = compression.compress(
         make_model(),
@@ -114,6 +116,39 @@ def test_killed_run_keeps_the_filters_that_it_chose(
     assert [stage["name"] for stage in report["stages"]] == [
         *("dense", "narrowed", "pruned")
     ]
+
+
+@pytest.mark.end_to_end
+@pytest.mark.slow
+def test_killed_run_keeps_the_zeros_of_its_round(
+    untraced, make_model, dataset, tmp_path, monkeypatch
+):
+    quarters.pack_few_points(monkeypatch)
+    recipe = RECIPE.replace(
+        stages=("prune", "pack"), target_bytes=2_500, prune_rounds=2
+    )
+    expected, whole = run(make_model, dataset, tmp_path / "whole", recipe)
+    out = tmp_path / "out"
+    save, done = checkpoints.save, []
+
+    def save_and_die(*arguments):
+        save(*arguments)
+        done.append(arguments)
+        # After the first choice, and in the second round.
+        if len(done) in (2, 5):
+            raise quarters.Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoints, "save", save_and_die)
+        for resume in (False, True):
+            with pytest.raises(quarters.Killed):
+                run(make_model, dataset, out, recipe, resume=resume)
+    model, report = run(make_model, dataset, out, recipe, resume=True)
+    np.testing.assert_equal(expected.get_weights(), model.get_weights())
+    densities = [stage["density"] for stage in report["stages"]]
+    assert densities == [stage["density"] for stage in whole["stages"]]
+    assert 1 == densities[0] > densities[1] > densities[2]
+    assert report["packing"]["bytes"] <= 2_500
 
 
 def test_unfinished_run_is_not_overwritten_unasked(

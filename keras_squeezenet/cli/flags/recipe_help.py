@@ -98,7 +98,8 @@ COMPRESSION: dict[str, dict[str, Any]] = {
         "conv1:1,*_squeeze1x1:1,*:0.25",
         "overall_density": "share of all weights to keep, instead of densities",
         "density_split": (
-            "how overall_density is divided among the layers",
+            "how overall_density is divided among the layers; packing, the "
+            "default with target_bytes, prunes what packing sets to zero",
             compression_recipe.SPLITS,
         ),
         "prune_epochs": "epochs of pruning",

@@ -1,9 +1,12 @@
 """Packing: rate-distortion quantization, the last stage of small files."""
 
+import keras
 import numpy as np
 
 from keras_squeezenet.compression import checks
 from keras_squeezenet.compression import tf_keras_twin
+from keras_squeezenet.compression.compression_recipe import Recipe
+from keras_squeezenet.compression.stages.stage import Context
 from keras_squeezenet.compression.stages.stage import Stage
 from keras_squeezenet.packing import measurement
 from keras_squeezenet.packing import packer
@@ -43,14 +46,9 @@ class Pack(Stage):
     def wrap(self, steps, calibration):
         run = self.context
         measurer = self._measurer(run.validation)
-        packed = packer.Packer(
-            self.model,
-            _first(run.train, packer.IMAGES),
-            provenance=run.provenance,
-            seed=self.recipe.seed,
-            progress=run.progress,
-            measurer=measurer,
-        ).pack(self._bound(measurer))
+        packed = make_packer(self.model, self.recipe, run, measurer).pack(
+            self._bound(measurer)
+        )
         decoded = packed.model
         checks.require_measured(
             packed.point.kl, measurer.measure(decoded).kl, self.kind
@@ -80,6 +78,23 @@ class Pack(Stage):
 
     def finish(self, trainee):
         tf_keras_twin.copy_weights(trainee, self.model)
+
+
+def make_packer(
+    model: keras.Model,
+    recipe: Recipe,
+    run: Context,
+    measurer: measurement.Measurer | None = None,
+) -> packer.Packer:
+    """Return what packs a model, calibrated on training images of a run."""
+    return packer.Packer(
+        model,
+        _first(run.train, packer.IMAGES),
+        provenance=run.provenance,
+        seed=recipe.seed,
+        progress=run.progress,
+        measurer=measurer,
+    )
 
 
 def _first(split, count):

@@ -1,6 +1,9 @@
-"""Magnitude pruning with retraining.
+"""Pruning with retraining, by magnitude or within a size.
 
-Reference:
+For a size, packing chooses the weights that become zero: those whose bits it
+does not find worth their harm. They stay zero while the others are trained.
+
+References:
 - [Learning both Weights and Connections for Efficient Neural
   Networks](https://arxiv.org/abs/1506.02626) (Han et al., 2015): rounds of
   pruning and retraining
@@ -8,13 +11,21 @@ Reference:
   2017): the polynomial schedule
 """
 
+import base64
+
+import numpy as np
 import tensorflow as tf
 
+from keras_squeezenet import codec
+from keras_squeezenet import models
 from keras_squeezenet.compression import allocation
 from keras_squeezenet.compression import checks
+from keras_squeezenet.compression import compression_recipe
 from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression import tfmot
+from keras_squeezenet.compression.stages import pack
 from keras_squeezenet.compression.stages.stage import Stage
+from keras_squeezenet.packing import packer
 
 # The share of the steps in which the polynomial density falls. In the rest the
 # remaining weights recover.
@@ -22,12 +33,16 @@ PRUNING_SHARE = 0.6
 MASK_UPDATES = 20
 # The nonzero weights in each group of neighboring input channels, and its size.
 M_BY_N = {"2:4": (2, 4)}
+# The sizes that rounds of pruning aim at: each is this much larger than the
+# next one, and the last one relative to the file. It is smaller, since training
+# makes up for what pruning loses, and not for what packing loses after it.
+ROUND_FACTOR, LAST_FACTOR = 2**0.5, 2**-0.25
 # The share of the zeros that remains each time that the stage is relaxed.
 RELAXED_SPARSITY = 0.75
 
 
 class Prune(Stage):
-    """Magnitude pruning: the smallest weights become zero during training.
+    """Pruning: weights become zero during training, or before it for a size.
 
     Attributes:
         densities: dict of layer name to the share of weights to keep, in
@@ -39,7 +54,8 @@ class Prune(Stage):
 
     def __init__(self, model, recipe, scan=None):
         super().__init__(model, recipe, scan)
-        self.densities = self._targets()
+        self.is_by_packing = recipe.density_split == compression_recipe.PACKING
+        self.densities = {} if self.is_by_packing else self._targets()
         self.callbacks = (tfmot.UpdatePruningStep(),)
 
     def _targets(self):
@@ -68,12 +84,28 @@ class Prune(Stage):
         return by_scan and recipe.overall_density is not None
 
     @classmethod
+    def rounds(cls, recipe):
+        """Return a recipe for each size on the way to `target_bytes`."""
+        if recipe.density_split != compression_recipe.PACKING:
+            return [recipe]
+        last = recipe.target_bytes * LAST_FACTOR
+        return [
+            recipe.replace(
+                target_bytes=round(last * ROUND_FACTOR**left),
+                prune_epochs=recipe.prune_epochs / recipe.prune_rounds,
+            )
+            for left in reversed(range(recipe.prune_rounds))
+        ]
+
+    @classmethod
     def can_relax(cls, recipe):
         return recipe.prune_pattern is None
 
     @classmethod
     def relax(cls, recipe, attempt):
-        """Return a recipe with a quarter fewer zeros for each attempt."""
+        """Return a recipe with a quarter fewer zeros, or more bytes."""
+        if recipe.density_split == compression_recipe.PACKING:
+            return pack.Pack.relax(recipe, attempt)
         share = RELAXED_SPARSITY**attempt
         overall = recipe.overall_density
         return recipe.replace(
@@ -84,8 +116,30 @@ class Prune(Stage):
             overall_density=overall and 1 - (1 - overall) * share,
         )
 
+    def choose(self, calibration, progress):
+        """Return the packed file whose zeros are kept, in base64."""
+        if not self.is_by_packing:
+            return None
+        _, content = pack.make_packer(
+            self.model, self.recipe, self.context
+        ).find(packer.Bound(target_bytes=self.recipe.target_bytes))
+        return base64.b64encode(content).decode()
+
+    def _packed(self):
+        """Return the model with the chosen values, and their densities."""
+        chosen = codec.loads(base64.b64decode(self.chosen))
+        model, densities = models.copy(self.model), {}
+        for name in self.kernels:
+            weights = chosen.get_layer(name).get_weights()
+            model.get_layer(name).set_weights(weights)
+            kept = max(np.count_nonzero(weights[0]), 1)
+            densities[name] = kept / weights[0].size
+        return model, densities
+
     def wrap(self, steps, calibration):
-        recipe, options = self.recipe, {}
+        recipe, options, model = self.recipe, {}, self.model
+        if self.is_by_packing:
+            model, self.densities = self._packed()
         if recipe.prune_pattern is not None:
             options["sparsity_m_by_n"] = M_BY_N[recipe.prune_pattern]
 
@@ -98,16 +152,21 @@ class Prune(Stage):
             )
             return tfmot.prune_low_magnitude(layer, schedule, **options)
 
-        trainee = tf_keras_twin.clone(self.model, wrap_layer)
+        trainee = tf_keras_twin.clone(model, wrap_layer)
         tfmot.break_ties(trainee)
         return trainee
 
     @property
     def _schedule(self):
         recipe = self.recipe
-        return "constant" if recipe.prune_pattern else recipe.prune_schedule
+        at_once = recipe.prune_pattern or self.is_by_packing
+        return "constant" if at_once else recipe.prune_schedule
 
     def settled_after(self, steps):
+        if self.is_by_packing:
+            # What is lost at once is learned again until the last epoch: of
+            # earlier ones only a small validation set would say otherwise.
+            return steps
         return settled_after(self._schedule, steps, self.recipe.prune_rounds)
 
     def finish(self, trainee):

@@ -84,6 +84,11 @@ class Stage(abc.ABC):
         return
 
     @classmethod
+    def rounds(cls, recipe: Recipe) -> list[Recipe]:
+        """Return the recipe of each run of the stage, one after the other."""
+        return [recipe]
+
+    @classmethod
     def can_relax(cls, recipe: Recipe) -> bool:
         """Return whether `relax` would change anything."""
         return True
