@@ -93,10 +93,5 @@ def normalize(
     if found.order == "BGR":
         image = tf.reverse(image, axis=[-1])
         mean, std = mean[::-1], std[::-1]
-    # A row is subtracted twice as fast as the three values of a pixel.
-    row = tf.shape(image)[-2:]
-    image = tf.cast(image, tf.float32)
-    image -= tf.broadcast_to(tf.constant(mean, tf.float32), row)
-    if set(std) == {1}:
-        return image
-    return image / tf.broadcast_to(tf.constant(std, tf.float32), row)
+    image = tf.cast(image, tf.float32) - tf.constant(mean, tf.float32)
+    return image if set(std) == {1} else image / tf.constant(std, tf.float32)
