@@ -120,7 +120,7 @@ class Recipe:
         prune_epochs, densify_epochs, cluster_epochs: the epochs of each stage;
             fractions are allowed.
         prune_schedule: how the density falls: `"polynomial"`, `"constant"`
-            (at once) or `"iterative"` (in `prune_rounds` steps, with training
+            (at once) or `"iterative"` (in `prune_rounds` rounds, with training
             after each).
         prune_pattern: `None`, or `"2:4"`: two weights of every four are kept
             where the density is not 1.
@@ -132,9 +132,10 @@ class Recipe:
             `None`: `densities` applies.
         density_split: `"threshold"` (one magnitude for all layers),
             `"proportional"` (`densities` times one factor, at most 1) or
-            `"sensitivity"` (by a scan). `"packing"`, without densities, prunes
-            the weights that packing within `target_bytes` sets to zero, before
-            the training.
+            `"sensitivity"` (by a scan). `"packing"` ignores `densities` and
+            `prune_schedule`: in each of `prune_rounds` rounds, to smaller and
+            smaller sizes until `target_bytes`, the weights that packing sets
+            to zero are pruned, and the others trained.
         bits: rule by layer: a kernel shares `2**bits` values, zero included.
         average_bits: the maximum mean of the bits over all weights. A scan
             chooses 8, 6, 5 or 4 bits for each layer. `None`: `bits` applies.
@@ -306,7 +307,7 @@ class Recipe:
 
         A target of `prune_filters` replaces another one, and so does a bound
         of `pack`. With a new `target_bytes`, `prune` aims at that size too,
-        unless the changes have densities.
+        unless the changes have densities, or the recipe a `prune_pattern`.
         """
         for names in (FILTER_TARGETS, PACK_BOUNDS):
             if any(changes.get(name) is not None for name in names):
@@ -319,8 +320,10 @@ class Recipe:
         """Return the changes by which `prune` aims at a new `target_bytes`."""
         after = {**vars(self), **changes}
         unstated = DENSITY_FIELDS.isdisjoint(changes)
-        possible = after["target_bytes"] is not None and (
-            {"prune", "pack"} <= {*after["stages"]}
+        possible = (
+            after["target_bytes"] is not None
+            and after["prune_pattern"] is None
+            and {"prune", "pack"} <= {*after["stages"]}
         )
         if unstated and possible and "target_bytes" in changes:
             return {"density_split": PACKING, "overall_density": None}
@@ -371,7 +374,7 @@ RECIPES = {
         quantize_epochs=2,
         max_accuracy_drop=1.0,
     ),
-    # To a size, which `target_bytes` changes.
+    # To a size: `target_bytes` may be another one.
     "small": Recipe(
         stages=("prune", "pack"),
         target_bytes=60_000,

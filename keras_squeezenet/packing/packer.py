@@ -49,7 +49,7 @@ MAX_CALIBRATION = 500
 # The images that layers are reconstructed on: few in the search for lambda, and
 # more for the file, where they take a tenth off the divergence.
 SEARCH_IMAGES, FINAL_IMAGES = 64, 256
-# How many files are made of `FINAL_IMAGES`, from the lambda that was found.
+# How many files are made with `FINAL_IMAGES`, the first at the lambda found.
 FINAL_FILES = 2
 BATCH_SIZE = 10
 # In nats of Kullback-Leibler divergence for each bit.
@@ -418,7 +418,7 @@ class Packer:
             )
             for name, hessian in self.hessians.items()
         }
-        # By lambda and the number of images, and by point.
+        # Points by lambda and number of images, and files by point.
         self.points, self.contents = {}, {}
 
     def pack(self, bound: Bound, steps: int = 0) -> PackResult:
@@ -529,11 +529,14 @@ class Packer:
             if -bound.tolerance <= bound.excess(point) <= 0:
                 return
             lambda_ *= bound.lambda_correction(point)
+            if not MIN_LAMBDA <= lambda_ <= MAX_LAMBDA:
+                return
 
     def _evaluate(self, lambda_, count=SEARCH_IMAGES):
         """Quantize the model at a lambda and return its `Point`.
 
-        The layers are reconstructed on so many images, if there are as many.
+        The layers are reconstructed on `count` images, or on all if there are
+        fewer.
         """
         key = lambda_, min(count, len(self.images))
         if key in self.points:

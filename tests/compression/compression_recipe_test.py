@@ -109,6 +109,9 @@ def test_pruning_aims_at_the_size_of_the_file_unless_densities_are_given():
         assert aimed.replace(**changes).density_split == "threshold"
     both = small.replace(target_bytes=60_000, overall_density=0.1)
     assert both.density_split == "sensitivity"
+    pattern = Recipe(stages=("prune", "pack"), prune_pattern="2:4")
+    kept = pattern.replace(target_bytes=60_000)
+    assert (kept.density_split, kept.prune_pattern) == ("threshold", "2:4")
     # Whoever writes every field gets what is written.
     assert Recipe(target_bytes=60_000).density_split == "threshold"
     for changes, expected in (

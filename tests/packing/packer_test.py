@@ -5,6 +5,7 @@ import logging
 import keras
 import numpy as np
 import pytest
+import quarters
 
 from keras_squeezenet import codec
 from keras_squeezenet import packing
@@ -110,6 +111,18 @@ def test_file_is_reconstructed_on_more_images_than_the_search(small_model):
     final = [p for (_, count), p in packer.points.items() if count == 80]
     assert len(final) <= packer_module.FINAL_FILES
     assert len(packed.content) <= 2_500
+
+
+def test_bound_that_every_file_is_within_is_not_refined(
+    small_model, images, monkeypatch
+):
+    quarters.pack_few_points(monkeypatch)
+    packer = packing.Packer(small_model, images)
+    packed = packer.pack(packing.Bound(target_bytes=10**9))
+    assert packed.point.bytes < 10**9
+    # No smaller one is tried than in the search.
+    lambdas = [lambda_ for lambda_, _ in packer.points]
+    assert min(lambdas) > packer_module.MIN_LAMBDA / 1000
 
 
 def test_layers_are_those_of_the_file(by_size):
