@@ -2,7 +2,7 @@
 
 A table has either the counts of the symbols, each as its bit length and some of
 the bits after the leading one, or the peak and the decay of a two-sided
-geometric distribution: what minimizes the total size. Encoder and decoder
+geometric distribution, whichever is smaller in all. Encoder and decoder
 compute the same frequencies from what is stored.
 """
 

@@ -1,7 +1,7 @@
 """The text of a .sqz file's header, deflated.
 
 Version 2 of the format has a preset dictionary of the headers of SqueezeNets,
-so that a header takes the bytes of what is different about its network.
+so that a header takes only the bytes of what differs in its network.
 """
 
 import functools

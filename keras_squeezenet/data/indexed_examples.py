@@ -118,7 +118,7 @@ class IndexedExamples(lazy_examples.Examples):
 
 
 def _dataset(indices):
-    """Return a dataset of tuples of an index each."""
+    """Return a dataset of tuples, each of one index."""
     # As within `tf.data`: they stay off the accelerator.
     with tf.device("CPU:0"):
         return tf.data.Dataset.from_tensor_slices((indices,))

@@ -34,7 +34,7 @@ def mix(
         cutmix: the `factor` of `CutMix`, from 0 to 1. Defaults to `0.0`, none.
 
     Returns:
-        Images and labels like these.
+        Tensors like `images` and `labels`.
     """
     if not mixup and not cutmix:
         return images, labels

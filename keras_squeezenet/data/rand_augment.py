@@ -4,7 +4,7 @@ Reference:
 - [RandAugment](https://arxiv.org/abs/1909.13719) (Cubuk et al., 2019)
 
 The operations are the fourteen of the paper, each as probable as the others.
-Their levels are from -1 to 1, which are the paper's magnitudes of 10. The
+Their levels are from -1 to 1; both ends are the paper's magnitude of 10. The
 geometric operations of an image come first, as one transformation.
 """
 

@@ -14,7 +14,7 @@ CHECKSUM_BYTES = 4
 
 
 def of(builder: Any, split: str) -> Sequence[bytes] | None:
-    """Return the records of a split, or `None` if these need a sequential read.
+    """Return the records of a split; `None` if a read must be sequential.
 
     Args:
         builder: a prepared `tfds.core.DatasetBuilder`.
@@ -41,7 +41,7 @@ def of(builder: Any, split: str) -> Sequence[bytes] | None:
 
 
 def first_of_shards(builder: Any, split: str) -> list[tuple[str, int]]:
-    """Return the path of each shard of a split, and the index of its first."""
+    """Return the path of each shard, and the index of its first record."""
     shards = builder.info.splits[split].file_instructions
     starts = itertools.accumulate((shard.take for shard in shards), initial=0)
     return [(shard.filename, start) for shard, start in zip(shards, starts)]

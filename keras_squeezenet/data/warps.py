@@ -1,9 +1,9 @@
 """Affine transformations of batches of images, a matrix for each image.
 
-A matrix of shape `(3, 3)` takes the place `(x, y, 1)` of a pixel of the result
-to its place in the image. Places are in pixels from the center, `x` to the
-right and `y` down. With the matrices of two transformations, `first @ second`
-is that of the second one after the first.
+A matrix of shape `(3, 3)` maps the position `(x, y, 1)` of a pixel of the
+result to its position in the image. Positions are in pixels from the center,
+`x` to the right and `y` down. `first @ second` is the matrix of two
+transformations, the second after the first.
 """
 
 import functools
@@ -65,7 +65,7 @@ def warp(images: tf.Tensor, matrices: tf.Tensor) -> tf.Tensor:
         """Return the numbers of the rows, or columns, of all pixels."""
         start = line[:, 1] * rows + (line[:, 2] + (side - 1) / 2)
         found = tf.round(line[:, 0] * columns + start)
-        # Farther than the reflections reach it is the first pixel.
+        # Beyond one reflection it is the first pixel.
         last = side - 1
         return tf.maximum(last - abs(last - abs(found)), 0)
 

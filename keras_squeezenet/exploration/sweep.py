@@ -258,7 +258,8 @@ def _at_once(train, points, load, jobs, progress):
 
     Each point has its own process: if one is killed, for example for lack of
     memory, the others are not affected. Ctrl-C, or the end of this process,
-    ends all of them at once; each can be resumed from its last epoch.
+    ends all of them at once; each can be resumed from its last
+    checkpoint.
     """
     others = multiprocessing.active_children()
     work = functools.partial(_train_loaded, train, load)

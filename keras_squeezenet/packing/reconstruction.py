@@ -85,7 +85,7 @@ def _quantize(layer, batches, quantize):
 
 
 def _fit_kernel(layer, kernel, batches):
-    """Return the weights that map `x1` to what the kernel maps `x0` to."""
+    """Return the weights with which `x1` gives the outputs of `x0`."""
     if all(x0 is x1 for x0, x1 in batches):
         return kernel
     moment = cross = 0.0
@@ -135,7 +135,7 @@ def sample(columns: tf.Tensor) -> tf.Tensor:
 
 
 def _fit_bias(layer, quantized, bias, batches):
-    """Return biases that give outputs the mean that they had where active."""
+    """Return biases that keep the mean of the outputs where they are active."""
     for _ in range(BIAS_ROUNDS):
         missing, count = 0.0, INACTIVE
         for x0, x1 in batches:

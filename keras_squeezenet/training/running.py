@@ -1,4 +1,4 @@
-"""What a model has within an epoch beside its weights, to resume it there."""
+"""The state of a model within an epoch, beside its weights."""
 
 from typing import Any
 
@@ -20,10 +20,10 @@ class Running:
         self._first = _copy(dropout)
 
     def read(self) -> list[np.ndarray]:
-        """Return how far the dropout is, and the sums of the metrics.
+        """Return what the dropout has drawn, and the sums of the metrics.
 
-        The dropout counts from the start of the epoch, because each worker of a
-        run has its own masks.
+        The draws are relative to the start of the epoch, because each worker of
+        a run has its own masks.
         """
         found = zip(_copy(self._dropout), self._first)
         return [*(now - first for now, first in found), *_copy(self._sums())]

@@ -99,7 +99,8 @@ COMPRESSION: dict[str, dict[str, Any]] = {
         "overall_density": "share of all weights to keep, instead of densities",
         "density_split": (
             "how overall_density is divided among the layers; packing, the "
-            "default with target_bytes, prunes what packing sets to zero",
+            "default with target_bytes, prunes the weights that packing to "
+            "that size sets to zero",
             compression_recipe.SPLITS,
         ),
         "prune_epochs": "epochs of pruning",

@@ -1,7 +1,8 @@
-"""Pruning with retraining, by magnitude or within a size.
+"""Pruning with retraining, by magnitude or to a size.
 
-For a size, packing chooses the weights that become zero: those whose bits it
-does not find worth their harm. They stay zero while the others are trained.
+To a size, packing chooses the weights that become zero: those whose bits cost
+more than the distortion without them. They stay zero while the others are
+trained.
 
 References:
 - [Learning both Weights and Connections for Efficient Neural
@@ -33,16 +34,16 @@ PRUNING_SHARE = 0.6
 MASK_UPDATES = 20
 # The nonzero weights in each group of neighboring input channels, and its size.
 M_BY_N = {"2:4": (2, 4)}
-# The sizes that rounds of pruning aim at: each is this much larger than the
-# next one, and the last one relative to the file. It is smaller, since training
-# makes up for what pruning loses, and not for what packing loses after it.
+# The size of each round of pruning relative to that of the next one, and of the
+# last round relative to the file. That one is smaller: training makes up for
+# what pruning loses, and not for what packing loses after it.
 ROUND_FACTOR, LAST_FACTOR = 2**0.5, 2**-0.25
 # The share of the zeros that remains each time that the stage is relaxed.
 RELAXED_SPARSITY = 0.75
 
 
 class Prune(Stage):
-    """Pruning: weights become zero during training, or before it for a size.
+    """Pruning: weights become zero during training, or before it to a size.
 
     Attributes:
         densities: dict of layer name to the share of weights to keep, in
@@ -117,7 +118,7 @@ class Prune(Stage):
         )
 
     def choose(self, calibration, progress):
-        """Return the packed file whose zeros are kept, in base64."""
+        """Return the packed file, in base64, whose zeros stay zero."""
         if not self.is_by_packing:
             return None
         _, content = pack.make_packer(
@@ -126,7 +127,7 @@ class Prune(Stage):
         return base64.b64encode(content).decode()
 
     def _packed(self):
-        """Return the model with the chosen values, and their densities."""
+        """Return the model with the weights of that file, and its densities."""
         chosen = codec.loads(base64.b64decode(self.chosen))
         model, densities = models.copy(self.model), {}
         for name in self.kernels:
@@ -164,8 +165,8 @@ class Prune(Stage):
 
     def settled_after(self, steps):
         if self.is_by_packing:
-            # What is lost at once is learned again until the last epoch: of
-            # earlier ones only a small validation set would say otherwise.
+            # The accuracy recovers until the last epoch. An earlier one is
+            # better only by the chance of a small validation set.
             return steps
         return settled_after(self._schedule, steps, self.recipe.prune_rounds)
 
