@@ -494,8 +494,8 @@ class _Run:
         if state.attempt >= retries:
             raise AccuracyLossError(
                 f"{loses}. Attempts: {state.attempt + 1}. The result of the "
-                "stages before it is kept. Try more epochs, a higher density "
-                "or more bits."
+                "stages before it is kept. Try more epochs, a higher density, "
+                "more bits or a larger size."
             )
         state.attempt, state.chosen = state.attempt + 1, None
         logger.warning(
