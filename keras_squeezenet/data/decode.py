@@ -8,11 +8,11 @@ from concurrent import futures
 import numpy as np
 import tensorflow as tf
 
-from keras_squeezenet.data import image_files
 from keras_squeezenet.data import image_reader
 from keras_squeezenet.data import image_squares
 from keras_squeezenet.data import indexed_examples
 from keras_squeezenet.data import lazy_examples
+from keras_squeezenet.data import path_array
 
 NAMED_FILES = 5
 # The files that a thread reads in a row.
@@ -119,7 +119,7 @@ def examples(
                 tf.data.Dataset.from_tensor_slices((stacked, labels)),
                 names=paths,
             )
-    names = image_files.PathArray(paths)
+    names = path_array.PathArray(paths)
     with tf.device("CPU:0"):
         known = tf.constant(labels)
 

@@ -4,10 +4,6 @@ import collections
 import functools
 import os
 import pathlib
-from collections.abc import Iterable
-from collections.abc import Sequence
-
-import numpy as np
 
 # Pillow starts a program for EPS, and knows only the names of the others.
 UNREADABLE = ("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF")
@@ -16,25 +12,6 @@ SYSTEM_FOLDERS = ("@eaDir", "__MACOSX", "$RECYCLE.BIN")
 HIDDEN = "hidden"
 SYSTEM = f"in {' or '.join(SYSTEM_FOLDERS)}"
 OTHER = "not images"
-
-
-class PathArray(Sequence[str]):
-    """Paths in one array, in less memory than as strings."""
-
-    def __init__(self, paths: Iterable[str]):
-        self._encoded = np.array([os.fsencode(path) for path in paths])
-
-    def __len__(self) -> int:
-        return len(self._encoded)
-
-    def __getitem__(self, index):
-        return os.fsdecode(self._encoded[index])
-
-    def select(self, mask: np.ndarray) -> "PathArray":
-        """Return the paths where a Boolean array is true."""
-        selected = PathArray([])
-        selected._encoded = self._encoded[mask]
-        return selected
 
 
 def find(

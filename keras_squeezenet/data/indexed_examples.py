@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_squeezenet.data import image_files
 from keras_squeezenet.data import lazy_examples
+from keras_squeezenet.data import path_array
 
 
 def indexed(
@@ -22,7 +22,7 @@ def indexed(
     indices: np.ndarray,
     *,
     image_size: int,
-    names: image_files.PathArray | None = None,
+    names: path_array.PathArray | None = None,
 ) -> lazy_examples.Examples:
     """Return the examples at some indices of a source, in their order.
 
@@ -58,7 +58,7 @@ class IndexedExamples(lazy_examples.Examples):
         decode: Callable,
         indices: np.ndarray,
         image_size: int,
-        names: image_files.PathArray | None = None,
+        names: path_array.PathArray | None = None,
     ):
         super().__init__(
             _dataset(indices).map(read, num_parallel_calls=tf.data.AUTOTUNE),

@@ -6,9 +6,9 @@ import tensorflow as tf
 
 from keras_squeezenet import data
 from keras_squeezenet.data import image_dataset
-from keras_squeezenet.data import image_files
 from keras_squeezenet.data import indexed_examples
 from keras_squeezenet.data import lazy_examples
+from keras_squeezenet.data import path_array
 
 SIDE = 2
 SIZE = 20
@@ -37,7 +37,7 @@ def counted(monkeypatch):
         image,
         np.arange(SIZE),
         image_size=SIDE,
-        names=image_files.PathArray(map(str, range(SIZE))),
+        names=path_array.PathArray(map(str, range(SIZE))),
     )
     return examples, counts
 

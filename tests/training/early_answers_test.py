@@ -29,7 +29,7 @@ def watched(labels, seed=0, names=()):
     labels = np.array(labels)
     images = photographs(len(labels), seed=seed).astype("float32")
     batches = [(images[:4], labels[:4]), (images[4:], labels[4:])]
-    split = splits.Split(lambda epoch: batches, 2, len(labels))
+    split = splits.Split(lambda epoch, start=0: batches, 2, len(labels))
     found = early_answers.Watched(split, names)
     for _ in found.batches(0):
         pass
@@ -153,7 +153,7 @@ def test_images_without_names_have_numbers():
 def test_time_is_that_of_the_steps_and_of_validation(monkeypatch):
     watch = early_answers.Watch()
     for name, size in (("train", 100), ("validation", 20)):
-        watch.over(name, splits.Split(lambda epoch: [], 1, size), None)
+        watch.over(name, splits.Split(lambda epoch, start=0: [], 1, size), None)
     monkeypatch.setattr(early_answers.Watched, "labels", np.zeros(20, int))
     monkeypatch.setattr(early_answers.Watched, "seconds_per_image", 0.5)
     monkeypatch.setattr(early_answers, "TOP_COST", 2)
