@@ -389,7 +389,7 @@ RECIPES = {
         target_bytes=40_000,
         density_split=PACKING,
         prune_filters_epochs=5,
-        prune_epochs=12,
+        prune_epochs=10,
         distillation=0.5,
     ),
     # Half of the operations, in 8-bit integers: quick in every runtime.
