@@ -232,11 +232,14 @@ def load(
             f"names of classes. Received: {count} outputs. Name every class, "
             "in the order of the outputs"
         )
-    thresholds = found.thresholds if found else ()
-    if loaded is not None and not thresholds:
-        thresholds = metadata.describe(loaded).thresholds
     return Classifier(
-        source, function, side, classes, normalization, loaded, thresholds
+        source,
+        function,
+        side,
+        classes,
+        normalization,
+        loaded,
+        metadata.thresholds_of(found, loaded),
     )
 
 

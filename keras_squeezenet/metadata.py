@@ -131,6 +131,18 @@ def describe(
     )
 
 
+def thresholds_of(found: Metadata | None, model: Any) -> tuple[float, ...]:
+    """Return the thresholds of a network: the known ones, or its default.
+
+    Args:
+        found: what is known of the network, if anything is.
+        model: the `keras.Model`; `None` if only its metadata can be had.
+    """
+    if found and found.thresholds:
+        return found.thresholds
+    return () if model is None else describe(model).thresholds
+
+
 def has_sigmoid(model: Any) -> bool:
     """Return whether a model ends with a sigmoid for each of its classes."""
     activation = getattr(model.layers[-1], "activation", None)

@@ -137,9 +137,8 @@ def name_classes(
         metadata.require_order(found, class_names, "the data")
         names = tuple(map(str, class_names))
         found = dataclasses.replace(found, class_names=names)
-    if metadata.has_sigmoid(model) and not found.thresholds:
-        thresholds = metadata.describe(model).thresholds
-        found = dataclasses.replace(found, thresholds=thresholds)
+    thresholds = metadata.thresholds_of(found, model)
+    found = dataclasses.replace(found, thresholds=thresholds)
     metadata.attach(model, found)
     return found
 

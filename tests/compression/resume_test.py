@@ -1,5 +1,6 @@
 """Runs that are killed and resumed end as if they had not been."""
 
+import contextlib
 import json
 import os
 import signal
@@ -41,6 +42,22 @@ def run(make_model, dataset, out, recipe=RECIPE, **options):
     return result.model, result.report
 
 
+@contextlib.contextmanager
+def killed_in_saves(monkeypatch, *numbers):
+    """Kill a run after each of these writes of its checkpoint, from 1."""
+    save, done = checkpoints.save, []
+
+    def save_and_die(*arguments):
+        save(*arguments)
+        done.append(arguments)
+        if len(done) in numbers:
+            raise quarters.Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoints, "save", save_and_die)
+        yield patched
+
+
 def curve_of(report):
     """The files that were measured, but for their names of layers."""
     return [
@@ -57,17 +74,8 @@ def test_killed_run_ends_as_one_that_was_not(
     quarters.pack_few_points(monkeypatch)
     expected_model, expected = run(make_model, dataset, tmp_path / "whole")
     out = tmp_path / "out"
-    save, done = checkpoints.save, []
-
-    def save_and_die(*arguments):
-        save(*arguments)
-        done.append(arguments)
-        # In the first epoch of pruning, and after packing.
-        if len(done) in (2, 8):
-            raise quarters.Killed
-
-    with monkeypatch.context() as patched:
-        patched.setattr(checkpoints, "save", save_and_die)
+    # In the first epoch of pruning, and after packing.
+    with killed_in_saves(monkeypatch, 2, 8):
         for resume in (False, True):
             with pytest.raises(quarters.Killed):
                 run(make_model, dataset, out, resume=resume)
@@ -93,20 +101,12 @@ def test_killed_run_keeps_the_filters_that_it_chose(
     )
     expected, _ = run(make_model, dataset, tmp_path / "whole", recipe)
     out = tmp_path / "out"
-    save, done = checkpoints.save, []
-
-    def save_and_die(*arguments):
-        save(*arguments)
-        done.append(arguments)
-        # After the choice, after an epoch, and before the next stage's.
-        if len(done) in (2, 3, 5):
-            raise quarters.Killed
 
     def choose_again(*arguments):
         raise AssertionError("the filters are chosen")
 
-    with monkeypatch.context() as patched:
-        patched.setattr(checkpoints, "save", save_and_die)
+    # After the choice, after an epoch, and before the next stage's.
+    with killed_in_saves(monkeypatch, 2, 3, 5) as patched:
         for resume in (False, True, True):
             with pytest.raises(quarters.Killed):
                 run(make_model, dataset, out, recipe, resume=resume)
@@ -129,17 +129,8 @@ def test_killed_run_keeps_the_zeros_of_its_round(
     )
     expected, whole = run(make_model, dataset, tmp_path / "whole", recipe)
     out = tmp_path / "out"
-    save, done = checkpoints.save, []
-
-    def save_and_die(*arguments):
-        save(*arguments)
-        done.append(arguments)
-        # After the first choice, and in the second round.
-        if len(done) in (2, 5):
-            raise quarters.Killed
-
-    with monkeypatch.context() as patched:
-        patched.setattr(checkpoints, "save", save_and_die)
+    # After the first choice, and in the second round.
+    with killed_in_saves(monkeypatch, 2, 5):
         for resume in (False, True):
             with pytest.raises(quarters.Killed):
                 run(make_model, dataset, out, recipe, resume=resume)

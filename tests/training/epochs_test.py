@@ -210,24 +210,40 @@ def test_each_epoch_has_its_means(namespace):
         assert epoch["accuracy"] == pytest.approx(seen[step]["accuracy"])
 
 
-@NAMESPACES
-def test_fit_is_resumed_from_its_state(namespace):
-    """So is dropout: its masks depend only on the seed and the epoch."""
+def run_whole(namespace, *numbers):
+    """Return the states that a fit saves, and a function that resumes one.
+
+    The function asserts that the fit ends as the whole one, and returns it.
+    """
     with tf_keras_twin.generators():
         first, second = (make_model(namespace, dropout=0.5) for _ in range(2))
     second.set_weights(first.get_weights())
     states = []
     whole = make_fit(
-        *(namespace, first, 12, 4),
+        *(namespace, first, *numbers),
         seed=5,
         save=lambda: states.append(copy.deepcopy(whole.state)),
     )
     whole.run()
-    resumed = make_fit(*(namespace, second, 12, 4), seed=5, state=states[0])
-    resumed.run()
-    for one, other in zip(resumed.state.history, whole.state.history):
-        assert {**one, "seconds": 0} == {**other, "seconds": 0}
-    np.testing.assert_equal(epochs.variables(first), epochs.variables(second))
+
+    def resume(state):
+        resumed = make_fit(*(namespace, second, *numbers), seed=5, state=state)
+        resumed.run()
+        for one, other in zip(resumed.state.history, whole.state.history):
+            assert {**one, "seconds": 0} == {**other, "seconds": 0}
+        np.testing.assert_equal(
+            epochs.variables(first), epochs.variables(second)
+        )
+        return resumed
+
+    return states, resume
+
+
+@NAMESPACES
+def test_fit_is_resumed_from_its_state(namespace):
+    """So is dropout: its masks depend only on the seed and the epoch."""
+    states, resume = run_whole(namespace, 12, 4)
+    resume(states[0])
     assert np.any(states[-1].training[0] != states[-2].training[0])
 
 
@@ -235,28 +251,15 @@ def test_fit_is_resumed_from_its_state(namespace):
 def test_fit_is_resumed_within_an_epoch(namespace, monkeypatch):
     """Its metrics are those of the whole epoch, and its dropout goes on."""
     monkeypatch.setattr(epochs, "SAVE_SECONDS", 0)
-    with tf_keras_twin.generators():
-        first, second = (make_model(namespace, dropout=0.5) for _ in range(2))
-    second.set_weights(first.get_weights())
-    states = []
-    whole = make_fit(
-        *(namespace, first, 12, 6),
-        seed=5,
-        save=lambda: states.append(copy.deepcopy(whole.state)),
-    )
-    whole.run()
+    states, resume = run_whole(namespace, 12, 6)
     assert [(len(state.history), state.step) for state in states] == [
         *((0, step) for step in (1, 2, 3, 4)),
         (1, 0),
         *((1, step) for step in (1, 2, 3, 4)),
         (2, 0),
     ]
-    resumed = make_fit(*(namespace, second, 12, 6), seed=5, state=states[8])
-    resumed.run()
+    resumed = resume(states[8])
     assert resumed.progress.tasks == [("epoch 2/2", 3)]
-    for one, other in zip(resumed.state.history, whole.state.history):
-        assert {**one, "seconds": 0} == {**other, "seconds": 0}
-    np.testing.assert_equal(epochs.variables(first), epochs.variables(second))
 
 
 def test_steps_within_the_interval_are_not_saved():

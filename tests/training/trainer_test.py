@@ -269,23 +269,30 @@ def whole(dataset, tmp_path_factory):
     return out
 
 
-# In the first checkpoint, after it, and in the last epoch.
-@pytest.mark.parametrize("writes", [1, 2, 11])
-def test_run_that_died_in_any_write_ends_as_one_that_did_not(
-    writes, whole, train, tmp_path, monkeypatch
-):
+@contextlib.contextmanager
+def died_in_write(monkeypatch, number):
+    """Kill what runs within, before it replaces a file for that time."""
     replace, done = os.replace, []
 
     def die(*arguments):
         done.append(arguments)
-        if len(done) == writes:
+        if len(done) == number:
             raise quarters.Killed
         replace(*arguments)
 
     with monkeypatch.context() as patched:
         patched.setattr(files.os, "replace", die)
         with pytest.raises(quarters.Killed):
-            train()
+            yield patched
+
+
+# In the first checkpoint, after it, and in the last epoch.
+@pytest.mark.parametrize("writes", [1, 2, 11])
+def test_run_that_died_in_any_write_ends_as_one_that_did_not(
+    writes, whole, train, tmp_path, monkeypatch
+):
+    with died_in_write(monkeypatch, writes):
+        train()
     train(resume=True)
     assert_same_end(tmp_path / "out", whole)
     assert sorted(os.listdir(tmp_path / "out")) == sorted(trainer.FILES)
@@ -299,19 +306,9 @@ def test_run_that_died_within_an_epoch_ends_as_one_that_did_not(
 ):
     recipe = RECIPE.replace(batch_size=8, rand_augment=0.5, epochs=2)
     train(recipe, out=tmp_path / "whole")
-    replace, done = os.replace, []
-
-    def die(*arguments):
-        done.append(arguments)
-        if len(done) == writes:
-            raise quarters.Killed
-        replace(*arguments)
-
-    with monkeypatch.context() as patched:
+    with died_in_write(monkeypatch, writes) as patched:
         patched.setattr(epochs, "SAVE_SECONDS", 0)
-        patched.setattr(files.os, "replace", die)
-        with pytest.raises(quarters.Killed):
-            train(recipe)
+        train(recipe)
     out = tmp_path / "out"
     with np.load(out / trainer.LAST_FILE) as file:
         assert json.loads(file["json"].tobytes())["state"]["step"] == step
