@@ -23,9 +23,13 @@ def read(folder):
 
 
 def zip_archive(members, method=zipfile.ZIP_DEFLATED):
-    """Returns the content of a zip archive with these members."""
+    """Returns the content of a zip archive with these members.
+
+    Members carry a fixed time: equal members give equal content, whenever it
+    is made.
+    """
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", method) as opened:
+    with zipfile.ZipFile(file, "w") as opened:
         for name, content in members.items():
-            opened.writestr(name, content)
+            opened.writestr(zipfile.ZipInfo(name), content, method)
     return file.getvalue()

@@ -5,7 +5,6 @@ import contextlib
 import errno
 import gzip
 import http.server
-import io
 import os
 import pathlib
 import re
@@ -14,11 +13,11 @@ import socket
 import tempfile
 import threading
 import time
-import zipfile
 
 import keras
 import pytest
 import requests
+from contents import zip_archive
 
 from keras_squeezenet.pretrained import download
 from keras_squeezenet.pretrained import registry
@@ -324,10 +323,7 @@ def test_wrong_content_changes_nothing(
 
 
 def zipped(content, name=NAME):
-    archived = io.BytesIO()
-    with zipfile.ZipFile(archived, "w", zipfile.ZIP_DEFLATED) as opened:
-        opened.writestr(name, content)
-    return archived.getvalue()
+    return zip_archive({name: content})
 
 
 ZIP = f"{NAME}.zip"

@@ -1,13 +1,12 @@
 """Weights of imgclsmob's layout: Keras on MXNet, in a zip archive."""
 
 import dataclasses
-import io
-import zipfile
 
 import h5py
 import keras
 import numpy as np
 import pytest
+from contents import zip_archive
 from weight_arrays import assert_same
 from weight_arrays import random_weights
 from weight_arrays import weights_of
@@ -105,10 +104,8 @@ def serve(tmp_path, mirror, monkeypatch):
         entry = registry.find(NAME, variant)
         name = entry.file.weights_name
         content = write(tmp_path / name, variant, arrays).read_bytes()
-        packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(name, content)
-        (mirror / entry.file.name).write_bytes(packed.getvalue())
+        archive = zip_archive({name: content})
+        (mirror / entry.file.name).write_bytes(archive)
         digest = entry.file.digest.of(content)
         file = dataclasses.replace(entry.file, digest=digest)
         entries = [
@@ -172,10 +169,8 @@ def test_archive_stays_in_the_cache_and_is_read_again(serve, mirror):
 def test_weights_of_another_digest_are_not_used(serve, mirror):
     serve("1.1", random_weights("1.1", 1000))
     file = registry.find(NAME).file
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr(file.weights_name, b"other")
-    (mirror / file.name).write_bytes(packed.getvalue())
+    archive = zip_archive({file.weights_name: b"other"})
+    (mirror / file.name).write_bytes(archive)
     with pytest.raises(
         ValueError,
         # The output of `printf other | sha1sum`.
