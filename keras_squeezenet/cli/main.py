@@ -118,6 +118,8 @@ def quiet_libraries() -> None:
     faulthandler.enable()
     ours = logging.getLogger("keras_squeezenet")
     ours.setLevel(logging.INFO)
+    # Libraries may add handlers to the root logger while a command runs.
+    ours.propagate = False
     handler = logging.StreamHandler()
     handler.setFormatter(_PrintableFormatter("%(message)s"))
     ours.addHandler(handler)

@@ -22,6 +22,8 @@ def of(builder: Any, split: str) -> Sequence[bytes] | None:
 
     Raises:
         ValueError: if shards are missing or damaged; it names them.
+        ModuleNotFoundError: if the package that reads ArrayRecord shards is
+            not installed.
     """
     shards = builder.info.splits[split].file_instructions
     kind = getattr(builder.info.file_format, "value", None)
@@ -31,13 +33,7 @@ def of(builder: Any, split: str) -> Sequence[bytes] | None:
     _require_shards(builder, shards)
     if kind == "tfrecord":
         return TFRecords(shards)
-    from array_record.python import array_record_data_source
-
-    try:
-        return array_record_data_source.ArrayRecordDataSource(shards)
-    # `array_record` raises many kinds of exceptions.
-    except Exception as error:
-        raise damaged([shard.filename for shard in shards], error) from error
+    return _array_records(shards)
 
 
 def first_of_shards(builder: Any, split: str) -> list[tuple[str, int]]:
@@ -83,6 +79,26 @@ class TFRecords(Sequence[bytes]):
         path = self._paths[np.searchsorted(self._ends, index, side="right")]
         with open(path, "rb", buffering=0) as file:
             return _read(file.fileno(), int(self._starts[index]))
+
+
+def _array_records(shards):
+    paths = [shard.filename for shard in shards]
+    try:
+        from array_record.python import array_record_data_source
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "ArrayRecord shards are read by the package array_record, which "
+            f"is not installed. Received: {paths[0]}. Run: pip install "
+            "array_record. If your system has no such package, prepare the "
+            "data set again, in TFRecord shards: tfds.builder(NAME, "
+            "file_format='tfrecord').download_and_prepare()",
+            name="array_record",
+        ) from error
+    try:
+        return array_record_data_source.ArrayRecordDataSource(shards)
+    # `array_record` raises many kinds of exceptions.
+    except Exception as error:
+        raise damaged(paths, error) from error
 
 
 def _starts_of(shard):

@@ -70,9 +70,11 @@ def same_process(monkeypatch):
     main.faulthandler.enable = lambda: None
     logger = logging.getLogger("keras_squeezenet")
     handlers, level = list(logger.handlers), logger.level
+    propagates = logger.propagate
     yield
     logger.handlers[:] = handlers
     logger.setLevel(level)
+    logger.propagate = propagates
 
 
 @pytest.fixture
@@ -436,3 +438,13 @@ def test_package_logs_on_standard_error(run_fake):
         logging.getLogger("elsewhere").info("A note.")
 
     assert run_fake(log) == (0, "", "A restart.\n")
+
+
+def test_message_is_printed_once_where_a_library_logs_too():
+    # As TensorFlow Datasets does, by which Abseil configures the root logger.
+    body = (
+        "import absl.logging, logging; absl.logging.info('A detail.'); "
+        "logging.getLogger('keras_squeezenet.data').warning('A note.')"
+    )
+    for environ in ({}, {main.NATIVE_LOG_LEVEL: "2"}):
+        assert run_process(body, **environ).stderr == "A note.\n"

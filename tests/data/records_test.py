@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
@@ -102,6 +104,21 @@ def test_truncated_shard_is_named(prepared):
     last.write_bytes(last.read_bytes()[:-5])
     with pytest.raises(ValueError, match=last.name):
         data.load(prepared)
+
+
+def test_missing_package_of_array_record_is_named(prepared, monkeypatch):
+    path, *_ = shards(prepared)
+    if ".array_record" not in path.name:
+        pytest.skip("TFRecord files need no other package")
+    # TensorFlow Datasets does not install it on macOS.
+    monkeypatch.setitem(sys.modules, "array_record", None)
+    monkeypatch.setitem(sys.modules, "array_record.python", None)
+    with pytest.raises(ModuleNotFoundError) as error:
+        data.load(prepared)
+    assert str(error.value).startswith(
+        "ArrayRecord shards are read by the package array_record, which is not "
+        f"installed. Received: {path}. Run: pip install array_record. If"
+    )
 
 
 def test_shard_of_other_features_is_named(prepared):
