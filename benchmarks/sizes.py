@@ -37,6 +37,7 @@ from keras_squeezenet.data import image_files
 from keras_squeezenet.data import image_ops
 from keras_squeezenet.data import image_reader
 from keras_squeezenet.evaluation import metrics
+from keras_squeezenet.packing import bounds
 from keras_squeezenet.packing import image_sets
 from keras_squeezenet.packing import measurement
 from keras_squeezenet.packing import packer
@@ -151,7 +152,7 @@ def lossy(model, calibration, choice):
         ),
     )
     for target in map(int, _TARGETS.value):
-        bound = packer.Bound(target_bytes=target)
+        bound = bounds.Bound(target_bytes=target)
         packed = model_packer.pack(bound)
         yield "pack", packed.content
         if _FINETUNE.value:

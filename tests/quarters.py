@@ -10,7 +10,7 @@ from keras_squeezenet import SqueezeNet
 from keras_squeezenet import SqueezeNetConfig
 from keras_squeezenet import data
 from keras_squeezenet import metadata
-from keras_squeezenet.packing import packer
+from keras_squeezenet.packing import lambda_search
 from keras_squeezenet.training import optimizers
 
 SIDE = 16
@@ -116,6 +116,6 @@ def untrace(monkeypatch):
 
 def pack_few_points(monkeypatch):
     """Measure few points of the rate-distortion curve, which is quicker."""
-    monkeypatch.setattr(packer, "LAMBDA_FACTOR", 100)
-    monkeypatch.setattr(packer, "REFINEMENTS", 1)
-    monkeypatch.setattr(packer, "CURVE_POWERS", (1,))
+    monkeypatch.setattr(lambda_search, "LAMBDA_FACTOR", 100)
+    monkeypatch.setattr(lambda_search, "REFINEMENTS", 1)
+    monkeypatch.setattr(lambda_search, "CURVE_POWERS", (1,))

@@ -1,5 +1,5 @@
-from .packer import Bound as Bound
+from .bounds import Bound as Bound
+from .curve import Point as Point
+from .pack_network import pack as pack
+from .pack_result import PackResult as PackResult
 from .packer import Packer as Packer
-from .packer import PackResult as PackResult
-from .packer import Point as Point
-from .packer import pack as pack

@@ -17,6 +17,8 @@ from keras_squeezenet.data import image_folder
 from keras_squeezenet.packing import calibration
 from keras_squeezenet.packing import measurement
 
+# How many calibrate unless told otherwise.
+IMAGES = 500
 # Without a validation set every fifth image measures.
 VALIDATION_EVERY = 5
 MIN_IMAGES = 2 * VALIDATION_EVERY

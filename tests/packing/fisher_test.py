@@ -40,10 +40,10 @@ def test_every_layer_with_a_kernel_has_a_hessian(small_model, packer):
         for layer in small_model.layers
         if layer.weights
     }
-    assert list(packer.hessians) == list(kernels)
+    assert list(packer.quantizer.hessians) == list(kernels)
     for name, shape in kernels.items():
         inputs = np.prod(shape[:-1])
-        hessian = packer.hessians[name]
+        hessian = packer.quantizer.hessians[name]
         assert hessian.inputs.shape == (inputs + 1, inputs + 1)
         least = np.linalg.eigvalsh(hessian.inputs).min()
         assert least > -1e-5 * np.trace(hessian.inputs)
@@ -60,7 +60,7 @@ def test_frozen_layers_have_the_same_hessians(small_model, packer, images):
         found = fisher.measure(small_model, np.split(images[~is_validation], 2))
     finally:
         small_model.trainable = True
-    for name, hessian in packer.hessians.items():
+    for name, hessian in packer.quantizer.hessians.items():
         np.testing.assert_allclose(
             found[name].inputs, hessian.inputs, rtol=1e-4, atol=1e-9
         )

@@ -8,6 +8,8 @@ from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression.compression_recipe import Recipe
 from keras_squeezenet.compression.stages.stage import Context
 from keras_squeezenet.compression.stages.stage import Stage
+from keras_squeezenet.packing import bounds
+from keras_squeezenet.packing import image_sets
 from keras_squeezenet.packing import measurement
 from keras_squeezenet.packing import packer
 
@@ -67,12 +69,12 @@ class Pack(Stage):
     def _bound(self, measurer):
         recipe = self.recipe
         if recipe.target_bytes is not None:
-            return packer.Bound(target_bytes=recipe.target_bytes)
+            return bounds.Bound(target_bytes=recipe.target_bytes)
         if recipe.max_kl is not None or recipe.max_accuracy_drop is None:
-            return packer.Bound(max_kl=recipe.max_kl or packer.MAX_KL)
+            return bounds.Bound(max_kl=recipe.max_kl or bounds.MAX_KL)
         lost = 100 * (self.context.accuracy - measurer.accuracy)
         # What the stages before have lost is not to be lost again.
-        return packer.Bound(
+        return bounds.Bound(
             max_accuracy_drop=max(0.0, recipe.max_accuracy_drop - lost)
         )
 
@@ -89,7 +91,7 @@ def make_packer(
     """Return what packs a model, calibrated on training images of a run."""
     return packer.Packer(
         model,
-        _first(run.train, packer.IMAGES),
+        _first(run.train, image_sets.IMAGES),
         provenance=run.provenance,
         seed=recipe.seed,
         progress=run.progress,

@@ -26,7 +26,7 @@ from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression import tfmot
 from keras_squeezenet.compression.stages import pack
 from keras_squeezenet.compression.stages.stage import Stage
-from keras_squeezenet.packing import packer
+from keras_squeezenet.packing import bounds
 
 # The share of the steps in which the polynomial density falls. In the rest the
 # remaining weights recover.
@@ -123,7 +123,7 @@ class Prune(Stage):
             return None
         _, content = pack.make_packer(
             self.model, self.recipe, self.context
-        ).find(packer.Bound(target_bytes=self.recipe.target_bytes))
+        ).find(bounds.Bound(target_bytes=self.recipe.target_bytes))
         return base64.b64encode(content).decode()
 
     def _packed(self):

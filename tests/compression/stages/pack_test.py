@@ -11,7 +11,8 @@ from keras_squeezenet.compression import checks
 from keras_squeezenet.compression.stages import stage as stage_module
 from keras_squeezenet.compression.stages.pack import Pack
 from keras_squeezenet.data import splits
-from keras_squeezenet.packing import packer
+from keras_squeezenet.packing import bounds
+from keras_squeezenet.packing import pack_result
 from keras_squeezenet.utils.progress import Progress
 
 
@@ -81,7 +82,7 @@ def test_file_that_decodes_to_another_model_is_an_error(
     make_stage, monkeypatch
 ):
     made = make_stage(Recipe(max_kl=0.05))
-    monkeypatch.setattr(packer.PackResult, "model", made.model)
+    monkeypatch.setattr(pack_result.PackResult, "model", made.model)
     with pytest.raises(checks.CheckError, match="must decode to the model"):
         made.wrap(0, [])
 
@@ -89,20 +90,20 @@ def test_file_that_decodes_to_another_model_is_an_error(
 @pytest.mark.parametrize(
     "recipe, before, bound",
     [
-        ({"target_bytes": 9}, 0.9, packer.Bound(target_bytes=9)),
-        ({"max_kl": 0.1}, 0.9, packer.Bound(max_kl=0.1)),
-        ({}, 0.9, packer.Bound(max_kl=0.02)),
+        ({"target_bytes": 9}, 0.9, bounds.Bound(target_bytes=9)),
+        ({"max_kl": 0.1}, 0.9, bounds.Bound(max_kl=0.1)),
+        ({}, 0.9, bounds.Bound(max_kl=0.02)),
         # Of two points that may be lost, half a point is lost before.
         (
             {"max_accuracy_drop": 2.0},
             0.895,
-            packer.Bound(max_accuracy_drop=1.5),
+            bounds.Bound(max_accuracy_drop=1.5),
         ),
-        ({"max_accuracy_drop": 2.0}, 0.8, packer.Bound(max_accuracy_drop=0.0)),
+        ({"max_accuracy_drop": 2.0}, 0.8, bounds.Bound(max_accuracy_drop=0.0)),
         (
             {"max_accuracy_drop": 2.0, "max_kl": 0.1},
             0.9,
-            packer.Bound(max_kl=0.1),
+            bounds.Bound(max_kl=0.1),
         ),
     ],
 )

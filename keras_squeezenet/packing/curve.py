@@ -1,0 +1,39 @@
+"""The rate-distortion curve: files of one network, from small to accurate."""
+
+import dataclasses
+from collections.abc import Iterable
+
+from keras_squeezenet.packing import measurement
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Point(measurement.Measurement):
+    """A point of the rate-distortion curve, measured on the validation images.
+
+    Attributes:
+        lambda_: the cost of one bit, in nats.
+        bytes: the size of the .sqz file.
+        estimated_kl: the divergence that the Fisher information predicts, in
+            nats; `None` after code training.
+    """
+
+    lambda_: float
+    bytes: int
+    estimated_kl: float | None = None
+
+    def to_json(self) -> dict:
+        """Return the fields as JSON-compatible values."""
+        values = dataclasses.asdict(self)
+        return {"lambda": values.pop("lambda_"), **values}
+
+
+def front(points: Iterable[Point]) -> list[Point]:
+    """Return the points that no other one beats, by increasing size.
+
+    Another one beats a point if it is no larger and no more distorted.
+    """
+    found = []
+    for point in sorted(points, key=lambda point: (point.bytes, point.kl)):
+        if not found or point.kl < found[-1].kl:
+            found.append(point)
+    return found

@@ -1,0 +1,106 @@
+"""Quantization of a whole network at any lambda."""
+
+import math
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+from keras_squeezenet.codec import encodings
+from keras_squeezenet.packing import calibration
+from keras_squeezenet.packing import fisher
+from keras_squeezenet.packing import image_sets
+from keras_squeezenet.packing import rate_distortion
+from keras_squeezenet.packing import reconstruction
+from keras_squeezenet.utils.progress import Progress
+
+# More images hardly change the Fisher information.
+MAX_IMAGES = 500
+BATCH_SIZE = 10
+
+
+class NetworkQuantizer:
+    """Quantizes the layers of a network, reconstructing one after the other.
+
+    The Fisher information is measured once, for all lambdas.
+
+    Args:
+        model: it is not changed.
+        images: float32 array of preprocessed images.
+        seed, progress: as `pack` takes them.
+
+    Attributes:
+        hessians: `{layer name: rate_distortion.Hessian}`.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        images: np.ndarray,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ):
+        self.model, self.images = model, images
+        batches = image_sets.in_batches(
+            calibration.subset(images, MAX_IMAGES), BATCH_SIZE
+        )
+        progress = progress or Progress()
+        with progress.task("Fisher information", len(batches)) as advance:
+            self.hessians = fisher.measure(model, batches, seed, advance)
+        self.quantizers = {
+            name: rate_distortion.LayerQuantizer(
+                _matrix(model.get_layer(name).get_weights()[0]), hessian
+            )
+            for name, hessian in self.hessians.items()
+        }
+
+    def quantize(
+        self,
+        lambda_: float,
+        count: int,
+        advance: Callable[..., None] = lambda **metrics: None,
+    ) -> tuple[dict[str, encodings.UniformArray], float]:
+        """Return the quantized weights by name, and the distortion in nats.
+
+        Args:
+            lambda_: the cost of one bit, in nats.
+            count: the number of images that layers are reconstructed on, or
+                all if there are fewer.
+            advance: function called after each layer.
+        """
+        arrays, distortion = {}, 0.0
+
+        def quantize(name, weights, fit_bias):
+            nonlocal distortion
+            result = self.quantizers[name].quantize(lambda_, _matrix(weights))
+            distortion += float(result.distortion)
+            advance(distortion=distortion)
+            kernel = arrays[f"{name}/kernel"] = encodings.UniformArray(
+                result.codes.reshape(weights.shape), result.step
+            )
+            bias = fit_bias(kernel.to_array())
+            if bias is None:
+                return kernel.to_array(), None
+            bias = _quantize_bias(bias, self.hessians[name], lambda_)
+            arrays[f"{name}/bias"] = bias
+            return kernel.to_array(), bias.to_array()
+
+        images = calibration.subset(self.images, count)
+        reconstruction.run(self.model, images, quantize)
+        return arrays, distortion
+
+
+def _matrix(kernel):
+    return kernel.reshape(-1, kernel.shape[-1])
+
+
+def _quantize_bias(bias, hessian, lambda_):
+    curvature = hessian.inputs[-1, -1] * hessian.outputs.mean()
+    step = rate_distortion.high_rate_step(lambda_, max(curvature, 1e-300))
+    # A larger step keeps the codes in range.
+    step = max(step, 2 * rate_distortion.min_step(bias))
+    # Without curvature the step would be infinite.
+    step = min(step, max(4 * float(np.abs(bias).max()), 1.0))
+    # A power of two takes few bytes; the next lower one costs little accuracy.
+    step = 2.0 ** math.floor(math.log2(step))
+    return encodings.UniformArray(np.rint(bias / step).astype("int64"), step)
