@@ -275,7 +275,7 @@ class Recipe:
             )
 
     def _require_target_of_packing(self):
-        if self.density_split != PACKING:
+        if not self.prunes_to_size:
             return
         needs = "density_split='packing' needs"
         if not {"prune", "pack"} <= {*self.stages}:
@@ -294,6 +294,11 @@ class Recipe:
                     f"{needs} no `{name}`: packing chooses the weights that "
                     f"become zero. Received: {name}={getattr(self, name)}"
                 )
+
+    @property
+    def prunes_to_size(self) -> bool:
+        """Whether `prune` aims at `target_bytes`, and not at densities."""
+        return self.density_split == PACKING
 
     def steps(self, epochs: float, epoch_steps: int) -> int:
         """Return the number of training steps of a stage."""
@@ -327,7 +332,7 @@ class Recipe:
         )
         if unstated and possible and "target_bytes" in changes:
             return {"density_split": PACKING, "overall_density": None}
-        if self.density_split == PACKING and not (unstated and possible):
+        if self.prunes_to_size and not (unstated and possible):
             return {"density_split": changes.get("density_split", SPLITS[0])}
         return {}
 

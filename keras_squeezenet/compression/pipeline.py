@@ -284,10 +284,8 @@ class _Run:
         self._say_what_frozen_layers_do(layers)
         for rules in (self.recipe.densities, self.recipe.bits):
             allocation.match(rules, layers)
-        for kind in self.recipe.stages:
-            stages.find(kind).require_possible(
-                self.model, self.recipe, self.progress
-            )
+        for kind in stages.of(self.recipe):
+            kind.require_possible(self.model, self.recipe, self.progress)
 
     def _say_what_frozen_layers_do(self, layers):
         names = models.frozen_layers(self.model)
@@ -343,13 +341,15 @@ class _Run:
 
     def run_stages(self):
         """Run the remaining stages; return an `AccuracyLossError`, if any."""
-        kinds = map(stages.find, self.recipe.stages)
         rounds = [
             (kind, recipe)
-            for kind in kinds
+            for kind in stages.of(self.recipe)
             for recipe in kind.rounds(self.recipe)
         ]
         for kind, recipe in rounds[self.state.stage :]:
+            if not kind.is_needed(self.model, recipe):
+                self.state.stage += 1
+                continue
             try:
                 self.run_stage(kind, recipe)
             except AccuracyLossError as error:

@@ -1,8 +1,4 @@
-"""Pruning with retraining, by magnitude or to a size.
-
-To a size, packing chooses the weights that become zero: those whose bits cost
-more than the distortion without them. They stay zero while the others are
-trained.
+"""Pruning with retraining, by magnitude.
 
 References:
 - [Learning both Weights and Connections for Efficient Neural
@@ -12,21 +8,13 @@ References:
   2017): the polynomial schedule
 """
 
-import base64
-
-import numpy as np
 import tensorflow as tf
 
-from keras_squeezenet import codec
-from keras_squeezenet import models
 from keras_squeezenet.compression import allocation
 from keras_squeezenet.compression import checks
-from keras_squeezenet.compression import compression_recipe
 from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression import tfmot
-from keras_squeezenet.compression.stages import pack
 from keras_squeezenet.compression.stages.stage import Stage
-from keras_squeezenet.packing import bounds
 
 # The share of the steps in which the polynomial density falls. In the rest the
 # remaining weights recover.
@@ -34,16 +22,12 @@ PRUNING_SHARE = 0.6
 MASK_UPDATES = 20
 # The nonzero weights in each group of neighboring input channels, and its size.
 M_BY_N = {"2:4": (2, 4)}
-# The size of each round of pruning relative to that of the next one, and of the
-# last round relative to the file. That one is smaller: training makes up for
-# what pruning loses, and not for what packing loses after it.
-ROUND_FACTOR, LAST_FACTOR = 2**0.5, 2**-0.25
 # The share of the zeros that remains each time that the stage is relaxed.
 RELAXED_SPARSITY = 0.75
 
 
 class Prune(Stage):
-    """Pruning: weights become zero during training, or before it to a size.
+    """Pruning: the smallest weights become zero during training.
 
     Attributes:
         densities: dict of layer name to the share of weights to keep, in
@@ -55,8 +39,7 @@ class Prune(Stage):
 
     def __init__(self, model, recipe, scan=None):
         super().__init__(model, recipe, scan)
-        self.is_by_packing = recipe.density_split == compression_recipe.PACKING
-        self.densities = {} if self.is_by_packing else self._targets()
+        self.densities = self._targets()
         self.callbacks = (tfmot.UpdatePruningStep(),)
 
     def _targets(self):
@@ -85,28 +68,12 @@ class Prune(Stage):
         return by_scan and recipe.overall_density is not None
 
     @classmethod
-    def rounds(cls, recipe):
-        """Return a recipe for each size on the way to `target_bytes`."""
-        if recipe.density_split != compression_recipe.PACKING:
-            return [recipe]
-        last = recipe.target_bytes * LAST_FACTOR
-        return [
-            recipe.replace(
-                target_bytes=round(last * ROUND_FACTOR**left),
-                prune_epochs=recipe.prune_epochs / recipe.prune_rounds,
-            )
-            for left in reversed(range(recipe.prune_rounds))
-        ]
-
-    @classmethod
     def can_relax(cls, recipe):
         return recipe.prune_pattern is None
 
     @classmethod
     def relax(cls, recipe, attempt):
-        """Return a recipe with a quarter fewer zeros, or more bytes."""
-        if recipe.density_split == compression_recipe.PACKING:
-            return pack.Pack.relax(recipe, attempt)
+        """Return a recipe with a quarter fewer zeros for each attempt."""
         share = RELAXED_SPARSITY**attempt
         overall = recipe.overall_density
         return recipe.replace(
@@ -117,30 +84,12 @@ class Prune(Stage):
             overall_density=overall and 1 - (1 - overall) * share,
         )
 
-    def choose(self, calibration, progress):
-        """Return the packed file, in base64, whose zeros stay zero."""
-        if not self.is_by_packing:
-            return None
-        _, content = pack.make_packer(
-            self.model, self.recipe, self.context
-        ).find(bounds.Bound(target_bytes=self.recipe.target_bytes))
-        return base64.b64encode(content).decode()
-
-    def _packed(self):
-        """Return the model with the weights of that file, and its densities."""
-        chosen = codec.loads(base64.b64decode(self.chosen))
-        model, densities = models.copy(self.model), {}
-        for name in self.kernels:
-            weights = chosen.get_layer(name).get_weights()
-            model.get_layer(name).set_weights(weights)
-            kept = max(np.count_nonzero(weights[0]), 1)
-            densities[name] = kept / weights[0].size
-        return model, densities
-
     def wrap(self, steps, calibration):
-        recipe, options, model = self.recipe, {}, self.model
-        if self.is_by_packing:
-            model, self.densities = self._packed()
+        return self._wrap(self.model, steps)
+
+    def _wrap(self, model, steps):
+        """Return the twin of a model whose layers get their densities."""
+        recipe, options = self.recipe, {}
         if recipe.prune_pattern is not None:
             options["sparsity_m_by_n"] = M_BY_N[recipe.prune_pattern]
 
@@ -160,14 +109,9 @@ class Prune(Stage):
     @property
     def _schedule(self):
         recipe = self.recipe
-        at_once = recipe.prune_pattern or self.is_by_packing
-        return "constant" if at_once else recipe.prune_schedule
+        return "constant" if recipe.prune_pattern else recipe.prune_schedule
 
     def settled_after(self, steps):
-        if self.is_by_packing:
-            # The accuracy recovers until the last epoch. An earlier one is
-            # better only by the chance of a small validation set.
-            return steps
         return settled_after(self._schedule, steps, self.recipe.prune_rounds)
 
     def finish(self, trainee):

@@ -89,6 +89,11 @@ class Stage(abc.ABC):
         return [recipe]
 
     @classmethod
+    def is_needed(cls, model: keras.Model, recipe: Recipe) -> bool:
+        """Return whether a run of the stage has anything to do."""
+        return True
+
+    @classmethod
     def can_relax(cls, recipe: Recipe) -> bool:
         """Return whether `relax` would change anything."""
         return True

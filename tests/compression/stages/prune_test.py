@@ -1,21 +1,13 @@
-import base64
-import json
-import types
-
 import numpy as np
 import pytest
-import quarters
 import tensorflow as tf
 
-from keras_squeezenet import codec
 from keras_squeezenet.compression import Recipe
 from keras_squeezenet.compression import checks
 from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression import tfmot
 from keras_squeezenet.compression.stages import prune
-from keras_squeezenet.data import splits
 from keras_squeezenet.evaluation import kernel_statistics
-from keras_squeezenet.utils.progress import Progress
 
 
 def densities_of(model, density):
@@ -108,46 +100,6 @@ def test_rounds_keep_the_same_share_each():
     assert [density for _, density in found] == pytest.approx(
         [1 / 2, 1 / 4, 1 / 8, 1 / 16]
     )
-
-
-SMALL = Recipe(
-    stages=("prune", "pack"), density_split="packing", target_bytes=2_000
-)
-
-
-def test_weights_that_packing_sets_to_zero_stay_zero(
-    make_model, fit, dataset, monkeypatch
-):
-    quarters.pack_few_points(monkeypatch)
-    model = make_model()
-    stage = prune.Prune(model, SMALL)
-    stage.context = types.SimpleNamespace(
-        train=splits.training_split(dataset, 16),
-        provenance={},
-        progress=Progress(),
-    )
-    # The checkpoint keeps it.
-    stage.chosen = json.loads(json.dumps(stage.choose([], Progress())))
-    packed = tf_keras_twin.kernels(codec.loads(base64.b64decode(stage.chosen)))
-    trainee = stage.wrap(4, [])
-    fit(trainee, 4, stage.callbacks)
-    stage.finish(trainee)
-    zeros = 0
-    for name, kernel in tf_keras_twin.kernels(model).items():
-        np.testing.assert_array_equal(kernel == 0, packed[name] == 0, name)
-        zeros += np.count_nonzero(kernel == 0)
-    assert zeros > 1000
-    # The others were trained.
-    kernel = model.get_layer("conv10").get_weights()[0]
-    assert np.any(kernel != packed["conv10"])
-
-
-def test_rounds_approach_the_size():
-    rounds = prune.Prune.rounds(SMALL.replace(prune_rounds=3, prune_epochs=6))
-    assert [recipe.target_bytes for recipe in rounds] == [3_364, 2_378, 1_682]
-    assert {recipe.prune_epochs for recipe in rounds} == {2}
-    assert prune.Prune.rounds(Recipe()) == [Recipe()]
-    assert prune.Prune.relax(SMALL, 1).target_bytes == 2_500
 
 
 def test_two_of_four_input_channels_are_kept(make_model, fit):
