@@ -9,6 +9,7 @@ import hashlib
 import math
 import os
 import pathlib
+import re
 import zlib
 
 import keras
@@ -262,7 +263,7 @@ def _without_weights(layer, received):
 
 
 def _strip(path):
-    """Remove what TensorFlow infers when it loads a SavedModel."""
+    """Remove what loading a SavedModel does not need, and shorten its names."""
     from tensorflow.core.protobuf import saved_model_pb2
 
     saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
@@ -279,4 +280,29 @@ def _strip(path):
         for function in library:
             for attributes in function.arg_attr.values():
                 attributes.attr.pop("_output_shapes", None)
+            _number_nodes(function)
     path.write_bytes(saved.SerializeToString(deterministic=True))
+
+
+def _number_nodes(function):
+    """Rename the nodes of a function to numbers, which its arguments are not.
+
+    A name is in the file once for the node and once for each use.
+    """
+    numbers = {
+        node.name: str(number) for number, node in enumerate(function.node_def)
+    }
+
+    def rename(reference):
+        """Return `^node`, `node:output:index` or an argument, renamed."""
+        control, name, place = re.fullmatch(
+            r"(\^?)([^:]*)(.*)", reference
+        ).groups()
+        return control + numbers.get(name, name) + place
+
+    for node in function.node_def:
+        node.name = numbers[node.name]
+        node.input[:] = map(rename, node.input)
+    for returned in (function.ret, function.control_ret):
+        for key, reference in dict(returned).items():
+            returned[key] = rename(reference)
