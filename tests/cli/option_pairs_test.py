@@ -4,6 +4,7 @@ A run ends well, or in a refusal that names two of the options.
 """
 
 import itertools
+import json
 import random
 import types
 
@@ -13,15 +14,19 @@ import quarters
 from keras import layers
 from PIL import Image
 
+from keras_squeezenet import codec
 from keras_squeezenet import data
 from keras_squeezenet import models
 from keras_squeezenet import training
 from keras_squeezenet.cli import compress
+from keras_squeezenet.cli import export
 from keras_squeezenet.cli import finetune
 from keras_squeezenet.cli import pack
 from keras_squeezenet.cli import train
 from keras_squeezenet.compression import artifacts
 from keras_squeezenet.compression import compression_recipe
+from keras_squeezenet.export import exporter
+from keras_squeezenet.export import formats
 from keras_squeezenet.training import training_recipe
 
 pytestmark = [pytest.mark.slow, pytest.mark.end_to_end]
@@ -86,6 +91,19 @@ PACK = {
     "raw_images": ("false", "true"),
     "json": ("false", "true"),
     "normalization": (None, "caffe"),
+}
+EXPORT = {
+    "to": tuple(formats.FORMATS),
+    "suffix": (".keras", ".sqz"),
+    "input": exporter.INPUTS,
+    # Whether there are such images.
+    "calibration": (True, False),
+    "dataset": (True, False),
+    "image_size": (None, quarters.SIDE),
+    "images": (1, 8),
+    "labels": (True, False),
+    "normalization": (None, "caffe"),
+    "json": ("false", "true"),
 }
 
 
@@ -195,7 +213,7 @@ def tiny_path(tmp_path):
 
 
 def test_every_pair_is_covered():
-    for options in (TRAIN, FINETUNE, COMPRESS, PACK):
+    for options in (TRAIN, FINETUNE, COMPRESS, PACK, EXPORT):
         found = set().union(*map(pairs_of, covering(options)))
         for (one, values), (two, others) in itertools.combinations(
             options.items(), 2
@@ -244,3 +262,66 @@ def test_compress(row, run, tiny_path, monkeypatch):
 def test_pack(row, run, tiny_path, photographs, monkeypatch):
     quarters.pack_few_points(monkeypatch)
     run(pack, row, tiny_path, f"--dataset={photographs}", "--images=10")
+
+
+@pytest.fixture
+def exported(run_command, photographs, tmp_path):
+    """Returns a function that exports the tiny network, as a row says."""
+    labeled = tmp_path / "labeled"
+    for number, path in enumerate(sorted(photographs.iterdir())):
+        folder = labeled / "abcd"[number % quarters.CLASSES]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / path.name).write_bytes(path.read_bytes())
+    names = tmp_path / "names.txt"
+    names.write_text("a\nb\nc\nd\n")
+    files = {"calibration": photographs, "dataset": labeled, "labels": names}
+
+    def exported(row):
+        row = dict(row)
+        path = tmp_path / f"tiny{row.pop('suffix')}"
+        (codec if path.suffix == ".sqz" else models).save(make_tiny(), path)
+        for name, value in files.items():
+            row[name] = value if row[name] else None
+        out = tmp_path / "out"
+        flags = [
+            f"--{name}={value}"
+            for name, value in row.items()
+            if value is not None
+        ]
+        status, printed, _ = run_command(export, path, *flags, f"--out={out}")
+        assert status == 0
+        summary = json.loads((out / "export.json").read_text())
+        if row["json"] == "true":
+            assert json.loads(printed) == summary
+        return summary
+
+    return exported
+
+
+@every_pair(EXPORT)
+def test_export(row, exported, tmp_path):
+    format = formats.FORMATS[row["to"]]
+    for package in format.packages:
+        pytest.importorskip(package)
+    if format.needs_calibration and not row["calibration"]:
+        with pytest.raises(ValueError, match=f"{format.name} .*--calibration"):
+            exported(row)
+        assert not (tmp_path / "out").exists()
+        return
+    summary = exported(row)
+    (file,) = summary["files"]
+    assert (tmp_path / "out" / file["name"]).exists()
+    assert summary["image_size"] == quarters.SIDE
+    assert summary["compared_on"] == (
+        "test"
+        if row["dataset"]
+        else "calibration"
+        if row["calibration"]
+        else "random"
+    )
+    assert (file["accuracy"] is None) == (not row["dataset"])
+    if format.tolerance:
+        assert file["max_difference"] <= format.tolerance
+        assert file["accuracy"] == summary["accuracy"]
+    is_raw = format.takes_photographs and row["input"] == "photographs"
+    assert file["normalization"] == ("raw" if is_raw else "caffe")
