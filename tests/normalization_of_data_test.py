@@ -16,7 +16,7 @@ from keras_squeezenet import models
 from keras_squeezenet import packing
 from keras_squeezenet import preprocess_input
 from keras_squeezenet import training
-from keras_squeezenet.training import trainer
+from keras_squeezenet.training import training_run
 
 PIXELS, LABELS = quarters.make_images(32, 0)
 NAMES = ("a", "b", "c", "d")
@@ -43,9 +43,9 @@ def call(make_model, tmp_path, monkeypatch):
     def work(*arguments, **options):
         raise WorkError
 
-    monkeypatch.setattr(trainer._Run, "begin", work)
+    monkeypatch.setattr(training_run.Run, "begin", work)
     monkeypatch.setattr(training.transfer, "_fit_head", work)
-    monkeypatch.setattr(compression.pipeline._Run, "begin", work)
+    monkeypatch.setattr(compression.compression_run.Run, "begin", work)
     monkeypatch.setattr(packing.packer.Packer, "__init__", work)
     monkeypatch.setattr(evaluation.metrics, "evaluate", work)
     monkeypatch.setattr(compression.sensitivity, "scan", work)
@@ -133,7 +133,7 @@ def test_names_of_a_packed_file_have_the_order_of_the_network(call):
 
 
 def test_run_keeps_what_it_was_trained_on(raw_run, dataset):
-    path = raw_run / trainer.MODEL_FILE
+    path = raw_run / training_run.MODEL_FILE
     expected = metadata.Metadata("raw", quarters.SIDE, 3, NAMES)
     assert models.read_metadata(path) == expected
     result = evaluation.evaluate(path, dataset)
@@ -147,14 +147,14 @@ def test_data_set_gets_the_normalization_of_the_network(
     # Without any step, so that the accuracy is that of the network.
     recipe = training.Recipe(epochs=1, max_train_steps=1, learning_rate=1e-9)
     out = tmp_path / "out"
-    path = raw_run / trainer.MODEL_FILE
+    path = raw_run / training_run.MODEL_FILE
     result = training.train(path, dataset, recipe=recipe, out=out)
     assert result.dataset["normalization"] == "raw"
     assert result.test_accuracy > 0.9
 
 
 def test_predictions_are_those_of_the_images_of_training(raw_run):
-    network = classifier.load(raw_run / trainer.MODEL_FILE)
+    network = classifier.load(raw_run / training_run.MODEL_FILE)
     probabilities = network.predict(PIXELS)
     assert np.mean(probabilities.argmax(axis=1) == LABELS) > 0.9
     assert dataclasses.replace(network, normalization="caffe").predict(

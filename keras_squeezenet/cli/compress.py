@@ -53,12 +53,12 @@ def main(*positional):
     path = network_flags.take_model(FLAGS, positional, is_needed=False)
     recipe = recipe_flags.make(FLAGS, compression.RECIPES)
     require_valid(path, recipe)
-    from keras_squeezenet.compression import pipeline
+    from keras_squeezenet.compression import compression_run
     from keras_squeezenet.training import requirements
-    from keras_squeezenet.training import trainer
+    from keras_squeezenet.training import training_run
 
     out = pathlib.Path(FLAGS.out)
-    files.require_writable(out, FLAGS.overwrite, pipeline.IGNORED_FILES)
+    files.require_writable(out, FLAGS.overwrite, compression_run.IGNORED_FILES)
     console = terminal.make_console()
     progress = terminal.ConsoleProgress(console)
     options = {**FLAGS.values_of("overwrite", "resume"), "progress": progress}
@@ -66,8 +66,8 @@ def main(*positional):
     model, dataset = runs.prepare(FLAGS, recipe, console, progress, model)
     requirements.require_one_label(model, "compression")
     trained = None
-    last_epoch = f"{pipeline.TRAINING_FOLDER}/{trainer.LAST_FILE}"
-    with runs.resumable(out, pipeline.CHECKPOINT_FILE, last_epoch):
+    last_epoch = f"{compression_run.TRAINING_FOLDER}/{training_run.LAST_FILE}"
+    with runs.resumable(out, compression_run.CHECKPOINT_FILE, last_epoch):
         if path is None:
             trained = train(model, dataset, recipe, out, options)
             model = trained.model
@@ -133,10 +133,10 @@ def load(path, recipe):
 
 def train(model, dataset, recipe, out, options):
     """Train a new network; its files are in `out` until all is done."""
-    from keras_squeezenet.compression import pipeline
+    from keras_squeezenet.compression import compression_run
 
     if FLAGS.overwrite and not FLAGS.resume:
-        files.sweep(out, pipeline.IGNORED_FILES)
+        files.sweep(out, compression_run.IGNORED_FILES)
     shared = ["batch_size", "max_train_steps", "seed", "validation_share"]
     if FLAGS.teacher:
         shared += recipe_help.DISTILLATION
@@ -151,7 +151,7 @@ def train(model, dataset, recipe, out, options):
         ),
         teacher=FLAGS.teacher,
         normalization=FLAGS.normalization,
-        out=out / pipeline.TRAINING_FOLDER,
+        out=out / compression_run.TRAINING_FOLDER,
         tensorboard=FLAGS.tensorboard and f"{FLAGS.tensorboard}/dense",
         **options,
     )

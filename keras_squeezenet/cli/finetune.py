@@ -79,14 +79,14 @@ def main():
         phases, FLAGS.teacher, dataset_flags.has_labels(FLAGS)
     )
     teacher_flags.require_valid(FLAGS, FLAGS.distillation)
-    from keras_squeezenet.training import trainer
+    from keras_squeezenet.training import training_run
     from keras_squeezenet.training import transfer
 
     transfer.require_writable(FLAGS.out, FLAGS.overwrite, FLAGS.resume)
     console = terminal.make_console()
     progress = terminal.ConsoleProgress(console)
     model, dataset = runs.prepare(FLAGS, recipe, console, progress)
-    with runs.resumable(FLAGS.out, "*/" + trainer.LAST_FILE):
+    with runs.resumable(FLAGS.out, "*/" + training_run.LAST_FILE):
         result = training.finetune(
             model,
             dataset,

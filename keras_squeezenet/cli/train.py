@@ -45,14 +45,14 @@ def main():
         recipe, FLAGS.teacher, is_labeled=dataset_flags.has_labels(FLAGS)
     )
     teacher_flags.require_valid(FLAGS, recipe.distillation)
-    from keras_squeezenet.training import trainer
+    from keras_squeezenet.training import training_run
 
-    trainer.require_writable(FLAGS.out, FLAGS.overwrite, FLAGS.resume)
+    training_run.require_writable(FLAGS.out, FLAGS.overwrite, FLAGS.resume)
     workers = training.distribute(FLAGS.distribution)
     console = terminal.make_console(quiet=not workers.is_chief)
     progress = terminal.ConsoleProgress(console)
     model, dataset = runs.prepare(FLAGS, recipe, console, progress)
-    with runs.resumable(FLAGS.out, trainer.LAST_FILE):
+    with runs.resumable(FLAGS.out, training_run.LAST_FILE):
         result = training.train(
             model,
             dataset,
@@ -69,7 +69,7 @@ def main():
             console, report.several_labels_table(result.several_labels)
         )
     terminal.print_trained(
-        console, FLAGS, trainer.FILES, recipe.seed, result.several_labels
+        console, FLAGS, training_run.FILES, recipe.seed, result.several_labels
     )
 
 

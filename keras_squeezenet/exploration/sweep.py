@@ -26,7 +26,7 @@ from keras_squeezenet import training
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.exploration import grids
 from keras_squeezenet.training import network
-from keras_squeezenet.training import trainer
+from keras_squeezenet.training import training_run
 from keras_squeezenet.utils import files
 from keras_squeezenet.utils import ownership
 from keras_squeezenet.utils import signals
@@ -191,7 +191,7 @@ class _Exploration:
             self._write()
         if _is_done(self.rows[name]):
             # The checkpoint is several times as large as the model.
-            last = point_folder(self.out, name) / trainer.LAST_FILE
+            last = point_folder(self.out, name) / training_run.LAST_FILE
             last.unlink(missing_ok=True)
 
     def _write(self):

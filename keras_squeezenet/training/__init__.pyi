@@ -2,11 +2,11 @@ from .distributed import WorkerLostError as WorkerLostError
 from .distributed import distribute as distribute
 from .epochs import NonFiniteLossError as NonFiniteLossError
 from .network import build as build
-from .trainer import TrainingResult as TrainingResult
 from .trainer import train as train
 from .training_recipe import PHASES as PHASES
 from .training_recipe import RECIPES as RECIPES
 from .training_recipe import Phase as Phase
 from .training_recipe import Recipe as Recipe
+from .training_result import TrainingResult as TrainingResult
 from .transfer import FineTuningResult as FineTuningResult
 from .transfer import finetune as finetune

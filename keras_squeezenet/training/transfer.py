@@ -27,6 +27,7 @@ from keras_squeezenet.training import requirements
 from keras_squeezenet.training import several_labels
 from keras_squeezenet.training import trainer
 from keras_squeezenet.training import training_recipe
+from keras_squeezenet.training import training_run
 from keras_squeezenet.training import unlabeled
 from keras_squeezenet.training.training_recipe import PHASES
 from keras_squeezenet.training.training_recipe import Phase
@@ -37,7 +38,7 @@ from keras_squeezenet.utils import ownership
 from keras_squeezenet.utils import signals
 from keras_squeezenet.utils.progress import Progress
 
-FILES = (trainer.MODEL_FILE, report.JSON_FILE, model_card.CARD_FILE)
+FILES = (training_run.MODEL_FILE, report.JSON_FILE, model_card.CARD_FILE)
 # What the report has of the training run of a phase.
 MEASURED = (
     *("seconds", "validation_accuracy", "test_accuracy"),
@@ -312,7 +313,7 @@ def finetune(
             teacher=None if teacher is None else teacher.describe(),
         )
         with signals.uninterrupted():
-            models.save(model, out / trainer.MODEL_FILE)
+            models.save(model, out / training_run.MODEL_FILE)
             files.write_json(out / report.JSON_FILE, result.to_json())
             model_card.write(result.to_json(), out)
         return result

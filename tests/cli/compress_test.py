@@ -16,9 +16,9 @@ from keras_squeezenet import report
 from keras_squeezenet import training
 from keras_squeezenet.cli import compress
 from keras_squeezenet.cli import terminal
-from keras_squeezenet.compression import pipeline
+from keras_squeezenet.compression import compression_run
 from keras_squeezenet.training import network
-from keras_squeezenet.training import trainer
+from keras_squeezenet.training import training_run
 
 CLASSES = ("bird", "cat", "dog")
 SIDE = 28
@@ -240,7 +240,7 @@ def test_new_network_is_trained_first(run, compressed, tmp_path):
     assert options["recipe"] == training.Recipe(
         epochs=3, learning_rate=0.25, batch_size=16, seed=5
     )
-    assert options["out"] == tmp_path / "out" / pipeline.TRAINING_FOLDER
+    assert options["out"] == tmp_path / "out" / compression_run.TRAINING_FOLDER
     assert str(options["tensorboard"]) == os.path.join("logs", "dense")
     assert options["resume"] is compressed["resume"] is True
     assert compressed["trained"].model is compressed["model"]
@@ -401,9 +401,12 @@ def test_skipped_file_names_need_not_be_unicode(run, compressed, load):
 def test_ctrl_c_says_how_to_resume_where_there_is_a_checkpoint(
     stage, run, compressed, monkeypatch, tmp_path
 ):
-    last = tmp_path / "out" / pipeline.CHECKPOINT_FILE
+    last = tmp_path / "out" / compression_run.CHECKPOINT_FILE
     if stage == "training":
-        last = last.with_name(pipeline.TRAINING_FOLDER) / trainer.LAST_FILE
+        last = (
+            last.with_name(compression_run.TRAINING_FOLDER)
+            / training_run.LAST_FILE
+        )
 
     def stop(model, data, **options):
         raise KeyboardInterrupt

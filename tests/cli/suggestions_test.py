@@ -16,7 +16,7 @@ from keras_squeezenet.cli import finetune
 from keras_squeezenet.cli import main
 from keras_squeezenet.cli import terminal
 from keras_squeezenet.cli import train
-from keras_squeezenet.training import trainer
+from keras_squeezenet.training import training_run
 from keras_squeezenet.training import transfer
 
 PACKAGE = pathlib.Path(keras_squeezenet.__file__).parent
@@ -56,7 +56,7 @@ def parse():
 
 PRINTED = {
     train: lambda console: terminal.print_trained(
-        console, train.FLAGS, trainer.FILES, 7
+        console, train.FLAGS, training_run.FILES, 7
     ),
     finetune: lambda console: terminal.print_trained(
         console, finetune.FLAGS, transfer.FILES, 7

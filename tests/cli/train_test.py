@@ -16,7 +16,7 @@ from keras_squeezenet.cli import train
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.report import model_card
 from keras_squeezenet.training import distributed
-from keras_squeezenet.training import trainer
+from keras_squeezenet.training import training_run
 
 RESULT = types.SimpleNamespace(
     several_labels=None,
@@ -211,7 +211,7 @@ def test_earlier_run_is_refused_before_images_are_loaded(
     run, monkeypatch, tmp_path
 ):
     monkeypatch.setattr(data, "load", None)
-    (tmp_path / trainer.LAST_FILE).touch()
+    (tmp_path / training_run.LAST_FILE).touch()
     with pytest.raises(FileExistsError, match="pass --resume"):
         run(out=tmp_path)
 
@@ -273,9 +273,9 @@ def test_ctrl_c_keeps_the_last_epoch_whose_model_predict_takes(
                 *("--image_size=16", '--config={"base_e": 8, "incr_e": 8}'),
             )
     # The model card is written at the end.
-    expected = {*trainer.FILES} - {model_card.CARD_FILE}
+    expected = {*training_run.FILES} - {model_card.CARD_FILE}
     assert {*os.listdir(out)} == expected
     assert json.loads((out / report.JSON_FILE).read_text())["history"]
-    model = f"--model={out / trainer.MODEL_FILE}"
+    model = f"--model={out / training_run.MODEL_FILE}"
     _, printed, _ = run_command(predict, path, model)
     assert printed.split()[-1] in ("cat", "dog")

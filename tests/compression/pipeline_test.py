@@ -17,8 +17,9 @@ from keras_squeezenet import compression
 from keras_squeezenet import training
 from keras_squeezenet.compression import artifacts
 from keras_squeezenet.compression import checks
-from keras_squeezenet.compression import pipeline
+from keras_squeezenet.compression import compression_run
 from keras_squeezenet.compression import sensitivity
+from keras_squeezenet.compression import stage_fit
 from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.evaluation import kernel_statistics
 from keras_squeezenet.export import litert_file
@@ -309,14 +310,14 @@ def test_loss_that_becomes_nan_names_its_stage(compress, tmp_path):
         training.NonFiniteLossError, match="^prune: .*in epoch 1"
     ):
         compress(recipe)
-    assert os.listdir(tmp_path / "out") == [pipeline.CHECKPOINT_FILE]
+    assert os.listdir(tmp_path / "out") == [compression_run.CHECKPOINT_FILE]
 
 
 def test_twin_that_differs_from_its_model_is_an_error(
     compress, make_model, monkeypatch, randomize
 ):
     monkeypatch.setattr(
-        pipeline.tf_keras_twin, "make_twin", lambda model: make_model()
+        compression_run.tf_keras_twin, "make_twin", lambda model: make_model()
     )
     with pytest.raises(checks.CheckError, match="the tf_keras twin"):
         compress(model=randomize(make_model()))
@@ -335,7 +336,7 @@ def test_file_that_differs_from_its_model_is_an_error(
     monkeypatch.setattr(artifacts.keras_file, "load", load_other)
     with pytest.raises(checks.CheckError, match="model.keras must"):
         compress(SHORT.replace(stages=()))
-    assert os.listdir(tmp_path / "out") == [pipeline.CHECKPOINT_FILE]
+    assert os.listdir(tmp_path / "out") == [compression_run.CHECKPOINT_FILE]
 
 
 @pytest.mark.slow
@@ -437,9 +438,9 @@ def validation_accuracies(monkeypatch):
     """The validation accuracies that the run measures, in turn."""
     accuracies = []
     monkeypatch.setattr(
-        pipeline._Run,
-        "_accuracy",
-        lambda run, model, split, task=None: (
+        stage_fit,
+        "measure_accuracy",
+        lambda model, split, progress=None, task=None: (
             0.5 if task and task.startswith("test") else accuracies.pop(0)
         ),
     )
@@ -499,7 +500,7 @@ def test_stage_that_always_loses_too_much_ends_with_the_last_good_model(
     model = keras.models.load_model(out / "model.keras")
     for kernel in tf_keras_twin.kernels(model).values():
         assert np.mean(kernel == 0) == pytest.approx(0.5, abs=0.02)
-    assert pipeline.CHECKPOINT_FILE not in os.listdir(out)
+    assert compression_run.CHECKPOINT_FILE not in os.listdir(out)
 
 
 def test_stages_learn_soft_labels_with_weights(compress, dataset, tmp_path):
@@ -591,7 +592,7 @@ def test_filters_that_training_makes_worse_stay_as_they_were_fitted(
         accuracies.append(0.5 + step * len(accuracies))
         return accuracies[-1]
 
-    monkeypatch.setattr(pipeline._Run, "_accuracy", measure)
+    monkeypatch.setattr(stage_fit, "measure_accuracy", measure)
     recipe = recipe.replace(prune_filters_epochs=2)
     trained = compress(recipe, model, overwrite=True).model
     is_same = all(

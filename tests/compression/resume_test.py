@@ -14,9 +14,10 @@ import pytest
 import quarters
 
 from keras_squeezenet import compression
+from keras_squeezenet.compression import compression_run
 from keras_squeezenet.compression import filter_selection
-from keras_squeezenet.compression import pipeline
-from keras_squeezenet.training import trainer
+from keras_squeezenet.compression import run_state
+from keras_squeezenet.training import training_run
 from keras_squeezenet.utils import checkpoints
 
 RECIPE = compression.Recipe(
@@ -79,14 +80,14 @@ def test_killed_run_ends_as_one_that_was_not(
         for resume in (False, True):
             with pytest.raises(quarters.Killed):
                 run(make_model, dataset, out, resume=resume)
-            assert os.listdir(out) == [pipeline.CHECKPOINT_FILE]
+            assert os.listdir(out) == [compression_run.CHECKPOINT_FILE]
     model, report = run(make_model, dataset, out, resume=True)
     np.testing.assert_equal(expected_model.get_weights(), model.get_weights())
     assert curve_of(expected) == curve_of(report)
     for one, other in zip(expected["stages"], report["stages"], strict=True):
         assert one["history"] == other["history"]
         assert one["accuracy"] == other["accuracy"]
-    assert pipeline.CHECKPOINT_FILE not in os.listdir(out)
+    assert compression_run.CHECKPOINT_FILE not in os.listdir(out)
 
 
 @pytest.mark.end_to_end
@@ -146,13 +147,15 @@ def test_unfinished_run_is_not_overwritten_unasked(
     make_model, dataset, tmp_path
 ):
     out = tmp_path / "out"
-    checkpoints.save(out / pipeline.CHECKPOINT_FILE, pipeline.State(), {})
-    before = (out / pipeline.CHECKPOINT_FILE).read_bytes()
+    checkpoints.save(
+        out / compression_run.CHECKPOINT_FILE, run_state.State(), {}
+    )
+    before = (out / compression_run.CHECKPOINT_FILE).read_bytes()
     with pytest.raises(FileExistsError, match="Pass --resume .* --overwrite"):
         run(make_model, dataset, out)
     with pytest.raises(ValueError, match="arguments"):
         run(make_model, dataset, out, resume=True)
-    assert (out / pipeline.CHECKPOINT_FILE).read_bytes() == before
+    assert (out / compression_run.CHECKPOINT_FILE).read_bytes() == before
 
 
 COMMAND = [
@@ -174,7 +177,7 @@ def test_command_that_was_killed_in_its_training_is_resumed(tmp_path):
         command, env=environment, stdout=subprocess.DEVNULL
     ) as process:
         deadline = time.monotonic() + 300
-        state = out / pipeline.TRAINING_FOLDER / trainer.LAST_FILE
+        state = out / compression_run.TRAINING_FOLDER / training_run.LAST_FILE
         while not state.exists():
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.05)

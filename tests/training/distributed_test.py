@@ -18,7 +18,7 @@ import tensorflow as tf
 from keras_squeezenet import training
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.training import distributed
-from keras_squeezenet.training import trainer
+from keras_squeezenet.training import training_run
 
 RECIPE = training.Recipe(
     epochs=3, batch_size=16, validation_share=0.25, weight_decay=0.01
@@ -146,9 +146,9 @@ def assert_same_curve(history, expected):
 
 def assert_same_as_alone(out, expected):
     """Check for the same files and model, but for the order of sums."""
-    assert sorted(os.listdir(out)) == sorted(trainer.FILES)
+    assert sorted(os.listdir(out)) == sorted(training_run.FILES)
     kept, wanted = (
-        keras.models.load_model(folder / trainer.MODEL_FILE).get_weights()
+        keras.models.load_model(folder / training_run.MODEL_FILE).get_weights()
         for folder in (out, expected)
     )
     for one, other in zip(kept, wanted, strict=True):
@@ -200,7 +200,7 @@ def test_killed_worker_ends_the_run_which_is_resumed(start, tmp_path):
     configs = cluster(2)
     chief, other = start(configs, "multi_worker", [[job(out, recipe)]] * 2)
     deadline = time.monotonic() + TIMEOUT
-    while not (out / trainer.HISTORY_FILE).exists():
+    while not (out / training_run.HISTORY_FILE).exists():
         assert chief.poll() is None and other.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -240,7 +240,7 @@ def worker():
 )
 def test_lost_worker_is_named_where_it_is_known(message, who, worker, tmp_path):
     with pytest.raises(training.WorkerLostError) as caught:
-        with worker.watched(tmp_path / trainer.LAST_FILE):
+        with worker.watched(tmp_path / training_run.LAST_FILE):
             raise tf.errors.UnavailableError(None, None, message)
     assert str(caught.value) == (
         f"{who} was lost, and the training has ended. No checkpoint was "

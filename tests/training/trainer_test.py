@@ -23,7 +23,7 @@ from keras_squeezenet.data import image_dataset
 from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.training import distributed
 from keras_squeezenet.training import epochs
-from keras_squeezenet.training import trainer
+from keras_squeezenet.training import training_run
 from keras_squeezenet.utils import files
 from keras_squeezenet.utils.progress import Progress
 
@@ -60,7 +60,7 @@ def train(dataset, tmp_path):
 
 
 def last_arrays(out):
-    with np.load(out / trainer.LAST_FILE) as file:
+    with np.load(out / training_run.LAST_FILE) as file:
         return {name: file[name] for name in file.files if name != "json"}
 
 
@@ -68,7 +68,7 @@ def assert_same_end(out, expected):
     """Check for the same weights and optimizer state, bit for bit."""
     np.testing.assert_equal(last_arrays(out), last_arrays(expected))
     kept, wanted = (
-        keras.models.load_model(folder / trainer.MODEL_FILE)
+        keras.models.load_model(folder / training_run.MODEL_FILE)
         for folder in (out, expected)
     )
     np.testing.assert_equal(kept.get_weights(), wanted.get_weights())
@@ -79,17 +79,17 @@ def test_run_writes_its_files_and_the_model_of_its_best_epoch(
 ):
     model, report = train(training.Recipe(epochs=3, batch_size=16))
     out = tmp_path / "out"
-    assert sorted(os.listdir(out)) == sorted(trainer.FILES)
+    assert sorted(os.listdir(out)) == sorted(training_run.FILES)
     accuracies = [row["validation_accuracy"] for row in report["history"]]
     best = report["best_epoch"] - 1
     assert len(accuracies) == 3
     assert accuracies[best] == max(accuracies) == report["validation_accuracy"]
-    with open(out / trainer.HISTORY_FILE, newline="") as file:
+    with open(out / training_run.HISTORY_FILE, newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == [*"123"]
     assert [float(row["validation_accuracy"]) for row in rows] == accuracies
     assert json.loads((out / report_module.JSON_FILE).read_text()) == report
-    loaded = keras.models.load_model(out / trainer.MODEL_FILE)
+    loaded = keras.models.load_model(out / training_run.MODEL_FILE)
     held_out = dataset.split_validation(0.1)
     for batches, accuracy in (
         (held_out.validation_batches(16), report["validation_accuracy"]),
@@ -102,7 +102,7 @@ def test_run_writes_its_files_and_the_model_of_its_best_epoch(
 
 def test_model_that_is_written_is_a_plain_one(train, tmp_path):
     train(RECIPE.replace(max_train_steps=2, precision="mixed_float16"))
-    loaded = keras.models.load_model(tmp_path / "out" / trainer.MODEL_FILE)
+    loaded = keras.models.load_model(tmp_path / "out" / training_run.MODEL_FILE)
     assert not loaded.compiled
     assert {layer.compute_dtype for layer in loaded.layers} == {"float32"}
     assert not any(isinstance(layer, keras.Model) for layer in loaded.layers)
@@ -116,7 +116,7 @@ def test_network_is_built_for_weights_or_none(dataset, tmp_path, monkeypatch):
         built.append((*arguments, weights))
         raise quarters.Killed
 
-    monkeypatch.setattr(trainer.network, "build", build)
+    monkeypatch.setattr(training_run.network, "build", build)
     for model in (None, "imagenet"):
         with pytest.raises(quarters.Killed):
             training.train(model, dataset, out=tmp_path / "out")
@@ -225,7 +225,7 @@ def test_other_recipes_run(changes, train):
 def test_patience_counts_epochs_since_the_best(train, monkeypatch):
     accuracies = iter([0.5, 0.75, 0.25, 0.5, 1.0])
     monkeypatch.setattr(
-        trainer._Run, "_accuracy", lambda *arguments: next(accuracies)
+        training_run.Run, "_accuracy", lambda *arguments: next(accuracies)
     )
     recipe = training.Recipe(epochs=9, batch_size=16, patience=2)
     _, report = train(recipe)
@@ -242,7 +242,7 @@ def test_nan_behind_a_relu_stops_training_and_keeps_the_run_before(
         epochs=3, batch_size=16, learning_rate=1e-3, clip_norm=0
     )
     train(recipe.replace(epochs=1), images=arrays, validation=arrays)
-    kept = (tmp_path / "out" / trainer.MODEL_FILE).read_bytes()
+    kept = (tmp_path / "out" / training_run.MODEL_FILE).read_bytes()
     bad = arrays[0].copy()
     # The images are shuffled, and those of the first batch are checked.
     bad[16:] = np.nan
@@ -257,7 +257,7 @@ def test_nan_behind_a_relu_stops_training_and_keeps_the_run_before(
             validation=arrays,
         )
     assert not (tmp_path / "bad").exists()
-    assert (tmp_path / "out" / trainer.MODEL_FILE).read_bytes() == kept
+    assert (tmp_path / "out" / training_run.MODEL_FILE).read_bytes() == kept
 
 
 @pytest.fixture(scope="module")
@@ -295,7 +295,7 @@ def test_run_that_died_in_any_write_ends_as_one_that_did_not(
         train()
     train(resume=True)
     assert_same_end(tmp_path / "out", whole)
-    assert sorted(os.listdir(tmp_path / "out")) == sorted(trainer.FILES)
+    assert sorted(os.listdir(tmp_path / "out")) == sorted(training_run.FILES)
 
 
 # In the first epoch, and in the second one between two steps that make one
@@ -310,7 +310,7 @@ def test_run_that_died_within_an_epoch_ends_as_one_that_did_not(
         patched.setattr(epochs, "SAVE_SECONDS", 0)
         train(recipe)
     out = tmp_path / "out"
-    with np.load(out / trainer.LAST_FILE) as file:
+    with np.load(out / training_run.LAST_FILE) as file:
         assert json.loads(file["json"].tobytes())["state"]["step"] == step
     train(recipe, resume=True)
     assert_same_end(out, tmp_path / "whole")
@@ -318,7 +318,7 @@ def test_run_that_died_within_an_epoch_ends_as_one_that_did_not(
         [
             {**row, "seconds": None}
             for row in csv.DictReader(
-                (folder / trainer.HISTORY_FILE).read_text().splitlines()
+                (folder / training_run.HISTORY_FILE).read_text().splitlines()
             )
         ]
         for folder in (out, tmp_path / "whole")
@@ -340,10 +340,10 @@ def test_run_is_resumed_with_its_own_arguments_only(train, whole):
 
 
 def test_earlier_run_is_not_overwritten_unasked(train, whole, tmp_path):
-    before = (whole / trainer.MODEL_FILE).read_bytes()
+    before = (whole / training_run.MODEL_FILE).read_bytes()
     with pytest.raises(FileExistsError, match="pass --resume .* --overwrite"):
         train(out=whole)
-    assert (whole / trainer.MODEL_FILE).read_bytes() == before
+    assert (whole / training_run.MODEL_FILE).read_bytes() == before
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(FileExistsError, match="is not empty"):
         train(out=tmp_path, resume=True)
@@ -366,13 +366,13 @@ def test_model_that_does_not_fit_is_refused(train):
 
 def test_run_that_is_stuck_restarts_at_half_the_rate(train, monkeypatch):
     rates = []
-    compile_for = trainer.optimizers.compile_for
+    compile_for = training_run.optimizers.compile_for
 
     def note(recipe, *arguments):
         rates.append(recipe.learning_rate)
         compile_for(recipe, *arguments)
 
-    monkeypatch.setattr(trainer.optimizers, "compile_for", note)
+    monkeypatch.setattr(training_run.optimizers, "compile_for", note)
     monkeypatch.setattr(epochs, "STUCK_UPDATES", 3)
     # The learning rate is too small to change any weight.
     recipe = training.Recipe(
@@ -413,7 +413,8 @@ def train_long(out):
 
 # After an epoch, and within the first one.
 @pytest.mark.parametrize(
-    "file,interval", [(trainer.HISTORY_FILE, 600), (trainer.LAST_FILE, 0)]
+    "file,interval",
+    [(training_run.HISTORY_FILE, 600), (training_run.LAST_FILE, 0)],
 )
 @pytest.mark.end_to_end
 @pytest.mark.slow
@@ -435,13 +436,13 @@ def test_process_that_is_killed_ends_as_one_that_was_not(
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.001)
         process.send_signal(signal.SIGKILL)
-    with np.load(out / trainer.LAST_FILE) as last:
+    with np.load(out / training_run.LAST_FILE) as last:
         state = json.loads(last["json"].tobytes())["state"]
     assert len(state["history"]) < 6
     train_long(out)
     train_long(tmp_path / "whole")
     assert_same_end(out, tmp_path / "whole")
-    assert sorted(os.listdir(out)) == sorted(trainer.FILES)
+    assert sorted(os.listdir(out)) == sorted(training_run.FILES)
 
 
 def test_worker_that_is_not_the_first_can_be_stopped_by_its_progress(
