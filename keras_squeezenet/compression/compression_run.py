@@ -173,7 +173,7 @@ class Run:
             state.packed = [np.frombuffer(stage.packed.content, "uint8")]
             state.packing = stage.packed.to_json()
         measured = trainee if stage.measures_trainee else self.model
-        row = self._measure(kind.kind, kind.name, measured, accuracy, started)
+        row = self._measure(kind.kind, stage.name, measured, accuracy, started)
         state.weights = self.model.get_weights()
         state.stage += 1
         self._end_stage(row)
@@ -307,7 +307,7 @@ class Run:
     def _tensorboard(self, stage):
         if self.tensorboard is None:
             return ()
-        folder = pathlib.Path(self.tensorboard) / stage.name
+        folder = pathlib.Path(self.tensorboard) / stage.name.replace(" ", "_")
         return (tf_keras.callbacks.TensorBoard(folder),)
 
     def _require_same_outputs_of_twin(self):

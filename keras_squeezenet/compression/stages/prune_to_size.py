@@ -32,6 +32,10 @@ class PruneToSize(Prune):
 
     _schedule = "constant"
 
+    def __init__(self, model, recipe, scan=None):
+        super().__init__(model, recipe, scan)
+        self.name = f"pruned, {_in_kilobytes(bytes_of_round(recipe))}"
+
     def _targets(self):
         return {}
 
@@ -98,3 +102,9 @@ def bytes_of_round(recipe):
     """Return the size that a round of pruning aims at."""
     factor = LAST_FACTOR * ROUND_FACTOR ** (recipe.prune_rounds - 1)
     return round(recipe.target_bytes * factor)
+
+
+def _in_kilobytes(size):
+    if size >= 1_000_000:
+        return f"{size / 1_000_000:.1f} MB"
+    return f"{max(1, round(size / 1000))} kB"

@@ -38,8 +38,9 @@ class Stage(abc.ABC):
     """A stage: wraps a twin of the model for training, and takes the result.
 
     A subclass sets `kind`, its name in a recipe, and `name`, that of its
-    result in the report. Its targets are computed when it is constructed, from
-    the recipe, relaxed in later attempts, and the scan, if `needs_scan`.
+    result in the report, which differs for each of its rounds. Its targets are
+    computed when it is constructed, from the recipe, relaxed in later attempts,
+    and the scan, if `needs_scan`.
 
     Attributes:
         model: the model, that of the result after `finish`.
@@ -47,7 +48,7 @@ class Stage(abc.ABC):
     """
 
     kind: ClassVar[str]
-    name: ClassVar[str]
+    name: str
     # `finetune_learning_rate` is divided by it.
     rate_divisor: ClassVar[int] = 1
     # Whether the test accuracy of the stage is the trainee's or the model's.

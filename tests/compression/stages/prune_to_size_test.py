@@ -69,6 +69,10 @@ def test_rounds_approach_the_size():
     recipe = SMALL.replace(prune_rounds=3, prune_epochs=6, target_bytes=2_000)
     rounds = PruneToSize.rounds(recipe)
     assert [*map(bytes_of_round, rounds)] == [3_364, 2_378, 1_682]
+    names = [PruneToSize(None, round).name for round in rounds]
+    assert names == ["pruned, 3 kB", "pruned, 2 kB", "pruned, 2 kB"]
+    large = PruneToSize(None, SMALL.replace(target_bytes=2_000_000))
+    assert large.name == "pruned, 1.7 MB"
     assert {round.prune_epochs for round in rounds} == {2}
     assert {round.target_bytes for round in rounds} == {2_000}
     assert Prune.rounds(Recipe()) == [Recipe()]
