@@ -31,7 +31,7 @@ FLAGS = command_flags.CommandFlags("[MODEL]")
 with FLAGS.group("Network and images"):
     network_flags.define_model(FLAGS)
     network_flags.define_normalization(FLAGS)
-    dataset_flags.define(FLAGS)
+    dataset_flags.define(FLAGS, image_size=False)
 with FLAGS.group("Output"):
     output_flags.define_run(FLAGS, out="squeezenet_compressed")
 recipe_flags.define(FLAGS, compression.RECIPES, recipe_help.COMPRESSION)
@@ -53,6 +53,7 @@ def main(*positional):
     path = network_flags.take_model(FLAGS, positional, is_needed=False)
     recipe = recipe_flags.make(FLAGS, compression.RECIPES)
     require_valid(path, recipe)
+    from keras_squeezenet import models
     from keras_squeezenet.compression import compression_run
     from keras_squeezenet.training import requirements
     from keras_squeezenet.training import training_run
@@ -62,8 +63,10 @@ def main(*positional):
     console = terminal.make_console()
     progress = terminal.ConsoleProgress(console)
     options = {**FLAGS.values_of("overwrite", "resume"), "progress": progress}
-    model, teacher = load(path, recipe)
-    model, dataset = runs.prepare(FLAGS, recipe, console, progress, model)
+    model = path and models.load(path, normalization=FLAGS.normalization)
+    model, dataset = runs.prepare(
+        FLAGS, recipe, console, progress, recipe.image_size, model
+    )
     requirements.require_one_label(model, "compression")
     trained = None
     last_epoch = f"{compression_run.TRAINING_FOLDER}/{training_run.LAST_FILE}"
@@ -75,7 +78,7 @@ def main(*positional):
             model,
             dataset,
             recipe=recipe,
-            teacher=teacher,
+            teacher=FLAGS.teacher,
             out=out,
             tensorboard=FLAGS.tensorboard,
             trained=trained,
@@ -115,20 +118,6 @@ def require_used(recipe):
                     "not have: add it with --stages, or leave the flag out. "
                     f"Received: --{name}, stages={','.join(recipe.stages)}"
                 )
-
-
-def load(path, recipe):
-    """Return the model, for images of --image_size, and the teacher."""
-    from keras_squeezenet import models
-
-    if path is None:
-        return None, FLAGS.teacher
-    model = models.load(path, normalization=FLAGS.normalization)
-    if FLAGS.image_size in (None, model.input_shape[1]):
-        return model, FLAGS.teacher
-    # The model knows the images of its own size best.
-    teacher = FLAGS.teacher or (model if recipe.distillation else None)
-    return models.resize(model, FLAGS.image_size), teacher
 
 
 def train(model, dataset, recipe, out, options):

@@ -85,7 +85,9 @@ def main():
     transfer.require_writable(FLAGS.out, FLAGS.overwrite, FLAGS.resume)
     console = terminal.make_console()
     progress = terminal.ConsoleProgress(console)
-    model, dataset = runs.prepare(FLAGS, recipe, console, progress)
+    model, dataset = runs.prepare(
+        FLAGS, recipe, console, progress, FLAGS.image_size
+    )
     with runs.resumable(FLAGS.out, "*/" + training_run.LAST_FILE):
         result = training.finetune(
             model,

@@ -49,13 +49,17 @@ def count_outputs(path):
     return models.load(path).output_shape[-1]
 
 
-def prepare(flag_values, recipe, console, progress, model=None):
-    """Return a trained or a new model and the data set; print what they are."""
+def prepare(
+    flag_values, recipe, console, progress, image_size=None, model=None
+):
+    """Return a trained or a new model and the data set; print what they are.
+
+    The images have the `image_size`, by default that of the model.
+    """
     import keras
 
     from keras_squeezenet import training
 
-    image_size = flag_values["image_size"].value
     if model is not None:
         image_size = image_size or model.input_shape[1]
     seed, teacher = recipe.seed, flag_values["teacher"].value

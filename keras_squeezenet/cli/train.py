@@ -51,7 +51,9 @@ def main():
     workers = training.distribute(FLAGS.distribution)
     console = terminal.make_console(quiet=not workers.is_chief)
     progress = terminal.ConsoleProgress(console)
-    model, dataset = runs.prepare(FLAGS, recipe, console, progress)
+    model, dataset = runs.prepare(
+        FLAGS, recipe, console, progress, FLAGS.image_size
+    )
     with runs.resumable(FLAGS.out, training_run.LAST_FILE):
         result = training.train(
             model,

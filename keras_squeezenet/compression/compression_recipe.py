@@ -96,6 +96,9 @@ class Recipe:
             dense-sparse-dense training), `"cluster"`, `"quantize"` and
             `"pack"`, or some of them, in this order. `"cluster"` and `"pack"`
             exclude each other.
+        image_size: the side in pixels of the images that the network is taken
+            to before the stages; the data must have this size. `None`: the
+            network stays as it is.
         batch_size: the images in a batch.
         max_train_steps: the maximum number of training steps of each stage, for
             quick trials.
@@ -173,6 +176,7 @@ class Recipe:
         "quantize",
         "pack",
     )
+    image_size: recipe_fields.Count | None = None
     batch_size: recipe_fields.Count = 32
     max_train_steps: recipe_fields.Count | None = None
     seed: recipe_fields.CountOrZero = 0

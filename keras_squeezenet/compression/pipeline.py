@@ -68,10 +68,11 @@ def compress(
         test: the test set, as arrays or batches, for the accuracies in the
             report. Defaults to `None`: that of an `ImageDataset`, or else the
             validation set.
-        recipe: defaults to `Recipe()`.
+        recipe: defaults to `Recipe()`. With an `image_size` the model is
+            taken to images of that size, which the data must have.
         teacher: as in `training.train`, for every stage. Without one, a
             positive `recipe.distillation`, or images without labels, make the
-            model before compression the teacher.
+            model before compression the teacher, in its own size.
         out: the output folder, for the artifacts, `report.json`, `report.md`,
             `report.html` and the model card `README.md`. They are written at
             the end; until then the folder has a checkpoint.
@@ -99,6 +100,10 @@ def compress(
     out = pathlib.Path(out).expanduser()
     backend.require_tensorflow("Compression")
     model = flattening.flatten(models.load(model, normalization=normalization))
+    if recipe.image_size not in (None, model.input_shape[1]):
+        # The model knows the images of its own size best.
+        teacher = model if teacher is None else teacher
+        model = models.resize(model, recipe.image_size)
     tf_keras_twin.require_squeezenet(model)
     requirements.require_one_label(model, "compression")
     if tensorboard is not None:

@@ -109,20 +109,21 @@ def assert_same_weights(model, expected):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize(
-    ("flags", "teacher_side"), [((), None), (("--distillation=0.5",), SIDE)]
-)
 def test_network_is_compressed_for_smaller_images(
-    run, load, compressed, trained, flags, teacher_side
+    run, load, compressed, trained, tmp_path
 ):
     model, path = trained
+    recipe = tmp_path / "smaller.yaml"
+    recipe.write_text("image_size: 20\ndistillation: 0.5\n")
     load["dataset"] = make_dataset(20)
-    run(str(path), "--image_size=20", *flags)
-    assert compressed["model"].input_shape == (None, 20, 20, 3)
-    assert_same_weights(compressed["model"], model)
-    # The network as it is teaches, where a network teaches.
-    teacher = compressed["teacher"]
-    assert (teacher and teacher.input_shape[1]) == teacher_side
+    for flags in (["--image_size=20"], [f"--recipe={recipe}"]):
+        run(str(path), *flags)
+        assert compressed["recipe"].image_size == 20
+        assert load["calls"][-1][1]["image_size"] == 20
+        # The network as it is teaches, where a network teaches.
+        assert compressed["model"].input_shape == (None, SIDE, SIDE, 3)
+        assert_same_weights(compressed["model"], model)
+        assert compressed["teacher"] is None
 
 
 def test_flags_are_the_recipe(run, compressed):

@@ -503,6 +503,27 @@ def test_stage_that_always_loses_too_much_ends_with_the_last_good_model(
     assert compression_run.CHECKPOINT_FILE not in os.listdir(out)
 
 
+def test_network_is_taken_to_the_image_size_of_the_recipe(
+    make_model, dataset, tmp_path
+):
+    ((images, labels),) = dataset.epoch_batches(64).as_numpy_iterator()
+    larger = np.repeat(np.repeat(images, 2, axis=1), 2, axis=2)
+    model = make_model()
+    result = compression.compress(
+        model,
+        (larger, labels),
+        (larger, labels),
+        recipe=SHORT.replace(stages=(), image_size=32, distillation=0.5),
+        out=tmp_path / "out",
+    )
+    assert result.model.input_shape == (None, 32, 32, 3)
+    np.testing.assert_equal(result.model.get_weights(), model.get_weights())
+    assert result.report["recipe"]["image_size"] == 32
+    assert result.report["teacher"]["name"] == model.name
+    # The network before it was taken to the size.
+    assert model.input_shape == (None, 16, 16, 3)
+
+
 def test_stages_learn_soft_labels_with_weights(compress, dataset, tmp_path):
     ((x, y),) = dataset.epoch_batches(64).as_numpy_iterator()
     soft = 0.9 * np.eye(4)[y] + 0.025

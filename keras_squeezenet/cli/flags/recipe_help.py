@@ -66,6 +66,9 @@ COMPRESSION: dict[str, dict[str, Any]] = {
         "max_accuracy_drop": "points of validation accuracy that a stage may "
         "lose; a stage that loses more is relaxed and tried again",
         "max_retries": "how often a stage is tried again",
+        "image_size": "side of the square images in pixels; a MODEL for larger "
+        "ones is taken to it before the stages (default: that of MODEL; that "
+        "of the data set; or 224)",
         "finetune_learning_rate": "learning rate of pruning; the other stages "
         "take a half or a fifth of it",
         "batch_size": "images in a batch",

@@ -39,6 +39,7 @@ TRAINING = training.Recipe(
 )
 COMPRESSION = compression.Recipe(
     stages=("prune_filters", "prune", "quantize"),
+    image_size=96,
     batch_size=16,
     max_train_steps=15,
     seed=18,
