@@ -2,10 +2,12 @@
 
 An image has one label, in the column `label`. Or it has several: their names in
 the column `labels`, separated by `|`, or a column of 0 and 1 for each class.
+The column `weight`, if there is one, has the sample weight of each image.
 """
 
 import csv
 import io
+import math
 import os
 import pathlib
 import random
@@ -21,7 +23,7 @@ from keras_squeezenet.utils import files
 from keras_squeezenet.utils.text import shortened
 from keras_squeezenet.utils.text import shown
 
-PATH, SPLIT = "path", "split"
+PATH, SPLIT, WEIGHT = "path", "split", "weight"
 ONE, SEVERAL = "label", "labels"
 SEPARATOR = "|"
 # About ten million rows.
@@ -29,12 +31,13 @@ MAX_BYTES = 2**30
 
 
 class Row(NamedTuple):
-    """A row of the file; `split` is `None` without such a column."""
+    """A row of the file; `split` and `weight` are `None` without a column."""
 
     line: int
     path: str
     labels: tuple[str, ...]
     split: str | None
+    weight: float | None
 
 
 class List(NamedTuple):
@@ -61,6 +64,14 @@ class List(NamedTuple):
             labels[number, [numbers[name] for name in row.labels]] = 1
         return paths, labels
 
+    @property
+    def weights(self) -> dict[str, float] | None:
+        """The sample weights by path; `None` without such a column."""
+        weights = {
+            row.path: row.weight for row in self.rows if row.weight is not None
+        }
+        return weights or None
+
 
 def load(name: str, **options: Any) -> image_dataset.ImageDataset:
     """Load a CSV list of images; the arguments are those of `data.load`."""
@@ -73,7 +84,13 @@ def load(name: str, **options: Any) -> image_dataset.ImageDataset:
     sources = dict.fromkeys(splits, path)
     origins = dict.fromkeys(splits, "what the column split says")
     return image_folder.load_files(
-        path.name, splits, sources, origins, {}, **options
+        path.name,
+        splits,
+        sources,
+        origins,
+        {},
+        weights=found.weights,
+        **options,
     )
 
 
@@ -151,7 +168,13 @@ def _load_several(
     random.Random(seed).shuffle(splits["train"])
     examples = {
         split: decode.examples(
-            *found.labeled(rows), squares, image_size, shorter_side
+            *found.labeled(rows),
+            squares,
+            image_size,
+            shorter_side,
+            image_folder.weights_of([row.path for row in rows], found.weights)
+            if split == "train"
+            else None,
         )
         for split, rows in splits.items()
     }
@@ -254,6 +277,7 @@ def _read(path):
                 str(path.parent / line[PATH]),
                 _labels_of(path, number, line, classes),
                 _split_of(path, number, line) if SPLIT in columns else None,
+                _weight_of(path, number, line) if WEIGHT in columns else None,
             )
         )
     if "test" not in {row.split for row in found}:
@@ -283,7 +307,7 @@ def _class_columns(path, columns):
     """Return the columns of classes; none if labels are written by name."""
     if PATH in columns and {ONE, SEVERAL} & set(columns):
         return []
-    classes = [name for name in columns if name not in (PATH, SPLIT)]
+    classes = [name for name in columns if name not in (PATH, SPLIT, WEIGHT)]
     if PATH not in columns or len(classes) < 2:
         names = shortened(", ".join(columns)) or "an empty file"
         raise ValueError(
@@ -322,3 +346,17 @@ def _split_of(path, number, line):
             f"{number}, which has {shown(written)}"
         )
     return split
+
+
+def _weight_of(path, number, line):
+    written = line[WEIGHT] or ""
+    try:
+        weight = float(written)
+    except ValueError:
+        weight = math.nan
+    if not 0 <= weight < math.inf:
+        raise ValueError(
+            f"the weight of every row of {path} must be a number, at least 0. "
+            f"Received: line {number}, which has {shown(written)}"
+        )
+    return weight

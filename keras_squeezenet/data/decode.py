@@ -102,6 +102,7 @@ def examples(
     squares: dict | None,
     image_size: int,
     shorter_side: int | None,
+    weights: np.ndarray | None = None,
 ) -> lazy_examples.Examples:
     """Return the `Examples` of files, of which there must be some.
 
@@ -110,6 +111,8 @@ def examples(
         labels: integers of shape `(images,)`, or float32 rows.
         squares: what `read` returned for the paths.
         image_size, shorter_side: as for `read`.
+        weights: sample weights, float32 of shape `(images,)`. Defaults to
+            `None`.
     """
     if squares is not None:
         # As within `tf.data`: the images stay off the accelerator.
@@ -118,6 +121,7 @@ def examples(
             return lazy_examples.Examples(
                 tf.data.Dataset.from_tensor_slices((stacked, labels)),
                 names=paths,
+                weights=weights,
             )
     names = path_array.PathArray(paths)
     with tf.device("CPU:0"):
@@ -145,4 +149,5 @@ def examples(
         np.arange(len(paths)),
         image_size=image_size,
         names=names,
+        weights=weights,
     )

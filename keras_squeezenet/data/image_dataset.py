@@ -215,12 +215,15 @@ class ImageDataset:
             start: the number of the batch to begin with. Defaults to `0`.
 
         Returns:
-            A `tf.data.Dataset` like that of `train_batches`, but finite.
+            A `tf.data.Dataset` like that of `train_batches`, but finite; with
+            sample weights as a third part, if the images have some.
 
         Raises:
             ValueError: if the workers cannot share a batch equally.
         """
         train, order = self.split("train"), mix_seed(seed, epoch)
+        if train.weights is not None:
+            train = train.weighted()
         first = start * batch_size
         elements = train.shuffled(order, first).enumerate(first)
 
@@ -230,11 +233,12 @@ class ImageDataset:
             )
             return *train.decode_element(*element), draws
 
-        def augment(images, labels, draws):
+        def augment(images, *others):
+            *others, draws = others
             changed = augmentations.augment(
                 images, draws, augmentation, rand_augment
             )
-            return changed, labels
+            return changed, *others
 
         examples = shard.take(elements).map(
             example, num_parallel_calls=tf.data.AUTOTUNE
@@ -304,19 +308,25 @@ class ImageDataset:
             self.split("validation").decoded.batch(batch_size)
         )
 
-    def test_batches(self, batch_size: int) -> tf.data.Dataset:
+    def test_batches(
+        self, batch_size: int, weighted: bool = False
+    ) -> tf.data.Dataset:
         """Return the batches of one pass over the test set, in its order.
 
         The batches are like those of `train_batches`; the last one may have
-        fewer images.
+        fewer images. With `weighted`, a set that has sample weights has them as
+        a third part.
         """
-        return self._normalized(self.test.decoded.batch(batch_size))
+        test = self.test
+        if weighted and test.weights is not None:
+            test = test.weighted()
+        return self._normalized(test.decoded.batch(batch_size))
 
     def _normalized(self, batches):
         return batches.map(
-            lambda image, label: (
+            lambda image, *others: (
                 image_ops.normalize(image, self.normalization),
-                label,
+                *others,
             ),
             num_parallel_calls=tf.data.AUTOTUNE,
         ).prefetch(tf.data.AUTOTUNE)

@@ -6,6 +6,7 @@ import logging
 import os
 import pathlib
 import random
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from keras_squeezenet.data import decode
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import image_files
+from keras_squeezenet.data import labels as labels_lib
 
 # What the sets may be called, in any case.
 SPLIT_NAMES = {
@@ -112,6 +114,7 @@ def load_files(
     skip_bad_images: bool,
     seed: int,
     shorter_side: int | None,
+    weights: Mapping[str, float] | None = None,
     **unused: Any,
 ) -> image_dataset.ImageDataset:
     """Load image files by split and class.
@@ -126,6 +129,8 @@ def load_files(
             set. The one class of images without labels is `NO_LABEL`.
         sources: where each of these comes from, for errors.
         origins, left_out: those of the `ImageDataset`.
+        weights: the sample weights of the training images, by path. Defaults
+            to `None`: they have none.
     """
     image_size = image_size or image_dataset.DEFAULT_IMAGE_SIZE
     paths = [
@@ -150,7 +155,12 @@ def load_files(
         # So that the first images are not all of one class.
         labeled, labels = _labeled(files, seed if split == "train" else None)
         examples[split] = decode.examples(
-            labeled, labels, squares, image_size, shorter_side
+            labeled,
+            labels,
+            squares,
+            image_size,
+            shorter_side,
+            weights_of(labeled, weights) if split == "train" else None,
         )
     return image_dataset.ImageDataset(
         name,
@@ -162,6 +172,16 @@ def load_files(
         left_out=dict(left_out),
         origins=OWN_ORIGINS if sources.keys() == {"all"} else origins,
     )
+
+
+def weights_of(
+    paths: list[str], weights: Mapping[str, float] | None
+) -> np.ndarray | None:
+    """Return the sample weights of training images; `None` without any."""
+    if weights is None:
+        return None
+    found = np.array([weights[path] for path in paths])
+    return labels_lib.require_weights(found, len(paths), "train")
 
 
 def _split_folders(root, left_out):

@@ -23,6 +23,7 @@ def indexed(
     *,
     image_size: int,
     names: path_array.PathArray | None = None,
+    weights: np.ndarray | None = None,
 ) -> lazy_examples.Examples:
     """Return the examples at some indices of a source, in their order.
 
@@ -34,18 +35,22 @@ def indexed(
         indices: int64, of shape `(size,)`.
         image_size: the side of the square images in pixels.
         names: the names of the images, in the order of `indices`.
+        weights: their sample weights, in the same order.
 
     Returns:
         Examples that are decoded once and kept if they fit in memory.
     """
     if not lazy_examples.fits_in_memory(len(indices), image_size):
-        return IndexedExamples(read, decode, indices, image_size, names)
+        return IndexedExamples(
+            read, decode, indices, image_size, names, weights
+        )
     return lazy_examples.Examples(
         _dataset(indices).map(read, num_parallel_calls=tf.data.AUTOTUNE),
         decode,
         size=len(indices),
         image_size=image_size,
         names=[*names] if names else (),
+        weights=weights,
     )
 
 
@@ -59,6 +64,7 @@ class IndexedExamples(lazy_examples.Examples):
         indices: np.ndarray,
         image_size: int,
         names: path_array.PathArray | None = None,
+        weights: np.ndarray | None = None,
     ):
         super().__init__(
             _dataset(indices).map(read, num_parallel_calls=tf.data.AUTOTUNE),
@@ -66,6 +72,7 @@ class IndexedExamples(lazy_examples.Examples):
             size=len(indices),
             image_size=image_size,
             names=names or (),
+            weights=weights,
         )
         self._read = read
         self._decode_image = decode
@@ -76,7 +83,7 @@ class IndexedExamples(lazy_examples.Examples):
     def decoded(self) -> tf.data.Dataset:
         return self._decoded(_dataset(self._indices))
 
-    def decode_element(self, *element: Any) -> tuple[Any, Any]:
+    def decode_element(self, *element: Any) -> tuple[Any, ...]:
         return super().decode_element(*self._read(*element))
 
     def shuffled(self, seed: int, start: int = 0) -> tf.data.Dataset:
@@ -92,15 +99,27 @@ class IndexedExamples(lazy_examples.Examples):
         return tf.data.Dataset.counter().flat_map(one)
 
     def relabel(self, labels: np.ndarray) -> lazy_examples.Examples:
-        found = np.zeros(self._indices.max() + 1, "int64")
-        found[self._indices] = labels
-        table = tf.constant(found)
+        table = self._table(labels, "int64")
+        return self._reading(lambda index: (self._read(index)[0], table[index]))
+
+    def weighted(self) -> lazy_examples.Examples:
+        table = self._table(self.weights, "float32")
+        return self._reading(lambda index: (*self._read(index), table[index]))
+
+    def _table(self, values, dtype):
+        """Return a tensor of the value of each index."""
+        found = np.zeros(self._indices.max() + 1, dtype)
+        found[self._indices] = values
+        return tf.constant(found)
+
+    def _reading(self, read):
         return IndexedExamples(
-            lambda index: (self._read(index)[0], table[index]),
+            read,
             self._decode_image,
             self._indices,
             self.image_size,
             self._paths,
+            self.weights,
         )
 
     def select(self, mask: np.ndarray) -> lazy_examples.Examples:
@@ -110,6 +129,7 @@ class IndexedExamples(lazy_examples.Examples):
             self._indices[mask],
             image_size=self.image_size,
             names=self._paths and self._paths.select(mask),
+            weights=None if self.weights is None else self.weights[mask],
         )
 
     def _order(self, seed, number):

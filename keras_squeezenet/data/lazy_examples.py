@@ -38,6 +38,8 @@ class Examples:
             Defaults to that of a decoded image.
         names: the names of the images, such as paths. Defaults to `()`: they
             have none.
+        weights: their sample weights for training, float32 of shape `(size,)`.
+            Defaults to `None`: they have none.
 
     Example:
 
@@ -55,6 +57,7 @@ class Examples:
         image_size: int | None = None,
         element_bytes: int | None = None,
         names: Sequence[str] = (),
+        weights: np.ndarray | None = None,
     ):
         self.elements = elements
         self.decode = decode
@@ -62,6 +65,7 @@ class Examples:
         self.image_size = image_size or elements.element_spec[0].shape[0]
         self.element_bytes = element_bytes or image_bytes(self.image_size)
         self.names = names
+        self.weights = weights
         if decode is not None and fits_in_memory(self.size, self.image_size):
             self.elements = self.decoded.cache()
             self.decode = None
@@ -81,16 +85,27 @@ class Examples:
 
     def labels(self) -> np.ndarray:
         """Return the labels, in a pass that decodes no image it need not."""
-        batches = self.elements.map(lambda image, label: label).batch(1024)
+        batches = self.elements.map(lambda image, label, *_: label).batch(1024)
         return np.concatenate([*batches.as_numpy_iterator()])
 
     def __iter__(self) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
         return iter(self.decoded)
 
-    def decode_element(self, *element: Any) -> tuple[Any, Any]:
-        """Return the image and the label of an element of `shuffled`."""
-        image, label = element
-        return (image if self.decode is None else self.decode(image)), label
+    def decode_element(self, *element: Any) -> tuple[Any, ...]:
+        """Return the image and the label of an element of `shuffled`.
+
+        The examples that `weighted` returns have a sample weight too.
+        """
+        image, *others = element
+        return image if self.decode is None else self.decode(image), *others
+
+    def weighted(self) -> "Examples":
+        """Return the examples with their sample weights as a third part."""
+        weights = tf.data.Dataset.from_tensor_slices(self.weights)
+        elements = tf.data.Dataset.zip(self.elements, weights).map(
+            lambda element, weight: (*element, weight)
+        )
+        return self._with(elements, self.size, self.names, self.weights)
 
     def shuffled(self, seed: int, start: int = 0) -> tf.data.Dataset:
         """Return what `decode_element` takes, in an order that depends on seed.
@@ -115,7 +130,7 @@ class Examples:
             .map(lambda index, element: (element[0], found[index]))
             .apply(tf.data.experimental.assert_cardinality(self.size))
         )
-        return self._with(elements, self.size, self.names)
+        return self._with(elements, self.size, self.names, self.weights)
 
     def select(self, mask: np.ndarray) -> "Examples":
         """Return the examples where a Boolean array is true, in their order."""
@@ -128,14 +143,15 @@ class Examples:
             .apply(tf.data.experimental.assert_cardinality(size))
         )
         names = list(itertools.compress(self.names, mask))
-        return self._with(elements, size, names)
+        weights = None if self.weights is None else self.weights[mask]
+        return self._with(elements, size, names, weights)
 
     def _decoded(self, elements):
         return elements.map(
             self.decode_element, num_parallel_calls=tf.data.AUTOTUNE
         )
 
-    def _with(self, elements, size, names):
+    def _with(self, elements, size, names, weights):
         return Examples(
             elements,
             self.decode,
@@ -143,6 +159,7 @@ class Examples:
             image_size=self.image_size,
             element_bytes=self.element_bytes,
             names=names,
+            weights=weights,
         )
 
 

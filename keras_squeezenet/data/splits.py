@@ -193,7 +193,8 @@ def training_split(
     """
     if isinstance(images, image_dataset.ImageDataset):
         _require_labels_of(images)
-        size = images.split("train").size
+        train = images.split("train")
+        size = train.size
         batch_size = min(batch_size, size)
         shard.part(batch_size)
         return Split(
@@ -208,7 +209,8 @@ def training_split(
             ),
             size // batch_size,
             size,
-            _own_labels(images, images.split("train"), "train", several),
+            _own_labels(images, train, "train", several),
+            is_weighted=train.weights is not None,
         )
     if augmentation is not None or rand_augment:
         raise ValueError(
@@ -252,10 +254,13 @@ def evaluation_split(
     if isinstance(images, image_dataset.ImageDataset):
         _require_labels_of(images)
         return Split(
-            lambda epoch, start=0: images.test_batches(batch_size).skip(start),
+            lambda epoch, start=0: images.test_batches(
+                batch_size, weighted=is_learned
+            ).skip(start),
             -(-images.test_size // batch_size),
             images.test_size,
             _own_labels(images, images.test, name, several),
+            is_weighted=is_learned and images.test.weights is not None,
         )
     if _is_batches(images):
         return _batched(images, name, is_learned, several)

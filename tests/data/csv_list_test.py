@@ -8,6 +8,7 @@ from keras_squeezenet import data
 from keras_squeezenet.data import csv_list
 from keras_squeezenet.data import image_ops
 from keras_squeezenet.data import image_reader
+from keras_squeezenet.data import lazy_examples
 
 
 @pytest.fixture
@@ -264,3 +265,51 @@ def test_fifth_of_the_images_is_tested_without_splits(write):
 def test_labels_that_cannot_be_learned_are_refused(write, text, message):
     with pytest.raises(ValueError, match=message):
         data.load(write(text), image_size=8)
+
+
+def listed(weights, columns="path,label,split,weight", label="{}"):
+    """Return a list of two cats and two dogs to train on, with weights."""
+    rows = [
+        f"{name}/{number}.png,{label.format(name)},{split}"
+        for split, numbers in (("train", (0, 1)), ("test", (2,)))
+        for name in ("cat", "dog")
+        for number in numbers
+    ]
+    lines = [f"{row},{weight}" for row, weight in zip(rows, weights)]
+    return "\n".join([columns, *lines])
+
+
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("limit", [2**30, 0])
+def test_weights_are_those_of_the_training_images(
+    write, monkeypatch, several, limit
+):
+    monkeypatch.setattr(lazy_examples, "CACHE_LIMIT", limit)
+    columns = f"path,{'labels' if several else 'label'},split,weight"
+    # The images of the cats have the values 0 and 1, those of the dogs 10, 11.
+    found = data.load(write(listed([0, 1, 0.5, 2.5, 7, 7], columns)))
+    expected = {0: 0, 1: 1, 10: 0.5, 11: 2.5}
+    assert [len(element) for element in found.train] == [2] * 4
+    in_order = found.as_test("train").test_batches(4, weighted=True)
+    for batches in (found.epoch_batches(4), in_order):
+        ((images, _, weights),) = batches.as_numpy_iterator()
+        # In the order BGR, and without the mean of blue.
+        values = np.rint(images[:, 0, 0, 0] + 103.939)
+        assert dict(zip(values, weights)) == expected
+    for unweighted in (found.test_batches(4), found.train_batches(4)):
+        assert len(unweighted.element_spec) == 2
+    half = found.split_validation(0.5)
+    ((images, _, weights),) = half.epoch_batches(2).as_numpy_iterator()
+    for image, weight in zip(images, weights):
+        assert expected[round(image[0, 0, 0] + 103.939)] == weight
+
+
+@pytest.mark.parametrize("weight", ["-1", "nan", "inf", "heavy", ""])
+def test_bad_weights_are_refused_with_their_line(write, weight):
+    with pytest.raises(ValueError, match="at least 0. Received: line 4, "):
+        data.load(write(listed([1, 1, weight, 1, 1, 1])))
+
+
+def test_weights_that_are_all_zero_are_refused(write):
+    with pytest.raises(ValueError, match="must not all be 0"):
+        data.load(write(listed([0, 0, 0, 0, 1, 1])))

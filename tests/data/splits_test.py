@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_squeezenet import data
 from keras_squeezenet import metadata
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import splits
@@ -247,3 +248,26 @@ def test_batches_of_integers_become_float32():
     (images, labels), *_ = split.batches(0)
     assert (images.dtype, labels.dtype) == (tf.float32, tf.int64)
     np.testing.assert_array_equal(images, pixels[:4])
+
+
+def test_weights_of_a_data_set_are_those_of_what_is_learned():
+    weights = np.arange(4, dtype="float32")
+    train = data.Examples(
+        tf.data.Dataset.from_tensor_slices(
+            (np.zeros((4, 8, 8, 3), "uint8"), np.arange(4) % 2)
+        ),
+        weights=weights,
+    )
+    found = data.ImageDataset("four", ("a", "b"), train=train, test=train)
+    split = splits.training_split(found, 4)
+    assert split.is_weighted
+    ((_, _, received),) = split.batches(0).as_numpy_iterator()
+    assert sorted(received) == [*weights]
+    # As `finetune` reads the features of the training images.
+    learned = splits.evaluation_split(found, 4, "train", is_learned=True)
+    assert learned.is_weighted
+    ((_, _, received),) = learned.batches(0).as_numpy_iterator()
+    assert [*received] == [*weights]
+    measured = splits.evaluation_split(found, 4, "test")
+    assert not measured.is_weighted
+    assert len(next(iter(measured.batches(0)))) == 2

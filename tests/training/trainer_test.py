@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import dataclasses
 import json
 import math
 import os
@@ -17,6 +18,7 @@ import pytest
 import quarters
 import tensorflow as tf
 
+from keras_squeezenet import data
 from keras_squeezenet import report as report_module
 from keras_squeezenet import training
 from keras_squeezenet.data import image_dataset
@@ -148,6 +150,28 @@ def test_images_without_weight_are_not_learned(train, dataset):
     assert report["validation_accuracy"] > 0.9
     assert last["accuracy"] < 0.7
     assert last["loss"] < 0.5 < last["cross_entropy"]
+
+
+def test_images_of_a_data_set_without_weight_are_not_learned(train, dataset):
+    images, labels = quarters.make_images(64, 0)
+    wrong = np.arange(64) % 8 >= 4
+    seen = np.where(wrong, (labels + 1) % 4, labels)
+    examples = data.Examples(
+        tf.data.Dataset.from_tensor_slices((images, seen)),
+        weights=(2.0 * ~wrong).astype("float32"),
+    )
+    weighted = dataclasses.replace(
+        dataset, train=examples, validation=dataset.test
+    )
+    recipe = training.Recipe(epochs=20, batch_size=16, learning_rate=1e-2)
+    _, report = train(recipe, images=weighted)
+    last = report["history"][-1]
+    assert report["validation_accuracy"] > 0.9
+    assert last["accuracy"] < 0.7
+    assert last["loss"] < 0.5 < last["cross_entropy"]
+    for mixed in ({"mixup": 0.2}, {"cutmix": 0.2}):
+        with pytest.raises(ValueError, match="must have no sample weights"):
+            train(recipe.replace(**mixed), images=weighted, overwrite=True)
 
 
 @pytest.mark.parametrize("mixing", ["mixup", "cutmix"])

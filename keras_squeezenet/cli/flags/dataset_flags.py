@@ -11,8 +11,9 @@ DATASET = (
     "labeled images: 'mnist5k' (digits that need no download), a folder with "
     "a sub-folder for each class, a CSV file with the columns path and label "
     "(for several labels of an image labels, separated by |, or a column of 0 "
-    "and 1 for each class; and perhaps split), or the name of a data set of "
-    "TensorFlow Datasets, or the folder of a prepared one"
+    "and 1 for each class; and perhaps split, and weight, the sample weight in "
+    "training), or the name of a data set of TensorFlow Datasets, or the "
+    "folder of a prepared one"
 )
 
 
