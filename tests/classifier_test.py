@@ -172,8 +172,8 @@ def test_weights_of_the_package_are_loaded_by_their_name(shared_data):
     cifar10 = data.load("cifar10", data_dir=shared_data / "tfds")
     images, labels = next(iter(cifar10.test.decoded.batch(1000)))
     predicted = network.predict(images.numpy()).argmax(axis=-1)
-    # The first 1,000 of 10,000: within three standard errors of 0.88.
-    assert abs(np.mean(predicted == labels.numpy()) - 0.88) < 0.03
+    # The first 1,000 of 10,000: within three standard errors of 0.897.
+    assert abs(np.mean(predicted == labels.numpy()) - 0.8975) < 0.03
 
 
 def test_keras_model_is_a_classifier(model, saved, tmp_path, monkeypatch):

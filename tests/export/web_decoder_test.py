@@ -111,6 +111,7 @@ def test_arrays_are_those_of_python_bit_for_bit(decode, monkeypatch):
     contents = [
         sqz.dump({}, {}),
         VERSION_1.read_bytes(),
+        VERSION_1.with_name("version_1_layers.sqz").read_bytes(),
         (WEIGHTS / "squeezenet_1.1_cifar10.sqz").read_bytes(),
     ]
     for lanes_log2 in (0, 3, 8, 14):
@@ -119,7 +120,8 @@ def test_arrays_are_those_of_python_bit_for_bit(decode, monkeypatch):
             patch.setattr(streams, "encode", encode)
             contents.append(sqz.dump(header, every_encoding()))
     received = decode(contents)["results"]
-    assert [len(each["arrays"]) for each in received] == [0, 4, 52, *4 * [11]]
+    counts = [len(each["arrays"]) for each in received]
+    assert counts == [0, 4, 16, 52, *4 * [11]]
     assert received == [in_python(content) for content in contents]
 
 
