@@ -1,12 +1,12 @@
 """Pack a trained network into the smallest file: quantize, and entropy-code.
 
-Writes model.sqz, a SavedModel that is nearly as small, and a plot of the
+Writes model.sqz, a SavedModel that is about 32 kB larger, and a plot of the
 rate-distortion curve. MODEL is a .keras or .sqz file, or pretrained weights by
-name or by file. Some hundreds of photographs of the kind that the network is
-for, without labels, measure how much each weight matters. Nothing is trained
-unless --finetune asks for it. What it costs is measured on the validation set
-where the photographs have the classes of the network, and on some of the
-photographs otherwise.
+name or by file. It is calibrated on some hundreds of photographs of the kind
+that the network will see; labels are not needed. Nothing is trained unless
+--finetune asks for it. The accuracy and the divergence are measured on the
+validation set where the photographs have the classes of the network, and the
+divergence on some of the photographs otherwise.
 """
 
 import json
