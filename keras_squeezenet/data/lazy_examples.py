@@ -38,8 +38,11 @@ class Examples:
             Defaults to that of a decoded image.
         names: the names of the images, such as paths. Defaults to `()`: they
             have none.
-        weights: their sample weights for training, float32 of shape `(size,)`.
+        weights: their sample weights for training, numbers of shape `(size,)`.
             Defaults to `None`: they have none.
+
+    Raises:
+        ValueError: if the weights are not one number for each image.
 
     Example:
 
@@ -65,7 +68,7 @@ class Examples:
         self.image_size = image_size or elements.element_spec[0].shape[0]
         self.element_bytes = element_bytes or image_bytes(self.image_size)
         self.names = names
-        self.weights = weights
+        self.weights = None if weights is None else _checked(weights, self.size)
         if decode is not None and fits_in_memory(self.size, self.image_size):
             self.elements = self.decoded.cache()
             self.decode = None
@@ -161,6 +164,16 @@ class Examples:
             names=names,
             weights=weights,
         )
+
+
+def _checked(weights, size):
+    weights = np.asarray(weights, "float32")
+    if weights.shape != (size,):
+        raise ValueError(
+            f"`weights` must be numbers of shape ({size},), one for each "
+            f"image. Received: weights of shape {weights.shape}"
+        )
+    return weights
 
 
 def fits_in_memory(size: int, image_size: int) -> bool:

@@ -210,7 +210,7 @@ def training_split(
             size // batch_size,
             size,
             _own_labels(images, train, "train", several),
-            is_weighted=train.weights is not None,
+            is_weighted=_has_weights(train, "train"),
         )
     if augmentation is not None or rand_augment:
         raise ValueError(
@@ -260,7 +260,7 @@ def evaluation_split(
             -(-images.test_size // batch_size),
             images.test_size,
             _own_labels(images, images.test, name, several),
-            is_weighted=is_learned and images.test.weights is not None,
+            is_weighted=is_learned and _has_weights(images.test, name),
         )
     if _is_batches(images):
         return _batched(images, name, is_learned, several)
@@ -333,6 +333,13 @@ def _own_labels(dataset, examples, name, several):
         is_checked=True,
         several=dataset.several_labels,
     )
+
+
+def _has_weights(examples, name):
+    if examples.weights is None:
+        return False
+    labels_lib.require_weights(examples.weights, examples.size, name)
+    return True
 
 
 def _of_arrays(batches, steps, arrays, several, values):

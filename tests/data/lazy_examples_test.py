@@ -48,6 +48,20 @@ def test_examples_get_other_labels_and_are_decoded_as_before(
     assert [int(label) for _, label in odd] == [1, 2]
 
 
+@pytest.mark.parametrize("weights", [[1, 2, 3], np.ones((4, 1)), 1.0])
+def test_weights_that_are_not_one_for_each_image_are_refused(weights):
+    examples = tf.data.Dataset.from_tensor_slices(
+        (np.zeros((4, SIDE, SIDE, 3), "uint8"), np.arange(4))
+    )
+    with pytest.raises(ValueError, match=r"numbers of shape \(4,\), one for"):
+        lazy_examples.Examples(examples, weights=weights)
+    odd = lazy_examples.Examples(examples, weights=[1, 2, 3, 4]).select(
+        np.array([False, True, False, True])
+    )
+    assert [float(weight) for _, _, weight in odd.weighted()] == [2, 4]
+    assert odd.weights.dtype == "float32"
+
+
 def test_elements_are_shuffled_within_a_window(counted_levels, monkeypatch):
     window = 5
     monkeypatch.setattr(lazy_examples, "CACHE_LIMIT", 0)

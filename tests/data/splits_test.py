@@ -250,15 +250,21 @@ def test_batches_of_integers_become_float32():
     np.testing.assert_array_equal(images, pixels[:4])
 
 
-def test_weights_of_a_data_set_are_those_of_what_is_learned():
-    weights = np.arange(4, dtype="float32")
+def weighted_dataset(weights):
+    """Return a data set of as many images as there are weights."""
+    size = len(weights)
     train = data.Examples(
         tf.data.Dataset.from_tensor_slices(
-            (np.zeros((4, 8, 8, 3), "uint8"), np.arange(4) % 2)
+            (np.zeros((size, 8, 8, 3), "uint8"), np.arange(size) % 2)
         ),
         weights=weights,
     )
-    found = data.ImageDataset("four", ("a", "b"), train=train, test=train)
+    return data.ImageDataset("few", ("a", "b"), train=train, test=train)
+
+
+def test_weights_of_a_data_set_are_those_of_what_is_learned():
+    weights = np.arange(4, dtype="float32")
+    found = weighted_dataset(weights)
     split = splits.training_split(found, 4)
     assert split.is_weighted
     ((_, _, received),) = split.batches(0).as_numpy_iterator()
@@ -271,3 +277,23 @@ def test_weights_of_a_data_set_are_those_of_what_is_learned():
     measured = splits.evaluation_split(found, 4, "test")
     assert not measured.is_weighted
     assert len(next(iter(measured.batches(0)))) == 2
+
+
+@pytest.mark.parametrize(
+    "weights,message",
+    [
+        ([1, 1, -1, 1], "must be finite and at least 0"),
+        ([1, np.nan, 1, 1], "must be finite and at least 0"),
+        ([0, 0, 0, 0], "must not all be 0"),
+    ],
+)
+def test_weights_of_a_data_set_that_cannot_be_learned_are_refused(
+    weights, message
+):
+    found = weighted_dataset(weights)
+    message = f"of `train` {message}"
+    with pytest.raises(ValueError, match=message):
+        splits.training_split(found, 4)
+    with pytest.raises(ValueError, match=message):
+        splits.evaluation_split(found, 4, "train", is_learned=True)
+    assert not splits.evaluation_split(found, 4, "test").is_weighted
