@@ -67,10 +67,11 @@ def load(
         recipe, teacher, name, class_names, normalization, progress: as
             `compress` takes them.
     """
-    taught = _load_teacher(model, recipe, teacher)
-    taught, sets = unlabeled.label(taught, sets, progress)
+    teacher, sets = unlabeled.label(
+        _load_teacher(model, recipe, teacher), sets, progress
+    )
     data = sets["train"]
-    class_names = unlabeled.class_names(data, class_names, taught)
+    class_names = unlabeled.class_names(data, class_names, teacher)
     found = network.name_classes(model, class_names)
     train, validation, test = splits.of_run(
         data,
@@ -86,7 +87,7 @@ def load(
         "train_images": train.size,
         "validation_images": validation.size,
         "test_images": test.size if test else 0,
-        "labeled_by_teacher": unlabeled.sets_of(taught),
+        "labeled_by_teacher": unlabeled.sets_of(teacher),
     }
     keras.utils.set_random_seed(recipe.seed)
     calibration = [
@@ -103,10 +104,10 @@ def load(
         test=test or validation,
     )
     objective = objectives.of(recipe, train, dataset["classes"])
-    if taught:
-        taught.require_fit(calibration[0], dataset)
+    if teacher:
+        teacher.require_fit(calibration[0], dataset)
     return RunImages(
-        train, validation, test, dataset, calibration, objective, taught
+        train, validation, test, dataset, calibration, objective, teacher
     )
 
 

@@ -2,7 +2,8 @@
 
 An image has one label, in the column `label`. Or it has several: their names in
 the column `labels`, separated by `|`, or a column of 0 and 1 for each class.
-The column `weight`, if there is one, has the sample weight of each image.
+The column `weight`, if there is one, has the sample weights, of which those of
+the training images are used.
 """
 
 import csv

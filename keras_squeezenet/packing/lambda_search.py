@@ -31,7 +31,8 @@ def search(bound: Bound, evaluate: Callable[[float], Point]) -> None:
 
     Args:
         bound: there may be no file within it.
-        evaluate: function that makes the file of a lambda.
+        evaluate: function that makes the file of a lambda, and keeps it: the
+            search calls it again for lambdas that it knows.
     """
     sign = 1 if bound.target_bytes is not None else -1
 

@@ -28,13 +28,12 @@ from keras_squeezenet.packing import pack_result
 from keras_squeezenet.packing import packer
 from keras_squeezenet.pretrained import hub
 from keras_squeezenet.utils import backend
-from keras_squeezenet.utils.backend import require_tensorflow
 from keras_squeezenet.utils.progress import Progress
 
 
 @backend.channels_last()
 def pack(
-    model: "keras.Model | str | os.PathLike",
+    model: keras.Model | str | os.PathLike,
     data: calibration.Data,
     validation: calibration.Data | None = None,
     *,
@@ -45,7 +44,7 @@ def pack(
     finetune: int = 0,
     images: int = image_sets.IMAGES,
     seed: int = 0,
-    config: "architecture.SqueezeNetConfig | str | None" = None,
+    config: architecture.SqueezeNetConfig | str | None = None,
     class_names: list[str] | str | None = None,
     normalization: str | None = None,
     provenance: dict | None = None,
@@ -105,7 +104,7 @@ def pack(
     if target_bytes is None and max_accuracy_drop is None and max_kl is None:
         max_kl = bounds.MAX_KL
     bound = bounds.Bound(target_bytes, max_kl, max_accuracy_drop)
-    require_tensorflow("Packing")
+    backend.require_tensorflow("Packing")
     progress = progress or Progress()
     network, source = _load(model, config, normalization)
     if isinstance(class_names, list):
