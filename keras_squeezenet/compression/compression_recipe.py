@@ -75,7 +75,7 @@ FIELDS_OF_STAGES = {
         "cluster_initialization",
     ),
     "quantize": ("quantize_epochs", "quantize_preserve"),
-    "pack": PACK_BOUNDS,
+    "pack": (*PACK_BOUNDS, "pack_epochs"),
 }
 AVERAGE_BITS = "from 4 to 8", lambda value: min(BITS) <= value <= max(BITS)
 CODE_BITS = (
@@ -158,8 +158,12 @@ class Recipe:
             on the validation set, in nats. Without it and `target_bytes`,
             `max_accuracy_drop` bounds what packing loses; without that too, the
             bound is 0.02 nats.
+        pack_epochs: the epochs of training the codes of the packed file, with
+            the model before packing as the teacher. It is kept where it is
+            better on the validation set. Defaults to 0: none.
         keep_frozen: whether layers with `trainable=False` are left out of
-            training, pruning and weight sharing. Packing quantizes all layers.
+            training, pruning and weight sharing. Packing quantizes all layers,
+            and `pack_epochs` trains all codes.
         max_accuracy_drop: how many percentage points of validation accuracy a
             stage may lose, compared with the dense model; `None` for no limit.
         max_retries: how often a stage that lost more is relaxed and retried.
@@ -218,6 +222,7 @@ class Recipe:
     temperature: recipe_fields.Temperature = 4.0
     target_bytes: recipe_fields.Count | None = None
     max_kl: recipe_fields.Positive | None = None
+    pack_epochs: recipe_fields.PositiveOrZero = 0
     keep_frozen: bool = False
     max_accuracy_drop: recipe_fields.PositiveOrZero | None = None
     max_retries: recipe_fields.CountOrZero = 2

@@ -2,7 +2,8 @@
 
 Gradients pass the rounding by the straight-through estimator. The loss is the
 divergence from the outputs of the uncompressed network (distillation without
-labels) plus lambda times the length of the codes in bits.
+labels) plus lambda times the length of the codes in bits. Weights that are zero
+stay zero.
 
 References:
 - [Distillation](https://arxiv.org/abs/1503.02531) (Hinton et al., 2015)
@@ -26,9 +27,10 @@ from keras_squeezenet.packing import rate_distortion
 
 BATCH_SIZE = 32
 AUGMENTATION = "flip_crop"
-# How far gradient noise alone moves a weight, in step sizes: too little to
-# change its code.
-DRIFT = 0.2
+# How far gradient noise alone moves a weight, in step sizes. A weight begins at
+# most `MARGIN` from what its code stands for, so that noise changes no code.
+DRIFT = 0.1
+MARGIN = 0.5 - DRIFT
 WARMUP_SHARE = 0.1
 MAX_CODE = rate_distortion.MAX_CODES // 2
 
@@ -78,14 +80,19 @@ class CodeTrainer:
             each.trainable = True
         self.steps = {name: array.step for name, array in arrays.items()}
         self.codes = [
-            keras.Variable(array.codes.astype("float32"), name="codes")
+            keras.Variable(_begin(array, original), name="codes")
+            for array, original in zip(arrays.values(), teacher.get_weights())
+        ]
+        # Biases may become anything.
+        self.masks = [
+            (array.codes != 0) | (array.codes.ndim == 1)
             for array in arrays.values()
         ]
-        warmup = int(WARMUP_SHARE * steps)
+        warmup = max(1, int(WARMUP_SHARE * steps))
         self.optimizer = keras.optimizers.Adam(
             keras.optimizers.schedules.CosineDecay(
                 0.0,
-                steps - warmup,
+                max(1, steps - warmup),
                 # Adam moves by about the learning rate in each step: noise
                 # adds up to a random walk, a consistent gradient to a line.
                 warmup_target=DRIFT / math.sqrt(steps),
@@ -143,8 +150,27 @@ class CodeTrainer:
             bits = tf.add_n(list(map(_bits, kernels, lengths)))
             loss = divergence + lambda_ * bits
         gradients = tape.gradient(loss, codes)
-        self.optimizer.apply(gradients, self.codes)
+        self.optimizer.apply(
+            [
+                tf.where(mask, gradient, 0.0)
+                for mask, gradient in zip(self.masks, gradients)
+            ],
+            self.codes,
+        )
         return divergence
+
+
+def _begin(array, original):
+    """Return what the codes of an array are trained from, float32.
+
+    It rounds to these codes, and is as close as possible to the original
+    weights, which say what codes are about to change.
+    """
+    codes = array.codes.astype("float32")
+    if codes.ndim == 1:
+        return codes
+    near = np.clip(original / array.step, codes - MARGIN, codes + MARGIN)
+    return np.where(codes, near, codes)
 
 
 def _rounded(code):

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import itertools
 import logging
+from collections.abc import Iterable
 
 import keras
 import numpy as np
@@ -26,7 +27,7 @@ from keras_squeezenet.utils.progress import Progress
 # The images that layers are reconstructed on: few in the search for lambda, and
 # more for the file, where they take a tenth off the divergence.
 SEARCH_IMAGES, FINAL_IMAGES = 64, 256
-# How many times code training is measured.
+# How many times code training is measured, at most.
 CODE_TRAINING_POINTS = 10
 
 logger = logging.getLogger(__name__)
@@ -72,8 +73,19 @@ class Packer:
         # Points by lambda and number of images, and files by point.
         self.points, self.contents = {}, {}
 
-    def pack(self, bound: Bound, steps: int = 0) -> PackResult:
+    def pack(
+        self,
+        bound: Bound,
+        steps: int = 0,
+        batches: Iterable | None = None,
+    ) -> PackResult:
         """Return the best file within a bound, after `steps` of code training.
+
+        Args:
+            bound: what the file must be within.
+            steps: the number of training steps. Defaults to `0`, none.
+            batches: at least so many batches of preprocessed images. Defaults
+                to `None`: the images that calibrate, randomly augmented.
 
         Raises:
             ValueError: if no file is within the bound.
@@ -88,7 +100,7 @@ class Packer:
         trained = []
         if steps:
             point, content, trained = self.train_codes(
-                point, content, bound, steps
+                point, content, bound, steps, batches
             )
         return PackResult(
             content=content,
@@ -160,22 +172,30 @@ class Packer:
         return point
 
     def train_codes(
-        self, point: Point, content: bytes, bound: Bound, steps: int
+        self,
+        point: Point,
+        content: bytes,
+        bound: Bound,
+        steps: int,
+        batches: Iterable | None = None,
     ) -> tuple[Point, bytes, list[Point]]:
         """Train the codes of a file, whose `point` the bound admits.
 
-        There are at least `CODE_TRAINING_POINTS` steps. The best point within
-        the bound, its file, and all points are returned.
+        `pack` says what `batches` are. The best point within the bound, its
+        file, and all points are returned.
         """
         _, arrays = sqz.load(content)
         trainer = code_training.CodeTrainer(
             self.original, self.model, arrays, steps
         )
-        batches = code_training.batches(self.images, steps, self.seed)
+        if batches is None:
+            batches = code_training.batches(self.images, steps, self.seed)
+        batches = iter(batches)
         lambda_, points = point.lambda_, [point]
         with self.progress.task("code training", steps) as advance:
-            ends = np.arange(CODE_TRAINING_POINTS + 1) * steps
-            for count in np.diff(ends // CODE_TRAINING_POINTS).tolist():
+            number = min(CODE_TRAINING_POINTS, steps)
+            ends = np.arange(number + 1) * steps // number
+            for count in np.diff(ends).tolist():
                 trainer.train(
                     itertools.islice(batches, count), lambda_, advance
                 )

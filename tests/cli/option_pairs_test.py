@@ -79,6 +79,7 @@ COMPRESS = {
     "prune_pattern": (None, "2:4"),
     "prune_schedule": compression_recipe.SCHEDULES,
     "target_bytes": (None, 2000),
+    "pack_epochs": (0, 1),
     "class_weight": (None, "balanced"),
     "focal": (0, 2),
     "quantize_epochs": (0, 1),

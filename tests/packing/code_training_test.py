@@ -91,6 +91,28 @@ def test_step_sizes_and_shapes_do_not_change(coarse, trained):
         assert array.codes.dtype == "int64"
 
 
+def test_training_begins_with_the_codes(small_model, coarse):
+    student = keras.models.clone_model(small_model)
+    trainer = code_training.CodeTrainer(small_model, student, coarse, steps=1)
+    kernels = small_model.get_weights()[::2]
+    begun = trainer.codes[::2]
+    for name, array in trainer.arrays().items():
+        np.testing.assert_array_equal(array.codes, coarse[name].codes)
+    # Between codes they are where the original weights are.
+    steps = [*trainer.steps.values()][::2]
+    for kernel, codes, step in zip(kernels, begun, steps):
+        errors = np.abs(kernel / step - codes.numpy())
+        inside = codes.numpy() != 0
+        assert inside.any() and errors[inside].max() <= 0.101
+
+
+def test_zeros_stay_zero(coarse, trained):
+    for name, array in trained[0.0].items():
+        if name.endswith("kernel"):
+            zeros = coarse[name].codes == 0
+            assert zeros.any() and not array.codes[zeros].any(), name
+
+
 def test_layers_of_a_frozen_model_are_trained(coarse, trained):
     for name, array in trained[0.0].items():
         if name.endswith("kernel"):

@@ -150,6 +150,8 @@ COMPRESSION: dict[str, dict[str, Any]] = {
         "max_kl": "largest divergence of the packed model on the validation "
         "set, in nats, instead of target_bytes; without both, "
         "max_accuracy_drop bounds the loss, or else 0.02 nats",
+        "pack_epochs": "epochs of training the codes of the packed model; 0 "
+        "for none",
     },
     "For trials": {
         "max_train_steps": "largest number of training steps of a stage",

@@ -1,5 +1,7 @@
 """Packing: rate-distortion quantization, the last stage of small files."""
 
+import itertools
+
 import keras
 import numpy as np
 
@@ -19,7 +21,7 @@ RELAXED_BYTES, RELAXED_KL = 1.25, 0.5
 
 
 class Pack(Stage):
-    """Packing, without training, into the smallest file within a bound.
+    """Packing into the smallest file within a bound, and training of its codes.
 
     Training images calibrate it, and the validation set measures it.
 
@@ -30,6 +32,7 @@ class Pack(Stage):
     kind = "pack"
     name = "packed"
     keeps_ranges = True
+    # It trains codes, and not the wrapped model.
     epochs = 0
 
     @classmethod
@@ -46,10 +49,12 @@ class Pack(Stage):
         )
 
     def wrap(self, steps, calibration):
-        run = self.context
+        run, recipe = self.context, self.recipe
         measurer = self._measurer(run.validation)
-        packed = make_packer(self.model, self.recipe, run, measurer).pack(
-            self._bound(measurer)
+        packed = make_packer(self.model, recipe, run, measurer).pack(
+            self._bound(measurer),
+            recipe.steps(recipe.pack_epochs, run.train.steps),
+            self._batches(),
         )
         decoded = packed.model
         checks.require_measured(
@@ -77,6 +82,12 @@ class Pack(Stage):
         return bounds.Bound(
             max_accuracy_drop=max(0.0, recipe.max_accuracy_drop - lost)
         )
+
+    def _batches(self):
+        """Yield the images of one epoch after the other, in batches."""
+        for epoch in itertools.count():
+            for images, *_ in self.context.train.batches(epoch):
+                yield images
 
     def finish(self, trainee):
         tf_keras_twin.copy_weights(trainee, self.model)

@@ -70,6 +70,7 @@ COMPRESSION = compression.Recipe(
     distillation=0.25,
     temperature=2.0,
     target_bytes=1000,
+    pack_epochs=1.5,
     keep_frozen=True,
     max_accuracy_drop=1.5,
     max_retries=7,

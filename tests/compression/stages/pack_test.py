@@ -12,6 +12,7 @@ from keras_squeezenet.compression.stages import stage as stage_module
 from keras_squeezenet.compression.stages.pack import Pack
 from keras_squeezenet.data import splits
 from keras_squeezenet.packing import bounds
+from keras_squeezenet.packing import code_training
 from keras_squeezenet.packing import pack_result
 from keras_squeezenet.utils.progress import Progress
 
@@ -76,6 +77,30 @@ def test_file_is_measured_on_both_sets(packed_stage):
     assert packed.is_held_out and packed.test_images == 32
     assert packed.point.accuracy_before is not None
     assert packed.test.kl != packed.point.kl
+
+
+@pytest.mark.parametrize("epochs, points", [(10, 10), (1, 2)])
+def test_codes_are_trained_on_the_training_set(
+    make_stage, monkeypatch, epochs, points
+):
+    monkeypatch.setattr(code_training, "DRIFT", 2.0)
+    # An epoch has two steps.
+    made = make_stage(Recipe(target_bytes=500, pack_epochs=epochs))
+    made.finish(made.wrap(0, []))
+    packed = made.packed
+    before, *trained = packed.code_training
+    assert len(trained) == points
+    assert any(point.kl != before.kl for point in trained)
+    assert packed.point.bytes <= 500 and packed.point.kl <= before.kl
+    decoded = codec.loads(packed.content)
+    for one, other in zip(
+        made.model.get_weights(), decoded.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_codes_are_not_trained_unless_asked_for(packed_stage):
+    assert packed_stage.packed.code_training == []
 
 
 def test_file_that_decodes_to_another_model_is_an_error(
