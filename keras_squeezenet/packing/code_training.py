@@ -170,7 +170,7 @@ def _begin(array, original):
     if codes.ndim == 1:
         return codes
     near = np.clip(original / array.step, codes - MARGIN, codes + MARGIN)
-    return np.where(codes, near, codes)
+    return np.where(codes, near, codes).astype("float32")
 
 
 def _rounded(code):
