@@ -26,7 +26,7 @@ def main(argv):
     _, source, folder = argv
     train, test = (list(load(source, split)) for split in ("train", "test"))
     sets = {
-        "train": train[: _IMAGES.value],
+        "train": train[:-VALIDATION_IMAGES][: _IMAGES.value],
         "validation": train[-VALIDATION_IMAGES:],
         "test": test,
     }

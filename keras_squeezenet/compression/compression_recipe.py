@@ -159,8 +159,8 @@ class Recipe:
             `max_accuracy_drop` bounds what packing loses; without that too, the
             bound is 0.02 nats.
         pack_epochs: the epochs of training the codes of the packed file, with
-            the model before packing as the teacher. It is kept where it is
-            better on the validation set. Defaults to 0: none.
+            the model before packing as the teacher. Trained codes are kept
+            where they are better on the validation set. Defaults to 0: none.
         keep_frozen: whether layers with `trainable=False` are left out of
             training, pruning and weight sharing. Packing quantizes all layers,
             and `pack_epochs` trains all codes.

@@ -60,7 +60,8 @@ class CodeTrainer:
     """Trains the codes of quantized weights.
 
     Args:
-        teacher: model from images to probabilities, which is not changed.
+        teacher: model from images to probabilities, which is not changed. The
+            weights begin as close to its own as their codes allow.
         student: another model with the same layers, whose weights are ignored.
         arrays: `{name: encodings.UniformArray}`, the initial weights in the
             order of the models' weights.
