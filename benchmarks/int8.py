@@ -23,7 +23,6 @@ import numpy as np
 import rich.console
 import tensorflow as tf
 from absl import app
-from onnxruntime import quantization
 
 from keras_squeezenet import classifier
 from keras_squeezenet import graph
@@ -129,15 +128,14 @@ def tensorflow_converter(model, images):
         return litert_file.LiteRTModel(converter.convert())
 
 
-def onnx_runtime(method="MinMax", **options):
-    """Return ONNX Runtime's quantizer with a calibration method."""
-    method = quantization.CalibrationMethod[method]
+def onnx_runtime(reduce_range=False, **options):
+    """Return ONNX Runtime's quantizer with its extra options."""
 
     def quantize(model, images):
         quantized = onnx_file.quantize(
             onnx_graph.build(model),
             images,
-            calibrate_method=method,
+            reduce_range=reduce_range,
             extra_options=options,
         )
         with tempfile.TemporaryDirectory() as folder:
@@ -148,7 +146,7 @@ def onnx_runtime(method="MinMax", **options):
     return quantize
 
 
-def nncf(ranges, corrects_bias=False):
+def nncf(ranges, corrects_bias=False, overflow_fix="FIRST_LAYER"):
     """Return NNCF's quantizer with ranges and a slow correction of biases."""
 
     def quantize(model, images):
@@ -161,7 +159,8 @@ def nncf(ranges, corrects_bias=False):
             images,
             fast_bias_correction=not corrects_bias,
             advanced_parameters=library.AdvancedQuantizationParameters(
-                activations_range_estimator_params=getattr(estimators, ranges)
+                activations_range_estimator_params=getattr(estimators, ranges),
+                overflow_fix=library.OverflowFix[overflow_fix],
             ),
         )
         with tempfile.TemporaryDirectory() as folder:
@@ -189,11 +188,23 @@ QUANTIZERS: dict[str, Quantizer] = {
     ),
     "ONNX Runtime, min-max": onnx_runtime(),
     "ONNX Runtime, mean of batches": onnx_runtime(CalibMovingAverage=True),
+    "ONNX Runtime, mean of batches, 8 bits everywhere": onnx_runtime(
+        CalibMovingAverage=True, TensorQuantOverrides={}
+    ),
+    "ONNX Runtime, mean of batches, 7 bits everywhere": onnx_runtime(
+        reduce_range=True, CalibMovingAverage=True
+    ),
     "NNCF, min-max": nncf("MINMAX"),
     "NNCF, mean of images": nncf("MEAN_MINMAX"),
     "NNCF, histogram": nncf("HISTOGRAM"),
     "NNCF, min-max, biases corrected": nncf("MINMAX", corrects_bias=True),
     "NNCF, histogram, biases corrected": nncf("HISTOGRAM", corrects_bias=True),
+    "NNCF, histogram, biases corrected, 8 bits everywhere": nncf(
+        "HISTOGRAM", corrects_bias=True, overflow_fix="DISABLE"
+    ),
+    "NNCF, histogram, biases corrected, 7 bits everywhere": nncf(
+        "HISTOGRAM", corrects_bias=True, overflow_fix="ENABLE"
+    ),
 }
 
 

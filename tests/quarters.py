@@ -36,14 +36,16 @@ def make_images(count, seed):
     return images.astype("uint8"), labels.astype("int64")
 
 
-def make_classifier(dropout=0.1):
+def make_classifier(dropout=0.1, activation="relu"):
     """The smallest network with all that training has to handle.
 
     Untrained, its loss is that of a random guess.
     """
     inputs = keras.Input((SIDE, SIDE, 3))
     x = keras.layers.Rescaling(1 / 64)(inputs)
-    x = keras.layers.Conv2D(8, 4, strides=4, activation="relu", name="conv1")(x)
+    x = keras.layers.Conv2D(
+        8, 4, strides=4, activation=activation, name="conv1"
+    )(x)
     x = keras.layers.Dropout(dropout)(keras.layers.Flatten()(x))
     small = keras.initializers.RandomNormal(stddev=1e-3)
     dense = keras.layers.Dense(CLASSES, "softmax", kernel_initializer=small)

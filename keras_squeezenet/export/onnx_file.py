@@ -68,8 +68,9 @@ def write_onnx_int8(
     """Write an ONNX file that computes in int8.
 
     It has pairs of QuantizeLinear and DequantizeLinear nodes: kernels have a
-    scale for each output channel, activations one for each tensor. Inputs and
-    outputs are those of `write_onnx`.
+    scale for each output channel, activations one for each tensor. The first
+    kernel has 7 bits, so that CPUs without VNNI compute what others do. Inputs
+    and outputs are those of `write_onnx`.
 
     Args:
         model: an image classifier, as `flattening.flatten` takes it.
@@ -99,6 +100,12 @@ def quantize(
     `options` are those of `onnxruntime.quantization.quantize_static`.
     """
     formats.require_images(calibration)
+    chosen = {**QUANTIZATION, **options}
+    chosen["nodes_to_exclude"], overrides = _without_saturation(converted)
+    chosen["extra_options"] = {
+        "TensorQuantOverrides": overrides,
+        **chosen["extra_options"],
+    }
     (taken,) = converted.graph.input
     dtype, name = taken.type.tensor_type.elem_type, taken.name
     images = calibration.astype(onnx.helper.tensor_dtype_to_np_dtype(dtype))
@@ -111,9 +118,33 @@ def quantize(
                 source,
                 path,
                 _Batches(images, name),
-                **{**QUANTIZATION, **options},
+                **chosen,
             )
         return onnx.load(path)
+
+
+def _without_saturation(converted):
+    """Return nodes to exclude, and options of kernels, for CPUs without VNNI.
+
+    They add two products of uint8 and int8 in 16 bits, which are too few where
+    all four numbers are large, as those of photographs are and those of later
+    layers are not. 7 bits for the first kernel suffice, at the same speed. The
+    1x1 convolution that normalizes stays in float32.
+    """
+    from keras_squeezenet.export import photograph_input
+
+    excluded = [photograph_input.NORMALIZE]
+    kernels = [
+        node.input[1]
+        for node in converted.graph.node
+        if node.op_type == "Conv" and node.name not in excluded
+    ]
+    half = {
+        "quant_type": QUANTIZATION["weight_type"],
+        "reduce_range": True,
+        "axis": 0,
+    }
+    return excluded, {kernel: [half] for kernel in kernels[:1]}
 
 
 def load(path: str | os.PathLike) -> Callable[[np.ndarray], np.ndarray]:

@@ -72,7 +72,8 @@ def write_openvino_int8(
     """Write a folder as `write_openvino` does, that computes in int8.
 
     NNCF quantizes kernels with a scale for each output channel, and activations
-    with one for each tensor.
+    with one for each tensor. The first kernel has 7 bits, so that CPUs without
+    VNNI compute what others do.
 
     Args:
         model: an image classifier, as `flattening.flatten` takes it.
@@ -126,14 +127,21 @@ def _quantization(nncf, count):
     """Return the options of `nncf.quantize` that lose least."""
     from nncf.quantization import range_estimator
 
+    from keras_squeezenet.export import photograph_input
+
     ranges = range_estimator.RangeEstimatorParametersSet.HISTOGRAM
-    advanced = nncf.AdvancedQuantizationParameters(
-        activations_range_estimator_params=ranges
-    )
     return {
         "subset_size": count,
         "fast_bias_correction": False,
-        "advanced_parameters": advanced,
+        "advanced_parameters": nncf.AdvancedQuantizationParameters(
+            activations_range_estimator_params=ranges,
+            overflow_fix=nncf.OverflowFix.FIRST_LAYER,
+        ),
+        # It would be the first layer, the only one that is protected from
+        # saturation on CPUs without VNNI. It stays in float32.
+        "ignored_scope": nncf.IgnoredScope(
+            patterns=[f"^{photograph_input.NORMALIZE}"], validate=False
+        ),
     }
 
 

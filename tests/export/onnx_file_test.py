@@ -3,6 +3,7 @@ import logging
 import numpy as np
 import pytest
 
+from keras_squeezenet import codec
 from keras_squeezenet import metadata
 from keras_squeezenet.export import photograph_input
 
@@ -67,13 +68,33 @@ def test_kernels_are_those_of_the_model(paths, model):
         if layer.weights
     }
     assert set(found) == set(codes) == set(kernels)
-    for name, kernel in kernels.items():
+    normalize = photograph_input.NORMALIZE
+    np.testing.assert_array_equal(codes.pop(normalize), kernels[normalize])
+    for name, array in codes.items():
+        kernel = kernels[name]
         np.testing.assert_array_equal(found[name], kernel)
-        assert codes[name].dtype == "int8"
+        assert array.dtype == "int8"
         if kernel.ndim == 4:
-            # The largest weight of each output channel is 127.
-            scale = abs(kernel).max(axis=(0, 1, 2)) / 127
-            np.testing.assert_allclose(codes[name], kernel / scale, atol=0.501)
+            # The code of the largest weight of each output channel.
+            highest = 64 if name == "conv1" else 127
+            scale = abs(kernel).max(axis=(0, 1, 2)) / highest
+            np.testing.assert_allclose(array, kernel / scale, atol=0.501)
+
+
+def test_first_kernel_has_7_bits_where_it_takes_photographs(
+    packed_models, noisy_colors, tmp_path
+):
+    # Its convolution pads nothing, and so the normalization is in its weights.
+    model = codec.loads(packed_models["bypass"].content)
+    taking = photograph_input.photograph_input(model)
+    images = np.repeat(noisy_colors[:2], 8, axis=1).repeat(8, axis=2)
+    onnx_file.write_onnx_int8(taking, tmp_path / "a.onnx", images)
+    codes = onnx_file.read_kernels(tmp_path / "a.onnx")
+    largest = {
+        name: abs(array.astype(int)).max() for name, array in codes.items()
+    }
+    assert largest.pop("conv1") == 64
+    assert set(largest.values()) == {127}
 
 
 def test_probabilities_are_not_quantized(paths):
