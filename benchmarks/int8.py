@@ -20,6 +20,7 @@ from collections.abc import Callable
 
 import keras
 import numpy as np
+import onnxruntime
 import rich.console
 import tensorflow as tf
 from absl import app
@@ -128,8 +129,12 @@ def tensorflow_converter(model, images):
         return litert_file.LiteRTModel(converter.convert())
 
 
-def onnx_runtime(reduce_range=False, **options):
-    """Return ONNX Runtime's quantizer with its extra options."""
+def onnx_runtime(reduce_range=False, simulated=False, **options):
+    """Return ONNX Runtime's quantizer with its extra options.
+
+    A simulated one computes in float32 with the rounded numbers: sums of
+    products do not saturate, as on a CPU with VNNI.
+    """
 
     def quantize(model, images):
         quantized = onnx_file.quantize(
@@ -138,10 +143,19 @@ def onnx_runtime(reduce_range=False, **options):
             reduce_range=reduce_range,
             extra_options=options,
         )
-        with tempfile.TemporaryDirectory() as folder:
-            path = pathlib.Path(folder, "model.onnx")
-            path.write_bytes(quantized.SerializeToString())
-            return onnx_file.load(path)
+        session_options = onnxruntime.SessionOptions()
+        if simulated:
+            level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+            session_options.graph_optimization_level = level
+        session = onnxruntime.InferenceSession(
+            quantized.SerializeToString(),
+            session_options,
+            providers=["CPUExecutionProvider"],
+        )
+        (taken,) = session.get_inputs()
+        return lambda images: session.run(
+            None, {taken.name: images.astype("uint8")}
+        )[0]
 
     return quantize
 
@@ -171,6 +185,9 @@ def nncf(ranges, corrects_bias=False, overflow_fix="FIRST_LAYER"):
     return quantize
 
 
+# Options of ONNX Runtime.
+MEAN = {"CalibMovingAverage": True}
+ALL_8_BITS: dict = {"TensorQuantOverrides": {}}
 # Functions of a model that takes photographs and of calibration photographs,
 # float32 from 0 to 255, to a function of photographs to probabilities.
 Quantizer = Callable[[keras.Model, np.ndarray], Callable]
@@ -187,22 +204,28 @@ QUANTIZERS: dict[str, Quantizer] = {
         activation_ranges.least_square_error, corrects_bias=True
     ),
     "ONNX Runtime, min-max": onnx_runtime(),
-    "ONNX Runtime, mean of batches": onnx_runtime(CalibMovingAverage=True),
-    "ONNX Runtime, mean of batches, 8 bits everywhere": onnx_runtime(
-        CalibMovingAverage=True, TensorQuantOverrides={}
+    "ONNX Runtime, mean of batches": onnx_runtime(**MEAN),
+    "ONNX Runtime, mean of batches, simulated": onnx_runtime(
+        simulated=True, **MEAN
     ),
-    "ONNX Runtime, mean of batches, 7 bits everywhere": onnx_runtime(
-        reduce_range=True, CalibMovingAverage=True
+    "ONNX Runtime, mean of batches, all kernels of 8 bits": onnx_runtime(
+        **MEAN, **ALL_8_BITS
+    ),
+    "ONNX Runtime, mean of batches, all kernels of 8 bits, simulated": (
+        onnx_runtime(simulated=True, **MEAN, **ALL_8_BITS)
+    ),
+    "ONNX Runtime, mean of batches, all kernels of 7 bits": onnx_runtime(
+        reduce_range=True, **MEAN
     ),
     "NNCF, min-max": nncf("MINMAX"),
     "NNCF, mean of images": nncf("MEAN_MINMAX"),
     "NNCF, histogram": nncf("HISTOGRAM"),
     "NNCF, min-max, biases corrected": nncf("MINMAX", corrects_bias=True),
     "NNCF, histogram, biases corrected": nncf("HISTOGRAM", corrects_bias=True),
-    "NNCF, histogram, biases corrected, 8 bits everywhere": nncf(
+    "NNCF, histogram, biases corrected, all kernels of 8 bits": nncf(
         "HISTOGRAM", corrects_bias=True, overflow_fix="DISABLE"
     ),
-    "NNCF, histogram, biases corrected, 7 bits everywhere": nncf(
+    "NNCF, histogram, biases corrected, all kernels of 7 bits": nncf(
         "HISTOGRAM", corrects_bias=True, overflow_fix="ENABLE"
     ),
 }
