@@ -44,7 +44,7 @@ def call(make_model, tmp_path, monkeypatch):
         raise WorkError
 
     monkeypatch.setattr(training_run.Run, "begin", work)
-    monkeypatch.setattr(training.transfer, "_fit_head", work)
+    monkeypatch.setattr(training.finetuning_run.Run, "fit_head", work)
     monkeypatch.setattr(compression.compression_run.Run, "begin", work)
     monkeypatch.setattr(packing.packer.Packer, "__init__", work)
     monkeypatch.setattr(evaluation.metrics, "evaluate", work)

@@ -79,10 +79,10 @@ def main():
         phases, FLAGS.teacher, dataset_flags.has_labels(FLAGS)
     )
     teacher_flags.require_valid(FLAGS, FLAGS.distillation)
+    from keras_squeezenet.training import finetuning_run
     from keras_squeezenet.training import training_run
-    from keras_squeezenet.training import transfer
 
-    transfer.require_writable(FLAGS.out, FLAGS.overwrite, FLAGS.resume)
+    finetuning_run.require_writable(FLAGS.out, FLAGS.overwrite, FLAGS.resume)
     console = terminal.make_console()
     progress = terminal.ConsoleProgress(console)
     model, dataset = runs.prepare(
@@ -106,7 +106,7 @@ def main():
             console, report.several_labels_table(result.several_labels)
         )
     terminal.print_trained(
-        console, FLAGS, transfer.FILES, FLAGS.seed, result.several_labels
+        console, FLAGS, finetuning_run.FILES, FLAGS.seed, result.several_labels
     )
 
 

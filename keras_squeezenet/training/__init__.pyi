@@ -1,6 +1,7 @@
 from .distributed import WorkerLostError as WorkerLostError
 from .distributed import distribute as distribute
 from .epochs import NonFiniteLossError as NonFiniteLossError
+from .finetuning_result import FineTuningResult as FineTuningResult
 from .network import build as build
 from .trainer import train as train
 from .training_recipe import PHASES as PHASES
@@ -8,5 +9,4 @@ from .training_recipe import RECIPES as RECIPES
 from .training_recipe import Phase as Phase
 from .training_recipe import Recipe as Recipe
 from .training_result import TrainingResult as TrainingResult
-from .transfer import FineTuningResult as FineTuningResult
 from .transfer import finetune as finetune

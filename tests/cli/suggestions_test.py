@@ -16,8 +16,8 @@ from keras_squeezenet.cli import finetune
 from keras_squeezenet.cli import main
 from keras_squeezenet.cli import terminal
 from keras_squeezenet.cli import train
+from keras_squeezenet.training import finetuning_run
 from keras_squeezenet.training import training_run
-from keras_squeezenet.training import transfer
 
 PACKAGE = pathlib.Path(keras_squeezenet.__file__).parent
 OUT = "it's my run"
@@ -59,7 +59,7 @@ PRINTED = {
         console, train.FLAGS, training_run.FILES, 7
     ),
     finetune: lambda console: terminal.print_trained(
-        console, finetune.FLAGS, transfer.FILES, 7
+        console, finetune.FLAGS, finetuning_run.FILES, 7
     ),
     compress: lambda console: compress.print_written(console, 7),
 }

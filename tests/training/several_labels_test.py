@@ -20,8 +20,8 @@ from keras_squeezenet import packing
 from keras_squeezenet import training
 from keras_squeezenet.cli import evaluate
 from keras_squeezenet.report import model_card
+from keras_squeezenet.training import linear_head
 from keras_squeezenet.training import network
-from keras_squeezenet.training import transfer
 
 NAMES = ("a", "b", "c", "d")
 
@@ -133,7 +133,7 @@ def test_squeezenet_leaves_the_loss_of_a_guess(several, tmp_path):
 def test_head_of_several_labels_is_a_logistic_regression_of_each(
     several, tmp_path, monkeypatch, untraced
 ):
-    monkeypatch.setattr(transfer, "HEAD_STEPS", 400)
+    monkeypatch.setattr(linear_head, "STEPS", 400)
     keras.utils.set_random_seed(0)
     model = network.build(16, 4, quarters.TINY, several_labels=True)
     result = training.finetune(

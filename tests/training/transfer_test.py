@@ -14,7 +14,11 @@ from keras_squeezenet import compression
 from keras_squeezenet import data
 from keras_squeezenet import training
 from keras_squeezenet.data import splits
-from keras_squeezenet.training import transfer
+from keras_squeezenet.training import early_answers
+from keras_squeezenet.training import finetuning_run
+from keras_squeezenet.training import linear_head
+from keras_squeezenet.training import trainer
+from keras_squeezenet.utils.progress import Progress
 
 PHASES = tuple(
     dataclasses.replace(phase, recipe=phase.recipe.replace(epochs=1))
@@ -27,7 +31,7 @@ def finetune(make_model, dataset, tmp_path, monkeypatch, untraced):
     """Return a function that fine-tunes and returns model and report."""
 
     # Enough for the few features of the tests.
-    monkeypatch.setattr(transfer, "HEAD_STEPS", 300)
+    monkeypatch.setattr(linear_head, "STEPS", 300)
 
     def finetune(phases=PHASES, images=dataset, model=None, **options):
         keras.utils.set_random_seed(0)
@@ -127,7 +131,7 @@ def test_head_sees_the_border_that_conv10_pads(finetune, make_model, dataset):
     model = make_model(conv10_activation=None, conv10_padding=1)
     images = dataset.as_test("train").test_batches(16)
     split = splits.evaluation_split(images, 16, "train")
-    features, labels = transfer._features(model, split, transfer.Progress())
+    features, labels = linear_head.features(model, split, Progress())
     assert features.shape == (64, model.get_layer("conv10").input.shape[-1])
     np.testing.assert_array_equal(
         labels, np.concatenate([labels for _, labels in images])
@@ -146,15 +150,15 @@ def test_early_answers_come_before_the_phases(finetune, monkeypatch, caplog):
 
     def train(model, *arguments, **options):
         said.append(caplog.text)
-        measured = dict.fromkeys(transfer.MEASURED, 0.0)
+        measured = dict.fromkeys(finetuning_run.MEASURED, 0.0)
         measured["recipe"] = {"epochs": 1}
         return types.SimpleNamespace(
             model=model, dataset={}, to_json=lambda: measured
         )
 
-    monkeypatch.setattr(transfer.trainer, "train", train)
-    monkeypatch.setattr(transfer, "HEAD_STEPS", 20)
-    monkeypatch.setattr(transfer.early_answers, "SHARES", (0.5,))
+    monkeypatch.setattr(trainer, "train", train)
+    monkeypatch.setattr(linear_head, "STEPS", 20)
+    monkeypatch.setattr(early_answers, "SHARES", (0.5,))
     _, report = finetune(phases=PHASES[:1], learning_curve=True)
     early, (head, _) = report["early"], report["phases"]
     # Of 64 training images a tenth is the validation set.
@@ -197,22 +201,18 @@ def test_what_is_kept_is_the_best_phase(finetune, monkeypatch, tmp_path):
     def train(model, *arguments, **options):
         model.set_weights([w + 1 for w in model.get_weights()])
         weights.append(model.get_weights())
-        measured = dict.fromkeys(transfer.MEASURED, 1.0)
+        measured = dict.fromkeys(finetuning_run.MEASURED, 1.0)
         measured["validation_accuracy"] = next(found)
         measured["recipe"] = {"epochs": 1}
         return types.SimpleNamespace(
             model=model, dataset={}, to_json=lambda: measured
         )
 
-    monkeypatch.setattr(transfer.trainer, "train", train)
-    head = {"name": "head", "seconds": 1.0, "validation_accuracy": 0.5}
-    head["test_accuracy"] = None
-    monkeypatch.setattr(transfer, "_fit_head", lambda *arguments: (head, None))
+    monkeypatch.setattr(trainer, "train", train)
+    monkeypatch.setattr(finetuning_run.Run, "_accuracy", lambda *_: 0.5)
     early = {"warnings": [], "seconds": 0}
     early |= {"validation_accuracy": 0.5, "standard_error": 0.1}
-    monkeypatch.setattr(
-        transfer.early_answers.Watch, "answer", lambda *arguments: early
-    )
+    monkeypatch.setattr(early_answers.Watch, "answer", lambda *_: early)
     model, report = finetune()
     assert report["kept"] == "top"
     np.testing.assert_equal(model.get_weights(), weights[0])
@@ -280,7 +280,7 @@ def test_share_of_a_teacher_is_a_half_unless_stated(finetune_tiny, monkeypatch):
         shares.append(recipe.distillation)
         raise quarters.Killed
 
-    monkeypatch.setattr(transfer.trainer, "train", train)
+    monkeypatch.setattr(trainer, "train", train)
     with pytest.raises(quarters.Killed):
         finetune_tiny(PHASES, teacher=quarters.make_teacher())
     assert shares == [0.5]
@@ -359,7 +359,7 @@ def test_killed_run_is_resumed_to_the_same_end(
 ):
     options = {"teacher": quarters.make_teacher()} if is_taught else {}
     expected, report = finetune(**options)
-    train = transfer.trainer.train
+    train = trainer.train
 
     def killed_in_the_last_phase(*arguments, **passed):
         if passed["out"].name == "all":
@@ -368,7 +368,7 @@ def test_killed_run_is_resumed_to_the_same_end(
 
     other = tmp_path / "other"
     with monkeypatch.context() as context:
-        context.setattr(transfer.trainer, "train", killed_in_the_last_phase)
+        context.setattr(trainer, "train", killed_in_the_last_phase)
         with pytest.raises(quarters.Killed):
             finetune(out=other, **options)
     assert not (other / "model.keras").exists()
