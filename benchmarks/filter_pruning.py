@@ -253,7 +253,7 @@ def latency_of(model):
 def side_for(model, share):
     """Return the side of the images at which a share of the MACs is left."""
     return min(
-        range(FLAGS.image_size // 4, FLAGS.image_size),
+        range(min(32, FLAGS.image_size // 2), FLAGS.image_size),
         key=lambda side: abs(
             macs(models.resize(model, side)) / macs(model) - share
         ),

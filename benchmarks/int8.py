@@ -35,7 +35,6 @@ from keras_squeezenet.export import fake_quantization
 from keras_squeezenet.export import litert
 from keras_squeezenet.export import litert_file
 from keras_squeezenet.export import onnx_file
-from keras_squeezenet.export import onnx_graph
 from keras_squeezenet.export import openvino_file
 from keras_squeezenet.export import photograph_input
 from keras_squeezenet.utils import files
@@ -138,7 +137,7 @@ def onnx_runtime(reduce_range=False, simulated=False, **options):
 
     def quantize(model, images):
         quantized = onnx_file.quantize(
-            onnx_graph.build(model),
+            model,
             images,
             reduce_range=reduce_range,
             extra_options=options,
@@ -169,7 +168,7 @@ def nncf(ranges, corrects_bias=False, overflow_fix="FIRST_LAYER"):
         library = openvino_file.import_nncf()
         estimators = range_estimator.RangeEstimatorParametersSet
         quantized = openvino_file.quantize(
-            openvino_file.convert(model),
+            model,
             images,
             fast_bias_correction=not corrects_bias,
             advanced_parameters=library.AdvancedQuantizationParameters(

@@ -15,8 +15,12 @@ from absl import app
 from absl import flags
 from PIL import Image
 
-_IMAGES = flags.DEFINE_integer("images", 5000, "the training images")
+from keras_squeezenet.utils import files
+
 VALIDATION_IMAGES = 2000
+_IMAGES = flags.DEFINE_integer(
+    "images", 5000, "the training images", 1, 10_000 - VALIDATION_IMAGES
+)
 CLASSES = {0: "airplane", 2: "bird"}
 
 
@@ -24,6 +28,7 @@ def main(argv):
     if len(argv) != 3:
         raise app.UsageError("TFDS and FOLDER must be given")
     _, source, folder = argv
+    files.require_writable(folder)
     train, test = (list(load(source, split)) for split in ("train", "test"))
     sets = {
         "train": train[:-VALIDATION_IMAGES][: _IMAGES.value],

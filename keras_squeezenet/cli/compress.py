@@ -84,8 +84,12 @@ def main(*positional):
             trained=trained,
             **options,
         )
-    for table in report.tables(result.to_json()):
+    values = result.to_json()
+    for table in report.tables(values):
         terminal.print_table(console, table)
+    trained = values["packing"] and report.code_training(values["packing"])
+    if trained:
+        console.print(f"\n{trained}")
     print_written(console, recipe.seed)
 
 

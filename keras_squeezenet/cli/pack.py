@@ -191,14 +191,9 @@ def print_summary(console, model, packed, summary):
     console.print()
     for sentence in sentences(summary):
         console.print(sentence)
-    before, *_ = packed.code_training or [None]
-    if before == packed.point:
-        console.print("Code training found no better codes.")
-    elif before:
-        console.print(
-            f"Before code training: {before.bytes:,} bytes, divergence "
-            f"{before.kl:.4f} nats, agreement {before.agreement:.2%}."
-        )
+    trained = report.code_training(summary)
+    if trained:
+        console.print(trained)
     terminal.print_line(console, f"\nWritten to {FLAGS.out}")
     path = os.path.join(FLAGS.out, SQZ_FILE)
     terminal.print_next(console, ["predict", "PHOTOGRAPHS", f"--model={path}"])

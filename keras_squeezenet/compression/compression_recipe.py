@@ -160,7 +160,8 @@ class Recipe:
             bound is 0.02 nats.
         pack_epochs: the epochs of training the codes of the packed file, with
             the model before packing as the teacher. Trained codes are kept
-            where they are better on the validation set. Defaults to 0: none.
+            where they are better on the validation set. A run that is resumed
+            repeats the whole stage. Defaults to 0: none.
         keep_frozen: whether layers with `trainable=False` are left out of
             training, pruning and weight sharing. Packing quantizes all layers,
             and `pack_epochs` trains all codes.

@@ -68,9 +68,9 @@ def write_onnx_int8(
     """Write an ONNX file that computes in int8.
 
     It has pairs of QuantizeLinear and DequantizeLinear nodes: kernels have a
-    scale for each output channel, activations one for each tensor. The first
-    kernel has 7 bits, so that CPUs without VNNI compute what others do. Inputs
-    and outputs are those of `write_onnx`.
+    scale for each output channel, activations one for each tensor. Kernels that
+    take images have 7 bits, as `saturation` explains. Inputs and outputs are
+    those of `write_onnx`.
 
     Args:
         model: an image classifier, as `flattening.flatten` takes it.
@@ -81,7 +81,7 @@ def write_onnx_int8(
     Raises:
         ValueError: if the model has another structure.
     """
-    _write(path, quantize(build(model), calibration))
+    _write(path, quantize(model, calibration))
 
 
 def build(model: "keras.Model") -> onnx.ModelProto:
@@ -93,17 +93,24 @@ def build(model: "keras.Model") -> onnx.ModelProto:
 
 
 def quantize(
-    converted: onnx.ModelProto, calibration: np.ndarray, **options: Any
+    model: "keras.Model", calibration: np.ndarray, **options: Any
 ) -> onnx.ModelProto:
-    """Quantize the result of `onnx_graph.build`, as `write_onnx_int8` does.
+    """Return what `write_onnx_int8` writes.
 
     `options` are those of `onnxruntime.quantization.quantize_static`.
     """
+    # It loads Keras too.
+    from keras_squeezenet.export import photograph_input
+
     formats.require_images(calibration)
+    converted = build(model)
     chosen = {**QUANTIZATION, **options}
-    chosen["nodes_to_exclude"], overrides = _without_saturation(converted)
+    chosen["nodes_to_exclude"] = [
+        *chosen.get("nodes_to_exclude", ()),
+        photograph_input.NORMALIZE,
+    ]
     chosen["extra_options"] = {
-        "TensorQuantOverrides": overrides,
+        "TensorQuantOverrides": _narrow_kernels(model, converted, chosen),
         **chosen["extra_options"],
     }
     (taken,) = converted.graph.input
@@ -123,28 +130,19 @@ def quantize(
         return onnx.load(path)
 
 
-def _without_saturation(converted):
-    """Return nodes to exclude, and options of kernels, for CPUs without VNNI.
+def _narrow_kernels(model, converted, chosen):
+    """Return options for the kernels that have 7 bits."""
+    from keras_squeezenet.export import saturation
 
-    They add two products of uint8 and int8 in 16 bits, which are too few where
-    all four numbers are large, as those of photographs are and those of later
-    layers are not. 7 bits for the first kernel suffice, at the same speed. The
-    1x1 convolution that normalizes stays in float32.
-    """
-    from keras_squeezenet.export import photograph_input
-
-    excluded = [photograph_input.NORMALIZE]
-    kernels = [
-        node.input[1]
-        for node in converted.graph.node
-        if node.op_type == "Conv" and node.name not in excluded
-    ]
-    half = {
-        "quant_type": QUANTIZATION["weight_type"],
-        "reduce_range": True,
-        "axis": 0,
-    }
-    return excluded, {kernel: [half] for kernel in kernels[:1]}
+    kernels = [f"{name}/kernel" for name in saturation.narrow_layers(model)]
+    found = {}
+    for node in converted.graph.node:
+        for kernel in set(kernels).intersection(node.input):
+            option = {"quant_type": chosen["weight_type"], "reduce_range": True}
+            if chosen["per_channel"]:
+                option["axis"] = 0 if node.op_type == "Conv" else 1
+            found[kernel] = [option]
+    return found
 
 
 def load(path: str | os.PathLike) -> Callable[[np.ndarray], np.ndarray]:

@@ -72,8 +72,8 @@ def write_openvino_int8(
     """Write a folder as `write_openvino` does, that computes in int8.
 
     NNCF quantizes kernels with a scale for each output channel, and activations
-    with one for each tensor. The first kernel has 7 bits, so that CPUs without
-    VNNI compute what others do.
+    with one for each tensor. Kernels that take images have 7 bits, as
+    `saturation` explains.
 
     Args:
         model: an image classifier, as `flattening.flatten` takes it.
@@ -84,7 +84,7 @@ def write_openvino_int8(
     Raises:
         ValueError: if the model has another structure, or there is no image.
     """
-    _write(path, quantize(convert(model), calibration), model)
+    _write(path, quantize(model, calibration), model)
 
 
 def convert(model: "keras.Model") -> openvino.Model:
@@ -104,14 +104,15 @@ def convert(model: "keras.Model") -> openvino.Model:
 
 
 def quantize(
-    converted: openvino.Model, calibration: np.ndarray, **options: Any
+    model: "keras.Model", calibration: np.ndarray, **options: Any
 ) -> openvino.Model:
-    """Quantize the result of `convert`, as `write_openvino_int8` does.
+    """Return what `write_openvino_int8` writes, without labels.
 
     `options` are those of `nncf.quantize`.
     """
     formats.require_images(calibration)
     nncf = import_nncf()
+    converted = convert(model)
     dtype = converted.input(0).element_type.to_dtype()
     images = calibration.astype(dtype)
     # It prints a progress bar.
@@ -119,11 +120,11 @@ def quantize(
         return nncf.quantize(
             converted,
             nncf.Dataset([image[None] for image in images]),
-            **{**_quantization(nncf, len(images)), **options},
+            **{**_quantization(nncf, model, len(images)), **options},
         )
 
 
-def _quantization(nncf, count):
+def _quantization(nncf, model, count):
     """Return the options of `nncf.quantize` that lose least."""
     from nncf.quantization import range_estimator
 
@@ -135,14 +136,23 @@ def _quantization(nncf, count):
         "fast_bias_correction": False,
         "advanced_parameters": nncf.AdvancedQuantizationParameters(
             activations_range_estimator_params=ranges,
-            overflow_fix=nncf.OverflowFix.FIRST_LAYER,
+            overflow_fix=_overflow_fix(nncf, model),
         ),
-        # It would be the first layer, the only one that is protected from
-        # saturation on CPUs without VNNI. It stays in float32.
+        # Otherwise it would be the only layer with 7 bits.
         "ignored_scope": nncf.IgnoredScope(
             patterns=[f"^{photograph_input.NORMALIZE}"], validate=False
         ),
     }
+
+
+def _overflow_fix(nncf, model):
+    """Return which kernels have 7 bits: those that take images, or all."""
+    from keras_squeezenet.export import saturation
+
+    images = saturation.narrow_layers(model, bounded=())
+    if saturation.narrow_layers(model) == images:
+        return nncf.OverflowFix.FIRST_LAYER
+    return nncf.OverflowFix.ENABLE
 
 
 def save(converted: openvino.Model, path: str | os.PathLike) -> None:

@@ -89,14 +89,15 @@ class CodeTrainer:
             (array.codes != 0) | (array.codes.ndim == 1)
             for array in arrays.values()
         ]
-        warmup = max(1, int(WARMUP_SHARE * steps))
+        # Adam moves by about the learning rate in each step: noise adds up to a
+        # random walk, a consistent gradient to a line.
+        peak = DRIFT / math.sqrt(steps)
+        warmup = int(WARMUP_SHARE * steps)
         self.optimizer = keras.optimizers.Adam(
             keras.optimizers.schedules.CosineDecay(
-                0.0,
-                max(1, steps - warmup),
-                # Adam moves by about the learning rate in each step: noise
-                # adds up to a random walk, a consistent gradient to a line.
-                warmup_target=DRIFT / math.sqrt(steps),
+                peak / (warmup + 1),
+                steps - warmup,
+                warmup_target=peak,
                 warmup_steps=warmup,
             )
         )

@@ -55,6 +55,11 @@ class PackResult:
         """The packed model, decoded from `content`."""
         return codec.loads(self.content)
 
+    @property
+    def has_trained_codes(self) -> bool:
+        """Whether code training has found better codes."""
+        return bool(self.code_training) and self.point != self.code_training[0]
+
     def tested(self, measurer: measurement.Measurer) -> "PackResult":
         """Return the result with measurements on the test set."""
         return dataclasses.replace(

@@ -8,6 +8,7 @@ from .report_tables import NOTHING as NOTHING
 from .report_tables import Table as Table
 from .report_tables import accuracy_change as accuracy_change
 from .report_tables import accuracy_title as accuracy_title
+from .report_tables import code_training as code_training
 from .report_tables import curve_table as curve_table
 from .report_tables import measured_on as measured_on
 from .report_tables import percent as percent

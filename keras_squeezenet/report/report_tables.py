@@ -305,6 +305,19 @@ def accuracy_change(point: Mapping[str, Any]) -> str:
     return f"{change:+.2f} ± {100 * point['accuracy_error']:.2f}"
 
 
+def code_training(packing: Mapping[str, Any]) -> str | None:
+    """Return what code training brought, a sentence; `None` without it."""
+    before, *_ = packing["code_training"] or [None]
+    if before is None:
+        return None
+    if before.items() <= packing.items():
+        return "Code training found no better codes."
+    return (
+        f"Before code training: {before['bytes']:,} bytes, divergence "
+        f"{before['kl']:.4f} nats, agreement {before['agreement']:.2%}."
+    )
+
+
 def files(report: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the files; the gzipped size of entropy-coded ones is `None`."""
     return [

@@ -224,7 +224,7 @@ class Run:
         self.found.append(row)
         accuracies = [each["validation_accuracy"] for each in self.found]
         # If phases are equal, the later one has been trained longer.
-        if accuracies[-1] >= accuracies[self.kept]:
+        if not accuracies[-1] < accuracies[self.kept]:
             self.kept = len(self.found) - 1
             self.weights = self.model.get_weights()
 

@@ -1,10 +1,15 @@
 """The head of a transferred network: logistic regression on features."""
 
+from collections.abc import Collection
+
 import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_squeezenet.data import splits
+from keras_squeezenet.training import objectives
 from keras_squeezenet.training import optimizers
+from keras_squeezenet.utils.progress import Progress
 
 HEAD = "conv10"
 # The regression is a small problem, which allows a high learning rate.
@@ -17,7 +22,7 @@ WEIGHT_DECAY = 0.1
 MIN_DEVIATION = 1e-3
 
 
-def require_linear(model):
+def require_linear(model: keras.Model) -> None:
     """Raise a `ValueError` unless the last weights are a linear head's."""
     *_, head = (layer for layer in model.layers if layer.weights)
     if head.name != HEAD or head.activation is not keras.activations.linear:
@@ -29,7 +34,9 @@ def require_linear(model):
         )
 
 
-def features(model, split, progress):
+def features(
+    model: keras.Model, split: splits.Split, progress: Progress
+) -> list[np.ndarray]:
     """Return the pooled input of `conv10` for each image, and the labels.
 
     Sample weights, if there are any, are the third array.
@@ -44,7 +51,12 @@ def features(model, split, progress):
     return [np.concatenate(arrays) for arrays in zip(*found)]
 
 
-def regress(model, objective, arrays, progress):
+def regress(
+    model: keras.Model,
+    objective: objectives.Objective,
+    arrays: list[np.ndarray],
+    progress: Progress,
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the kernel and the bias that fit arrays of `features`."""
     x, *others = arrays
     mean = x.mean(axis=0)
@@ -98,13 +110,13 @@ def _regress_standardized(objective, arrays, classes, advance):
     return regression.layers[-1].get_weights()
 
 
-def assign(model, kernel, bias):
-    """Make them the weights of the head."""
+def assign(model: keras.Model, kernel: np.ndarray, bias: np.ndarray) -> None:
+    """Make what `regress` returns the weights of the head."""
     head = model.get_layer(HEAD)
     head.set_weights([kernel[np.newaxis, np.newaxis], bias])
 
 
-def set_trainable(model, modules):
+def set_trainable(model: keras.Model, modules: Collection[str] | None) -> None:
     """Make the head and some Fire modules trainable, or all layers (`None`)."""
     for layer in model.layers:
         layer.trainable = (

@@ -160,3 +160,28 @@ def require_outputs():
             )
 
     return require_outputs
+
+
+@pytest.fixture
+def openvino_codes():
+    """Return a function from a model to the codes of its quantized kernels."""
+    openvino_file = pytest.importorskip(
+        "keras_squeezenet.export.openvino_file",
+        reason="the extra `openvino` is not installed",
+    )
+
+    def openvino_codes(model, calibration):
+        found = {}
+        for operation in openvino_file.quantize(model, calibration).get_ops():
+            layer, *rest = operation.get_friendly_name().split("/")
+            if (
+                operation.get_type_name() == "Multiply"
+                and rest
+                and (rest[-1].startswith("fq_weights"))
+            ):
+                # They are converted to float32 and scaled.
+                converted = operation.input_value(0).get_node()
+                found[layer] = converted.input_value(0).get_node().data
+        return found
+
+    return openvino_codes

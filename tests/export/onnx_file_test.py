@@ -3,7 +3,6 @@ import logging
 import numpy as np
 import pytest
 
-from keras_squeezenet import codec
 from keras_squeezenet import metadata
 from keras_squeezenet.export import photograph_input
 
@@ -79,22 +78,6 @@ def test_kernels_are_those_of_the_model(paths, model):
             highest = 64 if name == "conv1" else 127
             scale = abs(kernel).max(axis=(0, 1, 2)) / highest
             np.testing.assert_allclose(array, kernel / scale, atol=0.501)
-
-
-def test_first_kernel_has_7_bits_where_it_takes_photographs(
-    packed_models, noisy_colors, tmp_path
-):
-    # Its convolution pads nothing, and so the normalization is in its weights.
-    model = codec.loads(packed_models["bypass"].content)
-    taking = photograph_input.photograph_input(model)
-    images = np.repeat(noisy_colors[:2], 8, axis=1).repeat(8, axis=2)
-    onnx_file.write_onnx_int8(taking, tmp_path / "a.onnx", images)
-    codes = onnx_file.read_kernels(tmp_path / "a.onnx")
-    largest = {
-        name: abs(array.astype(int)).max() for name, array in codes.items()
-    }
-    assert largest.pop("conv1") == 64
-    assert set(largest.values()) == {127}
 
 
 def test_probabilities_are_not_quantized(paths):

@@ -62,17 +62,13 @@ def test_input_and_output_are_named(folders):
     assert shape == (None, 8, 8, 3)
 
 
-def test_first_kernel_has_7_bits_behind_the_normalization(folders):
-    import openvino
-
-    read = openvino.Core().read_model(folders["int8"] / "model.xml")
-    largest = {}
-    for operation in read.get_ops():
-        layer, *rest = operation.get_friendly_name().split("/")
-        if operation.get_type_name() == "Multiply" and "fq_weights_1" in rest:
-            convert = operation.input_value(0).get_node()
-            codes = convert.input_value(0).get_node().data
-            largest[layer] = abs(codes.astype(int)).max()
+def test_first_kernel_has_7_bits_behind_the_normalization(
+    model, noisy_colors, openvino_codes
+):
+    largest = {
+        name: abs(codes.astype(int)).max()
+        for name, codes in openvino_codes(model, noisy_colors).items()
+    }
     assert largest.pop("conv1") <= 64
     assert photograph_input.NORMALIZE not in largest
     assert min(largest.values()) > 120

@@ -31,7 +31,6 @@ class Pack(Stage):
 
     kind = "pack"
     name = "packed"
-    keeps_ranges = True
     # It trains codes, and not the wrapped model.
     epochs = 0
 
@@ -63,6 +62,8 @@ class Pack(Stage):
         if run.test is not None:
             packed = packed.tested(self._measurer(run.test))
         self.packed = packed
+        # Weights that are as close to those before as packing can be.
+        self.keeps_ranges = not packed.has_trained_codes
         return decoded
 
     def _measurer(self, split):

@@ -56,7 +56,7 @@ class Stage(abc.ABC):
     # Whether what `wrap` returns may be the result, if no epoch is better.
     may_stay_untrained: ClassVar[bool] = False
     # Whether the activation ranges of the stage before still hold.
-    keeps_ranges: ClassVar[bool] = False
+    keeps_ranges: bool = False
     # The `PackResult` of a stage that packs the model.
     packed: Any = None
     # What the pipeline sets before `wrap`.

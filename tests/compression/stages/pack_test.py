@@ -84,10 +84,25 @@ def test_codes_are_trained_on_the_training_set(
     make_stage, monkeypatch, epochs, points
 ):
     monkeypatch.setattr(code_training, "DRIFT", 2.0)
+    train, seen = code_training.CodeTrainer.train, []
+
+    def see(trainer, batches, *arguments):
+        batches = list(batches)
+        seen.extend(batches)
+        train(trainer, batches, *arguments)
+
+    monkeypatch.setattr(code_training.CodeTrainer, "train", see)
     # An epoch has two steps.
     made = make_stage(Recipe(target_bytes=500, pack_epochs=epochs))
     made.finish(made.wrap(0, []))
     packed = made.packed
+    expected = [
+        images
+        for epoch in range(epochs)
+        for images, *_ in made.context.train.batches(epoch)
+    ]
+    np.testing.assert_array_equal(seen, expected)
+    assert made.keeps_ranges != packed.has_trained_codes
     before, *trained = packed.code_training
     assert len(trained) == points
     assert any(point.kl != before.kl for point in trained)
