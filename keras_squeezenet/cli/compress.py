@@ -87,7 +87,8 @@ def main(*positional):
     values = result.to_json()
     for table in report.tables(values):
         terminal.print_table(console, table)
-    trained = values["packing"] and report.code_training(values["packing"])
+    packing = values.get("packing")
+    trained = packing and report.code_training(packing)
     if trained:
         console.print(f"\n{trained}")
     print_written(console, recipe.seed)
