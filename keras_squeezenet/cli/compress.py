@@ -88,9 +88,9 @@ def main(*positional):
     for table in report.tables(values):
         terminal.print_table(console, table)
     packing = values.get("packing")
-    trained = packing and report.code_training(packing)
-    if trained:
-        console.print(f"\n{trained}")
+    sentence = packing and report.code_training(packing)
+    if sentence:
+        console.print(f"\n{sentence}")
     print_written(console, recipe.seed)
 
 

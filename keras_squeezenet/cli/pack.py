@@ -191,9 +191,9 @@ def print_summary(console, model, packed, summary):
     console.print()
     for sentence in sentences(summary):
         console.print(sentence)
-    trained = report.code_training(summary)
-    if trained:
-        console.print(trained)
+    sentence = report.code_training(summary)
+    if sentence:
+        console.print(sentence)
     terminal.print_line(console, f"\nWritten to {FLAGS.out}")
     path = os.path.join(FLAGS.out, SQZ_FILE)
     terminal.print_next(console, ["predict", "PHOTOGRAPHS", f"--model={path}"])

@@ -134,10 +134,10 @@ def _narrow_kernels(model, converted, chosen):
     """Return options for the kernels that have 7 bits."""
     from keras_squeezenet.export import saturation
 
-    kernels = [f"{name}/kernel" for name in saturation.narrow_layers(model)]
+    kernels = {f"{name}/kernel" for name in saturation.narrow_layers(model)}
     found = {}
     for node in converted.graph.node:
-        for kernel in set(kernels).intersection(node.input):
+        for kernel in kernels.intersection(node.input):
             option = {"quant_type": chosen["weight_type"], "reduce_range": True}
             if chosen["per_channel"]:
                 option["axis"] = 0 if node.op_type == "Conv" else 1

@@ -63,12 +63,9 @@ def test_input_and_output_are_named(folders):
 
 
 def test_first_kernel_has_7_bits_behind_the_normalization(
-    model, noisy_colors, openvino_codes
+    model, noisy_colors, largest_openvino_codes
 ):
-    largest = {
-        name: abs(codes.astype(int)).max()
-        for name, codes in openvino_codes(model, noisy_colors).items()
-    }
+    largest = largest_openvino_codes(model, noisy_colors)
     assert largest.pop("conv1") <= 64
     assert photograph_input.NORMALIZE not in largest
     assert min(largest.values()) > 120

@@ -14,9 +14,9 @@ def make_model(activation="relu", branches=("one",), padding="valid"):
     layers = keras.layers
     inputs = keras.Input((SIDE, SIDE, 3))
     x = [
-        layers.Conv2D(
-            4, 3, padding=padding, activation=activation, name=f"{name}"
-        )(inputs)
+        layers.Conv2D(4, 3, padding=padding, activation=activation, name=name)(
+            inputs
+        )
         for name in branches
     ]
     x = layers.Concatenate()(x) if len(x) > 1 else x[0]
@@ -50,12 +50,6 @@ def test_layer_behind_a_bounded_activation_is_narrow(activation):
     assert saturation.narrow_layers(model, bounded=()) == ["one"]
 
 
-def largest_codes(kernels):
-    return {
-        name: abs(array.astype(int)).max() for name, array in kernels.items()
-    }
-
-
 @pytest.fixture(scope="module")
 def images():
     rng = np.random.default_rng(0)
@@ -80,7 +74,9 @@ def test_narrow_kernels_of_onnx_files_have_7_bits(
     model = photograph_input.photograph_input(make_model(**options))
     onnx_file.write_onnx_int8(model, tmp_path / "a.onnx", images)
     kernels = onnx_file.read_kernels(tmp_path / "a.onnx")
-    codes = largest_codes(kernels)
+    codes = {
+        name: abs(array.astype(int)).max() for name, array in kernels.items()
+    }
     assert {name for name, code in codes.items() if code <= 64} == narrow
     assert {code for name, code in codes.items() if code > 64} == {127}
 
@@ -89,9 +85,9 @@ def test_narrow_kernels_of_onnx_files_have_7_bits(
     "activation, is_narrow", [("relu", False), ("tanh", True)]
 )
 def test_later_kernels_of_openvino_have_7_bits_where_sums_may_saturate(
-    activation, is_narrow, images, openvino_codes
+    activation, is_narrow, images, largest_openvino_codes
 ):
     model = photograph_input.photograph_input(make_model(activation))
-    codes = largest_codes(openvino_codes(model, images))
+    codes = largest_openvino_codes(model, images)
     assert codes["one"] <= 64
     assert (codes["second"] <= 64) == is_narrow

@@ -62,7 +62,7 @@ class Pack(Stage):
         if run.test is not None:
             packed = packed.tested(self._measurer(run.test))
         self.packed = packed
-        # Weights that are as close to those before as packing can be.
+        # Trained codes may compute other activations.
         self.keeps_ranges = not packed.has_trained_codes
         return decoded
 
