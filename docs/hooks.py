@@ -12,7 +12,7 @@ PACKAGE = "keras_squeezenet"
 
 def on_config(config):
     """List the pages of the API where the navigation has `api/`."""
-    pages = [f"api/{name}.md" for name, _ in _packages()]
+    pages = [f"api/{name}.md" for name, _ in _public()]
     config.nav = _replaced(config.nav, "api/", pages)
     return config
 
@@ -24,18 +24,28 @@ def on_files(all_files, config, **unused):
     from keras_squeezenet.cli import reference
 
     pages = {"command_line.md": reference.markdown()}
-    for name, stub in _packages():
-        pages[f"api/{name}.md"] = _api_page(name, stub)
+    for name, stub in _public():
+        pages[f"api/{name}.md"] = (
+            _api_page(name, stub) if stub else f"# {name}\n\n::: {name}\n"
+        )
     for path, text in pages.items():
         all_files.append(files.File.generated(config, path, content=text))
     return all_files
 
 
-def _packages():
-    """Yield the name and the stub of each package with public names."""
+def _public():
+    """Yield the name and the stub of each package, or public module, by name.
+
+    A module has no stub: all of its names are public.
+    """
     root = ROOT / PACKAGE
-    for stub in [root / "__init__.pyi", *sorted(root.glob("*/__init__.pyi"))]:
-        yield ".".join(stub.parent.relative_to(ROOT).parts), stub
+    found = {PACKAGE: root / "__init__.pyi"}
+    for stub in root.glob("*/__init__.pyi"):
+        found[f"{PACKAGE}.{stub.parent.name}"] = stub
+    for node in ast.parse(found[PACKAGE].read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and node.module is None:
+            found.setdefault(f"{PACKAGE}.{node.names[0].name}", None)
+    yield from sorted(found.items())
 
 
 def _api_page(package, stub):
@@ -50,9 +60,8 @@ def _api_page(package, stub):
             module = f"{package}.{node.module}" if node.module else package
             path = f"{module}.{alias.name}"
             if _is_module(path):
-                page = f"{path}.md"
-                if (ROOT / path.replace(".", "/") / "__init__.pyi").exists():
-                    lines += [f"- [`{alias.name}`]({page})", ""]
+                if path in dict(_public()):
+                    lines += [f"- [`{alias.name}`]({path}.md)", ""]
                 continue
             lines += [f"::: {path}", "    options:", "      heading_level: 2"]
             lines += [""]

@@ -1,9 +1,12 @@
+from . import architecture as architecture
+from . import classifier as classifier
 from . import codec as codec
 from . import compression as compression
 from . import data as data
 from . import evaluation as evaluation
 from . import exploration as exploration
 from . import export as export
+from . import models as models
 from . import packing as packing
 from . import training as training
 from .architecture import SqueezeNetConfig as SqueezeNetConfig

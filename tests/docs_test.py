@@ -110,8 +110,9 @@ MAKERS = {
         "keras-squeezenet export imagenet --to=litert --out=imagenet_litert"
     ),
     "squeezenet_compressed": "keras-squeezenet compress",
-    "squeezenet_packed": (
-        "keras-squeezenet pack flowers_model/model.keras --dataset=flowers"
+    "flowers_packed/": (
+        "keras-squeezenet pack flowers_model/model.keras --dataset=flowers "
+        "--out=flowers_packed"
     ),
 }
 # Commands whose output is that of the page.

@@ -103,7 +103,7 @@ def load_all(
 ) -> image_dataset.ImageDataset:
     """Load a CSV list to evaluate a network on, in the order of the file.
 
-    Without a column `split` all images are the test set, and there is no
+    Without a column `split` all images are the test set. There need not be a
     training set. Unlike in `load`, there may be one class only, and an image
     may be listed twice. The classes are the sorted labels of the file.
     """
@@ -125,23 +125,25 @@ def load_all(
         names = sorted({row.labels[0] for row in rows})
         found = found._replace(class_names=tuple(names))
 
-    def examples(split):
-        chosen = [row for row in rows if row.split == split]
-        if not chosen:
-            raise ValueError(
-                f"{path} must list images of each split. Received: none of "
-                f"{split!r}"
-            )
-        return decode.examples(
-            *found.labeled(chosen), squares, image_size, shorter_side
+    chosen = {split: [] for split in image_folder.SPLIT_NAMES}
+    for row in rows:
+        chosen[row.split or "test"].append(row)
+    if not chosen["test"]:
+        raise ValueError(
+            f"{path} must list images of the test set. Received: "
+            f"{len(rows)} images that can be read, all of the training set. "
+            "Without the column split all images are the test set"
         )
-
-    if rows[0].split is None:
-        splits = {"train": None, "test": examples(None)}
-    else:
-        splits = {split: examples(split) for split in _present(rows)}
+    examples = {
+        split: decode.examples(
+            *found.labeled(rows), squares, image_size, shorter_side
+        )
+        if rows
+        else None
+        for split, rows in chosen.items()
+    }
     return image_dataset.ImageDataset(
-        path.name, found.class_names, skipped=skipped, **splits
+        path.name, found.class_names, skipped=skipped, **examples
     )
 
 

@@ -370,7 +370,7 @@ def _examples(data, network, split, batch_size, seed, skip_bad_images):
         name=data.name,
         class_names=data.class_names,
         are_indices=is_csv,
-        split=None if data.train is None else split,
+        split=split if (data.train, data.validation) != (None, None) else None,
         skipped=data.skipped,
     )
 

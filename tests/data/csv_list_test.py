@@ -68,8 +68,20 @@ def test_all_images_are_the_test_set_without_splits(write):
     )
     assert levels(found) == [(1, "cat"), (10, "dog")]
     assert [int(image[0, 0, 0]) for image, _ in found.train] == [11]
-    with pytest.raises(ValueError, match="Received: none of 'test'"):
+    with pytest.raises(ValueError, match="1 images .* all of the training set"):
         csv_list.load_all(write("path,label,split\ncat/1.png,cat,train\n"), 8)
+
+
+def test_training_set_may_be_left_out(write):
+    found = csv_list.load_all(
+        write("path,label,split\ncat/1.png,cat,test\ndog/1.png,dog,test\n"), 8
+    )
+    assert found.train is None
+    assert levels(found) == [(1, "cat"), (11, "dog")]
+    found = csv_list.load_all(
+        write("path,label,split\ncat/1.png,cat,test\ndog/1.png,dog,val\n"), 8
+    )
+    assert (found.train, found.validation_size, found.test_size) == (None, 1, 1)
 
 
 def test_images_are_cut_as_asked_for(write, image_folder):
