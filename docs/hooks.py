@@ -25,9 +25,7 @@ def on_files(all_files, config, **unused):
 
     pages = {"command_line.md": reference.markdown()}
     for name, stub in _public():
-        pages[f"api/{name}.md"] = (
-            _api_page(name, stub) if stub else f"# {name}\n\n::: {name}\n"
-        )
+        pages[f"api/{name}.md"] = _api_page(name, stub)
     for path, text in pages.items():
         all_files.append(files.File.generated(config, path, content=text))
     return all_files
@@ -50,9 +48,11 @@ def _public():
 
 def _api_page(package, stub):
     """Return a page with everything that a stub imports, but packages."""
-    lines = [f"# {package}", ""]
-    lines += [f"::: {package}", "    options:", "      members: false"]
-    lines += ["      show_root_heading: false", ""]
+    lines = [f"# {package}", "", f"::: {package}", "    options:"]
+    lines += ["      show_root_heading: false"]
+    if stub is None:
+        return "\n".join(lines)
+    lines += ["      members: false", ""]
     for node in ast.parse(stub.read_text(encoding="utf-8")).body:
         if not isinstance(node, ast.ImportFrom):
             continue

@@ -95,7 +95,7 @@ NOT_RUN = {
 }
 # Packages of an extra that `all` does not have. Blocks that name one which is
 # not installed do not run.
-OPTIONAL = ("openvino",)
+OPTIONAL = ("mediapipe", "openvino")
 # What an example reads, and the command that makes it.
 MAKERS = {
     "flowers_exported/": (

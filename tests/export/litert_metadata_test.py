@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import pathlib
+import re
 import struct
 import subprocess
 import zipfile
@@ -232,6 +234,51 @@ def test_mediapipe_takes_photographs_and_names_their_classes(kind, tmp_path):
         exp = np.exp([*(color / 50), 0])
         expected = dict(zip(COLORS, exp / exp.sum()))
         assert scores == pytest.approx(expected, abs=0.02)
+
+
+@needs_mediapipe
+def test_example_of_the_documents_runs(tmp_path):
+    page = pathlib.Path(__file__).parents[2] / "docs" / "deployment.md"
+    blocks = re.findall(
+        r"^```python\n(.*?)^```$", page.read_text(), re.M | re.S
+    )
+    (example,) = (each for each in blocks if "mediapipe" in each)
+    photo = tmp_path / "flowers" / "daisy" / "0.png"
+    file = tmp_path / "flowers_exported" / "model_int8.tflite"
+    photo.parent.mkdir(parents=True)
+    file.parent.mkdir()
+    square = np.full((SIDE, SIDE, 3), (200, 100, 0), "uint8")
+    Image.fromarray(square).save(photo)
+    model = make_model()
+    metadata.attach(model, metadata.Metadata("raw", SIDE, 3, COLORS))
+    written = write(
+        tmp_path, "litert_int8", model, square[None].astype("float32")
+    )
+    written.rename(file)
+    ended = subprocess.run(
+        [MEDIAPIPE, "-c", example],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ended.returncode == 0, ended.stderr
+    lines = ended.stdout.splitlines()
+    # The fourth class has the score of the channel that is 0.
+    assert [line.split()[1] for line in lines[:2]] == ["red", "green"]
+
+
+@needs_mediapipe
+def test_mediapipe_squeezes_the_whole_photograph_into_a_square(tmp_path):
+    stripes = np.repeat(np.eye(3, dtype="uint8") * 150, SIDE, axis=0)
+    photo = tmp_path / "stripes.png"
+    Image.fromarray(np.stack([stripes] * SIDE)).save(photo)
+    model = make_model()
+    metadata.attach(model, metadata.Metadata("raw", SIDE, 3, COLORS))
+    file = write(tmp_path, "litert", model, np.zeros((1, SIDE, SIDE, 3), "f4"))
+    (scores,) = classify(file, [photo])
+    # The center alone is green, with which red and blue would have 0.04.
+    assert min(scores[name] for name in COLORS[:3]) > 0.2
 
 
 @needs_mediapipe
