@@ -48,8 +48,8 @@ BELOW = {
     },
     "evaluation": {
         *("classifier", "data", "export", "feature_extraction", "flattening"),
-        *("graph", "imagenet", "layers", "models", "normalizations"),
-        *("pretrained", "utils"),
+        *("graph", "imagenet", "layers", "metadata", "models"),
+        *("normalizations", "pretrained", "utils"),
     },
     "report": {"evaluation", "normalizations", "utils"},
     "training": {

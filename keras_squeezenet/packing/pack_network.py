@@ -20,6 +20,7 @@ from keras_squeezenet import imagenet
 from keras_squeezenet import metadata
 from keras_squeezenet import models
 from keras_squeezenet.data import image_dataset
+from keras_squeezenet.evaluation import probability_check
 from keras_squeezenet.packing import bounds
 from keras_squeezenet.packing import calibration
 from keras_squeezenet.packing import image_sets
@@ -93,8 +94,9 @@ def pack(
         progress: what shows the progress. Defaults to `None`: nothing does.
 
     Raises:
-        ValueError: if several bounds are given, no file is within the bound,
-            or the accuracy is bounded and the validation images have no labels.
+        ValueError: if the model does not return probabilities of at least two
+            classes, several bounds are given, no file is within the bound, or
+            the accuracy is bounded and the validation images have no labels.
 
     Example:
 
@@ -121,6 +123,10 @@ def pack(
             seed,
             is_stated=normalization is not None,
         )
+    some = sets.calibration[: image_sets.BATCH_SIZE]
+    probability_check.require(
+        network.model, network.model.predict_on_batch(some)
+    )
     with progress.task("measure", None):
         measurer = measurement.Measurer(
             network.model, sets.validation, sets.is_held_out

@@ -21,8 +21,8 @@ from keras_squeezenet import metadata
 from keras_squeezenet import models
 from keras_squeezenet.data import image_ops
 from keras_squeezenet.data import splits
+from keras_squeezenet.evaluation import probability_check
 from keras_squeezenet.training import objectives
-from keras_squeezenet.training import requirements
 
 # The least probability: the gradient of its logarithm is still finite, even
 # times a temperature and the loss scale of float16.
@@ -143,7 +143,7 @@ class Teacher:
                 f"with the classes {metadata.listed(names)}"
             )
         self.require_channels(images.shape[-1], dataset["name"])
-        requirements.require_probabilities(
+        probability_check.require(
             self.model, self.outputs(images).numpy(), "teacher"
         )
 

@@ -9,6 +9,7 @@ import numpy as np
 from keras_squeezenet import metadata
 from keras_squeezenet.data import image_values
 from keras_squeezenet.data import splits
+from keras_squeezenet.evaluation import probability_check
 from keras_squeezenet.utils import extras
 from keras_squeezenet.utils import staging
 
@@ -56,7 +57,7 @@ def require_fit(
                 dataset["normalization"],
                 is_stated=normalization is not None,
             )
-    require_probabilities(model, model.predict_on_batch(images))
+    probability_check.require(model, model.predict_on_batch(images))
 
 
 def _require_activation(model, first, *others):
@@ -81,31 +82,6 @@ def require_one_label(model: keras.Model, what: str) -> None:
         raise ValueError(
             f"{what} takes networks of one label for an image, which end with "
             f"a softmax. Received: {model.name!r}, which ends with a sigmoid"
-        )
-
-
-def require_probabilities(
-    model: keras.Model, outputs: np.ndarray, what: str = "model"
-) -> None:
-    """Raise a `ValueError` unless a model returns probabilities.
-
-    `outputs` are those for a batch of images; errors call the model `what`.
-    """
-    for layer in model.layers:
-        if not all(np.isfinite(array).all() for array in layer.get_weights()):
-            raise ValueError(
-                f"the weights of the {what} must be finite. Received: NaN or "
-                f"infinity in the layer {layer.name!r}"
-            )
-    if metadata.has_sigmoid(model):
-        return
-    sums = np.sum(outputs, axis=-1)
-    # NaN passes, since the first step reports it.
-    if np.any(np.abs(sums - 1) > 0.01):
-        raise ValueError(
-            f"the outputs of the {what} must be probabilities. Received: "
-            f"outputs of {model.layers[-1].name!r} that add up to "
-            f"{sums[0]:.3f} for an image. End the {what} with a softmax."
         )
 
 

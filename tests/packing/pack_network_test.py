@@ -2,6 +2,7 @@ import contextlib
 import logging
 
 import keras
+import numpy as np
 import pytest
 
 from keras_squeezenet import packing
@@ -78,6 +79,36 @@ def test_accuracy_on_the_validation_set_is_bounded(
 def test_several_bounds_are_refused(small_model, images):
     with pytest.raises(ValueError, match="one of `target_bytes`, `max_kl`"):
         packing.pack(small_model, images, target_bytes=1000, max_kl=0.1)
+
+
+def end(model, units, activation):
+    head = keras.layers.Dense(units, activation, name="head")
+    return keras.Model(model.input, head(model.get_layer("pool10").output))
+
+
+def make_nan(model):
+    changed = end(model, 3, "softmax")
+    changed.get_layer("head").bias.assign([0, np.nan, 0])
+    return changed
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda model: end(model, 3, None), "'head' that add up to .*softmax"),
+        (lambda model: end(model, 3, "sigmoid"), "one label for an image"),
+        (lambda model: end(model, 1, "sigmoid"), "one output of 'head'"),
+        (lambda model: end(model, 1, "softmax"), "one output of 'head'"),
+        (make_nan, "must be finite.* 'head'"),
+    ],
+)
+def test_outputs_that_are_not_probabilities_are_refused_before_any_work(
+    change, message, small_model, images
+):
+    listener = Metrics()
+    with pytest.raises(ValueError, match=message):
+        packing.pack(change(small_model), images, progress=listener)
+    assert not listener.last
 
 
 def test_too_few_images_are_refused(small_model, images):
