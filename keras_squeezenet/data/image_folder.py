@@ -90,7 +90,7 @@ def _load(root, splits, sources, left_out, **options):
 def training_folder(root: str | os.PathLike) -> pathlib.Path:
     """Return the folder of the training set, or the whole without such sets."""
     root = pathlib.Path(root)
-    sets = {split_of(each.name): each for each in _sub_folders(root)}
+    sets = {split_of(each.name): each for each in sub_folders(root)}
     has_others = sets.keys() & {"test", "validation"}
     return sets["train"] if "train" in sets and has_others else root
 
@@ -101,6 +101,15 @@ def split_of(name: str) -> str | None:
         if name.lower() in names:
             return split
     return None
+
+
+def sub_folders(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Return the sorted sub-folders that may have images of the user."""
+    return [
+        child
+        for child in sorted(folder.iterdir())
+        if child.is_dir() and not image_files.is_ignored(child.name)
+    ]
 
 
 def load_files(
@@ -188,7 +197,7 @@ def _split_folders(root, left_out):
     """Return `{split: folder}`; `"all"` where the sub-folders are classes."""
     folders = {}
     others = []
-    for folder in _sub_folders(root):
+    for folder in sub_folders(root):
         split = split_of(folder.name)
         if split is None:
             others.append(folder)
@@ -222,19 +231,11 @@ def _split_folders(root, left_out):
     return {split: folders[split] for split in SPLIT_NAMES if split in folders}
 
 
-def _sub_folders(folder):
-    return [
-        child
-        for child in sorted(folder.iterdir())
-        if child.is_dir() and not image_files.is_ignored(child.name)
-    ]
-
-
 def _find_files(folder, left_out):
     """Return `{class name: sorted paths}` of the sub-folders of a folder."""
     images, others = image_files.find(folder)
     left_out.update(others)
-    files = {child.name: [] for child in _sub_folders(folder)}
+    files = {child.name: [] for child in sub_folders(folder)}
     for path in images:
         folders = image_files.folders_within(path, folder)
         if folders:

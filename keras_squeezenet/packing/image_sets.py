@@ -207,12 +207,8 @@ def _is_data_set(name, network):
     if not os.path.isdir(name):
         return True
     classes = set()
-    for folder in _sub_folders(pathlib.Path(name)):
+    for folder in image_folder.sub_folders(pathlib.Path(name)):
         is_set = image_folder.split_of(folder.name) is not None
-        inside = _sub_folders(folder) if is_set else [folder]
+        inside = image_folder.sub_folders(folder) if is_set else [folder]
         classes |= {each.name for each in inside}
     return len(classes) > 1 and _outputs(network, sorted(classes)) is not None
-
-
-def _sub_folders(folder):
-    return [each for each in folder.iterdir() if each.is_dir()]

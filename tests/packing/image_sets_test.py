@@ -116,6 +116,8 @@ def test_folder_of_the_classes_is_a_data_set(tmp_path):
         path = tmp_path / "abcd"[number % 4] / f"{number}.png"
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(square).save(path)
+    # As notebooks leave them.
+    (tmp_path / ".ipynb_checkpoints").mkdir()
     sets = load(tmp_path)
     assert sets.is_held_out
     # A fifth is the test set, and a tenth of the rest the validation set.
