@@ -103,11 +103,11 @@ def main(*positional):
     console = output_flags.make_console(FLAGS)
     packed = packing.pack(
         model,
-        source(model),
+        FLAGS.dataset,
         progress=terminal.ConsoleProgress(console),
         **FLAGS.values_of(
             *(*BOUNDS, "finetune", "images", "seed"),
-            *("config", "normalization"),
+            *("config", "normalization", "data_dir", "skip_bad_images"),
         ),
     )
     summary = write(packed)
@@ -132,18 +132,6 @@ def require_valid():
         )
     dataset_flags.require_valid(FLAGS)
     output_flags.require_valid(FLAGS)
-
-
-def source(model):
-    """Return what `packing.pack` takes as data."""
-    if FLAGS.data_dir is None and not FLAGS.skip_bad_images:
-        return FLAGS.dataset
-    from keras_squeezenet import classifier
-
-    network = classifier.load(
-        model, FLAGS.config, normalization=FLAGS.normalization
-    )
-    return dataset_flags.loader(FLAGS, FLAGS.seed, network.image_size)()
 
 
 def write(packed):

@@ -184,10 +184,14 @@ def export(
     arrays = np.zeros((0, *source.input_shape[1:]), "float32")
     if calibration is not None:
         with progress.task("load calibration", None):
-            if data_dir or skip_bad_images:
-                calibration = _load_data(calibration, loading)
             arrays = calibration_images.load_images(
-                calibration, network, images, seed, normalization is not None
+                calibration,
+                network,
+                images,
+                seed,
+                normalization is not None,
+                data_dir=data_dir,
+                skip_bad_images=skip_bad_images,
             )
         _require_size("calibration", arrays.shape, network)
     seen = _of_photographs(network) if input == PHOTOGRAPHS else network

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from typing import Any
 from typing import TypeAlias
 
 import numpy as np
@@ -9,11 +10,13 @@ import tensorflow as tf
 
 from keras_squeezenet import classifier
 from keras_squeezenet.data import catalog
+from keras_squeezenet.data import decode
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import image_files
 from keras_squeezenet.data import image_folder
 from keras_squeezenet.data import image_ops
 from keras_squeezenet.data import image_values
+from keras_squeezenet.data import lazy_examples
 from keras_squeezenet.data import splits
 
 # What `packing.pack` takes as data.
@@ -26,9 +29,10 @@ def load_images(
     count: int,
     seed: int = 0,
     is_stated: bool = False,
+    **reading: Any,
 ) -> np.ndarray:
     """Return at most `count` normalized images; see `load`."""
-    images, _ = load(data, network, count, seed, is_stated)
+    images, _ = load(data, network, count, seed, is_stated, **reading)
     return images
 
 
@@ -39,6 +43,7 @@ def load(
     seed: int = 0,
     is_stated: bool = False,
     name: str = "data",
+    **reading: Any,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Return at most `count` normalized images, float32, and their labels.
 
@@ -47,16 +52,14 @@ def load(
     size: its first images are used. Of a folder with the sets of `data.load`
     only the training set is used. Arrays and batches must have the
     normalization of the network, unless the user states it; errors call them
-    by `name`.
+    by `name`. `reading` is as for `load_data_set`.
     """
     if isinstance(data, str | os.PathLike):
-        if os.path.isdir(data):
-            return _read_folder(data, network, count), None
-        data = catalog.load(data, image_size=network.image_size, seed=seed)
+        if is_folder(data):
+            return _read_folder(data, network, count, **reading), None
+        data = load_data_set(data, network, seed, **reading)
     if isinstance(data, image_dataset.ImageDataset):
-        train = data.split("train")
-        mask = np.isin(np.arange(train.size), spread(train.size, count))
-        squares = [image for image, _ in train.select(mask)]
+        squares = [image for image, _ in few(data.split("train"), count)]
         images = image_ops.normalize(tf.stack(squares), network.normalization)
         return images.numpy(), None
     if isinstance(data, tf.data.Dataset):
@@ -73,6 +76,38 @@ def load(
     return images.astype("float32", copy=False), labels
 
 
+def load_data_set(
+    name: str | os.PathLike,
+    network: classifier.Classifier,
+    seed: int = 0,
+    data_dir: str | os.PathLike | None = None,
+    skip_bad_images: bool = False,
+) -> image_dataset.ImageDataset:
+    """Load a data set as `data.load` does, of the squares a network sees."""
+    return catalog.load(
+        name,
+        data_dir=data_dir,
+        image_size=network.image_size,
+        skip_bad_images=skip_bad_images,
+        seed=seed,
+        shorter_side=network.shorter_side,
+    )
+
+
+def is_folder(name: str | os.PathLike) -> bool:
+    """Return whether a name is a folder of photographs, with classes or not."""
+    prepared = os.path.join(name, catalog.PREPARED)
+    return os.path.isdir(name) and not os.path.isfile(prepared)
+
+
+def few(
+    examples: lazy_examples.Examples, count: int
+) -> lazy_examples.Examples:
+    """Return at most `count` evenly spaced examples."""
+    mask = np.isin(np.arange(examples.size), spread(examples.size, count))
+    return examples.select(mask)
+
+
 def subset(images: np.ndarray, count: int) -> np.ndarray:
     """Return at most `count` evenly spaced images."""
     return images[spread(len(images), count)]
@@ -84,15 +119,24 @@ def spread(size: int, count: int) -> np.ndarray:
     return np.linspace(0, size, count, endpoint=False).astype(int)
 
 
-def _read_folder(folder, network, count):
+def _read_folder(
+    folder, network, count, data_dir=None, skip_bad_images=False
+):
+    if data_dir is not None:
+        catalog.require_tfds_name(folder, data_dir)
     paths, _ = image_files.find(image_folder.training_folder(folder))
-    if not paths:
+    chosen = [paths[index] for index in spread(len(paths), count)]
+    found, skipped = decode.read(
+        chosen, network.image_size, network.shorter_side, skip_bad_images
+    )
+    # Those that do not fit in memory are not kept.
+    read = network.read if found is None else found.get
+    squares = [read(path) for path in chosen if path not in skipped]
+    if not squares:
         raise ValueError(
-            "the folder must have photographs, in subfolders or not. "
-            f"Received: {os.fspath(folder)}, which has none"
+            "the folder must have photographs that can be read, in subfolders "
+            f"or not. Received: {os.fspath(folder)}, which has none"
         )
-    chosen = spread(len(paths), count)
-    squares = np.stack([network.read(paths[index]) for index in chosen])
     return image_ops.normalize(squares, network.normalization).numpy()
 
 

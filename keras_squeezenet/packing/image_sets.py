@@ -11,7 +11,6 @@ import numpy as np
 
 from keras_squeezenet import classifier
 from keras_squeezenet import imagenet
-from keras_squeezenet.data import catalog
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import image_folder
 from keras_squeezenet.packing import calibration
@@ -54,10 +53,12 @@ def load(
     count: int,
     seed: int,
     is_stated: bool,
+    **reading: Any,
 ) -> ImageSets:
     """Return the images that `packing.pack` takes, at most `count` of `data`.
 
-    `is_stated` is whether the user states the normalization of arrays.
+    `is_stated` is whether the user states the normalization of arrays;
+    `reading` is as for `calibration.load_data_set`, of `data`.
     """
     options: dict[str, Any] = {
         "network": network,
@@ -65,12 +66,7 @@ def load(
         "is_stated": is_stated,
     }
     if isinstance(data, str | os.PathLike) and _is_data_set(data, network):
-        data = catalog.load(
-            data,
-            image_size=network.image_size,
-            seed=seed,
-            shorter_side=network.shorter_side,
-        )
+        data = calibration.load_data_set(data, network, seed, **reading)
     given = {}
     if validation is not None:
         given["validation"] = _labeled(
@@ -85,7 +81,9 @@ def load(
     if indices is not None:
         sets = _of_dataset(data, indices, count, **options)
         return dataclasses.replace(sets, **given)
-    images, labels = calibration.load(data, count=count, **options)
+    images, labels = calibration.load(
+        data, count=count, **options, **reading
+    )
     if validation is None:
         return dataclasses.replace(divide(images, labels, network), **given)
     return ImageSets(_require_enough(images), **given)
@@ -204,7 +202,7 @@ def _outputs(network, class_names):
 
 def _is_data_set(name, network):
     """Return whether a path or name is a data set, not just photographs."""
-    if not os.path.isdir(name):
+    if not calibration.is_folder(name):
         return True
     classes = set()
     for folder in image_folder.sub_folders(pathlib.Path(name)):

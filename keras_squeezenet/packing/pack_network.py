@@ -49,6 +49,8 @@ def pack(
     class_names: list[str] | str | None = None,
     normalization: str | None = None,
     provenance: dict | None = None,
+    data_dir: str | os.PathLike | None = None,
+    skip_bad_images: bool = False,
     progress: Progress | None = None,
 ) -> pack_result.PackResult:
     """Pack a trained model into a small .sqz file.
@@ -91,6 +93,8 @@ def pack(
         normalization: as in `training.train`.
         provenance: as `codec.save` takes it. Defaults to the names of the
             model and the data, where they have one.
+        data_dir, skip_bad_images: as `data.load` takes them, for a path or a
+            name.
         progress: what shows the progress. Defaults to `None`: nothing does.
 
     Raises:
@@ -122,6 +126,8 @@ def pack(
             images,
             seed,
             is_stated=normalization is not None,
+            data_dir=data_dir,
+            skip_bad_images=skip_bad_images,
         )
     some = sets.calibration[: image_sets.BATCH_SIZE]
     probability_check.require(

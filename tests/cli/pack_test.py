@@ -10,7 +10,6 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_squeezenet import codec
-from keras_squeezenet import data
 from keras_squeezenet import packing
 from keras_squeezenet.cli import pack
 from keras_squeezenet.export import saved_model
@@ -128,19 +127,13 @@ def test_flags_reach_the_library(run, called, model_path, photographs):
     assert called["config"] == "1.0"
 
 
-def test_images_of_a_data_set_are_those_of_the_network(
-    run_command, called, model_path, monkeypatch, tmp_path
+def test_flags_of_a_data_set_reach_the_library(
+    run_command, called, model_path, tmp_path
 ):
-    calls = []
-    monkeypatch.setattr(
-        data, "load", lambda name, **options: calls.append((name, options))
-    )
-    flags = ("--dataset=cifar10", "--data_dir=there", f"--out={tmp_path}/out")
-    run_command(pack, model_path, *flags)
-    ((name, options),) = calls
-    assert (name, options["data_dir"], options["image_size"]) == (
-        *("cifar10", "there", SIDE),
-    )
+    flags = ("--dataset=cifar10", "--data_dir=there", "--skip_bad_images")
+    run_command(pack, model_path, *flags, f"--out={tmp_path}/out")
+    names = ("data", "data_dir", "skip_bad_images")
+    assert [called[name] for name in names] == ["cifar10", "there", True]
 
 
 def test_figures_and_what_to_run_next_are_printed(

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import quarters
@@ -5,7 +7,9 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_squeezenet import classifier
+from keras_squeezenet import imagenet
 from keras_squeezenet import preprocess_input
+from keras_squeezenet.data import catalog
 from keras_squeezenet.packing import calibration
 
 NETWORK = classifier.Classifier("stub", None, quarters.SIDE)
@@ -47,6 +51,40 @@ def test_images_are_evenly_spaced_in_every_kind_of_data(
 def test_folder_without_photographs_is_refused(tmp_path):
     with pytest.raises(ValueError, match="which has none"):
         calibration.load_images(tmp_path, NETWORK, 16)
+
+
+def test_bad_photographs_are_named_or_left_out(squares, tmp_path):
+    for number, square in enumerate(squares[:4]):
+        Image.fromarray(square).save(tmp_path / f"{number}.png")
+    (tmp_path / "bad.png").write_text("no image")
+    with pytest.raises(ValueError, match="Received: 1 that cannot be read"):
+        calibration.load_images(tmp_path, NETWORK, 16)
+    found = calibration.load_images(
+        tmp_path, NETWORK, 16, skip_bad_images=True
+    )
+    np.testing.assert_array_equal(
+        found, preprocess_input(squares[:4].astype("float32"))
+    )
+
+
+def test_data_set_is_read_as_the_network_sees_it(dataset, monkeypatch):
+    calls = []
+
+    def load(name, **options):
+        calls.append((name, options))
+        return dataset
+
+    monkeypatch.setattr(catalog, "load", load)
+    network = dataclasses.replace(NETWORK, classes=imagenet.imagenet_classes())
+    reading = {"data_dir": "there", "skip_bad_images": True}
+    calibration.load_images("cifar10", network, 16, seed=3, **reading)
+    size = {"image_size": 16, "shorter_side": 18}
+    assert calls == [("cifar10", {**size, **reading, "seed": 3})]
+
+
+def test_folder_has_no_place_of_its_own(tmp_path):
+    with pytest.raises(ValueError, match="must not be set for a folder"):
+        calibration.load_images(tmp_path, NETWORK, 16, data_dir="there")
 
 
 def test_count_may_exceed_the_number_of_images(dataset):
