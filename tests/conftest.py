@@ -14,6 +14,8 @@ import pytest
 import quarters
 import weight_arrays
 
+from keras_squeezenet import data
+from keras_squeezenet.data import lazy_examples
 from keras_squeezenet.pretrained import registry
 from keras_squeezenet.utils import signals
 
@@ -152,6 +154,17 @@ def untraced(monkeypatch):
 @pytest.fixture(scope="session")
 def dataset():
     return quarters.make_dataset()
+
+
+@pytest.fixture
+def broken_dataset(tmp_path, monkeypatch):
+    """Images that are decoded in every pass, and cannot be."""
+    monkeypatch.setattr(lazy_examples, "CACHE_LIMIT", 0)
+    for number in range(40):
+        path = tmp_path / "broken" / "abcd"[number % 4] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("no image")
+    return data.load(tmp_path / "broken", image_size=quarters.SIDE)
 
 
 @pytest.fixture(scope="session")

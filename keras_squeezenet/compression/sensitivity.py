@@ -18,6 +18,7 @@ from keras_squeezenet import models
 from keras_squeezenet.compression import compression_recipe
 from keras_squeezenet.compression import kmeans
 from keras_squeezenet.compression import tf_keras_twin
+from keras_squeezenet.data import decode
 from keras_squeezenet.data import splits
 from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.training import network
@@ -54,6 +55,7 @@ class SensitivityResult:
 
 
 @backend.channels_last()
+@decode.named_errors()
 def scan_sensitivity(
     model: keras.Model | str | os.PathLike,
     data: Any,

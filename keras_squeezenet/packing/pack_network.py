@@ -19,6 +19,7 @@ from keras_squeezenet import flattening
 from keras_squeezenet import imagenet
 from keras_squeezenet import metadata
 from keras_squeezenet import models
+from keras_squeezenet.data import decode
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.evaluation import probability_check
 from keras_squeezenet.packing import bounds
@@ -33,6 +34,7 @@ from keras_squeezenet.utils.progress import Progress
 
 
 @backend.channels_last()
+@decode.named_errors()
 def pack(
     model: keras.Model | str | os.PathLike,
     data: calibration.Data,

@@ -9,6 +9,7 @@ from keras_squeezenet import compression
 from keras_squeezenet import preprocess_input
 from keras_squeezenet.compression import sensitivity
 from keras_squeezenet.compression import tf_keras_twin
+from keras_squeezenet.data import decode
 from keras_squeezenet.data import splits
 from keras_squeezenet.utils.progress import Progress
 
@@ -127,6 +128,13 @@ def test_images_of_any_data_are_scanned(form, make_model, dataset, monkeypatch):
     )
     assert found == compression.SensitivityResult(4, 0.5, [{"name": "conv1"}])
     assert found.to_json()["layers"] == found.layers
+
+
+def test_image_that_cannot_be_decoded_is_named(make_model, broken_dataset):
+    with pytest.raises(
+        decode.UnreadableImageError, match="png cannot be read"
+    ):
+        sensitivity.scan_sensitivity(make_model(), broken_dataset)
 
 
 def test_pruned_kernel_keeps_its_largest_weights():

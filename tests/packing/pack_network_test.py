@@ -7,6 +7,7 @@ import pytest
 
 from keras_squeezenet import packing
 from keras_squeezenet.codec import sqz
+from keras_squeezenet.data import decode
 from keras_squeezenet.packing import pack_network
 from keras_squeezenet.utils import progress
 
@@ -109,6 +110,13 @@ def test_outputs_that_are_not_probabilities_are_refused_before_any_work(
     with pytest.raises(ValueError, match=message):
         packing.pack(change(small_model), images, progress=listener)
     assert not listener.last
+
+
+def test_image_that_cannot_be_decoded_is_named(small_model, broken_dataset):
+    with pytest.raises(
+        decode.UnreadableImageError, match="png cannot be read"
+    ):
+        packing.pack(small_model, broken_dataset, class_names=list("abcd"))
 
 
 def test_too_few_images_are_refused(small_model, images):
