@@ -65,10 +65,7 @@ class Measurer:
     ):
         self.batches = batches
         self.is_held_out = is_held_out
-        self.outputs = self._predict(model, advance)
-        known = [labels for _, labels in batches() if labels is not None]
-        # All batches have labels, or none.
-        self.labels = np.concatenate(known) if known else None
+        self.outputs, self.labels = self._predict(model, advance)
 
     @property
     def accuracy(self) -> float | None:
@@ -88,7 +85,7 @@ class Measurer:
         advance: Callable[..., None] = lambda **metrics: None,
     ) -> Measurement:
         """Measure a network; `advance` is called after each batch."""
-        received = self._predict(model, advance)
+        received, _ = self._predict(model, advance)
         divergences = metrics.divergences(self.outputs, received)
         same = self.outputs.argmax(1) == received.argmax(1)
         values = {}
@@ -113,8 +110,12 @@ class Measurer:
         )
 
     def _predict(self, model, advance):
-        outputs = []
-        for images, _ in self.batches():
+        """Return the outputs for all images, and the labels, if known."""
+        outputs, known = [], []
+        for images, labels in self.batches():
             outputs.append(model.predict_on_batch(np.asarray(images)))
+            if labels is not None:
+                known.append(labels)
             advance()
-        return np.concatenate(outputs)
+        # All batches have labels, or none.
+        return np.concatenate(outputs), np.concatenate(known) if known else None

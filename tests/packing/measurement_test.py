@@ -48,6 +48,19 @@ def test_images_without_labels_have_no_accuracy():
     assert found.accuracy_drop is None
 
 
+def test_images_are_read_once_for_each_network():
+    reads = []
+
+    def counted():
+        reads.append(None)
+        return batches(LABELS)()
+
+    measurer = measurement.Measurer(network(BEFORE), counted)
+    assert (measurer.accuracy, len(reads)) == (0.75, 1)
+    measurer.measure(network(AFTER))
+    assert len(reads) == 2
+
+
 def test_equal_networks_differ_by_nothing():
     measurer = measurement.Measurer(network(BEFORE), batches(LABELS))
     found = measurer.measure(network(BEFORE))
