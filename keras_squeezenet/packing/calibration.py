@@ -154,5 +154,7 @@ def _from_batches(batches, count):
     found = [
         example for index, example in enumerate(examples) if index in wanted
     ]
+    if not found:
+        return np.zeros(0), None
     images, *labels = map(np.stack, zip(*found))
     return images, labels[0] if labels else None

@@ -13,6 +13,7 @@ from keras_squeezenet import classifier
 from keras_squeezenet import imagenet
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import image_folder
+from keras_squeezenet.data import labels as labels_lib
 from keras_squeezenet.packing import calibration
 from keras_squeezenet.packing import measurement
 
@@ -77,7 +78,8 @@ def load(
         given["test"] = _labeled(test, "test", MAX_TEST, **options)
     indices = None
     if isinstance(data, image_dataset.ImageDataset) and data.train is not None:
-        indices = _outputs(network, data.class_names)
+        if not data.several_labels:
+            indices = _outputs(network, data.class_names)
     if indices is not None:
         sets = _of_dataset(data, indices, count, **options)
         return dataclasses.replace(sets, **given)
@@ -130,23 +132,32 @@ def _of_dataset(dataset, indices, count, network, seed, is_stated):
         dataset = dataset.split_validation(VALIDATION_SHARE, seed)
     dataset = dataclasses.replace(dataset, normalization=network.normalization)
     images = calibration.load_images(dataset, network, count, seed, is_stated)
-    chosen = calibration.spread(dataset.validation_size, MAX_VALIDATION)
-    mask = np.isin(np.arange(dataset.validation_size), chosen)
-    few = dataset.split("validation").select(mask)
     return ImageSets(
         _require_enough(images),
-        functools.partial(
-            _mapped, dataclasses.replace(dataset, test=few), indices
-        ),
+        _of_split(dataset, "validation", MAX_VALIDATION, indices),
         is_held_out=True,
-        test=functools.partial(_mapped, dataset, indices),
+        test=_of_split(dataset, "test", MAX_TEST, indices),
+    )
+
+
+def _of_split(dataset, split, count, indices):
+    """Return a function that returns the batches of at most `count` images."""
+    few = calibration.few(dataset.split(split), count)
+    return functools.partial(
+        _mapped, dataclasses.replace(dataset, test=few), indices
     )
 
 
 def _mapped(dataset, indices):
-    """Yield the batches of a test set, labeled by the network's outputs."""
+    """Yield the batches of a test set, labeled by the network's outputs.
+
+    Without `indices` the labels are `None`.
+    """
     for images, labels in dataset.test_batches(BATCH_SIZE):
-        yield images.numpy(), indices[labels.numpy()]
+        if indices is None:
+            yield images.numpy(), None
+        else:
+            yield images.numpy(), indices[labels_lib.numbers(labels.numpy())]
 
 
 def _labeled(data, name, count, network, seed, is_stated):
@@ -154,16 +165,20 @@ def _labeled(data, name, count, network, seed, is_stated):
     if isinstance(data, image_dataset.ImageDataset):
         data = dataclasses.replace(data, normalization=network.normalization)
         indices = _outputs(network, data.class_names)
-        if indices is not None:
-            return functools.partial(_mapped, data, indices)
-        images = np.concatenate(
-            [images for images, _ in data.test_batches(BATCH_SIZE)]
-        )
-        return _batches(images, None)
+        if indices is not None and data.several_labels:
+            labels_lib.normalized(data.test.labels(), name, several=False)
+        return _of_split(data, "test", count, indices)
     images, labels = calibration.load(
         data, network, count, seed, is_stated, name
     )
-    return _batches(images, _numbers(labels, network))
+    if not len(images):
+        raise ValueError(f"`{name}` must have images. Received: none")
+    if labels is not None:
+        labels, _ = labels_lib.normalized(labels, name, several=False)
+        outputs = network.model.output_shape[-1]
+        labels_lib.require_classes(name, labels, outputs)
+        labels = labels_lib.numbers(labels)
+    return _batches(images, labels)
 
 
 def _batches(images, labels):

@@ -110,6 +110,42 @@ def test_given_validation_and_test_images_measure(examples, dataset):
     )
 
 
+@pytest.mark.parametrize("name", ["validation", "test"])
+def test_labels_of_given_images_are_one_hot_or_refused(name, examples):
+    images, labels = examples
+
+    def given(labels):
+        return load(images, **{name: (images, labels)})
+
+    one_hot = getattr(given(np.eye(4)[labels]), name)
+    np.testing.assert_array_equal(arrays(one_hot)[1], labels)
+    with pytest.raises(ValueError, match=f"`{name}` of shape .40, 1."):
+        given(labels[:, np.newaxis])
+    with pytest.raises(ValueError, match=f"`{name}` must be from 0 to 3"):
+        given(labels + 1)
+    with pytest.raises(ValueError, match=f"`{name}` must have one label"):
+        given(np.ones((40, 4)))
+
+
+def test_few_images_of_a_given_data_set_measure(examples, dataset, monkeypatch):
+    monkeypatch.setattr(image_sets, "MAX_VALIDATION", 8)
+    for network in (NETWORK, OTHER):
+        sets = load(examples[0], network, validation=dataset, test=dataset)
+        found, _ = arrays(sets.validation)
+        expected, labels = arrays(sets.test)
+        np.testing.assert_array_equal(found, expected[::4])
+        assert len(found) == 8
+        assert (labels is None) == (network is OTHER)
+
+
+def test_sets_without_images_are_refused(examples):
+    none = tf.data.Dataset.from_tensor_slices(examples).take(0).batch(8)
+    with pytest.raises(ValueError, match="at least 10 images. Received: 0"):
+        load(none)
+    with pytest.raises(ValueError, match="`validation` must have images"):
+        load(examples, validation=none)
+
+
 def test_folder_of_the_classes_is_a_data_set(tmp_path):
     squares, _ = quarters.make_images(64, 0)
     for number, square in enumerate(squares):
