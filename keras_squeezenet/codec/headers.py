@@ -43,7 +43,11 @@ def parse(header: dict[str, Any]) -> metadata.Metadata:
     names = labels if isinstance(labels, list) else ()
     side, _, channels = header["network"]["layers"][0]["shape"]
     return metadata.Metadata(
-        parse_normalization(header), side, channels, tuple(names)
+        parse_normalization(header),
+        side,
+        channels,
+        tuple(names),
+        tuple(header.get("thresholds", ())),
     )
 
 

@@ -55,6 +55,9 @@ def dump(
         "labels": labels or list(known.class_names) or None,
         "provenance": provenance or {},
     }
+    if known.thresholds:
+        # The files of networks of one label stay as they are.
+        header["thresholds"] = list(known.thresholds)
     return sqz.dump(header, found)
 
 

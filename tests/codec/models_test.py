@@ -9,6 +9,7 @@ from keras_squeezenet import SqueezeNet
 from keras_squeezenet import SqueezeNet1_0
 from keras_squeezenet import architecture
 from keras_squeezenet import codec
+from keras_squeezenet import metadata
 from keras_squeezenet.codec import encodings
 from keras_squeezenet.codec import sqz
 
@@ -22,7 +23,7 @@ def narrow(variant):
     return dataclasses.replace(config, base_e=16, incr_e=16)
 
 
-def make_transfer_model():
+def make_transfer_model(activation="softmax"):
     base = SqueezeNet(
         include_top=False,
         weights=None,
@@ -30,7 +31,7 @@ def make_transfer_model():
         input_shape=SHAPE,
         config=narrow("1.1"),
     )
-    head = keras.layers.Dense(3, activation="softmax", name="head")
+    head = keras.layers.Dense(3, activation=activation, name="head")
     return keras.Model(base.input, head(base.output), name="transfer")
 
 
@@ -100,6 +101,18 @@ def test_labels_come_back(labels, tmp_path):
     assert codec.read_labels(tmp_path / "model.sqz") == labels
 
 
+def test_thresholds_of_several_labels_come_back(tmp_path):
+    model = make_transfer_model("sigmoid")
+    found = dataclasses.replace(
+        metadata.describe(model), thresholds=(0.1, 0.2, 0.9)
+    )
+    metadata.attach(model, found)
+    path = tmp_path / "model.sqz"
+    codec.save(model, path)
+    assert codec.read_metadata(path) == found
+    assert metadata.of(codec.load(path)) == found
+
+
 def test_header_tells_input_and_provenance(content):
     header, _ = sqz.load(content)
     assert header["provenance"] == PROVENANCE
@@ -109,6 +122,7 @@ def test_header_tells_input_and_provenance(content):
         "scale": 1,
     }
     assert header["network"]["layers"][0]["shape"] == [64, 64, 3]
+    assert "thresholds" not in header
 
 
 def test_other_arrays_take_the_place_of_weights(tmp_path):
@@ -164,6 +178,15 @@ CHANGES = {
     ),
     "have from 1 to 512 layers. Received: 5,0": (
         lambda header, arrays: layers(header).extend(5000 * layers(header)[1:2])
+    ),
+    "`thresholds` must be numbers greater than 0 and below 1": (
+        lambda header, arrays: header.update(thresholds=[0.5, 1.5, 0.5])
+    ),
+    "`thresholds` must be one for each": (
+        lambda header, arrays: header.update(thresholds=[0.5])
+    ),
+    "its header is wrong .TypeError": (
+        lambda header, arrays: header.update(thresholds=0.5)
     ),
     "layer 'conv1' is a Lambda": (
         lambda header, arrays: layers(header)[1].update(type="Lambda")
