@@ -5,8 +5,6 @@ positions of an image before they are squared: squaring them at each position
 gives estimates up to 23 times too small for the last layers.
 """
 
-from collections.abc import Callable
-from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -14,10 +12,14 @@ import numpy as np
 import tensorflow as tf
 
 from keras_squeezenet import graph
+from keras_squeezenet.packing import image_sets
 from keras_squeezenet.packing import rate_distortion
+from keras_squeezenet.utils.progress import Progress
 
 # Labels drawn for each image.
 DRAWS = 2
+# An image takes 50 MB.
+BATCH_SIZE = 10
 # Weight of the second moment of the inputs relative to the Fisher information:
 # a few images suffice for the former, and give the latter only roughly.
 MOMENT_WEIGHT = 0.5
@@ -27,9 +29,9 @@ OUTPUT_WEIGHT = 0.7
 
 def measure(
     model: keras.Model,
-    batches: Iterable[np.ndarray],
+    images: np.ndarray,
     seed: int = 0,
-    advance: Callable[..., None] = lambda **metrics: None,
+    progress: Progress | None = None,
 ) -> dict[str, rate_distortion.Hessian]:
     """Estimate the Fisher information of each layer that has a kernel.
 
@@ -38,29 +40,33 @@ def measure(
 
     Args:
         model: from images to probabilities.
-        batches: batches of about 10 preprocessed images; an image takes 50 MB.
+        images: float32 array of preprocessed images.
         seed: the seed of the sampled labels.
-        advance: function called after each batch.
+        progress: what shows the progress. Defaults to `None`: nothing does.
     """
+    batches = image_sets.in_batches(images, BATCH_SIZE)
     description = graph.describe(model)
     step = tf.function(
         lambda images, seed: _sums(model, description, images, seed),
         reduce_retracing=True,
     )
-    totals, count = {}, 0
-    for number, images in enumerate(batches):
-        found = step(tf.convert_to_tensor(images), tf.constant([seed, number]))
-        for name, parts in found.items():
-            before = totals.get(name, (0, 0, 0))
-            totals[name] = [
-                total + part.numpy().astype("float64")
-                for total, part in zip(before, parts)
-            ]
-        count += len(images)
-        advance()
+    totals = {}
+    progress = progress or Progress()
+    with progress.task("Fisher information", len(batches)) as advance:
+        for number, batch in enumerate(batches):
+            found = step(
+                tf.convert_to_tensor(batch), tf.constant([seed, number])
+            )
+            for name, parts in found.items():
+                before = totals.get(name, (0, 0, 0))
+                totals[name] = [
+                    total + part.numpy().astype("float64")
+                    for total, part in zip(before, parts)
+                ]
+            advance()
     *_, last = totals
     return {
-        name: _hessian([total / count for total in parts], name == last)
+        name: _hessian([total / len(images) for total in parts], name == last)
         for name, parts in totals.items()
     }
 

@@ -9,14 +9,12 @@ import numpy as np
 from keras_squeezenet.codec import encodings
 from keras_squeezenet.packing import calibration
 from keras_squeezenet.packing import fisher
-from keras_squeezenet.packing import image_sets
 from keras_squeezenet.packing import rate_distortion
 from keras_squeezenet.packing import reconstruction
 from keras_squeezenet.utils.progress import Progress
 
 # More images hardly change the Fisher information.
 MAX_IMAGES = 500
-BATCH_SIZE = 10
 
 
 class NetworkQuantizer:
@@ -41,12 +39,9 @@ class NetworkQuantizer:
         progress: Progress | None = None,
     ):
         self.model, self.images = model, images
-        batches = image_sets.in_batches(
-            calibration.subset(images, MAX_IMAGES), BATCH_SIZE
+        self.hessians = fisher.measure(
+            model, calibration.subset(images, MAX_IMAGES), seed, progress
         )
-        progress = progress or Progress()
-        with progress.task("Fisher information", len(batches)) as advance:
-            self.hessians = fisher.measure(model, batches, seed, advance)
         self.quantizers = {
             name: rate_distortion.LayerQuantizer(
                 _matrix(model.get_layer(name).get_weights()[0]), hessian

@@ -34,8 +34,6 @@ DEFAULT_SHARE = 0.5
 RELAXED_REMOVAL = 0.75
 # More images hardly change the choice and the fit.
 FISHER_IMAGES, RECONSTRUCTION_IMAGES = 160, 128
-# An image takes 50 MB while the Fisher information is measured.
-FISHER_BATCH_SIZE = 10
 # How often filters are chosen for a latency, each time with what was measured
 # of the choice before.
 SELECTIONS = 5
@@ -92,13 +90,9 @@ class PruneFilters(Stage):
     def choose(self, calibration, progress):
         cost, target_cost = self.cost_and_budget(progress)
         images = np.concatenate(calibration)[:FISHER_IMAGES]
-        batches = np.split(
-            images, range(FISHER_BATCH_SIZE, len(images), FISHER_BATCH_SIZE)
+        hessians = fisher.measure(
+            self.model, images, self.recipe.seed, progress
         )
-        with progress.task("Fisher information", len(batches)) as advance:
-            hessians = fisher.measure(
-                self.model, batches, self.recipe.seed, advance
-            )
         kernels = tf_keras_twin.kernels(self.model)
 
         def select(budget):
