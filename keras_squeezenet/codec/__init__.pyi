@@ -4,4 +4,5 @@ from .models import dump as dump
 from .models import load as load
 from .models import loads as loads
 from .models import read_labels as read_labels
+from .models import require_labels as require_labels
 from .models import save as save

@@ -40,8 +40,10 @@ def dump(
             `"conv1/kernel"`.
 
     Raises:
-        ValueError: if `graph.describe` does not support the model.
+        ValueError: if `graph.describe` does not support the model, or the
+            labels do not fit it.
     """
+    require_labels(model, labels)
     arrays = arrays or {}
     found = {
         name: arrays.get(name)
@@ -101,6 +103,24 @@ def loads(content: bytes, name: str | os.PathLike = "it") -> keras.Model:
         _assign(model, arrays)
         metadata.attach(model, headers.parse(header))
     return model
+
+
+def require_labels(
+    model: keras.Model, labels: list[str] | str | None
+) -> None:
+    """Raise a `ValueError` unless `dump` takes the labels with the model."""
+    if labels is None or labels == IMAGENET:
+        return
+    outputs = model.output_shape[-1]
+    are_names = isinstance(labels, list | tuple) and all(
+        isinstance(name, str) for name in labels
+    )
+    if not are_names or len(labels) != outputs:
+        raise ValueError(
+            f"the names of the classes must be a list of {outputs} strings, "
+            f"one for each output, or {IMAGENET!r}. Received: {labels!r:.100}. "
+            "Name every class, in the order of the outputs"
+        )
 
 
 def read_labels(path: str | os.PathLike) -> list[str] | str | None:

@@ -101,8 +101,9 @@ def pack(
 
     Raises:
         ValueError: if the model does not return probabilities of at least two
-            classes, several bounds are given, no file is within the bound, or
-            the accuracy is bounded and the validation images have no labels.
+            classes, or a class has no name, several bounds are given, no file
+            is within the bound, or the accuracy is bounded and the validation
+            images have no labels.
 
     Example:
 
@@ -115,7 +116,8 @@ def pack(
     backend.require_tensorflow("Packing")
     progress = progress or Progress()
     network, source = _load(model, config, normalization)
-    if isinstance(class_names, list):
+    codec.require_labels(network.model, class_names)
+    if class_names and class_names != codec.IMAGENET:
         metadata.require_order(
             metadata.of(network.model), class_names, "`class_names`"
         )

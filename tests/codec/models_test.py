@@ -101,6 +101,13 @@ def test_labels_come_back(labels, tmp_path):
     assert codec.read_labels(tmp_path / "model.sqz") == labels
 
 
+@pytest.mark.parametrize("labels", ["cats", ["a", "b"], ["a", "b", 3], 3])
+def test_labels_that_do_not_name_the_outputs_are_refused(labels, tmp_path):
+    with pytest.raises(ValueError, match="a list of 3 strings, one for each"):
+        codec.save(make_transfer_model(), tmp_path / "model.sqz", labels)
+    assert os.listdir(tmp_path) == []
+
+
 def test_thresholds_of_several_labels_come_back(tmp_path):
     model = make_transfer_model("sigmoid")
     found = dataclasses.replace(

@@ -112,6 +112,14 @@ def test_outputs_that_are_not_probabilities_are_refused_before_any_work(
     assert not listener.last
 
 
+@pytest.mark.parametrize("class_names", [["a", "b"], "cats"])
+def test_names_that_do_not_fit_are_refused_before_any_work(
+    class_names, small_model
+):
+    with pytest.raises(ValueError, match="must be a list of 4 strings"):
+        packing.pack(small_model, None, class_names=class_names)
+
+
 def test_image_that_cannot_be_decoded_is_named(small_model, broken_dataset):
     with pytest.raises(
         decode.UnreadableImageError, match="png cannot be read"
