@@ -100,9 +100,7 @@ def is_folder(name: str | os.PathLike) -> bool:
     return os.path.isdir(name) and not os.path.isfile(prepared)
 
 
-def few(
-    examples: lazy_examples.Examples, count: int
-) -> lazy_examples.Examples:
+def few(examples: lazy_examples.Examples, count: int) -> lazy_examples.Examples:
     """Return at most `count` evenly spaced examples."""
     mask = np.isin(np.arange(examples.size), spread(examples.size, count))
     return examples.select(mask)
@@ -119,9 +117,7 @@ def spread(size: int, count: int) -> np.ndarray:
     return np.linspace(0, size, count, endpoint=False).astype(int)
 
 
-def _read_folder(
-    folder, network, count, data_dir=None, skip_bad_images=False
-):
+def _read_folder(folder, network, count, data_dir=None, skip_bad_images=False):
     if data_dir is not None:
         catalog.require_tfds_name(folder, data_dir)
     paths, _ = image_files.find(image_folder.training_folder(folder))

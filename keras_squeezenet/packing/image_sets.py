@@ -83,9 +83,7 @@ def load(
     if indices is not None:
         sets = _of_dataset(data, indices, count, **options)
         return dataclasses.replace(sets, **given)
-    images, labels = calibration.load(
-        data, count=count, **options, **reading
-    )
+    images, labels = calibration.load(data, count=count, **options, **reading)
     if validation is None:
         return dataclasses.replace(divide(images, labels, network), **given)
     return ImageSets(_require_enough(images), **given)

@@ -131,9 +131,7 @@ def test_images_of_any_data_are_scanned(form, make_model, dataset, monkeypatch):
 
 
 def test_image_that_cannot_be_decoded_is_named(make_model, broken_dataset):
-    with pytest.raises(
-        decode.UnreadableImageError, match="png cannot be read"
-    ):
+    with pytest.raises(decode.UnreadableImageError, match="png cannot be read"):
         sensitivity.scan_sensitivity(make_model(), broken_dataset)
 
 

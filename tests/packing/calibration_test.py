@@ -59,9 +59,7 @@ def test_bad_photographs_are_named_or_left_out(squares, tmp_path):
     (tmp_path / "bad.png").write_text("no image")
     with pytest.raises(ValueError, match="Received: 1 that cannot be read"):
         calibration.load_images(tmp_path, NETWORK, 16)
-    found = calibration.load_images(
-        tmp_path, NETWORK, 16, skip_bad_images=True
-    )
+    found = calibration.load_images(tmp_path, NETWORK, 16, skip_bad_images=True)
     np.testing.assert_array_equal(
         found, preprocess_input(squares[:4].astype("float32"))
     )

@@ -121,9 +121,7 @@ def test_names_that_do_not_fit_are_refused_before_any_work(
 
 
 def test_image_that_cannot_be_decoded_is_named(small_model, broken_dataset):
-    with pytest.raises(
-        decode.UnreadableImageError, match="png cannot be read"
-    ):
+    with pytest.raises(decode.UnreadableImageError, match="png cannot be read"):
         packing.pack(small_model, broken_dataset, class_names=list("abcd"))
 
 

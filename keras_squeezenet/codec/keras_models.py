@@ -105,9 +105,7 @@ def loads(content: bytes, name: str | os.PathLike = "it") -> keras.Model:
     return model
 
 
-def require_labels(
-    model: keras.Model, labels: list[str] | str | None
-) -> None:
+def require_labels(model: keras.Model, labels: list[str] | str | None) -> None:
     """Raise a `ValueError` unless `dump` takes the labels with the model."""
     if labels is None or labels == IMAGENET:
         return
