@@ -1,6 +1,7 @@
 """Keras models in .sqz files."""
 
 import os
+from typing import Any
 
 import keras
 import numpy as np
@@ -51,7 +52,7 @@ def dump(
         for name, weight in _weights(model).items()
     }
     known = metadata.of(model) or metadata.Metadata()
-    header = {
+    header: dict[str, Any] = {
         "network": graph.describe(model),
         "input": headers.describe_input(known.normalization),
         "labels": labels or list(known.class_names) or None,
