@@ -29,6 +29,16 @@ MAX_BYTES = 224 * 2**20
 COSTLY_BYTES = 64 * 2**20
 COSTLY_AT_A_TIME = 2
 EXIF_ORIENTATION = 0x0112
+# The `Image.Transpose` that makes an image of an orientation upright.
+UPRIGHT = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
 # Images are converted in parts of about this many pixels.
 PART = 2**20
 
@@ -62,7 +72,7 @@ def read(source: str | bytes | os.PathLike | BinaryIO) -> np.ndarray:
         MemoryError: if there is less memory than an image may take.
     """
     import PIL
-    from PIL import ImageOps
+    from PIL import Image
 
     name = None
     if isinstance(source, str | bytes | os.PathLike):
@@ -70,8 +80,8 @@ def read(source: str | bytes | os.PathLike | BinaryIO) -> np.ndarray:
         files.require_regular(source)
     try:
         image, orientation = _read_rgb(source)
-        image.getexif()[EXIF_ORIENTATION] = orientation
-        ImageOps.exif_transpose(image, in_place=True)
+        if orientation in UPRIGHT:
+            image = image.transpose(Image.Transpose[UPRIGHT[orientation]])
         return np.array(image)
     except PIL.UnidentifiedImageError as error:
         if name:
@@ -117,7 +127,7 @@ def _cost(image, size):
 
 def _decode(image, is_large):
     image.load()
-    orientation = image.getexif().get(EXIF_ORIENTATION, 1)
+    orientation = _orientation(image)
     # Most images need nothing else, and each copy takes as long as decoding.
     if not is_large and image.mode == "RGB" and not image.has_transparency_data:
         return image, orientation
@@ -131,6 +141,17 @@ def _decode(image, is_large):
     # Free its memory before the next image needs it.
     image.close()
     return result, orientation
+
+
+def _orientation(image):
+    """Return the EXIF orientation; 1, upright, if the EXIF is damaged."""
+    try:
+        return image.getexif().get(EXIF_ORIENTATION, 1)
+    except MemoryError:
+        raise
+    # Pillow has many exceptions for what is wrong with EXIF.
+    except Exception:
+        return 1
 
 
 def _to_rgb(image, box, factor):

@@ -1,6 +1,7 @@
 """Images of every mode, orientation, size and kind of damage."""
 
 import os
+import struct
 import subprocess
 import sys
 import threading
@@ -71,6 +72,29 @@ def test_square_is_upright_whatever_the_orientation(
     square = image_ops.square(upright, 24, 28).numpy()
     expected = image_ops.square(pixels, 24, 28).numpy()
     assert abs(square.astype(int) - expected).max() <= 1
+
+
+def test_orientation_counts_beside_a_malformed_tag(tmp_path):
+    orientation = struct.pack("<HHIHxx", EXIF_ORIENTATION, 3, 1, 6)
+    # XResolution, a fraction, is written as four letters.
+    resolution = struct.pack("<HHI4s", 0x011A, 2, 4, b"abcd")
+    exif = b"II*\0" + struct.pack("<IH", 8, 2) + orientation + resolution
+    path = save(
+        Image.new("RGB", (24, 16)),
+        tmp_path / "a.jpg",
+        exif=b"Exif\0\0" + exif + bytes(4),
+    )
+    assert image_reader.read(path).shape == (24, 16, 3)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_damaged_exif_is_no_damaged_image(suffix, tmp_path):
+    path = save(
+        Image.new("RGB", (24, 16)),
+        tmp_path / f"a.{suffix}",
+        exif=b"Exif\0\0nonsense",
+    )
+    assert image_reader.read(path).shape == (16, 24, 3)
 
 
 @pytest.mark.parametrize("mode", ["1", "L"])
