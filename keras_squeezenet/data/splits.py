@@ -278,28 +278,12 @@ def evaluation_split(
     )
 
 
-def as_dataset(images: Data, name: str) -> Data:
-    """Return batches of any kind as a `tf.data.Dataset`, other data as is."""
-    if isinstance(images, tf.data.Dataset) or not _is_batches(images):
-        return images
-    return batch_sources.BatchSource(images, name).dataset()
-
-
 def _require_labels_of(images):
     if not images.is_labeled:
         raise ValueError(
             f"the images of {images.name!r} must have labels here. Received: "
             "images without labels; load them with `labeled=True`"
         )
-
-
-def as_float32(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """Return batches whose images are float32, as every runtime takes them."""
-    if batches.element_spec[0].dtype == tf.float32:
-        return batches
-    return batches.map(
-        lambda images, *others: (tf.cast(images, tf.float32), *others)
-    )
 
 
 def _is_batches(images):
@@ -393,7 +377,7 @@ def _batched(images, name, is_learned, several, shard=image_dataset.ALL):
 
 def _require_batches(batches, name):
     spec = batches.element_spec
-    parts = tf.nest.flatten(spec)
+    parts = spec if isinstance(spec, tuple) else ()
     ranks = [getattr(part, "shape", tf.TensorShape([])).rank for part in parts]
     if ranks not in ([4, 1], [4, 2], [4, 1, 1], [4, 2, 1]):
         raise ValueError(

@@ -3,16 +3,13 @@
 import dataclasses
 import functools
 import logging
-import math
 import os
 import random
-from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_squeezenet import classifier
 from keras_squeezenet import imagenet
@@ -22,7 +19,6 @@ from keras_squeezenet.data import csv_list
 from keras_squeezenet.data import decode
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import image_values
-from keras_squeezenet.data import labels as labels_lib
 from keras_squeezenet.data import splits
 from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.evaluation import timing
@@ -160,21 +156,22 @@ class EvaluationResult:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Examples:
-    """Labeled images in batches of NumPy arrays.
+    """Labeled images, normalized as the network takes them.
 
     Without `class_names`, labels are indices of the network's outputs. With
     `are_indices`, the names may be such indices too.
     """
 
-    batches: Callable[[], Iterable]
-    size: int | None
-    batch_size: int
-    predict: Callable[[classifier.Classifier, np.ndarray], np.ndarray]
+    images: splits.Split
     name: str | None = None
     class_names: tuple[str, ...] | None = None
     are_indices: bool = False
     split: str | None = None
     skipped: tuple[str, ...] = ()
+
+    def batches(self) -> Iterable:
+        """Return the batches of one pass as NumPy arrays."""
+        return self.images.batches(0).as_numpy_iterator()
 
 
 @backend.channels_last()
@@ -240,28 +237,26 @@ def evaluate(
         examples = _examples(
             data, network, split, batch_size, seed, skip_bad_images
         )
-    images, _ = next(iter(examples.batches()))
-    if isinstance(data, tuple | tf.data.Dataset) and images.size:
-        image_values.require(
-            "data",
-            image_values.Values.of(images),
-            network.normalization,
-            is_stated=normalization is not None,
-        )
+    image_values.require(
+        "data",
+        examples.images.values,
+        network.normalization,
+        is_stated=normalization is not None,
+    )
     # An untimed first batch: it prepares the runtime and counts the classes.
-    outputs = examples.predict(network, images).shape[1]
+    images = next(images for images, _ in examples.batches() if images.size)
+    outputs = network.probabilities(images).shape[1]
     network = _named(network, examples, outputs)
     indices = _output_indices(network, examples)
+    examples.images.labels.require_classes("data", len(indices))
     take = functools.partial(_take, indices, len(network.thresholds))
-    if isinstance(data, tuple):
-        take(data[1])
-    timed = timing.Timed(network.function, examples.batch_size)
+    timed = timing.Timed(network.function, len(images))
     sample = _Sample()
     timed_network = dataclasses.replace(network, function=timed)
-    steps = examples.size and math.ceil(examples.size / examples.batch_size)
+    steps = examples.images.steps
     with progress.task("evaluate", steps) as advance:
         found = metrics.evaluate(
-            functools.partial(examples.predict, timed_network),
+            timed_network.probabilities,
             (
                 (sample.add(images), take(labels))
                 for images, labels in examples.batches()
@@ -282,10 +277,10 @@ def evaluate(
         skipped=list(examples.skipped),
         classes=list(network.classes),
         outputs=found,
-        batch_size=examples.batch_size,
+        batch_size=timed.batch_size,
         images_per_second=timed.images_per_second,
         top=top,
-        samples=_as_rgb(sample, network, examples),
+        samples=sample.as_rgb(network.normalization),
         thresholds=network.thresholds,
     )
 
@@ -309,31 +304,13 @@ class _Sample:
         self.seen += len(images)
         return images
 
-
-def _as_rgb(sample, network, examples):
-    """Return sampled images as uint8 RGB, by their places in the stream."""
-    if examples.predict is classifier.Classifier.predict:
-        return sample.images
-    to_rgb = normalizations.get(network.normalization).to_rgb
-    return {place: to_rgb(image) for place, image in sample.images.items()}
+    def as_rgb(self, normalization):
+        """Return the images as uint8 RGB, by their places in the stream."""
+        to_rgb = normalizations.get(normalization).to_rgb
+        return {place: to_rgb(image) for place, image in self.images.items()}
 
 
 def _examples(data, network, split, batch_size, seed, skip_bad_images):
-    size = None
-    if isinstance(data, tuple):
-        size = len(data[0])
-        data = tf.data.Dataset.from_tensor_slices(data).batch(batch_size)
-    data = splits.as_dataset(data, "data")
-    if isinstance(data, tf.data.Dataset):
-        images, _, *weights = next(data.as_numpy_iterator())
-        if weights:
-            labels_lib.refuse_weights("data")
-        return _Examples(
-            splits.as_float32(data).as_numpy_iterator,
-            size,
-            len(images),
-            classifier.Classifier.probabilities,
-        )
     is_csv = isinstance(data, str | os.PathLike) and catalog.is_csv(data)
     if is_csv:
         data = csv_list.load_all(
@@ -347,26 +324,17 @@ def _examples(data, network, split, batch_size, seed, skip_bad_images):
             seed=seed,
             shorter_side=network.shorter_side,
         )
+    several = bool(network.thresholds)
     if not isinstance(data, image_dataset.ImageDataset):
-        raise ValueError(
-            "`data` must be `(images, labels)` arrays; batches of them, as a "
-            "`tf.data.Dataset`, a `keras.utils.PyDataset` or another object "
-            "with `len()`; a `data.ImageDataset`; or what `data.load` takes. "
-            f"Received: data={data!r:.60}"
+        images = splits.evaluation_split(
+            data, batch_size, "data", several=several
         )
-    if not data.is_labeled:
-        raise ValueError(
-            f"the images of {data.name!r} must have labels. Received: images "
-            "without labels; load them with `labeled=True`"
-        )
-    examples = data.split(split)
-    batch_size = min(batch_size, examples.size)
-    batches = examples.decoded.batch(batch_size).prefetch(1)
+        return _Examples(images)
+    images = dataclasses.replace(
+        data.as_test(split), normalization=network.normalization
+    )
     return _Examples(
-        batches.as_numpy_iterator,
-        examples.size,
-        batch_size,
-        classifier.Classifier.predict,
+        splits.evaluation_split(images, batch_size, "data", several=several),
         name=data.name,
         class_names=data.class_names,
         are_indices=is_csv,
@@ -413,13 +381,8 @@ def _take(indices, several, labels):
 
     `several` is the number of outputs of a network of several labels, or 0.
     """
-    labels = np.asarray(labels)
-    if labels.ndim != 2 or labels.shape[1] == 1:
-        labels = np.ravel(labels)
-    labels, _ = labels_lib.normalized(labels, "data", bool(several))
-    labels_lib.require_classes("data", labels, len(indices))
     if not several:
-        return indices[labels_lib.numbers(labels)]
+        return indices[labels]
     rows = np.zeros((len(labels), several), "float32")
     rows[:, indices] = labels
     return rows

@@ -1,8 +1,10 @@
 import json
 
+import keras
 import numpy as np
 import pytest
 import quarters
+import tensorflow as tf
 from PIL import Image
 
 from keras_squeezenet import classifier
@@ -29,6 +31,20 @@ def make_network(classes=NAMES):
         quarters.SIDE,
         tuple((None, name) for name in classes),
     )
+
+
+class Halves(keras.utils.PyDataset):
+    """Images and labels in two batches."""
+
+    def __init__(self, arrays):
+        super().__init__()
+        self.arrays = arrays
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return tuple(each[index::2] for each in self.arrays)
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +104,39 @@ def test_kinds_of_data_have_the_same_figures(result, dataset, trained_model):
     assert found.accuracy == np.mean(expected == labels)
     assert found.classes == [(None, name) for name in NAMES]
     assert found.model == trained_model.name
+
+
+@pytest.mark.parametrize("kind", ["arrays", "tf.data", "PyDataset"])
+def test_images_without_the_normalization_are_refused(kind):
+    x, labels = quarters.make_images(8, 0)
+    raw = (x.astype("float32"), labels)
+    data = {
+        "arrays": raw,
+        "tf.data": tf.data.Dataset.from_tensor_slices(raw).batch(4),
+        "PyDataset": Halves(raw),
+    }[kind]
+    with pytest.raises(ValueError, match="`data` must have .*preprocess_i"):
+        evaluation.evaluate(make_network(), data)
+
+
+@pytest.mark.parametrize(
+    "change, received",
+    [
+        (lambda data: data.take(0), "Received: none"),
+        (lambda data: data.repeat(), "endless"),
+        (lambda data: data.unbatch(), "must be batches of images"),
+        (lambda data: data.map(lambda x, y: x), "must be batches of images"),
+        (
+            lambda data: data.map(lambda x, y: {"image": x, "label": y}),
+            "must be batches of images",
+        ),
+        (lambda data: data.map(lambda x, y: (x, y, y)), "no sample weights"),
+    ],
+)
+def test_batches_of_another_kind_are_refused(change, received, dataset):
+    data = change(dataset.test_batches(10))
+    with pytest.raises(ValueError, match=f"`data` .*{received}"):
+        evaluation.evaluate(make_network(), data)
 
 
 def test_classes_are_matched_by_name(dataset):
