@@ -12,6 +12,8 @@ SYSTEM_FOLDERS = ("@eaDir", "__MACOSX", "$RECYCLE.BIN")
 HIDDEN = "hidden"
 SYSTEM = f"in {' or '.join(SYSTEM_FOLDERS)}"
 OTHER = "not images"
+CIRCLE = "links to a folder that they are in"
+NOT_READABLE = "folders that cannot be read"
 
 
 def find(
@@ -20,8 +22,9 @@ def find(
     """Return the sorted paths of the images in a folder and its sub-folders.
 
     A file is an image if its suffix is that of a format that can be read, or,
-    without a suffix, if its content is. The counter has the number of the other
-    files for each reason to leave them out.
+    without a suffix, if its content is. Links are followed. The counter has the
+    number of the other files, and of the folders that are not looked into, for
+    each reason to leave them out.
     """
     images, left_out = [], collections.Counter()
     for path, reason in _files(folder):
@@ -63,21 +66,26 @@ def describe(folder: str | os.PathLike, left_out: dict[str, int]) -> str:
 
 def _files(folder):
     """Yield the path of each file, and why it is left out, or `None`."""
-    pending = [(os.fspath(pathlib.Path(folder)), ())]
+    pending = [(os.fspath(pathlib.Path(folder)), (), frozenset())]
     while pending:
-        here, parts = pending.pop()
+        here, parts, around = pending.pop()
         try:
+            status = os.stat(here)
+            identity = status.st_dev, status.st_ino
+            if identity in around:
+                yield here, CIRCLE
+                continue
             with os.scandir(here) as entries:
                 for entry in entries:
                     found = (*parts, entry.name)
                     # As a path from `pathlib`, without "./".
                     path = entry.path.removeprefix(os.path.join(".", ""))
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append((path, found))
+                    if entry.is_dir():
+                        pending.append((path, found, around | {identity}))
                     elif entry.is_file():
                         yield path, _reason(path, found)
         except PermissionError:
-            continue
+            yield here, NOT_READABLE
 
 
 def _reason(path, parts):
