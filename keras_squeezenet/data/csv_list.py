@@ -3,7 +3,8 @@
 An image has one label, in the column `label`. Or it has several: their names in
 the column `labels`, separated by `|`, or a column of 0 and 1 for each class.
 The column `weight`, if there is one, has the sample weights, of which those of
-the training images are used.
+the training images are used. These names may be in any case, and spaces around
+names and cells do not count.
 """
 
 import csv
@@ -26,6 +27,7 @@ from keras_squeezenet.utils.text import shown
 
 PATH, SPLIT, WEIGHT = "path", "split", "weight"
 ONE, SEVERAL = "label", "labels"
+KNOWN = (PATH, SPLIT, WEIGHT, ONE, SEVERAL)
 SEPARATOR = "|"
 # About ten million rows.
 MAX_BYTES = 2**30
@@ -116,11 +118,7 @@ def load_all(
     )
     bad = set(skipped)
     rows = [row for row in rows if row.path not in bad]
-    if not rows:
-        raise ValueError(
-            f"{path} must list at least one image that can be read. "
-            f"Received: {len(paths)} images, none of which can be"
-        )
+    _require_readable(path, rows, paths)
     if not found.several:
         names = sorted({row.labels[0] for row in rows})
         found = found._replace(class_names=tuple(names))
@@ -158,6 +156,7 @@ def _load_several(
     )
     bad = set(skipped)
     rows = [row for row in found.rows if row.path not in bad]
+    _require_readable(path, rows, paths)
     origins = {}
     if found.rows[0].split is None:
         rows = _divided(rows, seed)
@@ -198,6 +197,14 @@ def _divided(rows, seed):
         row._replace(split="test" if index in chosen else "train")
         for index, row in enumerate(rows)
     ]
+
+
+def _require_readable(path, rows, paths):
+    if not rows:
+        raise ValueError(
+            f"{path} must list at least one image that can be read. "
+            f"Received: {len(paths)} images, none of which can be"
+        )
 
 
 def _require_labeled(path, splits, class_names):
@@ -298,20 +305,46 @@ def _read_cells(path):
     try:
         text = io.StringIO(files.read_text(path, MAX_BYTES), newline="")
         lines = csv.DictReader(text, skipinitialspace=True, strict=True)
-        rows = [(lines.line_num, line) for line in lines]
+        columns = [_column(name) for name in lines.fieldnames or ()]
+        lines.fieldnames = columns
+        rows = [(lines.line_num, _stripped(line)) for line in lines]
     except csv.Error as error:
         raise ValueError(
             f"{path} must be a CSV file in UTF-8. Received: {error}"
         ) from error
-    return rows, lines.fieldnames or ()
+    return rows, columns
+
+
+def _column(name):
+    name = name.strip()
+    return name.lower() if name.lower() in KNOWN else name
+
+
+def _stripped(line):
+    """Return a line without spaces around its cells, some of which may lack."""
+    return {
+        name: cell.strip() if isinstance(cell, str) else cell
+        for name, cell in line.items()
+    }
 
 
 def _class_columns(path, columns):
     """Return the columns of classes; none if labels are written by name."""
-    if PATH in columns and {ONE, SEVERAL} & set(columns):
-        return []
-    classes = [name for name in columns if name not in (PATH, SPLIT, WEIGHT)]
-    if PATH not in columns or len(classes) < 2:
+    named = {ONE, SEVERAL} & set(columns)
+    if len(named) == 2:
+        raise ValueError(
+            f"{path} must have the column label, or labels for several labels "
+            "of an image. Received: both; leave one out"
+        )
+    classes = [] if named else [name for name in columns if name not in KNOWN]
+    used = [name for name in columns if name in (*KNOWN, *classes)]
+    twice = [name for name in used if used.count(name) > 1]
+    if twice:
+        raise ValueError(
+            f"{path} must have each column once. Received: "
+            f"{shown(twice[0])}, which it has twice"
+        )
+    if PATH not in columns or not (named or len(classes) > 1):
         names = shortened(", ".join(columns)) or "an empty file"
         raise ValueError(
             f"{path} must name the columns path and label in its first line; "

@@ -156,7 +156,7 @@ def load_files(
             for split, files in splits.items()
         }
     for split, files in splits.items():
-        _require_images(files, sources[split])
+        _require_images(files, sources[split], split)
     if "all" in splits:
         splits = _split(splits["all"], seed)
     examples = {}
@@ -256,12 +256,13 @@ def _find_files(folder, left_out):
     return files
 
 
-def _require_images(files, folder):
+def _require_images(files, source, split="all"):
     empty = [name for name, paths in files.items() if not paths]
     if empty:
+        owner = "which" if split == "all" else f"whose {split} set"
         raise ValueError(
             "every class must have at least one readable image. Received: "
-            f"{str(folder)!r}, which has none for {empty}"
+            f"{str(source)!r}, {owner} has none for {empty}"
         )
 
 

@@ -50,6 +50,16 @@ def test_other_columns_marks_quotes_and_empty_lines_are_allowed(
     assert levels(csv_list.load_all(path, 8)) == [(1, "a, b"), (12, "ä")]
 
 
+def test_spaces_and_the_case_of_columns_do_not_count(write):
+    path = write(
+        "Path , LABEL,Split \ncat/1.png ,a, test\ncat/2.png,a ,test \n"
+        "cat/3.png, b,train\n"
+    )
+    found = csv_list.load_all(path, 8)
+    assert levels(found) == [(1, "a"), (2, "a")]
+    assert found.train.size == 1
+
+
 def test_image_may_be_there_twice(write):
     path = write("path,label\ncat/1.png,a\ncat/1.png,b\n")
     assert levels(csv_list.load_all(path, 8)) == [(1, "a"), (1, "b")]
@@ -119,6 +129,9 @@ def test_images_that_cannot_be_read_are_named_or_skipped(write, image_folder):
         ("path,label\n,b\n", "Received: line 2, which lacks"),
         ("path,label\na.png,b,c\n", "line 2.*Quote a cell that has a comma"),
         ('path,label\n"a.png,b', "CSV file in UTF-8"),
+        ("path,label,Labels\na.png,b,c\n", "Received: both; leave one out"),
+        ("path,label,Label\na.png,b,c\n", "'label', which it has twice"),
+        ("path,a,b,a \na.png,0,1,1\n", "'a', which it has twice"),
     ],
 )
 def test_files_of_another_kind_are_refused(text, message, write):
@@ -193,7 +206,7 @@ def test_a_fifth_is_for_testing_where_there_are_no_splits(write):
         ),
         (
             "cat/0.png,cat,train\ndog/0.png,dog,test",
-            r"has none for \['dog'\]",
+            r"whose train set has none for \['dog'\]",
         ),
     ],
 )
@@ -277,6 +290,12 @@ def test_fifth_of_the_images_is_tested_without_splits(write):
 def test_labels_that_cannot_be_learned_are_refused(write, text, message):
     with pytest.raises(ValueError, match=message):
         data.load(write(text), image_size=8)
+
+
+def test_several_labels_need_an_image_that_can_be_read(write):
+    path = write("path,labels\nmissing.png,a\nnone.png,b\n")
+    with pytest.raises(ValueError, match="2 images, none of which can be"):
+        data.load(path, image_size=8, skip_bad_images=True)
 
 
 def listed(weights, columns="path,label,split,weight", label="{}"):
