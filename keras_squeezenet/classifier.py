@@ -63,12 +63,10 @@ class Classifier:
     def shorter_side(self) -> int:
         """The size in pixels to which the shorter side of an image is resized.
 
-        The network sees the central square of the result. For ImageNet's
-        classes this is the authors' test procedure, otherwise that of `data`.
+        The network sees the central square of the result.
         """
-        if self.classes == imagenet.imagenet_classes():
-            return round(self.image_size * image_squares.IMAGENET_SCALE)
-        return self.image_size
+        is_imagenet = self.classes == imagenet.imagenet_classes()
+        return image_squares.shorter_side(self.image_size, is_imagenet)
 
     def read(self, source: "str | os.PathLike | BinaryIO") -> np.ndarray:
         """Read the central square of an image file, by path or opened.
@@ -224,7 +222,7 @@ def load(
         classes = tuple((None, label) for label in names)
     elif loaded is not model:
         classes = _known_classes(name)
-    if not classes and count == len(imagenet.imagenet_classes()):
+    if not classes and metadata.is_imagenet(found, count):
         classes = imagenet.imagenet_classes()
     if classes and len(classes) != count:
         raise ValueError(

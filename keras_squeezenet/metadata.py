@@ -17,6 +17,7 @@ import zipfile
 from collections.abc import Sequence
 from typing import Any
 
+from keras_squeezenet import imagenet
 from keras_squeezenet import normalizations
 from keras_squeezenet.utils import archive
 from keras_squeezenet.utils import files
@@ -141,6 +142,24 @@ def thresholds_of(found: Metadata | None, model: Any) -> tuple[float, ...]:
     if found and found.thresholds:
         return found.thresholds
     return () if model is None else describe(model).thresholds
+
+
+def is_imagenet(found: Metadata | None, outputs: int) -> bool:
+    """Return whether outputs are ImageNet's classes: 1,000 without names."""
+    is_named = found is not None and found.class_names
+    return not is_named and outputs == len(imagenet.imagenet_classes())
+
+
+def labels(found: Metadata | None, outputs: int) -> tuple[str, ...]:
+    """Return the names of the classes as other runtimes show them.
+
+    They are the known ones or ImageNet's, each on one line; empty if they are
+    unknown.
+    """
+    names = found.class_names if found else ()
+    if is_imagenet(found, outputs):
+        names = tuple(name for _, name in imagenet.imagenet_classes())
+    return tuple(map(text.one_line, names))
 
 
 def has_sigmoid(model: Any) -> bool:

@@ -33,6 +33,19 @@ def model(make_model, randomize):
     return model
 
 
+def test_labels_are_names_on_one_line_each():
+    found = metadata.Metadata(class_names=("a\nb", "c"))
+    assert metadata.labels(found, 2) == ("a\\nb", "c")
+    assert metadata.labels(None, 2) == ()
+
+
+def test_labels_of_1000_classes_without_names_are_those_of_imagenet():
+    labels = metadata.labels(metadata.Metadata(), 1000)
+    assert (len(labels), labels[0]) == (1000, "tench")
+    names = tuple(map(str, range(1000)))
+    assert metadata.labels(metadata.Metadata(class_names=names), 1000) == names
+
+
 def write_keras(model, folder):
     models.save(model, folder / "model.keras")
     return folder / "model.keras"

@@ -11,6 +11,15 @@ IMAGENET_SCALE = 256 / 227
 PART = 2**18
 
 
+def shorter_side(side: int, is_imagenet: bool) -> int:
+    """Return the size in pixels to which shorter sides are resized.
+
+    Squares of `side` pixels are cut from the result. For ImageNet's classes
+    this is the authors' test procedure, otherwise that of `data`.
+    """
+    return round(side * IMAGENET_SCALE) if is_imagenet else side
+
+
 def square(
     image: np.ndarray, side: int, shorter_side: int | None = None
 ) -> np.ndarray:

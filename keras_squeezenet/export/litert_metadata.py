@@ -13,10 +13,8 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated
 
-from keras_squeezenet import imagenet
 from keras_squeezenet import metadata
 from keras_squeezenet import normalizations
-from keras_squeezenet.utils import text
 
 LABELS_FILE = "labels.txt"
 # The name of the buffer, and the identifiers of the two flatbuffers.
@@ -72,9 +70,8 @@ def append(
         return content
     model = schema_py_generated.ModelT.InitFromPackedBuf(content)
     (graph,) = model.subgraphs
-    labels = found.class_names
-    if not labels and graph.tensors[graph.outputs[0]].shape[-1] == 1000:
-        labels = tuple(label for _, label in imagenet.imagenet_classes())
+    outputs = int(graph.tensors[graph.outputs[0]].shape[-1])
+    labels = metadata.labels(found, outputs)
     buffer = schema_py_generated.BufferT()
     buffer.data = np.frombuffer(_dump(_describe(found, labels, name)), "uint8")
     entry = schema_py_generated.MetadataT()
@@ -86,7 +83,7 @@ def append(
     file = io.BytesIO(bytes(builder.Output()))
     if labels:
         with zipfile.ZipFile(file, "a") as archive:
-            lines = "".join(f"{text.one_line(label)}\n" for label in labels)
+            lines = "".join(f"{label}\n" for label in labels)
             # Without the time, so that equal models make equal files.
             archive.writestr(zipfile.ZipInfo(LABELS_FILE), lines)
     return metadata.append(file.getvalue(), found)

@@ -14,7 +14,6 @@ from onnx import numpy_helper
 
 from keras_squeezenet import flattening
 from keras_squeezenet import graph
-from keras_squeezenet import imagenet
 from keras_squeezenet import metadata
 from keras_squeezenet import normalizations
 
@@ -90,19 +89,10 @@ def build(model: keras.Model) -> onnx.ModelProto:
     built = _Graph(flat)
     graph.run(description, built.add_input(takes_uint8), built.add_layer)
     properties = metadata.properties(found)
-    names = labels(model)
-    if names:
-        properties[LABELS] = "\n".join(names)
+    labels = metadata.labels(found, model.output_shape[-1])
+    if labels:
+        properties[LABELS] = "\n".join(labels)
     return built.finish(takes_uint8, properties)
-
-
-def labels(model: keras.Model) -> list[str]:
-    """Return the names of a model's classes, or an empty list."""
-    found = metadata.of(model)
-    if found and found.class_names:
-        return list(found.class_names)
-    names = [name for _, name in imagenet.imagenet_classes()]
-    return names if model.output_shape[-1] == len(names) else []
 
 
 class _Graph:

@@ -214,15 +214,14 @@ def load_shaped(
 
 
 def _write(path, converted, model):
-    from keras_squeezenet.export import onnx_graph
-
-    names = onnx_graph.labels(model)
-    if names:
+    found = metadata.of(model)
+    labels = metadata.labels(found, model.output_shape[-1])
+    if labels:
         # They are separated by spaces.
-        words = " ".join(name.replace(" ", "_") for name in names)
+        words = " ".join(label.replace(" ", "_") for label in labels)
         converted.set_rt_info(words, LABELS)
     save(converted, path)
-    metadata.write(path, metadata.of(model))
+    metadata.write(path, found)
 
 
 def import_nncf() -> ModuleType:

@@ -4,7 +4,6 @@ import os
 
 import tensorflow as tf
 
-from keras_squeezenet import imagenet
 from keras_squeezenet import metadata
 from keras_squeezenet.data import image_ops
 from keras_squeezenet.data import image_squares
@@ -87,7 +86,5 @@ def _photographs(serve, shorter_side, found):
 def _shorter_side(serve, side, found):
     """Return the `shorter_side` of `Classifier` for the same network."""
     (outputs,) = serve.get_concrete_function().structured_outputs.values()
-    is_imagenet = outputs.shape[-1] == len(imagenet.imagenet_classes())
-    if is_imagenet and not found.class_names:
-        return round(side * image_squares.IMAGENET_SCALE)
-    return side
+    is_imagenet = metadata.is_imagenet(found, outputs.shape[-1])
+    return image_squares.shorter_side(side, is_imagenet)

@@ -18,7 +18,6 @@ import keras
 import numpy as np
 
 from keras_squeezenet import codec
-from keras_squeezenet import imagenet
 from keras_squeezenet import metadata
 from keras_squeezenet.codec import header_text
 from keras_squeezenet.data import image_squares
@@ -193,14 +192,10 @@ def _describe(model):
             "(batch, side, side, channels) and outputs of shape (batch, "
             f"classes). Received: {shape} and {outputs}"
         )
-    labels, shorter_side = list(found.class_names), side
-    classes = imagenet.imagenet_classes()
-    if not labels and outputs[1] == len(classes):
-        labels = [name for _, name in classes]
-        shorter_side = round(side * image_squares.IMAGENET_SCALE)
+    is_imagenet = metadata.is_imagenet(found, outputs[1])
     return {
         "name": model.name,
-        "labels": labels,
+        "labels": metadata.labels(found, outputs[1]),
         "side": side,
-        "shorter_side": shorter_side,
+        "shorter_side": image_squares.shorter_side(side, is_imagenet),
     }

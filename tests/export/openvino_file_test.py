@@ -17,7 +17,7 @@ openvino_file = pytest.importorskip(
 @pytest.fixture(scope="module")
 def model(pruned):
     """Takes photographs."""
-    names = ["great white", "b", "c", "d"]
+    names = ["great white", "b\nc", "d", "e"]
     metadata.attach(pruned, metadata.describe(pruned, "caffe", names))
     return photograph_input.photograph_input(pruned)
 
@@ -57,7 +57,7 @@ def test_input_and_output_are_named(folders):
     assert read.output(0).get_any_name() == "probabilities"
     assert read.input(0).element_type == openvino.Type.u8
     labels = read.get_rt_info(["model_info", "labels"]).astype(str)
-    assert labels == "great_white b c d"
+    assert labels == "great_white b\\nc d e"
     _, shape = openvino_file.load_shaped(folders["int8"])
     assert shape == (None, 8, 8, 3)
 
