@@ -34,7 +34,9 @@ class DownloadError(OSError):
 def cache_folder() -> pathlib.Path:
     """Return the folder where Keras's applications keep weights."""
     home = os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras")
-    # As `keras.utils.get_file` does it.
+    # As `import keras` and then `keras.utils.get_file` do it.
+    with contextlib.suppress(OSError):
+        os.makedirs(home, exist_ok=True)
     if not os.access(home, os.W_OK):
         shared = "/tmp" if os.path.isdir("/tmp") else tempfile.gettempdir()
         home = os.path.join(shared, ".keras")

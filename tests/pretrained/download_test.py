@@ -266,6 +266,13 @@ def test_default_cache_is_in_the_home_folder(tmp_path, monkeypatch):
     assert download.cache_folder() == tmp_path / ".keras" / "models"
 
 
+def test_cache_is_in_a_home_where_keras_was_not_yet(monkeypatch, tmp_path):
+    monkeypatch.delenv("KERAS_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert download.cache_folder() == tmp_path / ".keras" / "models"
+
+
 def test_cache_that_cannot_be_written_is_where_keras_has_its_own(monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     shared = "/tmp" if os.path.isdir("/tmp") else tempfile.gettempdir()
