@@ -31,6 +31,10 @@ REPORT_FILE = "report.json"
 logger = logging.getLogger(__name__)
 # A folder with this file is for OpenVINO.
 OPENVINO_FILE = "model.xml"
+# How far probabilities may be outside of 0 to 1, and their sum from 1.
+TOLERANCE = 0.01
+# Rounding to 8 bits may add so much to the sum for each class.
+ROUNDING = 1 / 512
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +89,9 @@ class Classifier:
     def predict(self, squares: np.ndarray) -> np.ndarray:
         """Return the probabilities of the classes for squares that `read` read.
 
-        Outputs that are not between 0 and 1 are treated as logits.
+        Logits get a softmax. Outputs are logits if the last layer of the
+        `model` has no activation; where the layers are unknown, if they are not
+        between 0 and 1 or, of one label, their sum is not 1.
         """
         known = normalizations.get(self.normalization)
         return self.probabilities(known.apply(np.asarray(squares)))
@@ -93,16 +99,29 @@ class Classifier:
     def probabilities(self, x):
         """Return the probabilities of the classes for normalized images."""
         outputs = np.asarray(self.function(x), "float32")
+        exp = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+        return np.where(
+            self._are_probabilities(outputs),
+            outputs,
+            exp / exp.sum(axis=1, keepdims=True),
+        )
+
+    def _are_probabilities(self, outputs):
+        """Return whether outputs are probabilities: of all or each image.
+
+        Each image is judged by itself, so that the batch changes nothing.
+        """
+        if self.model is not None:
+            activation = metadata.last_activation(self.model)
+            if activation in ("linear", "sigmoid", "softmax"):
+                return activation != "linear"
         low = outputs.min(axis=1, keepdims=True)
         high = outputs.max(axis=1, keepdims=True)
-        exp = np.exp(outputs - high)
-        # Dequantized probabilities may be a step below 0 or above 1. Each
-        # image is judged by itself, so that the batch changes nothing.
-        return np.where(
-            (low < -0.01) | (high > 1.01),
-            exp / exp.sum(axis=1, keepdims=True),
-            outputs,
-        )
+        are_within = (low >= -TOLERANCE) & (high <= 1 + TOLERANCE)
+        if self.thresholds:
+            return are_within
+        error = abs(outputs.sum(axis=1, keepdims=True) - 1)
+        return are_within & (error <= TOLERANCE + ROUNDING * outputs.shape[1])
 
     def class_of(self, index: int) -> tuple[str | None, str]:
         """Return the `(WordNet id, name)` of an output."""

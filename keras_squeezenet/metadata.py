@@ -162,10 +162,15 @@ def labels(found: Metadata | None, outputs: int) -> tuple[str, ...]:
     return tuple(map(text.one_line, names))
 
 
+def last_activation(model: Any) -> str | None:
+    """Return the activation of a model's last layer, `None` if it has none."""
+    activation = getattr(model.layers[-1], "activation", None)
+    return getattr(activation, "__name__", None)
+
+
 def has_sigmoid(model: Any) -> bool:
     """Return whether a model ends with a sigmoid for each of its classes."""
-    activation = getattr(model.layers[-1], "activation", None)
-    if getattr(activation, "__name__", None) != "sigmoid":
+    if last_activation(model) != "sigmoid":
         return False
     shape = model.output_shape
     is_one_output = isinstance(shape, tuple) and len(shape) == 2

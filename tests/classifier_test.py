@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import shutil
 
@@ -305,6 +306,11 @@ def test_transfer_head_may_give_logits(tmp_path, randomize):
     outputs = network.predict(squares)
     expected = outputs_of(model, squares)
     assert expected.min() < 0
+    # In a range in which they could be probabilities.
+    weights = [0.01 * weight for weight in model.layers[-1].get_weights()]
+    model.layers[-1].set_weights([weights[0], weights[1] + 0.5])
+    small = classifier.load(model).predict(squares)
+    np.testing.assert_allclose(small.sum(axis=1), 1, rtol=1e-5)
     np.testing.assert_allclose(outputs.sum(axis=1), 1, rtol=1e-5)
     np.testing.assert_allclose(
         outputs, keras.activations.softmax(expected), atol=1e-5
@@ -320,17 +326,25 @@ def stub(*rows):
 @pytest.mark.parametrize(
     "outputs, probabilities",
     [
-        ([-1 / 256, 0.25, 1.0], [-1 / 256, 0.25, 1.0]),
+        ([-1 / 256, 0.25, 0.75], [-1 / 256, 0.25, 0.75]),
         ([1e4, 0, -1e4], [1, 0, 0]),
+        ([0, np.log(2), 0], [0.25, 0.5, 0.25]),
+        ([1 / 256] * 200, [1 / 256] * 200),
     ],
 )
 def test_only_logits_become_probabilities(outputs, probabilities):
     found = stub(outputs).predict(np.zeros((1, 1, 1, 3)))
-    np.testing.assert_allclose(found, [probabilities])
+    np.testing.assert_allclose(found, [probabilities], rtol=1e-6)
+
+
+def test_probabilities_of_several_labels_may_have_any_sum():
+    network = dataclasses.replace(stub([0.9, 0.8]), thresholds=(0.5, 0.5))
+    found = network.predict(np.zeros((1, 1, 1, 3)))
+    np.testing.assert_allclose(found, [[0.9, 0.8]])
 
 
 def test_logits_of_one_image_do_not_change_those_of_another():
-    network = stub([0.5, 0.25, 0.0], [3, -2, 0])
+    network = stub([0.5, 0.25, 0.25], [3, -2, 0])
     squares = np.zeros((2, 1, 1, 3))
     np.testing.assert_array_equal(
         network.predict(squares)[:1], network.predict(squares[:1])
