@@ -200,7 +200,8 @@ class ImageDataset:
     ) -> tf.data.Dataset:
         """Return the shuffled batches of one epoch of the training set.
 
-        They depend on the arguments alone.
+        They depend on the arguments alone; the order of images in memory, on
+        TensorFlow's global seed too, which `keras.utils.set_random_seed` sets.
 
         Args:
             batch_size: the images in each batch; a smaller last batch is

@@ -12,9 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_squeezenet import metadata
+
 # The smallest probability in a divergence, which keeps it finite.
 EPSILON = 1e-12
-# A threshold that is chosen by fewer positive images is worse than 0.5.
+# A threshold that is chosen by fewer positive images is worse than
+# `metadata.THRESHOLD`.
 MIN_POSITIVE = 10
 
 
@@ -167,12 +170,13 @@ class SeveralLabels(Evaluation):
     def best_thresholds(self, least: int = MIN_POSITIVE) -> list[float]:
         """Return the threshold of each class with the best F1.
 
-        It is 0.5 for a class with fewer than `least` positive images.
+        It is `metadata.THRESHOLD` for a class with fewer than `least` positive
+        images.
         """
         return [
             best_threshold(probabilities, labels)
             if labels.sum() >= least
-            else 0.5
+            else metadata.THRESHOLD
             for probabilities, labels in zip(
                 self.probabilities.T, self.labels.T
             )

@@ -1,7 +1,5 @@
 """The flat network that is exported: of one image size, with probabilities."""
 
-import dataclasses
-
 import keras
 
 from keras_squeezenet import flattening
@@ -42,5 +40,5 @@ def prepare(model: keras.Model, image_size: int | None) -> keras.Model:
         )
     rebuilt = graph.build(keras, description)
     rebuilt.set_weights(flat.get_weights())
-    metadata.attach(rebuilt, dataclasses.replace(found))
+    metadata.attach(rebuilt, found)
     return rebuilt
