@@ -132,14 +132,13 @@ def load_all(
             f"{len(rows)} images that can be read, all of the training set. "
             "Without the column split all images are the test set"
         )
-    examples = {
-        split: decode.examples(
-            *found.labeled(rows), squares, image_size, shorter_side
-        )
-        if rows
-        else None
-        for split, rows in chosen.items()
-    }
+    examples: dict[str, Any] = dict.fromkeys(chosen)
+    for split, rows in chosen.items():
+        if rows:
+            paths, labels = found.labeled(rows)
+            examples[split] = decode.examples(
+                paths, labels, squares, image_size, shorter_side
+            )
     return image_dataset.ImageDataset(
         path.name, found.class_names, skipped=skipped, **examples
     )
