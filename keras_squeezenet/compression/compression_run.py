@@ -100,12 +100,22 @@ class Run:
             self.state = checkpoints.load(
                 self.checkpoint, self._identity(), State
             )
+            self._require_same_weights()
             if self.state.description:
                 self.model = models.rebuild(self.model, self.state.description)
             self.model.set_weights(self.state.weights)
             return
         self.checkpoint.unlink(missing_ok=True)
         self.state.weights = self.state.dense = self.model.get_weights()
+
+    def _require_same_weights(self):
+        if not epochs.has_weights(self.dense, self.state.dense):
+            raise ValueError(
+                "a run must be resumed with the model that it was started "
+                f"with. Received: {self.dense.name!r} with other weights than "
+                f"in {self.checkpoint.parent}. Pass that model, or --overwrite "
+                "(overwrite=True) to compress the new one"
+            )
 
     def _identity(self):
         return epochs.identify(

@@ -405,6 +405,14 @@ def restore(model: Any, arrays: list[np.ndarray]) -> None:
     _assign([*model.weights, *model.optimizer.variables], arrays)
 
 
+def has_weights(model: keras.Model, arrays: list[np.ndarray]) -> bool:
+    """Return whether the weights of a model are these arrays, bit for bit."""
+    weights = model.get_weights()
+    return len(weights) == len(arrays) and all(
+        map(np.array_equal, weights, arrays)
+    )
+
+
 def _has_averages(model):
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     return getattr(optimizer, "use_ema", False)

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import logging
 from typing import ClassVar
 
 import keras
@@ -36,6 +37,8 @@ FILES = (
     *(MODEL_FILE, HISTORY_FILE, report.JSON_FILE, model_card.CARD_FILE),
     LAST_FILE,
 )
+
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass
@@ -156,6 +159,7 @@ class Run:
         last = self.out / LAST_FILE
         if resume and last.exists():
             self.state = checkpoints.load(last, self._identity(), State)
+            self._say_if_weights_differ()
         self.state.initial = self.state.initial or self.model.get_weights()
         weights = [*self.state.initial, *self.state.training]
         self.distribution.require_same(
@@ -169,6 +173,16 @@ class Run:
         if self.state.history:
             # The run may have been killed after it wrote the checkpoint only.
             self._write(is_best=True)
+
+    def _say_if_weights_differ(self):
+        # It is no error: random weights need not be the same ones again.
+        if not epochs.has_weights(self.model, self.state.initial):
+            logger.warning(
+                "The run in %s continues from the weights that it was started "
+                "with, which differ from those of the model given. Pass "
+                "--overwrite (overwrite=True) to train the model given.",
+                self.out,
+            )
 
     def _identity(self):
         return epochs.identify(

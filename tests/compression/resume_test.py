@@ -158,6 +158,23 @@ def test_unfinished_run_is_not_overwritten_unasked(
     assert (out / compression_run.CHECKPOINT_FILE).read_bytes() == before
 
 
+def test_run_is_resumed_with_its_own_model_only(
+    make_model, dataset, tmp_path, monkeypatch
+):
+    def make_other():
+        model = make_model()
+        model.get_layer("conv10").bias.assign([1, 0, 0, 0])
+        return model
+
+    out, recipe = tmp_path / "out", RECIPE.replace(stages=())
+    with killed_in_saves(monkeypatch, 1):
+        with pytest.raises(quarters.Killed):
+            run(make_model, dataset, out, recipe)
+    with pytest.raises(ValueError, match="the model .* other weights .*overw"):
+        run(make_other, dataset, out, recipe, resume=True)
+    assert os.listdir(out) == [compression_run.CHECKPOINT_FILE]
+
+
 COMMAND = [
     *(sys.executable, "-m", "keras_squeezenet", "compress", "--resume"),
     '--config={"base_e": 8, "incr_e": 8, "stem": {"filters": 8}}',

@@ -376,6 +376,25 @@ def test_run_is_resumed_with_its_own_arguments_only(train, whole):
         train(RECIPE.replace(seed=1), out=whole, resume=True)
 
 
+def test_run_that_is_resumed_with_other_weights_says_so(
+    train, dataset, tmp_path, caplog
+):
+    recipe = RECIPE.replace(max_train_steps=2)
+    expected, _ = train(recipe)
+    train(recipe, resume=True)
+    assert "given" not in caplog.text
+    # The weights of another seed.
+    found = training.train(
+        quarters.make_classifier(),
+        dataset,
+        recipe=recipe,
+        out=tmp_path / "out",
+        resume=True,
+    )
+    assert "differ from those of the model given. Pass --over" in caplog.text
+    np.testing.assert_equal(found.model.get_weights(), expected.get_weights())
+
+
 def test_earlier_run_is_not_overwritten_unasked(train, whole, tmp_path):
     before = (whole / training_run.MODEL_FILE).read_bytes()
     with pytest.raises(FileExistsError, match="pass --resume .* --overwrite"):
