@@ -21,6 +21,7 @@ from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.data import decode
 from keras_squeezenet.data import splits
 from keras_squeezenet.evaluation import metrics
+from keras_squeezenet.packing import calibration
 from keras_squeezenet.training import network
 from keras_squeezenet.training import requirements
 from keras_squeezenet.utils import backend
@@ -178,9 +179,11 @@ def choose(split, count):
 
     The images of a `splits.Split` may be sorted by class.
     """
-    every = max(1, split.size // count)
-    chosen = split.batches(0).unbatch().shard(every, 0).take(count)
-    images, labels = zip(*chosen.as_numpy_iterator())
+    chosen = set(calibration.spread(split.size, count).tolist())
+    examples = split.batches(0).unbatch().as_numpy_iterator()
+    images, labels = zip(
+        *(each for index, each in enumerate(examples) if index in chosen)
+    )
     return np.stack(images), np.stack(labels)
 
 

@@ -157,7 +157,13 @@ def test_shared_kernel_has_as_many_values_as_its_bits_allow():
 
 
 @pytest.mark.parametrize(
-    "count,expected", [(3, [0, 3, 6]), (4, [0, 2, 4, 6]), (99, range(10))]
+    "count,expected",
+    [
+        (3, [0, 3, 6]),
+        (4, [0, 2, 5, 7]),
+        (6, [0, 1, 3, 5, 6, 8]),
+        (99, range(10)),
+    ],
 )
 def test_images_are_chosen_at_equal_distances(count, expected):
     """In a folder the first images are those of the first classes."""
