@@ -10,6 +10,12 @@ class CheckError(RuntimeError):
     """The result of a stage, or an artifact, misses a target."""
 
 
+class TargetError(ValueError):
+    """The network cannot reach a target of the recipe."""
+
+    status = "target_missed"
+
+
 def require_density(before, kernels, densities, stage):
     """Raise a `CheckError` unless each kernel has its target density.
 

@@ -5,6 +5,8 @@ outputs that the layer had in the original network, from the inputs that it has
 in the smaller one.
 """
 
+from collections.abc import Collection
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -24,6 +26,7 @@ def fit(
     channels: Channels,
     kept: np.ndarray,
     images: np.ndarray,
+    frozen: Collection[str] = (),
 ) -> None:
     """Fit the weights of the smaller network, from its input to its output.
 
@@ -33,6 +36,8 @@ def fit(
         channels: of the original.
         kept: bool array of shape `(channels,)`.
         images: float32 array of normalized images.
+        frozen: the names of layers whose weights stay as they are. All of
+            their channels must be kept. Defaults to `()`: none.
     """
 
     def call(description, *received):
@@ -42,8 +47,9 @@ def fit(
         if not layers[0].weights:
             return layers[0](before), layers[1](after)
         y0 = fisher.linear_output(layers[0], before)
-        columns = np.flatnonzero(kept[channels.outputs[name]])
-        _fit(layers[1], after, tf.gather(y0, columns, axis=-1))
+        if name not in frozen:
+            columns = np.flatnonzero(kept[channels.outputs[name]])
+            _fit(layers[1], after, tf.gather(y0, columns, axis=-1))
         y1 = fisher.linear_output(layers[1], after)
         return layers[0].activation(y0), layers[1].activation(y1)
 

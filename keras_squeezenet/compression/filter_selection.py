@@ -13,7 +13,6 @@ References:
   structures by the Optimal Brain Surgeon for a target latency
 """
 
-import dataclasses
 import math
 from collections.abc import Mapping
 
@@ -29,29 +28,13 @@ DAMPING = 0.01
 MIN_FILTERS = 1
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Selection:
-    """The chosen channels.
-
-    Attributes:
-        kept: bool array of shape `(channels,)`.
-        cost: that of the layers with the kept channels.
-        distortion: float, the expected divergence in nats if the remaining
-            weights compensate.
-    """
-
-    kept: np.ndarray
-    cost: float
-    distortion: float
-
-
 def select(
     channels: Channels,
     kernels: Mapping[str, np.ndarray],
     hessians: Mapping[str, Hessian],
     cost: filter_costs.Cost,
     budget: float,
-) -> Selection:
+) -> np.ndarray:
     """Remove channels until a network costs at most `budget`.
 
     Each layer keeps a filter, even if that costs more.
@@ -63,11 +46,13 @@ def select(
         cost: a function of `filter_costs`.
         budget: in the unit of the cost.
 
+    Returns:
+        The channels that are kept, a bool array of shape `(channels,)`.
     """
     greedy = _Greedy(channels, kernels, hessians, cost)
     while greedy.cost > budget and greedy.remove_next():
         pass
-    return Selection(greedy.kept, greedy.cost, greedy.distortion)
+    return greedy.kept
 
 
 def least_cost(channels: Channels, cost: filter_costs.Cost) -> float:
@@ -84,7 +69,6 @@ class _Greedy:
         self.channels = channels
         self.cost_of = cost
         self.kept = np.full(len(channels.removable), True)
-        self.distortion = 0.0
         self.counts = channels.counts(self.kept)
         self.consumers = {
             name: _Consumer(kernel, hessians[name])
@@ -162,9 +146,7 @@ class _Greedy:
 
     def _remove_best_of(self, group):
         numbers, distortions = self._distortions(group)
-        best = np.argmin(distortions)
-        number = numbers[best]
-        self.distortion += float(distortions[best])
+        number = numbers[np.argmin(distortions)]
         self.kept[number] = False
         producers, consumers = group
         for name, _ in producers:

@@ -5,7 +5,6 @@ from typing import Any
 
 import tf_keras
 
-from keras_squeezenet import models
 from keras_squeezenet.compression import tfmot
 from keras_squeezenet.compression.run_images import RunImages
 from keras_squeezenet.compression.run_state import State
@@ -100,8 +99,8 @@ def _wrap(stage, images, state, save, progress, steps):
             save()
     stage.chosen = state.chosen
     trainee = stage.wrap(steps, images.calibration)
-    if stage.recipe.keep_frozen and steps:
-        tfmot.freeze(trainee, models.frozen_layers(stage.model))
+    if steps:
+        tfmot.freeze(trainee, stage.frozen)
     return trainee
 
 

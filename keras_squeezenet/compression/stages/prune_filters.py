@@ -16,6 +16,7 @@ import numpy as np
 from keras_squeezenet import graph
 from keras_squeezenet import models
 from keras_squeezenet.compression import channels
+from keras_squeezenet.compression import checks
 from keras_squeezenet.compression import compression_recipe
 from keras_squeezenet.compression import filter_costs
 from keras_squeezenet.compression import filter_reconstruction
@@ -48,7 +49,11 @@ logger = logging.getLogger(__name__)
 
 
 class PruneFilters(Stage):
-    """The removal of whole filters, down to a share of the network's cost."""
+    """The removal of whole filters, down to a share of the network's cost.
+
+    With `keep_frozen`, frozen layers keep their weights: none of their input
+    and output channels is removed, and they are not fitted.
+    """
 
     kind = "prune_filters"
     name = "narrowed"
@@ -57,8 +62,7 @@ class PruneFilters(Stage):
     def __init__(self, model, recipe, scan=None):
         super().__init__(model, recipe, scan)
         self.channels = channels.trace(graph.describe(model))
-        if recipe.keep_frozen:
-            channels.keep(self.channels, models.frozen_layers(model))
+        channels.keep(self.channels, self.frozen)
         self.smaller = None
 
     @classmethod
@@ -71,7 +75,7 @@ class PruneFilters(Stage):
         if not least <= budget < full:
             scale = value / budget
             unit = " ms" if name == "target_latency" else ""
-            raise ValueError(
+            raise checks.TargetError(
                 f"`{name}` must be at least {least * scale:.3g}{unit}, with "
                 "one filter in each layer that may lose some, and less than "
                 f"{full * scale:.3g}{unit}, the network as it is. Received: "
@@ -102,20 +106,20 @@ class PruneFilters(Stage):
                 )
 
         if target(self.recipe)[0] == "target_latency":
-            selection = self._meet(target_cost, select, cost, progress)
+            kept = self._meet(target_cost, select, cost, progress)
         else:
-            selection = select(target_cost)
-        return np.flatnonzero(~selection.kept).tolist()
+            kept = select(target_cost)
+        return np.flatnonzero(~kept).tolist()
 
     def _meet(self, latency, select, cost, progress):
-        """Return the selection that is close to a latency when it runs."""
+        """Return the kept channels whose latency is close to the target."""
         best, budget = (0.0, None), latency
         for _ in range(SELECTIONS):
-            selection = select(budget)
-            measured = self._measure(selection, cost, progress)
+            kept = select(budget)
+            measured = self._measure(kept, cost, progress)
             logger.info("%.3g ms were measured of the choice.", measured)
             if best[0] < measured <= latency:
-                best = measured, selection
+                best = measured, kept
             if CLOSE * latency <= measured <= latency:
                 break
             budget *= latency / measured
@@ -125,7 +129,7 @@ class PruneFilters(Stage):
                 latency,
                 measured,
             )
-        return best[1] or selection
+        return kept if best[1] is None else best[1]
 
     def cost_and_budget(
         self, progress: Progress
@@ -148,9 +152,9 @@ class PruneFilters(Stage):
         everything = np.full(len(self.channels.removable), True)
         return filter_costs.total(cost, self.channels.counts(everything))
 
-    def _measure(self, selection, cost, progress):
+    def _measure(self, kept, cost, progress):
         """Return the latency of a network with the chosen channels."""
-        smaller = self._make_smaller(selection.kept)
+        smaller = self._make_smaller(kept)
         before, after = layer_trials.measure(
             [self.model, smaller],
             self.recipe.latency_runtime,
@@ -171,6 +175,7 @@ class PruneFilters(Stage):
             self.channels,
             kept,
             np.concatenate(calibration)[:RECONSTRUCTION_IMAGES],
+            self.frozen,
         )
         return tf_keras_twin.clone(self.smaller, lambda layer: layer)
 

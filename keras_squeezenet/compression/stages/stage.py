@@ -81,7 +81,10 @@ class Stage(abc.ABC):
     def require_possible(
         cls, model: keras.Model, recipe: Recipe, progress: Progress
     ) -> None:
-        """Raise a `ValueError` if a model cannot reach the targets."""
+        """Raise a `TargetError` if a model cannot reach the targets.
+
+        A stage that is not the first one gets another model, and cannot know.
+        """
         return
 
     @classmethod
@@ -147,11 +150,16 @@ class Stage(abc.ABC):
         """
 
     @property
+    def frozen(self) -> set[str]:
+        """The names of the layers that stay as they are."""
+        if not self.recipe.keep_frozen:
+            return set()
+        return models.frozen_layers(self.model)
+
+    @property
     def kernels(self) -> dict[str, np.ndarray]:
         """The kernels to compress, by the name of their layer."""
-        frozen = (
-            models.frozen_layers(self.model) if self.recipe.keep_frozen else ()
-        )
+        frozen = self.frozen
         return {
             name: kernel
             for name, kernel in tf_keras_twin.kernels(self.model).items()
