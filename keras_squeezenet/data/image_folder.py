@@ -15,6 +15,7 @@ from keras_squeezenet.data import decode
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import image_files
 from keras_squeezenet.data import labels as labels_lib
+from keras_squeezenet.utils import text
 
 # What the sets may be called, in any case.
 SPLIT_NAMES = {
@@ -173,7 +174,11 @@ def load_files(
         )
     return image_dataset.ImageDataset(
         name,
-        tuple(each for each in splits["train"] if each != NO_LABEL),
+        tuple(
+            text.well_formed(each)
+            for each in splits["train"]
+            if each != NO_LABEL
+        ),
         train=examples["train"],
         test=examples["test"],
         validation=examples.get("validation"),

@@ -13,6 +13,7 @@ from keras_squeezenet import models
 from keras_squeezenet import squeezenet
 from keras_squeezenet.pretrained import registry
 from keras_squeezenet.utils import backend
+from keras_squeezenet.utils import text
 
 # Images up to this side, in pixels, get a first convolution with stride 1.
 SMALL_IMAGE_SIZE = 64
@@ -134,8 +135,8 @@ def name_classes(
     """
     found = models.read_metadata(model) or metadata.describe(model)
     if class_names:
-        metadata.require_order(found, class_names, "the data")
-        names = tuple(map(str, class_names))
+        names = tuple(text.well_formed(str(name)) for name in class_names)
+        metadata.require_order(found, names, "the data")
         found = dataclasses.replace(found, class_names=names)
     thresholds = metadata.thresholds_of(found, model)
     found = dataclasses.replace(found, thresholds=thresholds)

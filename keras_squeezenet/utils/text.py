@@ -19,6 +19,14 @@ def printable(text: str) -> str:
     return "".join(map(_escape, text))
 
 
+def well_formed(text: str) -> str:
+    """Return a text with escapes for bytes that are not Unicode.
+
+    Names of files may have such bytes: `\\udce9` stands for one.
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def one_line(text: str) -> str:
     """Return a printable text without line breaks."""
     return printable(text).replace("\n", "\\n")

@@ -302,6 +302,16 @@ def test_streamed_test_images_are_cached_where_they_fit(
     assert levels(images.test) == expected
 
 
+def test_names_of_class_folders_need_not_be_unicode(tmp_path, write_images):
+    try:
+        (tmp_path / "caf\udce9").mkdir()
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    for name in ("caf\udce9", "tea"):
+        write_images(tmp_path / name, ["0.png", "1.png"])
+    assert load(tmp_path).class_names == (r"caf\udce9", "tea")
+
+
 def test_file_names_need_not_be_unicode(image_folder, monkeypatch):
     name = os.fsencode(image_folder / "cat") + b"/\xff.png"
     try:

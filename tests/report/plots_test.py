@@ -139,6 +139,13 @@ def test_confusion_of_any_number_of_classes(count):
     assert len(drawn.axes) == (1 if count == 2 else 2)
 
 
+def test_names_need_not_be_unicode():
+    names = {"classes": ["caf\udce9", "tea"]}
+    drawn = plots.confusion({"confusion": np.eye(2), "dataset": names})
+    drawn.draw_without_rendering()
+    assert r"caf\udce9" in texts(drawn)
+
+
 def test_confusion_of_many_classes_has_a_point_for_each_cell():
     count = 300
     matrix = np.eye(count, dtype=int)

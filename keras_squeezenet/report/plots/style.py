@@ -3,6 +3,8 @@
 from matplotlib import figure
 from matplotlib.axes import Axes
 
+from keras_squeezenet.utils.text import one_line
+
 # Wong's palette, whose colors color-blind readers can distinguish.
 INK = "#333333"
 GREY = "#b8b8b8"
@@ -51,6 +53,7 @@ def legend(
 
 def short(name: str) -> str:
     """Return a name shortened, and escaped for matplotlib's TeX."""
+    name = one_line(name)
     if len(name) > NAME_LENGTH:
         name = f"{name[: NAME_LENGTH - 1]}…"
     return name.replace("$", r"\$")
