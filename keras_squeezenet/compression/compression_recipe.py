@@ -29,7 +29,13 @@ BITS = (8, 6, 5, 4)
 SCAN_DENSITIES = (0.75, 0.5, 0.33, 0.2, 0.1, 0.05)
 SCAN_BITS = (8, 6, 5, 4, 3, 2)
 INITIALIZATIONS = ("kmeans++", "linear", "density", "random")
-PRESERVED = ("both", "sparsity", "clusters", "none")
+# Whether zeros and shared values of a kernel are kept.
+PRESERVED = {
+    "both": (True, True),
+    "sparsity": (True, False),
+    "clusters": (False, True),
+    "none": (False, False),
+}
 LITERT_TYPES = ("float32", "float16", "int8", "int16x8")
 SHARE = (
     "a share of weights to keep, greater than 0 and at most 1",

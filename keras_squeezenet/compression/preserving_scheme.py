@@ -7,17 +7,11 @@ convolution before a Concatenate: in the expand layers of SqueezeNet.
 import numpy as np
 import tf_keras
 
+from keras_squeezenet.compression import compression_recipe
 from keras_squeezenet.compression import tfmot
 
 # 8 bits have as many values: a kernel with more has no codebook.
 MAX_CODEBOOK = 256
-# Whether zeros and shared values of a kernel are kept, by a recipe's name.
-PRESERVED = {
-    "both": (True, True),
-    "sparsity": (True, False),
-    "clusters": (False, True),
-    "none": (False, False),
-}
 
 
 def codebook_sizes(kernels: dict[str, np.ndarray]) -> dict[str, int]:
@@ -34,7 +28,7 @@ class PreservingScheme(tfmot.Default8BitQuantizeScheme):
     """The default 8-bit scheme, with a registry that preserves.
 
     `kernels` are the kernels to preserve, by layer name, and `preserve` is a
-    key of `PRESERVED`.
+    key of `compression_recipe.PRESERVED`.
     """
 
     def __init__(self, kernels, preserve):
@@ -83,7 +77,9 @@ class _PreservingRegistry(tfmot.Default8BitQuantizeRegistry):
         self.clustered = codebook_sizes(kernels)
 
     def get_quantize_config(self, layer):
-        keeps_zeros, keeps_codebooks = PRESERVED[self.preserve]
+        keeps_zeros, keeps_codebooks = compression_recipe.PRESERVED[
+            self.preserve
+        ]
         sparsity = keeps_zeros and layer.name in self.sparse
         if keeps_codebooks and layer.name in self.clustered:
             registry = tfmot.ClusterPreserveQuantizeRegistry(

@@ -62,7 +62,7 @@ UpdatePruningStep = tfmot.sparsity.keras.UpdatePruningStep
 prune_low_magnitude = tfmot.sparsity.keras.prune_low_magnitude
 strip_pruning = tfmot.sparsity.keras.strip_pruning
 
-INITIALIZATIONS = {
+CENTROID_INITIALIZATIONS = {
     "kmeans++": tfmot.clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS,
     "linear": tfmot.clustering.keras.CentroidInitialization.LINEAR,
     "density": tfmot.clustering.keras.CentroidInitialization.DENSITY_BASED,

@@ -4,9 +4,15 @@ import numpy as np
 import pytest
 import tf_keras
 
+from keras_squeezenet.compression import compression_recipe
 from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression import tfmot
 from keras_squeezenet.compression.stages import quantize
+
+
+def test_every_initialization_of_a_recipe_is_one_of_tfmot():
+    known = tfmot.CENTROID_INITIALIZATIONS
+    assert (*known,) == compression_recipe.INITIALIZATIONS
 
 
 def test_codebook_lookup_of_tfmot_is_replaced_and_put_back():

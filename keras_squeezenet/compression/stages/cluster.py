@@ -77,7 +77,9 @@ class Cluster(Stage):
                 layer,
                 # TF-MOT's k-means cannot make more clusters than weights.
                 number_of_clusters=min(size, kept + is_sparse),
-                cluster_centroids_init=tfmot.INITIALIZATIONS[initialization],
+                cluster_centroids_init=tfmot.CENTROID_INITIALIZATIONS[
+                    initialization
+                ],
                 preserve_sparsity=is_sparse,
             )
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_squeezenet.compression import checks
+from keras_squeezenet.compression import compression_recipe
 from keras_squeezenet.compression import preserving_scheme
 from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression import tfmot
@@ -36,7 +37,7 @@ class Quantize(Stage):
         before = tf_keras_twin.kernels(self.model)
         quantized = tfmot.strip_clustering_cqat(trainee)
         after = tf_keras_twin.kernels(quantized)
-        keeps_zeros, keeps_codebooks = preserving_scheme.PRESERVED[
+        keeps_zeros, keeps_codebooks = compression_recipe.PRESERVED[
             self.recipe.quantize_preserve
         ]
         if keeps_zeros:
@@ -53,7 +54,7 @@ def wrap(model, ranges, preserve="both"):
 
     Untrained, it computes with the weights of the model in 8 bits. `ranges` is
     what `measure_ranges` or `read_ranges` returned, and `preserve` a key of
-    `PRESERVED`.
+    `compression_recipe.PRESERVED`.
     """
     kernels = tf_keras_twin.kernels(model)
     with tfmot.one_codebook_per_layer(), tf_keras_twin.generators():

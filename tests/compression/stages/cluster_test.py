@@ -3,6 +3,7 @@ import pytest
 
 from keras_squeezenet.compression import Recipe
 from keras_squeezenet.compression import checks
+from keras_squeezenet.compression import compression_recipe
 from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression import tfmot
 from keras_squeezenet.compression.stages import cluster
@@ -30,7 +31,7 @@ def run(model, bits, fit, steps, **options):
         "kmeans++",
         *(
             pytest.param(name, marks=pytest.mark.slow)
-            for name in tfmot.INITIALIZATIONS
+            for name in compression_recipe.INITIALIZATIONS
             if name != "kmeans++"
         ),
     ],
