@@ -62,6 +62,18 @@ def make_squeezenet(**changes):
     )
 
 
+def make_two_headed():
+    """A network whose head takes the feature maps of two layers."""
+    base = make_squeezenet()
+    pooled = [
+        keras.layers.GlobalAveragePooling2D()(base.get_layer(name).output)
+        for name in ("fire3_concat", "fire2_concat")
+    ]
+    x = keras.layers.Concatenate()(pooled)
+    x = keras.layers.Dense(CLASSES, "softmax")(x)
+    return keras.Model(base.input, x)
+
+
 def make_teacher(side=SIDE, classes=CLASSES, sharpness=0.02, **changes):
     """A network that knows the quarters without any training.
 

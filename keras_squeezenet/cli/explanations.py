@@ -1,6 +1,7 @@
 """Plots of where a network looks, for `predict --explain` and `evaluate`."""
 
 import contextlib
+import logging
 import os
 import pathlib
 
@@ -9,6 +10,8 @@ from keras_squeezenet.utils import files
 # Classes of one photograph that are shown, of those that are printed.
 CLASSES = 3
 QUALITY = 90
+
+logger = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -51,7 +54,8 @@ def write_samples(path, network, result):
     """Write the samples of an `EvaluationResult` with their heat maps.
 
     Each is shown with the map of its predicted class, and with that of its own
-    class, or of the second most probable one if these are the same.
+    class, or of the second most probable one if these are the same. Nothing is
+    written for a network with a head that cannot be explained.
     """
     import numpy as np
 
@@ -67,7 +71,11 @@ def write_samples(path, network, result):
         first, *others = imagenet.best(outputs.probabilities[place], 2)
         label = outputs.labels[place]
         classes.append([first, label] if label != first else [first, *others])
-    explainer = class_activation.Explainer(network.model)
+    try:
+        explainer = class_activation.Explainer(network.model)
+    except ValueError as error:
+        logger.info("There is no %s: %s", path.name, error)
+        return
     maps = explainer.maps(_normalized(network, images), classes, upsample=True)
     panels = []
     for image, found, place, shown in zip(images, maps, places, classes):

@@ -117,7 +117,7 @@ class Explainer:
                 "Grad-CAM, which this network needs because its head is not "
                 "one dense layer on average-pooled features,"
             )
-            self._logits = keras.Model(features, _logits(flat, layers))
+            self._logits = _logits_of(flat, layers, features)
 
     def maps(
         self,
@@ -216,6 +216,17 @@ def _is_linear(head):
         and set(activations[:-1]) <= {"linear"}
         and set(activations[-1:]) <= set(TO_PROBABILITIES)
     )
+
+
+def _logits_of(flat, layers, features):
+    """Return the model from feature maps to logits."""
+    try:
+        return keras.Model(features, _logits(flat, layers))
+    except ValueError as error:
+        raise ValueError(
+            "the head of the model must take the feature maps of one layer. "
+            f"Received: {flat.name!r}, whose head takes those of others too"
+        ) from error
 
 
 def _logits(flat, layers):

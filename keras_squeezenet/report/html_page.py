@@ -91,11 +91,13 @@ PLOTS: tuple[tuple[Callable[..., Any], str, str, str], ...] = (
 
 
 def html(
-    report: dict[str, Any], images: Sequence[tuple[np.ndarray, np.ndarray]] = ()
+    report: dict[str, Any],
+    images: Sequence[tuple[np.ndarray, np.ndarray | None]] = (),
 ) -> str:
     """Return a report as HTML.
 
-    `images` has each sample without and with its heat map, as uint8 RGB.
+    `images` has each sample without and with its heat map, if it has one, as
+    uint8 RGB.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("keras_squeezenet.report", "."),
@@ -109,6 +111,7 @@ def html(
         title=markdown_page.title(report),
         summary=markdown_page.summary(report),
         headline=headline(report),
+        end=markdown_page.ENDS.get(report["status"]),
         results=[stages, *results],
         plots=list(_plots(report)),
         samples=list(_samples(report, images)),
@@ -209,7 +212,8 @@ def _svg(drawn: figure.Figure, prefix: str, name: str) -> str:
 
 
 def _samples(
-    report: dict[str, Any], images: Sequence[tuple[np.ndarray, np.ndarray]]
+    report: dict[str, Any],
+    images: Sequence[tuple[np.ndarray, np.ndarray | None]],
 ) -> Iterator[dict[str, Any]]:
     classes = report["dataset"]["classes"]
     for (image, heat_map), sample in zip(images, report["samples"]):
@@ -225,7 +229,7 @@ def _samples(
             != sample["compressed"]["class"],
             "is_small": len(image) < SMALL,
             "url": _data_url(image),
-            "heat_map": _data_url(heat_map),
+            "heat_map": None if heat_map is None else _data_url(heat_map),
         }
 
 

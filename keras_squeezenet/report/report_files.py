@@ -62,13 +62,13 @@ def make(
 def write(
     report: dict[str, Any],
     folder: pathlib.Path,
-    images: "Sequence[tuple[np.ndarray, np.ndarray]]" = (),
+    images: "Sequence[tuple[np.ndarray, np.ndarray | None]]" = (),
 ) -> None:
     """Write `report.json`, `report.md`, `report.html` and the model card.
 
     The folder exists, and the card is `README.md` in it; `images` has each
-    sample of the report without and with its heat map, as uint8 RGB arrays of
-    shape `(height, width, 3)`.
+    sample of the report without and with its heat map, if it has one, as uint8
+    RGB arrays of shape `(height, width, 3)`.
     """
     # Only this function needs Matplotlib and Jinja.
     from keras_squeezenet.report import html_page

@@ -1,5 +1,6 @@
 """Sample images, their predictions, and histograms of kernels."""
 
+import logging
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ SAMPLES = 12
 # The largest number of samples on which the two models disagree.
 DISAGREEMENTS = 4
 BINS = 40
+
+logger = logging.getLogger(__name__)
 
 
 def choose_samples(
@@ -75,15 +78,19 @@ def explain(
     images: np.ndarray,
     classes: Sequence[int],
     normalization: str = normalizations.CAFFE,
-) -> list[tuple[np.ndarray, np.ndarray]]:
+) -> list[tuple[np.ndarray, np.ndarray | None]]:
     """Return each image as uint8 RGB, without and with its heat map.
 
-    The heat map is the class activation map of one class for each image.
+    The heat map is the class activation map of one class for each image. It is
+    `None` if the network has a head that cannot be explained.
     """
     rgb = normalizations.get(normalization).to_rgb(images)
-    maps = class_activation.Explainer(model).maps(
-        images, np.reshape(classes, (-1, 1)), upsample=True
-    )
+    try:
+        explainer = class_activation.Explainer(model)
+    except ValueError as error:
+        logger.info("The samples have no heat maps: %s", error)
+        return [(image, None) for image in rgb]
+    maps = explainer.maps(images, np.reshape(classes, (-1, 1)), upsample=True)
     return [
         (image, class_activation.overlay(image, found[..., 0]))
         for image, found in zip(rgb, maps)

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import quarters
 import tensorflow as tf
 
 from keras_squeezenet import SqueezeNet
@@ -224,6 +225,11 @@ def test_a_network_without_its_top_is_refused():
     )
     with pytest.raises(ValueError, match="must be a classifier"):
         class_activation.Explainer(model)
+
+
+def test_a_head_on_the_maps_of_two_layers_is_refused():
+    with pytest.raises(ValueError, match="feature maps of one layer. Received"):
+        class_activation.Explainer(quarters.make_two_headed())
 
 
 def test_maps_are_placed_where_their_cells_look():

@@ -145,6 +145,13 @@ def test_each_sample_has_its_heat_map_beside_it(make):
         np.testing.assert_array_equal(np.asarray(opened), expected)
 
 
+def test_samples_may_have_no_heat_maps(make, images):
+    page = Page(html_page.html(make(), [(image, None) for image, _ in images]))
+    found = [tag["alt"] for name, tag in page.tags if name == "img"]
+    assert found == ["two"]
+    assert "evidence" not in page.text
+
+
 def test_names_cannot_break_the_page(make, images):
     evil = "<script>alert('$x$')</script>"
     made = make(

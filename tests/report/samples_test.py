@@ -1,4 +1,5 @@
 import numpy as np
+import quarters
 
 from keras_squeezenet import normalizations
 from keras_squeezenet.data import image_ops
@@ -70,6 +71,15 @@ def test_samples_are_shown_with_the_heat_map_of_a_class(make_model):
         np.testing.assert_array_equal(image, rgb)
         expected = class_activation.overlay(rgb, each[..., label])
         np.testing.assert_array_equal(heat_map, expected)
+
+
+def test_samples_have_no_heat_maps_where_none_can_be_made(caplog):
+    caplog.set_level("INFO", "keras_squeezenet")
+    images = np.zeros((2, 16, 16, 3), "float32")
+    found = samples.explain(quarters.make_two_headed(), images, [0, 1])
+    assert [heat_map for _, heat_map in found] == [None, None]
+    assert found[0][0].shape == (16, 16, 3)
+    assert "The samples have no heat maps: the head" in caplog.text
 
 
 def test_both_histograms_have_the_same_bins():
