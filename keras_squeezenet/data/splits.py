@@ -82,7 +82,7 @@ class Split:
 def describe(
     images: Data, name: str, found: metadata.Metadata, classes: int
 ) -> dict:
-    """Return `name`, `classes`, `skipped_images` and `normalization` of data.
+    """Return `name`, `classes`, `skipped_images` and the rest about data.
 
     An `ImageDataset` has a name of its own. If the metadata of the network have
     no names of classes, the classes are numbered from 0.
@@ -95,6 +95,7 @@ def describe(
         "classes": list(found.class_names or map(str, range(classes))),
         "skipped_images": skipped,
         "normalization": found.normalization,
+        "channels": found.channels,
     }
 
 

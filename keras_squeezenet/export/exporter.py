@@ -72,7 +72,8 @@ class ExportResult:
 
     Attributes:
         model: the name or path of the network.
-        image_size: the side of its images in pixels.
+        image_size, channels: the side of its images in pixels, and their
+            channels.
         classes: the number of its classes.
         calibration_images: how many images calibrated the integers.
         compared_on: the images on which the files were compared with the Keras
@@ -84,6 +85,7 @@ class ExportResult:
 
     model: str
     image_size: int
+    channels: int
     classes: int
     calibration_images: int
     compared_on: str
@@ -214,6 +216,7 @@ def export(
         result = ExportResult(
             model=network.name,
             image_size=network.image_size,
+            channels=source.input_shape[-1],
             classes=source.output_shape[-1],
             calibration_images=len(arrays),
             compared_on=reference.kind,

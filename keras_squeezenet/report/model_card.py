@@ -90,8 +90,9 @@ def markdown(report: dict[str, Any], folder: pathlib.Path) -> str:
         title += f" on {facts.dataset['name']}"
     lines = ["---", f"{LICENSE}{_front_matter(facts, title)}---", ""]
     lines += [f"# {escape(title)}", "", _summary(facts), ""]
-    use = USE_OF_SEVERAL if facts.several_labels else USE
-    lines += ["## Use", "", use.format(name=facts.name), ""]
+    if _takes_photographs(facts.dataset):
+        use = USE_OF_SEVERAL if facts.several_labels else USE
+        lines += ["## Use", "", use.format(name=facts.name), ""]
     lines += ["## Input and classes", "", *_input(facts.dataset), ""]
     lines += ["## Files", "", *markdown_page.rows(facts.files), ""]
     lines += _terms(facts.files)
@@ -275,6 +276,7 @@ def _exported(report):
         name=rows[0]["name"],
         dataset={
             "image_size": report["image_size"],
+            "channels": report.get("channels", 3),
             "normalization": rows[0]["normalization"],
         },
         files=report_tables.Table.of(
@@ -351,7 +353,28 @@ def _summary(facts):
     return f"{text}: {', '.join(parts)}." if parts else f"{text}."
 
 
+def _takes_photographs(dataset):
+    """Return whether images have three channels, as photographs have."""
+    return dataset.get("channels", 3) == 3
+
+
 def _input(dataset: dict[str, Any]) -> Iterator[str]:
+    if _takes_photographs(dataset):
+        yield _normalization(dataset)
+    else:
+        yield "The images have one channel: they are gray."
+    classes = list(map(escape, dataset.get("classes") or ()))
+    if not classes:
+        return
+    listed = ", ".join(classes)
+    if len(classes) > MAX_CLASSES:
+        more = len(classes) - FIRST_CLASSES
+        listed = f"{', '.join(classes[:FIRST_CLASSES])} and {more:,} more"
+    yield ""
+    yield f"Classes, in the order of the outputs: {listed}."
+
+
+def _normalization(dataset):
     name = dataset.get("normalization", normalizations.CAFFE)
     known = normalizations.get(name)
     steps = [
@@ -362,20 +385,11 @@ def _input(dataset: dict[str, Any]) -> Iterator[str]:
         )
         if set(numbers) != {nothing}
     ]
-    yield (
+    return (
         f"Normalization `{name}`: values from 0 to 255 in the order "
         f"{'; '.join([known.order, *steps])}. `network.read` resizes and crops "
         "a photograph, and `network.predict` normalizes it."
     )
-    classes = list(map(escape, dataset.get("classes") or ()))
-    if not classes:
-        return
-    listed = ", ".join(classes)
-    if len(classes) > MAX_CLASSES:
-        more = len(classes) - FIRST_CLASSES
-        listed = f"{', '.join(classes[:FIRST_CLASSES])} and {more:,} more"
-    yield ""
-    yield f"Classes, in the order of the outputs: {listed}."
 
 
 def _how(facts: _Facts) -> Iterator[str]:

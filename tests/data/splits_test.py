@@ -171,6 +171,7 @@ def test_description_is_that_of_the_data_set(dataset):
         "classes": ["a", "b", "c", "d"],
         "skipped_images": [],
         "normalization": "raw",
+        "channels": 3,
     }
     found = metadata.Metadata()
     assert splits.describe((IMAGES, LABELS), "mine", found, 2) == {
@@ -178,6 +179,7 @@ def test_description_is_that_of_the_data_set(dataset):
         "classes": ["0", "1"],
         "skipped_images": [],
         "normalization": "caffe",
+        "channels": 3,
     }
 
 

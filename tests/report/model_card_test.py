@@ -127,6 +127,20 @@ def test_card_of_a_trained_network_has_data_recipe_and_accuracy(make_card):
     assert "someone" not in body
 
 
+def test_card_of_gray_images_has_no_colors_and_no_photographs(make_card):
+    _, body = make_card({**TRAINED, "dataset": {**DATASET, "channels": 1}})
+    assert "## Use" not in body and "Normalization" not in body
+    assert (
+        "## Input and classes\n\n"
+        "The images have one channel: they are gray.\n\n"
+        "Classes, in the order of the outputs: daisy, tulip.\n"
+    ) in body
+    _, body = make_card({**EXPORTED, "channels": 1})
+    assert "## Use" not in body
+    _, body = make_card({**TRAINED, "dataset": {**DATASET, "channels": 3}})
+    assert "## Use" in body and "Normalization `caffe`" in body
+
+
 @pytest.mark.parametrize("report", [TRAINED, FINE_TUNED])
 def test_card_of_images_without_labels_has_no_accuracy(report, make_card):
     dataset = {**DATASET, "labeled_by_teacher": ["train", "validation"]}
