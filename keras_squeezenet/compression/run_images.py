@@ -18,7 +18,8 @@ from keras_squeezenet.training import requirements
 from keras_squeezenet.training import unlabeled
 from keras_squeezenet.utils.progress import Progress
 
-CALIBRATION_BATCHES = 8
+# However large the batches of training are.
+CALIBRATION_IMAGES, CALIBRATION_BATCH_SIZE = 256, 32
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -90,10 +91,9 @@ def load(
         "labeled_by_teacher": unlabeled.sets_of(teacher),
     }
     keras.utils.set_random_seed(recipe.seed)
-    calibration = [
-        np.asarray(images)
-        for images, *_ in train.batches(0).take(CALIBRATION_BATCHES)
-    ]
+    images = first_images(train, CALIBRATION_IMAGES)
+    starts = range(CALIBRATION_BATCH_SIZE, len(images), CALIBRATION_BATCH_SIZE)
+    calibration = np.split(images, starts)
     requirements.require_fit(
         model,
         calibration[0],
@@ -109,6 +109,16 @@ def load(
     return RunImages(
         train, validation, test, dataset, calibration, objective, teacher
     )
+
+
+def first_images(train: Split, count: int) -> np.ndarray:
+    """Return the first images of a training set, at most `count`."""
+    found = []
+    for images, *_ in train.batches(0):
+        found.append(np.asarray(images))
+        if sum(map(len, found)) >= count:
+            break
+    return np.concatenate(found)[:count]
 
 
 def _load_teacher(model, recipe, teacher):

@@ -25,7 +25,7 @@ def called(monkeypatch):
     def fake_export(model, to, out, **options):
         calls.update(model=model, to=to, out=out, **options)
         return exporter.ExportResult(
-            *("mine.keras", 227, 1000, 300, "test", 200, 0.55, (FILE,))
+            *("mine.keras", 227, 3, 1000, 300, "test", 200, 0.55, (FILE,))
         )
 
     monkeypatch.setattr(library, "export", fake_export, raising=False)

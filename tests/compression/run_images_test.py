@@ -1,0 +1,23 @@
+import numpy as np
+import pytest
+import quarters
+
+from keras_squeezenet import compression
+from keras_squeezenet.compression import run_images
+from keras_squeezenet.data import image_ops
+from keras_squeezenet.utils.progress import Progress
+
+
+@pytest.mark.parametrize("batch_size", [1, 100, 300])
+def test_as_many_images_calibrate_whatever_the_batch_size(
+    batch_size, make_model
+):
+    images, labels = quarters.make_images(300, 0)
+    arrays = np.asarray(image_ops.normalize(images)), labels
+    found = run_images.load(
+        make_model(),
+        {"train": arrays, "validation": arrays, "test": None},
+        compression.Recipe(batch_size=batch_size),
+        progress=Progress(),
+    )
+    assert [batch.shape for batch in found.calibration] == 8 * [(32, 16, 16, 3)]
