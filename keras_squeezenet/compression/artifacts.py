@@ -12,18 +12,14 @@ model_float32.tflite    for LiteRT; float16, int8 and int16x8 likewise
 import dataclasses
 import gzip
 
-from keras_squeezenet import architecture
 from keras_squeezenet import codec
 from keras_squeezenet import keras_file
 from keras_squeezenet import metadata
 from keras_squeezenet import models
-from keras_squeezenet.compression import allocation
 from keras_squeezenet.compression import checks
-from keras_squeezenet.compression import compression_recipe
 from keras_squeezenet.compression import preserving_scheme
 from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression.stages import quantize
-from keras_squeezenet.evaluation import kernel_statistics
 from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.export import litert
 from keras_squeezenet.export import litert_file
@@ -42,12 +38,11 @@ PACKED_FOLDER = "saved_model_packed"
 QUANTIZED_FOLDER = "saved_model_qat"
 LITERT_FILE = "model_{}.tflite"
 INT8_FILE = LITERT_FILE.format("int8")
-PAPER_NETWORK = architecture.VARIANTS["1.0"]
 # The first of these that was written stands for the final network.
 FINAL_FILES = (INT8_FILE, MODEL_FILE)
 
 
-def quantized(model, ranges, calibration, recipe):
+def make_quantized(model, ranges, calibration, recipe):
     """Return the tf_keras model that 8-bit artifacts are converted from.
 
     It is `None` if the recipe has no such artifact. Without trained activation
@@ -70,22 +65,13 @@ def provenance(dataset, recipe):
     }
 
 
-def write(
-    model,
-    quantized,
-    packed,
-    recipe,
-    folder,
-    dataset,
-    test,
-    calibration,
-    progress,
-):
+def write(model, state, recipe, images, folder, progress):
     """Write the artifacts of a recipe to an empty folder; return `Written`.
 
-    `packed` is the .sqz file that the model was decoded from, or `None`.
+    `state` and `images` are those of the run that has made the model.
     """
-    copy = models.copy(model)
+    copy, test = models.copy(model), images.measured
+    quantized = make_quantized(model, state.ranges, images.calibration, recipe)
     sources = {"model": copy, "quantized model": quantized}
     written = Written(
         folder,
@@ -97,7 +83,11 @@ def write(
             if source is not None
         },
     )
-    packed = packed or codec.dump(copy, provenance=provenance(dataset, recipe))
+    if state.packed:
+        packed = state.packed[0].tobytes()
+    else:
+        made = provenance(images.dataset, recipe)
+        packed = codec.dump(copy, provenance=made)
     _write_models(written, copy, packed)
     if "quantize" in recipe.stages:
         saved_model.save_quantized(quantized, folder / QUANTIZED_FOLDER)
@@ -106,7 +96,7 @@ def write(
         "float32": lambda: litert.convert_float32(copy),
         "float16": lambda: litert.convert_float16(copy),
         "int8": lambda: litert.convert_int8(quantized),
-        "int16x8": lambda: litert.convert_int16x8(copy, calibration),
+        "int16x8": lambda: litert.convert_int16x8(copy, images.calibration),
     }
     for kind in recipe.litert:
         with progress.task(f"convert to {kind}", None):
@@ -214,30 +204,3 @@ def _require_int8(content, model):
         per_channel=True,
     )
     return found
-
-
-def layers(model, int8_kernels):
-    paper = allocation.match(
-        compression_recipe.TABLE_1,
-        [layer.name for layer in architecture.convolutions(PAPER_NETWORK)],
-    )
-    rows = []
-    for name, kernel in tf_keras_twin.kernels(model).items():
-        measured = kernel_statistics.measure(kernel)
-        int8 = int8_kernels.get(name)
-        int8 = None if int8 is None else kernel_statistics.measure(int8)
-        rows.append(
-            {
-                "name": name,
-                "shape": list(measured.shape),
-                "weights": kernel.size,
-                "density": measured.density,
-                "distinct_values": measured.distinct,
-                "bits": measured.bits,
-                "int8_density": int8 and int8.density,
-                "int8_distinct_values_per_channel": int8
-                and int8.distinct_per_channel,
-                "paper_density": paper.get(name),
-            }
-        )
-    return rows

@@ -14,6 +14,7 @@ from keras_squeezenet import report
 from keras_squeezenet.compression import allocation
 from keras_squeezenet.compression import artifacts
 from keras_squeezenet.compression import checks
+from keras_squeezenet.compression import layer_rows
 from keras_squeezenet.compression import sensitivity
 from keras_squeezenet.compression import stage_fit
 from keras_squeezenet.compression import stage_row
@@ -265,18 +266,12 @@ class Run:
 
     def export(self, folder, lost):
         """Write every artifact; return the report and its sample images."""
-        quantized = artifacts.quantized(
-            self.model, self.state.ranges, self.images.calibration, self.recipe
-        )
         written = artifacts.write(
             self.model,
-            quantized,
-            self.state.packed[0].tobytes() if self.state.packed else None,
+            self.state,
             self.recipe,
+            self.images,
             folder,
-            self.images.dataset,
-            self.images.measured,
-            self.images.calibration,
             self.progress,
         )
         final = written.final
@@ -293,7 +288,7 @@ class Run:
             status="accuracy_lost" if lost else "complete",
             message=str(lost) if lost else None,
             stages=self.state.stages,
-            layers=artifacts.layers(self.model, written.int8_kernels),
+            layers=layer_rows.make(self.model, written.int8_kernels),
             files=written.files,
             confusion=metrics.confusion_matrix(
                 final.labels,
