@@ -45,8 +45,7 @@ class AccuracyLossError(RuntimeError):
 class Run:
     """A compression: its model, its images, and the state of its stages.
 
-    The methods are called in their order. The constructor raises a `ValueError`
-    for a recipe that does not fit the model.
+    The methods are called in their order.
 
     Args:
         model: a flat model, which becomes the compressed one.
@@ -65,7 +64,8 @@ class Run:
         self.tensorboard = tensorboard
         self.checkpoint = out / CHECKPOINT_FILE
         self.state = State()
-        self._require_possible()
+        # Until when the time of the stage is counted.
+        self.counted = time.monotonic()
 
     def _require_possible(self):
         layers = list(tf_keras_twin.kernels(self.model))
@@ -88,7 +88,10 @@ class Run:
             )
 
     def begin(self, overwrite, resume):
-        """Load the state of a run to resume, or start a new one."""
+        """Load the state of a run to resume, or start a new one.
+
+        Raises a `ValueError` for a recipe that does not fit the model.
+        """
         folder = self.checkpoint.parent
         files.require_writable(folder, overwrite, IGNORED_FILES)
         found = self.checkpoint.exists()
@@ -106,6 +109,7 @@ class Run:
                 self.model = models.rebuild(self.model, self.state.description)
             self.model.set_weights(self.state.weights)
             return
+        self._require_possible()
         self.checkpoint.unlink(missing_ok=True)
         self.state.weights = self.state.dense = self.model.get_weights()
 
@@ -124,19 +128,27 @@ class Run:
         )
 
     def save(self):
+        self._count_seconds()
         with signals.uninterrupted():
             checkpoints.save(self.checkpoint, self.state, self._identity())
+
+    def _count_seconds(self):
+        """Add the time since it was last counted to that of the stage."""
+        now = time.monotonic()
+        self.state.seconds += now - self.counted
+        self.counted = now
 
     def measure_dense(self, trained):
         """Add the dense model to the report, with the run that trained it."""
         if self.state.stages:
             return
-        started = time.monotonic()
         accuracy = stage_fit.measure_accuracy(
             self.model, self.images.validation, self.progress
         )
-        self.state.history = trained.history if trained else []
-        row = self._measure("train", "dense", self.model, accuracy, started)
+        if trained:
+            self.state.history = trained.history
+            self.state.seconds += trained.seconds
+        row = self._measure("train", "dense", self.model, accuracy)
         self._end_stage(row)
 
     def run_stages(self):
@@ -160,7 +172,6 @@ class Run:
         """Run a stage, relaxed each time that it loses too much accuracy."""
         state = self.state
         while True:
-            started = time.monotonic()
             stage = self._make_stage(kind, recipe)
             trainee, accuracy = stage_fit.fit(
                 stage,
@@ -184,7 +195,7 @@ class Run:
             state.packed = [np.frombuffer(stage.packed.content, "uint8")]
             state.packing = stage.packed.to_json()
         measured = trainee if stage.measures_trainee else self.model
-        row = self._measure(kind.kind, stage.name, measured, accuracy, started)
+        row = self._measure(kind.kind, stage.name, measured, accuracy)
         state.weights = self.model.get_weights()
         state.stage += 1
         self._end_stage(row)
@@ -251,18 +262,16 @@ class Run:
             state.attempt + 1,
             retries + 1,
         )
-        state.seconds += state.epoch_seconds
         state.clear()
         self.save()
 
-    def _measure(self, kind, name, measured, accuracy, started):
+    def _measure(self, kind, name, measured, accuracy):
         tested = stage_fit.measure_accuracy(
             measured, self.images.measured, self.progress, f"test {name}"
         )
         accuracies = {"accuracy": tested, "validation_accuracy": accuracy}
-        return stage_row.make(
-            kind, name, self.model, self.state, accuracies, started
-        )
+        self._count_seconds()
+        return stage_row.make(kind, name, self.model, self.state, accuracies)
 
     def export(self, folder, lost):
         """Write every artifact; return the report and its sample images."""

@@ -12,8 +12,8 @@ class State(epochs.State):
     """The progress of a run: finished stages, and the fit of the current one.
 
     `attempt` is how often the current stage has been relaxed, `chosen` what it
-    has decided, and `seconds` the time of its earlier attempts. `stages` are
-    rows of the report, that of the dense model first. `ranges` are activation
+    has decided, and `seconds` the time of all its attempts. `stages` are rows
+    of the report, that of the dense model first. `ranges` are activation
     ranges, if they are trained. `sensitivity` is a dict of
     `SensitivityResult`. `weights` are those before the current stage, of the
     layers in `description`, if they are not those of the dense model. `dense`

@@ -1,7 +1,6 @@
 """The row of a stage in the report."""
 
 import gzip
-import time
 
 import keras
 import numpy as np
@@ -22,7 +21,6 @@ def make(
     model: keras.Model,
     state: State,
     accuracies: dict[str, float],
-    started: float,
 ) -> dict:
     """Return the row of a stage that has ended.
 
@@ -31,7 +29,6 @@ def make(
         model: the model after the stage.
         state: that of the run, in which the stage has not ended yet.
         accuracies: `accuracy` on the test set, and `validation_accuracy`.
-        started: when the stage began, as `time.monotonic` counts it.
     """
     kernels = tf_keras_twin.kernels(model)
     history = [{key: epoch[key] for key in HISTORY} for epoch in state.history]
@@ -43,8 +40,7 @@ def make(
         "distinct_values": max(
             len(np.unique(kernel)) for kernel in kernels.values()
         ),
-        "seconds": state.seconds + state.epoch_seconds
-        or time.monotonic() - started,
+        "seconds": state.seconds,
         "epochs": len(history),
         "attempts": state.attempt + 1,
         "macs": filter_costs.count_macs(model),

@@ -17,6 +17,7 @@ from keras_squeezenet import compression
 from keras_squeezenet.compression import compression_run
 from keras_squeezenet.compression import filter_selection
 from keras_squeezenet.compression import run_state
+from keras_squeezenet.compression.stages import prune_filters
 from keras_squeezenet.training import training_run
 from keras_squeezenet.utils import checkpoints
 
@@ -173,6 +174,25 @@ def test_run_is_resumed_with_its_own_model_only(
     with pytest.raises(ValueError, match="the model .* other weights .*overw"):
         run(make_other, dataset, out, recipe, resume=True)
     assert os.listdir(out) == [compression_run.CHECKPOINT_FILE]
+
+
+def test_resumed_run_does_not_measure_again_whether_it_is_possible(
+    make_model, dataset, tmp_path, monkeypatch
+):
+    recipe = RECIPE.replace(stages=("prune_filters",), prune_filters_epochs=0)
+    out = tmp_path / "out"
+    with killed_in_saves(monkeypatch, 1):
+        with pytest.raises(quarters.Killed):
+            run(make_model, dataset, out, recipe)
+
+    def refuse(*arguments):
+        raise ValueError("the machine is slower than it was")
+
+    monkeypatch.setattr(prune_filters.PruneFilters, "require_possible", refuse)
+    # After the choice of the filters.
+    with killed_in_saves(monkeypatch, 1):
+        with pytest.raises(quarters.Killed):
+            run(make_model, dataset, out, recipe, resume=True)
 
 
 COMMAND = [
