@@ -1,4 +1,5 @@
 from .checks import CheckError as CheckError
+from .checks import TargetError as TargetError
 from .compression_recipe import RECIPES as RECIPES
 from .compression_recipe import Recipe as Recipe
 from .compression_result import CompressionResult as CompressionResult

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_squeezenet import architecture
+from keras_squeezenet.compression import checks
 
 # A layer of lower density would be dead.
 MIN_DENSITY = 0.02
@@ -185,7 +186,7 @@ def _budget(sizes, density, fixed, least=MIN_DENSITY):
     dense = sum(sizes[name] for name in fixed)
     low = (dense + least * (total - dense)) / total
     if density < low:
-        raise ValueError(
+        raise checks.TargetError(
             f"the overall density must be at least {low:.2%}, since the "
             f"layers that stay dense have {dense:,} of {total:,} weights. "
             f"Received: {density:.2%}"

@@ -41,6 +41,8 @@ logger = logging.getLogger(__name__)
 class AccuracyLossError(RuntimeError):
     """A stage loses more accuracy than the recipe allows, even when relaxed."""
 
+    status = "accuracy_lost"
+
 
 class Run:
     """A compression: its model, its images, and the state of its stages.
@@ -152,7 +154,10 @@ class Run:
         self._end_stage(row)
 
     def run_stages(self):
-        """Run the remaining stages; return an `AccuracyLossError`, if any."""
+        """Run the remaining stages; return the error that ends them, if any.
+
+        It is an `AccuracyLossError` or a `TargetError`.
+        """
         rounds = [
             (kind, recipe)
             for kind in stages.of(self.recipe)
@@ -165,6 +170,12 @@ class Run:
             try:
                 self.run_stage(kind, recipe)
             except AccuracyLossError as error:
+                return error
+            except checks.TargetError as error:
+                error.args = (
+                    f"the stage {kind.kind!r} cannot reach its target: "
+                    f"{error}. The result of the stages before it is kept.",
+                )
                 return error
         return None
 
@@ -294,7 +305,7 @@ class Run:
             model=self.model,
             dataset=self.images.dataset,
             recipe=self.recipe,
-            status="accuracy_lost" if lost else "complete",
+            status=lost.status if lost else "complete",
             message=str(lost) if lost else None,
             stages=self.state.stages,
             layers=layer_rows.make(self.model, written.int8_kernels),

@@ -84,7 +84,7 @@ def compress(
 
     Raises:
         ValueError: if the model is not a SqueezeNet or does not fit the images,
-            or the run to resume had other arguments.
+            or the run to resume had other arguments or another model.
         FileExistsError: if the output folder is not empty.
         NonFiniteLossError: if a loss becomes NaN; it names stage and step.
         ImportError: if `tensorboard` is given but not installed.
@@ -93,6 +93,9 @@ def compress(
         AccuracyLossError: if a stage loses more than
             `recipe.max_accuracy_drop`, even when relaxed. The result of the
             stages before it is written.
+        TargetError: if a stage cannot reach a target, such as `target_bytes`.
+            If that is known from the start, nothing is written, otherwise the
+            result of the stages before it.
     """
     recipe = training_recipe.with_teacher(
         recipe or Recipe(), teacher, True, unlabeled.is_labeled(data)

@@ -8,12 +8,18 @@ from typing import Any
 from keras_squeezenet.report import report_tables
 from keras_squeezenet.utils.text import one_line
 
+# What has ended the stages of a run before the last one.
+ENDS = {
+    "accuracy_lost": "Accuracy was lost",
+    "target_missed": "A target was missed",
+}
+
 
 def markdown(report: dict[str, Any]) -> str:
     """Return a report as Markdown."""
     lines = [f"# {title(report)}", "", summary(report)]
     if report["message"]:
-        lines += ["", f"**Accuracy was lost**: {report['message']}"]
+        lines += ["", f"**{ENDS[report['status']]}**: {report['message']}"]
     for table in report_tables.tables(report):
         lines += ["", f"## {table.title}", "", *rows(table), ""]
         lines += [f"- {term}: {text}" for term, text in table.terms.items()]

@@ -58,14 +58,23 @@ def test_markdown_counts_skipped_images(count, files, make):
     assert f"1,000 test images. {files} could not be read.\n" in text
 
 
-def test_markdown_names_the_lost_accuracy_and_the_set_it_was_measured_on(make):
+@pytest.mark.parametrize(
+    "status, end",
+    [
+        ("accuracy_lost", "Accuracy was lost"),
+        ("target_missed", "A target was missed"),
+    ],
+)
+def test_markdown_names_what_ended_the_run_and_the_set_it_was_measured_on(
+    status, end, make
+):
     text = markdown(
         make(
             dataset={"test_images": 0},
-            status="accuracy_lost",
+            status=status,
             message="the stage 'prune' loses 9 points",
         )
     )
-    assert "**Accuracy was lost**: the stage 'prune' loses 9 points\n" in text
+    assert f"**{end}**: the stage 'prune' loses 9 points\n" in text
     assert "40,000 training, 100 validation and no test images.\n" in text
     assert "images of the validation set" in text

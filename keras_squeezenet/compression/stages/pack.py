@@ -3,9 +3,9 @@
 import itertools
 
 import keras
-import numpy as np
 
 from keras_squeezenet.compression import checks
+from keras_squeezenet.compression import run_images
 from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression.compression_recipe import Recipe
 from keras_squeezenet.compression.stages.stage import Context
@@ -50,11 +50,12 @@ class Pack(Stage):
     def wrap(self, steps, calibration):
         run, recipe = self.context, self.recipe
         measurer = self._measurer(run.validation)
-        packed = make_packer(self.model, recipe, run, measurer).pack(
-            self._bound(measurer),
-            recipe.steps(recipe.pack_epochs, run.train.steps),
-            self._batches(),
-        )
+        files = make_packer(self.model, recipe, run, measurer)
+        steps = recipe.steps(recipe.pack_epochs, run.train.steps)
+        try:
+            packed = files.pack(self._bound(measurer), steps, self._batches())
+        except ValueError as error:
+            raise checks.TargetError(str(error)) from error
         decoded = packed.model
         checks.require_measured(
             packed.point.kl, measurer.measure(decoded).kl, self.kind
@@ -103,19 +104,9 @@ def make_packer(
     """Return what packs a model, calibrated on training images of a run."""
     return packer.Packer(
         model,
-        _first(run.train, image_sets.IMAGES),
+        run_images.first_images(run.train, image_sets.IMAGES),
         provenance=run.provenance,
         seed=recipe.seed,
         progress=run.progress,
         measurer=measurer,
     )
-
-
-def _first(split, count):
-    """Return the first images of a training set."""
-    found = []
-    for images, *_ in split.batches(0):
-        found.append(np.asarray(images))
-        if sum(map(len, found)) >= count:
-            break
-    return np.concatenate(found)[:count]

@@ -8,6 +8,8 @@ References:
   2017): the polynomial schedule
 """
 
+import logging
+
 import tensorflow as tf
 
 from keras_squeezenet.compression import allocation
@@ -25,6 +27,8 @@ M_BY_N = {"2:4": (2, 4)}
 # The share of the zeros that remains each time that the stage is relaxed.
 RELAXED_SPARSITY = 0.75
 
+logger = logging.getLogger(__name__)
+
 
 class Prune(Stage):
     """Pruning: the smallest weights become zero during training.
@@ -32,6 +36,7 @@ class Prune(Stage):
     Attributes:
         densities: dict of layer name to the share of weights to keep, in
             (0, 1]. Layers without an entry are not pruned.
+        left_out: the layers that the pattern of the recipe does not fit.
     """
 
     kind = "prune"
@@ -39,6 +44,7 @@ class Prune(Stage):
 
     def __init__(self, model, recipe, scan=None):
         super().__init__(model, recipe, scan)
+        self.left_out: list[str] = []
         self.densities = self._targets()
         self.callbacks = (tfmot.UpdatePruningStep(),)
 
@@ -46,12 +52,14 @@ class Prune(Stage):
         recipe, kernels = self.recipe, self.kernels
         asked = allocation.match(recipe.densities, list(kernels))
         if recipe.prune_pattern:
-            return {
-                name: 0.5
-                for name, density in asked.items()
-                if density < 1
-                and fits_pattern(kernels[name], recipe.prune_pattern)
-            }
+            pruned = [name for name, density in asked.items() if density < 1]
+            self.left_out = [
+                name
+                for name in pruned
+                if not fits_pattern(kernels[name], recipe.prune_pattern)
+            ]
+            _require_some_fit(pruned, self.left_out, recipe.prune_pattern)
+            return {name: 0.5 for name in pruned if name not in self.left_out}
         overall = recipe.overall_density
         if overall is None:
             return asked
@@ -61,6 +69,15 @@ class Prune(Stage):
         if recipe.density_split == "threshold":
             return allocation.global_threshold(kernels, overall, fixed)
         return allocation.split_density(self.layer_scans, overall, fixed)
+
+    @classmethod
+    def require_possible(cls, model, recipe, progress):
+        if recipe.stages[0] != cls.kind:
+            return
+        if cls.needs_scan(recipe):
+            # The least density is the same, and needs no scan.
+            recipe = recipe.replace(density_split="threshold")
+        cls(model, recipe)
 
     @classmethod
     def needs_scan(cls, recipe):
@@ -85,6 +102,15 @@ class Prune(Stage):
         )
 
     def wrap(self, steps, calibration):
+        if self.left_out:
+            logger.info(
+                "Layers whose input channels are not a multiple of %d stay "
+                "dense (%d, such as %r): the pattern %s does not fit them.",
+                M_BY_N[self.recipe.prune_pattern][1],
+                len(self.left_out),
+                self.left_out[0],
+                self.recipe.prune_pattern,
+            )
         return self._wrap(self.model, steps)
 
     def _wrap(self, model, steps):
@@ -130,6 +156,16 @@ class Prune(Stage):
 def fits_pattern(kernel, pattern):
     """Return whether the input channels of a kernel fill whole groups."""
     return kernel.shape[-2] % M_BY_N[pattern][1] == 0
+
+
+def _require_some_fit(pruned, left_out, pattern):
+    if pruned and pruned == left_out:
+        raise checks.TargetError(
+            "a pruned layer must have a multiple of "
+            f"{M_BY_N[pattern][1]} input channels. Received: "
+            f"prune_pattern={pattern!r}, and layers that it does not fit: "
+            f"{', '.join(left_out)}. Leave `prune_pattern` out"
+        )
 
 
 def settled_after(schedule, steps, rounds=4):

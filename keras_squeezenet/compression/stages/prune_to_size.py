@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_squeezenet import codec
 from keras_squeezenet import models
+from keras_squeezenet.compression import checks
 from keras_squeezenet.compression.stages import pack
 from keras_squeezenet.compression.stages.prune import Prune
 from keras_squeezenet.packing import bounds
@@ -74,7 +75,7 @@ class PruneToSize(Prune):
             _, content = files.find(bounds.Bound(target_bytes=target))
         except ValueError as error:
             sizes = [point.bytes for point in files.points.values()]
-            raise ValueError(
+            raise checks.TargetError(
                 "`target_bytes` must be larger for this network: a round of "
                 f"pruning aims at {target:,} bytes, and the smallest file has "
                 f"{min(sizes):,}. Received: "

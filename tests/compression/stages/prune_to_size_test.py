@@ -8,6 +8,7 @@ import quarters
 
 from keras_squeezenet import codec
 from keras_squeezenet.compression import Recipe
+from keras_squeezenet.compression import checks
 from keras_squeezenet.compression import stages
 from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression.stages.prune import Prune
@@ -86,7 +87,7 @@ def test_size_that_no_file_has_is_an_error_about_the_size_of_the_user(
 ):
     stage = make_stage(SMALL.replace(target_bytes=100))
     with pytest.raises(
-        ValueError,
+        checks.TargetError,
         match="^`target_bytes` must be larger for this network: a round of "
         r"pruning aims at 84 bytes, and the smallest file has [\d,]+. "
         "Received: target_bytes=100$",

@@ -5,6 +5,7 @@ import quarters
 from keras_squeezenet import SqueezeNet
 from keras_squeezenet.compression import RECIPES
 from keras_squeezenet.compression import Recipe
+from keras_squeezenet.compression import checks
 from keras_squeezenet.compression import stages
 from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression.stages.cluster import Cluster
@@ -12,6 +13,7 @@ from keras_squeezenet.compression.stages.densify import Densify
 from keras_squeezenet.compression.stages.prune import Prune
 from keras_squeezenet.compression.stages.quantize import Quantize
 from keras_squeezenet.compression.stages.stage import Stage
+from keras_squeezenet.utils.progress import Progress
 
 
 def sizes(model):
@@ -77,6 +79,37 @@ def test_pattern_leaves_alone_what_has_no_groups(make_model):
     assert set(densities.values()) == {0.5}
     assert "conv1" not in densities  # three input channels
     assert not any(name.startswith("fire2_") for name in densities)
+
+
+def test_layers_that_a_pattern_does_not_fit_are_named(make_model, caplog):
+    caplog.set_level("INFO", "keras_squeezenet")
+    model = make_model()
+    recipe = Recipe(prune_pattern="2:4", densities={"*": 0.5})
+    Prune(model, recipe).wrap(2, [])
+    assert (
+        "stay dense (1, such as 'conv1'): the pattern 2:4 does" in caplog.text
+    )
+    alone = recipe.replace(densities={"conv1": 0.5, "*": 1})
+    with pytest.raises(
+        checks.TargetError, match="4 input .* fit: conv1. Leave"
+    ):
+        Prune(model, alone)
+
+
+@pytest.mark.parametrize("split", ["threshold", "proportional", "sensitivity"])
+def test_density_out_of_reach_is_known_if_pruning_is_the_first_stage(
+    split, make_model
+):
+    recipe = Recipe(
+        stages=("prune",),
+        densities={"conv10": 0.5, "*": 1},
+        overall_density=0.05,
+        density_split=split,
+    )
+    with pytest.raises(checks.TargetError, match="density must be at least"):
+        Prune.require_possible(make_model(), recipe, Progress())
+    later = recipe.replace(stages=("prune_filters", "prune"))
+    Prune.require_possible(make_model(), later, Progress())
 
 
 def test_frozen_layers_have_no_target(make_model):
