@@ -14,6 +14,7 @@ from keras_squeezenet import data
 from keras_squeezenet import imagenet
 from keras_squeezenet.cli import evaluate
 from keras_squeezenet.data import catalog
+from keras_squeezenet.evaluation import class_activation
 
 SIDE = 4
 LEVELS = 7
@@ -340,18 +341,29 @@ def test_folder_has_the_json_and_the_plot(
 
 
 def test_samples_of_a_network_with_layers_have_heat_maps(
-    model_path, measured, tmp_path
+    model_path, measured, tmp_path, monkeypatch
 ):
     for label, name in enumerate("abcd"):
         for number in range(4):
             path = tmp_path / "images" / "test" / name / f"{number}.png"
             write_image(path, 60 * label)
             write_image(tmp_path / "images" / "train" / name / path.name, label)
-    out = tmp_path / "out"
-    measured(model_path, f"--dataset={tmp_path / 'images'}", f"--out={out}")
+    out, other = tmp_path / "out", tmp_path / "other"
+    arguments = model_path, f"--dataset={tmp_path / 'images'}"
+    measured(*arguments, f"--out={out}")
     # Twelve of the sixteen, two in a row: an image and two maps each.
     width, height = Image.open(out / "samples.jpg").size
     assert (width, height) == (2 * (8 + 3 * (224 + 8)), 6 * 305)
+
+    def refuse(model):
+        raise ValueError("the head is another")
+
+    monkeypatch.setattr(class_activation, "Explainer", refuse)
+    measured(*arguments, f"--out={other}")
+    assert sorted(os.listdir(other)) == [
+        "confusion_matrix.png",
+        "evaluation.json",
+    ]
 
 
 def test_folder_with_content_is_refused_before_anything_is_loaded(
