@@ -82,7 +82,9 @@ def main():
     from keras_squeezenet.training import finetuning_run
     from keras_squeezenet.training import training_run
 
-    finetuning_run.require_writable(FLAGS.out, FLAGS.overwrite, FLAGS.resume)
+    finetuning_run.require_writable(
+        FLAGS.out, phases, FLAGS.overwrite, FLAGS.resume
+    )
     console = terminal.make_console()
     progress = terminal.ConsoleProgress(console)
     model, dataset = runs.prepare(

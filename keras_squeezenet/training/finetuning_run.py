@@ -32,10 +32,20 @@ MEASURED = (
 )
 
 
-def require_writable(out, overwrite=False, resume=False):
+def require_writable(out, phases, overwrite=False, resume=False):
     """Raise a `FileExistsError` unless `finetune` may write to a folder."""
-    if not resume:
-        files.require_writable(out, overwrite)
+    if resume and any(last.exists() for last in _checkpoints(out, phases)):
+        return
+    # A phase that was killed early has a folder without a checkpoint.
+    begun = [phase.name for phase in phases] if resume else []
+    files.require_writable(out, overwrite, begun)
+
+
+def _checkpoints(out, phases):
+    return [
+        pathlib.Path(out, phase.name, training_run.LAST_FILE)
+        for phase in phases
+    ]
 
 
 class Run:
@@ -130,6 +140,13 @@ class Run:
         self.objective = objectives.of(
             self.recipe, self.ordered, self.dataset["classes"]
         )
+
+    def begin(self, resume):
+        """Start a new run, unless one is to be resumed."""
+        if not resume:
+            # Nobody resumes the phases of an earlier run as those of this one.
+            for last in _checkpoints(self.out, self.phases):
+                last.unlink(missing_ok=True)
 
     def fit_head(self, learning_curve):
         """Fit the head, and say what is known after it."""

@@ -170,6 +170,9 @@ class Run:
                 "weights": b"".join(array.tobytes() for array in weights),
             }
         )
+        if not resume and self.distribution.is_chief:
+            # Nobody resumes an earlier run as this one.
+            last.unlink(missing_ok=True)
         if self.state.history:
             # The run may have been killed after it wrote the checkpoint only.
             self._write(is_best=True)

@@ -97,7 +97,7 @@ def finetune(
     out = pathlib.Path(out).expanduser()
     run = finetuning_run.Run(phases, recipe, out, progress or Progress())
     with ownership.own(out):
-        finetuning_run.require_writable(out, overwrite, resume)
+        finetuning_run.require_writable(out, phases, overwrite, resume)
         model = hub.local(model)
         known = network.normalization_of(model, normalization)
         if teacher is not None:
@@ -106,6 +106,7 @@ def finetune(
             data, validation, test, known, network.takes_several(model)
         )
         run.take_model(model, name, class_names, normalization)
+        run.begin(resume)
         keras.utils.set_random_seed(recipe.seed)
         run.fit_head(learning_curve)
         run.fit_phases(

@@ -414,6 +414,15 @@ def test_overwriting_starts_again_and_leaves_other_files(train, tmp_path):
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
+def test_earlier_run_is_not_resumed_as_one_that_was_killed(train, monkeypatch):
+    recipe = RECIPE.replace(max_train_steps=2)
+    train(recipe)
+    with died_in_write(monkeypatch, 1):
+        train(recipe, overwrite=True)
+    with pytest.raises(FileExistsError, match="is not empty"):
+        train(recipe, resume=True)
+
+
 def test_model_that_does_not_fit_is_refused(train):
     arrays = np.zeros((4, 8, 8, 3), "float32"), np.arange(4)
     with pytest.raises(ValueError, match=r"images of shape \(8, 8, 3\)"):

@@ -18,6 +18,7 @@ from keras_squeezenet.training import early_answers
 from keras_squeezenet.training import finetuning_run
 from keras_squeezenet.training import linear_head
 from keras_squeezenet.training import trainer
+from keras_squeezenet.training import training_run
 from keras_squeezenet.utils.progress import Progress
 
 PHASES = tuple(
@@ -401,12 +402,31 @@ def test_relu_behind_the_head_is_refused(make_model, dataset, tmp_path):
         )
 
 
-def test_earlier_run_is_not_replaced(finetune, tmp_path):
+@pytest.mark.parametrize("resume", [False, True])
+def test_earlier_run_is_not_replaced(resume, finetune, tmp_path):
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "mine.txt").write_text("mine")
+    (tmp_path / "out" / "model.keras").write_text("mine")
     with pytest.raises(FileExistsError, match="not empty"):
-        finetune()
-    assert (tmp_path / "out" / "mine.txt").read_text() == "mine"
+        finetune(resume=resume)
+    assert (tmp_path / "out" / "model.keras").read_text() == "mine"
+
+
+def test_phases_of_an_earlier_run_are_not_resumed(
+    finetune, monkeypatch, tmp_path
+):
+    def killed(*arguments, out, **options):
+        raise quarters.Killed
+
+    earlier = tmp_path / "out" / "all" / training_run.LAST_FILE
+    earlier.parent.mkdir(parents=True)
+    earlier.touch()
+    monkeypatch.setattr(trainer, "train", killed)
+    with pytest.raises(quarters.Killed):
+        finetune(overwrite=True)
+    assert not earlier.exists()
+    # The folder of a phase without a checkpoint does not prevent it.
+    with pytest.raises(quarters.Killed):
+        finetune(resume=True)
 
 
 def test_model_of_other_classes_is_refused_before_anything_is_trained(
