@@ -7,13 +7,13 @@ import shlex
 import time
 
 from keras_squeezenet.cli import interrupts
+from keras_squeezenet.data import catalog
 from keras_squeezenet.utils import progress
 from keras_squeezenet.utils.text import one_line
 from keras_squeezenet.utils.text import printable
 
 # Metrics that are shares of images, and are shown as percentages.
 SHARES = ("accuracy", "agreement", "validation")
-SETS = {"train": "training", "validation": "validation", "test": "test"}
 
 
 def make_console(**options):
@@ -118,7 +118,7 @@ def print_header(console, model, dataset):
     )
     origins = [
         f"the {name} set is {dataset.origins[split]}"
-        for split, name in SETS.items()
+        for split, name in catalog.SETS.items()
         if split in dataset.origins
     ]
     if origins:

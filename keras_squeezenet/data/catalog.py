@@ -10,6 +10,8 @@ from keras_squeezenet.utils import extras
 if TYPE_CHECKING:
     from keras_squeezenet.data import image_dataset
 
+# The sets of a run, and what sentences call them.
+SETS = {"train": "training", "validation": "validation", "test": "test"}
 EMBEDDED = "mnist5k"
 # What TensorFlow Datasets writes into the folder of a prepared data set.
 PREPARED = "dataset_info.json"

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from keras_squeezenet.data import catalog
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import labels as labels_lib
 from keras_squeezenet.data import splits
@@ -36,7 +37,6 @@ MAX_STANDARD_ERROR = 0.02
 # Names of classes in a sentence, and of duplicates in the report.
 MAX_NAMES = 5
 MAX_PAIRS = 100
-NAMES = {"train": "training", "validation": "validation", "test": "test"}
 SHARES = (0.125, 0.25, 0.5)
 # The time of training on an image, in times of computing its features.
 TOP_COST = 3
@@ -121,7 +121,7 @@ class Watch:
         return {
             "validation_accuracy": accuracy,
             "standard_error": (
-                standard_error(accuracy, size) if is_accuracy else None
+                share_error(accuracy, size) if is_accuracy else None
             ),
             "seconds": round(sum(map(self._seconds, phases)), 1),
             "near_duplicates": duplicates,
@@ -217,7 +217,7 @@ def find_copies(one: np.ndarray, other: np.ndarray) -> list[tuple[int, int]]:
     return found
 
 
-def standard_error(accuracy: float, images: int) -> float:
+def share_error(accuracy: float, images: int) -> float:
     """Return the standard error of an accuracy that some images measure.
 
     One right and one wrong image are added, since 20 of 20 are not certain.
@@ -285,7 +285,7 @@ def _classes(class_names, chosen, counts=None):
 
 
 def _small_validation_set(images, accuracy):
-    error = standard_error(accuracy, images)
+    error = share_error(accuracy, images)
     if error > MAX_STANDARD_ERROR:
         needed = math.ceil(images * (error / 0.01) ** 2 / 100) * 100
         yield (
@@ -296,12 +296,13 @@ def _small_validation_set(images, accuracy):
 
 
 def _describe(found, sets):
-    one, other = found["of"], found["set"]
+    one, other = (catalog.SETS[found[key]] for key in ("of", "set"))
+    count = len(sets[found["set"]].labels)
     (first, second), *_ = found["pairs"]
     return (
-        f"{found['images']:,} of {len(sets[other].labels):,} images of the "
-        f"{NAMES[other]} set are near-duplicates of the {NAMES[one]} set, such "
-        f"as {second} of {first}. The {NAMES[other]} accuracy is too good: "
+        f"{found['images']:,} of {count:,} images of the "
+        f"{other} set are near-duplicates of the {one} set, such "
+        f"as {second} of {first}. The {other} accuracy is too good: "
         "keep them in one set."
     )
 

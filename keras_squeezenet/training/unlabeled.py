@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_squeezenet.data import catalog
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.training import distillation
 from keras_squeezenet.utils.progress import Progress
 
 BATCH_SIZE = 32
-SETS = {"train": "training", "validation": "validation", "test": "test"}
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ def describe(teacher: distillation.Teacher) -> str:
 
 
 def _listed(names):
-    *others, last = (SETS[name] for name in names)
+    *others, last = (catalog.SETS[name] for name in names)
     return f"{', '.join(others)} and {last}" if others else last
 
 
@@ -127,7 +127,7 @@ def _label(images, name, teacher, progress):
             lambda *batch: (*batch, teacher.classify(*batch)),
             num_parallel_calls=tf.data.AUTOTUNE,
         )
-    with progress.task(f"labels, {SETS[name]}", None) as advance:
+    with progress.task(f"labels, {catalog.SETS[name]}", None) as advance:
 
         def classify(batch):
             labels = teacher.classify(batch).numpy()

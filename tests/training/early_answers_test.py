@@ -80,7 +80,7 @@ def test_a_sample_of_many_images_is_compared(monkeypatch):
     [(0.9, 100, 0.03101), (1, 20, 0.04658), (0.5, 10_000, 0.005)],
 )
 def test_standard_error_is_that_of_a_share(accuracy, images, expected):
-    error = early_answers.standard_error(accuracy, images)
+    error = early_answers.share_error(accuracy, images)
     assert error == pytest.approx(expected, rel=1e-3)
 
 
