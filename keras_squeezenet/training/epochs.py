@@ -128,15 +128,19 @@ class Plateau:
 
 
 def reseed(model: Any, seed: int) -> list[Any]:
-    """Reset the dropout of a Keras 3 model to the first mask of a seed.
+    """Reset the random draws of a Keras 3 model to the first ones of a seed.
+
+    They are the masks of dropout, and what layers of augmentation draw.
 
     Returns:
-        The variables that choose the masks.
+        The variables that choose them.
     """
+    measured = [
+        variable for each in model.metrics for variable in each.variables
+    ]
+    others = {id(variable) for variable in [*model.weights, *measured]}
     states = [
-        layer.seed_generator.state
-        for layer in model.layers
-        if hasattr(layer, "seed_generator")
+        variable for variable in model.variables if id(variable) not in others
     ]
     for state in states:
         state.assign(np.array([seed, 0]))
@@ -162,8 +166,8 @@ class Fit:
             after each epoch and each restart, and every `SAVE_SECONDS` within
             an epoch.
         namespace: the module `keras` or `tf_keras`, whichever makes the model.
-        reseed: function of the model and a seed that resets its dropout and
-            returns the variables of that.
+        reseed: function of the model and a seed that resets its random draws
+            and returns the variables of that.
         settled: the step from which an epoch may be the best one.
         patience: the number of epochs without a better one after which the fit
             ends, or `None`.
@@ -292,7 +296,7 @@ class _Epoch:
         """Train the rest of the epoch; return its number and its means."""
         fit, model = self.fit, self.model
         if self.start:
-            self._running.restore_dropout(fit.state.running)
+            self._running.restore_draws(fit.state.running)
 
         def on_train_batch_end(batch, logs):
             self._require_finite(batch, logs["loss"])
@@ -303,7 +307,7 @@ class _Epoch:
 
         def on_epoch_end(epoch, logs):
             # At its end `fit` replaces the weights by their averages.
-            self._weights = _copy(model.trainable_weights)
+            self._weights = running.arrays(model.trainable_weights)
 
         watch = fit.namespace.callbacks.LambdaCallback(
             on_train_batch_end=on_train_batch_end,
@@ -339,7 +343,7 @@ class _Epoch:
 
     def _require_finite_weights(self):
         # The loss need not show NaN in the weights: a ReLU turns it into 0.
-        weights = _copy(self.model.trainable_weights)
+        weights = running.arrays(self.model.trainable_weights)
         if not all(np.isfinite(array).all() for array in weights):
             raise NonFiniteLossError(
                 f"weights became NaN in epoch {self.number + 1}, by step "
@@ -385,7 +389,7 @@ def averaged(model: Any) -> Iterator[None]:
     if not _has_averages(model):
         yield
         return
-    weights = _copy(model.trainable_weights)
+    weights = running.arrays(model.trainable_weights)
     model.optimizer.finalize_variable_values(model.trainable_weights)
     try:
         yield
@@ -395,7 +399,7 @@ def averaged(model: Any) -> Iterator[None]:
 
 def variables(model: Any) -> list[np.ndarray]:
     """Return the arrays of a compiled model and its optimizer."""
-    return _copy([*model.weights, *model.optimizer.variables])
+    return running.arrays([*model.weights, *model.optimizer.variables])
 
 
 def restore(model: Any, arrays: list[np.ndarray]) -> None:
@@ -416,10 +420,6 @@ def has_weights(model: keras.Model, arrays: list[np.ndarray]) -> bool:
 def _has_averages(model):
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     return getattr(optimizer, "use_ema", False)
-
-
-def _copy(variables):
-    return [np.array(variable.numpy()) for variable in variables]
 
 
 def _assign(variables, arrays):

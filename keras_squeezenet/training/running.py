@@ -1,44 +1,45 @@
 """The state of a model within an epoch, beside its weights."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 
 class Running:
-    """The metrics and the dropout of a model within an epoch.
+    """The metrics and the random draws of a model within an epoch.
 
     Args:
         model: a compiled model, of Keras 3 or tf_keras.
-        dropout: the variables that choose the masks of its dropout, as they are
-            at the start of the epoch.
+        draws: the variables that choose its random draws, such as the masks of
+            dropout, as they are at the start of the epoch.
     """
 
-    def __init__(self, model: Any, dropout: list[Any]):
+    def __init__(self, model: Any, draws: list[Any]):
         self._model = model
-        self._dropout = dropout
-        self._first = _copy(dropout)
+        self._draws = draws
+        self._first = arrays(draws)
 
     def read(self) -> list[np.ndarray]:
-        """Return what the dropout has drawn, and the sums of the metrics.
+        """Return how much was drawn, and the sums of the metrics.
 
         The draws are relative to the start of the epoch, because each worker of
         a run has its own masks.
         """
-        found = zip(_copy(self._dropout), self._first)
-        return [*(now - first for now, first in found), *_copy(self._sums())]
+        found = zip(arrays(self._draws), self._first)
+        return [*(now - first for now, first in found), *arrays(self._sums())]
 
-    def restore_dropout(self, arrays: list[np.ndarray]) -> None:
-        """Let the dropout continue from where `read` found it."""
-        for variable, first, drawn in zip(self._dropout, self._first, arrays):
+    def restore_draws(self, found: list[np.ndarray]) -> None:
+        """Let the draws continue from where `read` found them."""
+        for variable, first, drawn in zip(self._draws, self._first, found):
             variable.assign(first + drawn)
 
-    def add_metrics(self, arrays: list[np.ndarray]) -> None:
+    def add_metrics(self, found: list[np.ndarray]) -> None:
         """Add the sums that `read` found.
 
         The model must have made its first step, which makes the metrics.
         """
-        sums = arrays[len(self._first) :]
+        sums = found[len(self._first) :]
         for variable, array in zip(self._sums(), sums, strict=True):
             variable.assign_add(array)
 
@@ -50,5 +51,6 @@ class Running:
         ]
 
 
-def _copy(variables):
+def arrays(variables: Iterable[Any]) -> list[np.ndarray]:
+    """Return copies of the values of some variables."""
     return [np.array(variable.numpy()) for variable in variables]

@@ -33,6 +33,21 @@ def make_model(namespace, dropout=0):
     )
 
 
+def make_augmented(namespace, dropout):
+    """Return such a model with an augmentation in a nested model."""
+    flip = namespace.Sequential(
+        [
+            namespace.layers.Reshape((2, 2, 1)),
+            namespace.layers.RandomFlip(seed=3),
+            namespace.layers.Flatten(),
+        ]
+    )
+    inputs = namespace.Input((FEATURES,))
+    x = namespace.layers.Dropout(dropout)(flip(inputs))
+    top = namespace.layers.Dense(CLASSES, activation="softmax")
+    return namespace.Model(inputs, top(x))
+
+
 def make_batches(bad_batch=None):
     """Return endless batches of three blobs; `bad_batch` counts from 1."""
     rng = np.random.default_rng(0)
@@ -210,7 +225,7 @@ def test_each_epoch_has_its_means(namespace):
         assert epoch["accuracy"] == pytest.approx(seen[step]["accuracy"])
 
 
-def run_whole(namespace, *numbers):
+def run_whole(namespace, *numbers, make_model=make_model):
     """Return the states that a fit saves, and a function that resumes one.
 
     The function asserts that the fit ends as the whole one, and returns it.
@@ -245,6 +260,12 @@ def test_fit_is_resumed_from_its_state(namespace):
     states, resume = run_whole(namespace, 12, 4)
     resume(states[0])
     assert np.any(states[-1].training[0] != states[-2].training[0])
+
+
+def test_fit_with_augmentation_layers_is_resumed(monkeypatch):
+    monkeypatch.setattr(epochs, "SAVE_SECONDS", 0)
+    states, resume = run_whole(keras, 12, 6, make_model=make_augmented)
+    resume(states[8])
 
 
 @NAMESPACES
