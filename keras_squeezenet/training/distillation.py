@@ -182,6 +182,9 @@ def load(
         normalization: the normalization of the images of the training, also of
             a teacher whose file does not say another.
         image_size: the side of the images, for weights alone.
+
+    Raises:
+        ValueError: if it is a network of several labels.
     """
     if isinstance(teacher, Teacher):
         return teacher
@@ -194,6 +197,7 @@ def load(
         model = models.load(
             teacher, image_size=image_size, normalization=stated
         )
+    requirements.require_one_label(model, "distillation")
     return Teacher(model, name, normalization)
 
 

@@ -235,10 +235,15 @@ def test_other_commands_say_that_they_take_one_label(several, tmp_path):
         compression.compress(model, several, out=tmp_path / "out")
     with pytest.raises(ValueError, match="packing takes networks of one label"):
         packing.pack(model, several)
-    with pytest.raises(ValueError, match="distillation takes networks of one"):
-        training.train(
-            *(model, several), teacher=make_model(), out=tmp_path / "out"
-        )
+    one_label = quarters.make_classifier(), quarters.make_teacher()
+    for student, teacher in (
+        *((model, make_model()), (model, one_label[1])),
+        (one_label[0], make_model()),
+    ):
+        with pytest.raises(ValueError, match="distillation takes networks of"):
+            training.train(
+                *(student, several), teacher=teacher, out=tmp_path / "out"
+            )
 
 
 def test_metadata_need_a_threshold_for_each_class():
