@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_squeezenet.data import decode
 from keras_squeezenet.pretrained import hub
 from keras_squeezenet.training import distillation
 from keras_squeezenet.training import finetuning_run
@@ -23,6 +24,7 @@ from keras_squeezenet.utils.progress import Progress
 
 
 @backend.channels_last()
+@decode.named_errors()
 def finetune(
     model: keras.Model | str | os.PathLike,
     data: Any,
@@ -84,12 +86,14 @@ def finetune(
     Raises:
         ValueError: if the model has no such head, or as in `training.train`.
         FileExistsError: if the output folder is not empty.
+        RuntimeError: with a backend other than TensorFlow.
 
     Example:
 
     >>> flowers = data.load("flowers")
     >>> model = training.finetune("imagenet", flowers, out="flowers").model
     """
+    backend.require_tensorflow("A fine-tuning run")
     phases = training_recipe.phases_with_teacher(
         phases, teacher, unlabeled.is_labeled(data)
     )

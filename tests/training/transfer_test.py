@@ -8,11 +8,13 @@ import keras
 import numpy as np
 import pytest
 import quarters
+import tensorflow as tf
 
 from keras_squeezenet import SqueezeNet
 from keras_squeezenet import compression
 from keras_squeezenet import data
 from keras_squeezenet import training
+from keras_squeezenet.data import decode
 from keras_squeezenet.data import splits
 from keras_squeezenet.training import early_answers
 from keras_squeezenet.training import finetuning_run
@@ -391,6 +393,25 @@ def test_arrays_will_do(finetune, dataset):
     _, report = finetune(phases, (images, labels), validation=(images, labels))
     assert report["dataset"]["train_images"] == 32
     assert report["phases"][0]["test_accuracy"] is None
+
+
+def test_damaged_image_is_named(finetune, dataset):
+    def fail(image):
+        raise decode.UnreadableImageError("bad.jpg cannot be read")
+
+    def damaged(image, label):
+        found = tf.numpy_function(fail, [image], image.dtype)
+        return tf.ensure_shape(found, image.shape), label
+
+    test = data.Examples(dataset.test.elements.map(damaged))
+    with pytest.raises(decode.UnreadableImageError, match="bad.jpg cannot be"):
+        finetune((), dataclasses.replace(dataset, test=test))
+
+
+def test_another_backend_is_refused(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(RuntimeError, match="run needs the TensorFlow backend"):
+        training.finetune("imagenet", None)
 
 
 def test_relu_behind_the_head_is_refused(make_model, dataset, tmp_path):
