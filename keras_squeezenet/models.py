@@ -113,15 +113,32 @@ def read_metadata(model: Any) -> "metadata.Metadata | None":
     return inspection.read_metadata(path) if os.path.exists(path) else None
 
 
-def copy(model: keras.Model) -> keras.Model:
-    """Return an uncompiled copy of a model, with its names and weights."""
+def copy(model: keras.Model, dtype: str | None = None) -> keras.Model:
+    """Return an uncompiled copy of a model, with its names and weights.
+
+    Its layers have the dtype policy `dtype`; by default, those of the model.
+    """
+    config = model.get_config()
+    if dtype is not None:
+        config = _with_policy(config, dtype)
     # `clone_model` would give the input layer another name.
-    copied = type(model).from_config(model.get_config())
+    copied = type(model).from_config(config)
     copied.set_weights(model.get_weights())
     found = metadata.of(model)
     if found:
         metadata.attach(copied, found)
     return copied
+
+
+def _with_policy(config, dtype):
+    """Return a configuration with another dtype policy in every layer."""
+    if isinstance(config, list | tuple):
+        return type(config)(_with_policy(each, dtype) for each in config)
+    if not isinstance(config, dict):
+        return config
+    if config.get("class_name") == "DTypePolicy":
+        return dtype
+    return {key: _with_policy(each, dtype) for key, each in config.items()}
 
 
 def frozen_layers(model: keras.Model) -> set[str]:

@@ -77,10 +77,12 @@ def load(
     A `keras.Model` or a `.keras` file is copied. For anything else a network is
     built, with these weights, for images of `image_size` pixels and so many
     classes, `None` where their number is unknown, and perhaps for
-    `several_labels`. Its `metadata` have the `normalization`.
+    `several_labels`. Its `metadata` have the `normalization`. Layers with
+    another dtype policy become float32.
     """
     if _is_network(model):
-        return models.load(model, normalization=normalization)
+        loaded = models.load(model, normalization=normalization)
+        return models.copy(loaded, "float32")
     if classes is None:
         raise ValueError(
             "`model` must be a `keras.Model` or a `.keras` file, unless `data` "

@@ -62,8 +62,8 @@ def make_trainee(model: keras.Model, recipe: Recipe) -> keras.Model:
 
     def copy(layer):
         config = layer.get_config()
-        if layer.name not in model.output_names:
-            config["dtype"] = recipe.precision
+        is_output = layer.name in model.output_names
+        config["dtype"] = "float32" if is_output else recipe.precision
         for name in ("kernel_regularizer", "bias_regularizer"):
             if decay and name in config:
                 # The gradient of this L2 is the decay times the weight.

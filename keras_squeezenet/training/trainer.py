@@ -23,6 +23,7 @@ from keras_squeezenet.utils.progress import Progress
 
 
 @backend.channels_last()
+@backend.float32()
 @decode.named_errors()
 def train(
     model: keras.Model | str | os.PathLike | None,

@@ -24,6 +24,7 @@ from keras_squeezenet.utils.progress import Progress
 
 
 @backend.channels_last()
+@backend.float32()
 @decode.named_errors()
 def finetune(
     model: keras.Model | str | os.PathLike,

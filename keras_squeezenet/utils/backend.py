@@ -36,3 +36,17 @@ def channels_last() -> Iterator[None]:
     finally:
         keras.config.set_image_data_format(data_format)
         keras.config.set_floatx(floatx)
+
+
+@contextlib.contextmanager
+def float32() -> Iterator[None]:
+    """Run with float32 as the dtype policy of new layers.
+
+    This is a context manager and a decorator.
+    """
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)

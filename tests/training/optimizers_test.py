@@ -102,6 +102,14 @@ def test_weight_decay_of_sgd_goes_through_the_momentum_as_in_caffe():
     np.testing.assert_allclose(model.get_weights()[0], weights, rtol=1e-5)
 
 
+def test_trainee_has_outputs_of_float32_under_any_policy():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    model = make_model(1, 2)
+    assert model.predict_on_batch(IMAGES).dtype == "bfloat16"
+    trainee = optimizers.make_trainee(model, Recipe())
+    assert trainee.predict_on_batch(IMAGES).dtype == "float32"
+
+
 def test_gradients_are_clipped_together():
     model = make_model(1, 2)
     recipe = SGD.replace(learning_rate=1, clip_norm=0.01)

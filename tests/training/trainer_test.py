@@ -117,6 +117,20 @@ def test_model_that_is_written_is_a_plain_one(train, tmp_path):
     assert all(weight.regularizer is None for weight in loaded.weights)
 
 
+def test_run_under_a_policy_of_bfloat16_is_in_float32_and_resumed(
+    train, tmp_path
+):
+    keras.config.set_dtype_policy("bfloat16")
+    recipe = RECIPE.replace(epochs=1, max_train_steps=2)
+    model, _ = train(recipe)
+    assert {weight.dtype for weight in model.weights} == {"float32"}
+    again, _ = train(recipe, resume=True)
+    loaded = keras.models.load_model(tmp_path / "out" / training_run.MODEL_FILE)
+    assert {weight.dtype for weight in loaded.weights} == {"float32"}
+    for found in (again, loaded):
+        np.testing.assert_equal(found.get_weights(), model.get_weights())
+
+
 def test_network_is_built_for_weights_or_none(dataset, tmp_path, monkeypatch):
     built = []
 

@@ -21,6 +21,7 @@ LEGACY_BACKEND = "backend"
 # Keras on MXNet writes kernels in the order OIHW.
 MXNET = "mxnet"
 NORMALIZATION = "normalization"
+BFLOAT16 = "bfloat16"
 # The group of the weights where a whole model was saved.
 LEGACY_ROOT = "model_weights"
 # Keras's files have some hundreds. A file with a cycle has more.
@@ -199,7 +200,7 @@ def _dataset(objects, path):
     dataset = _object(objects, path)
     if not isinstance(dataset, pyfive.Dataset):
         raise ValueError(f"{path} must be a data set, not a group")
-    if dataset.dtype.kind != "f":
+    if dataset.dtype.kind != "f" and not _is_bfloat16(dataset):
         raise ValueError(f"{path} must hold floats. Received: {dataset.dtype}")
     if (
         dataset.id.layout_class != CONTIGUOUS
@@ -225,6 +226,20 @@ def _arrays(layers):
         "the data sets",
     )
     return {
-        layer: tuple(np.asarray(d[()], "float32") for d in datasets)
+        layer: tuple(map(_float32, datasets))
         for layer, datasets in layers.items()
     }
+
+
+def _float32(dataset):
+    array = dataset[()]
+    if _is_bfloat16(dataset):
+        # They are the upper halves of float32.
+        array = (array.view("<u2").astype("<u4") << 16).view("<f4")
+    return np.asarray(array, "float32")
+
+
+def _is_bfloat16(dataset):
+    # HDF5 has no such type: Keras writes two bytes, and the name.
+    named = dataset.attrs.get("dtype") in (BFLOAT16, BFLOAT16.encode())
+    return dataset.dtype == "V2" and named

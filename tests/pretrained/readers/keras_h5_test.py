@@ -57,6 +57,17 @@ def add_legacy_layer(file, kernel=KERNEL):
     return group
 
 
+def test_bfloat16_is_read_as_float32(tmp_path):
+    keras.config.set_dtype_policy("bfloat16")
+    dense = keras.layers.Dense(2, name="dense")
+    model = keras.Sequential([keras.Input((2,)), dense])
+    dense.set_weights([np.array([[1.5, -0.25], [1e-3, 3]]), np.array([0, 7])])
+    kernel, bias = saved(model, tmp_path / "m.weights.h5")["dense"]
+    assert kernel.dtype == bias.dtype == "float32"
+    assert kernel.tolist() == [[1.5, -0.25], [0.00099945068359375, 3]]
+    assert bias.tolist() == [0, 7]
+
+
 def test_published_file_is_the_backbone_of_the_caffe_weights(shared_data):
     folder = shared_data / "weights"
     found = readers.read(folder / NO_TOP)
