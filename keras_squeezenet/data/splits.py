@@ -43,6 +43,8 @@ class Split:
         values: the values of the first batch of images; `None` for an
             `ImageDataset`, which normalizes its images itself.
         is_weighted: whether the images have sample weights.
+        batch_size: the number of images in each batch of an epoch; `None` where
+            batches differ, which then have all the images.
     """
 
     batches: Callable[..., tf.data.Dataset]
@@ -51,6 +53,7 @@ class Split:
     labels: labels_lib.Labels = labels_lib.UNKNOWN
     values: image_values.Values | None = None
     is_weighted: bool = False
+    batch_size: int | None = None
 
     def map(self, change: Callable) -> "Split":
         """Return the set with a function applied to its images and labels."""
@@ -212,6 +215,7 @@ def training_split(
             size,
             _own_labels(images, train, "train", several),
             is_weighted=_has_weights(train, "train"),
+            batch_size=batch_size,
         )
     if augmentation is not None or rand_augment:
         raise ValueError(
@@ -235,7 +239,8 @@ def training_split(
         batches = examples.batch(part, drop_remainder=True).take(steps)
         return batches.skip(start).prefetch(tf.data.AUTOTUNE)
 
-    return _of_arrays(batches, steps, arrays, several, values)
+    found = _of_arrays(batches, steps, arrays, several, values)
+    return dataclasses.replace(found, batch_size=batch_size)
 
 
 def evaluation_split(

@@ -316,7 +316,9 @@ class Run:
     def result(self):
         state, seconds = self.state, self.state.epoch_seconds
         steps = sum(epoch["steps"] for epoch in state.history)
-        images = steps * (self.train.size // self.train.steps)
+        images = steps * (
+            self.train.batch_size or self.train.size / self.train.steps
+        )
         return TrainingResult(
             model=self.model,
             dataset=self.dataset,

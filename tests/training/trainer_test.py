@@ -92,6 +92,9 @@ def test_run_writes_its_files_and_the_model_of_its_best_epoch(
     best = report["best_epoch"] - 1
     assert len(accuracies) == 3
     assert accuracies[best] == max(accuracies) == report["validation_accuracy"]
+    # An epoch has three whole batches of its 58 images.
+    images = report["images_per_second"] * report["seconds"]
+    assert images == pytest.approx(3 * 3 * 16, rel=0.01)
     with open(out / training_run.HISTORY_FILE, newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == [*"123"]
