@@ -140,7 +140,11 @@ def load_all(
                 paths, labels, squares, image_size, shorter_side
             )
     return image_dataset.ImageDataset(
-        path.name, found.class_names, skipped=skipped, **examples
+        path.name,
+        found.class_names,
+        skipped=skipped,
+        are_labels_checked=True,
+        **examples,
     )
 
 
@@ -185,6 +189,7 @@ def _load_several(
         **examples,
         skipped=skipped,
         origins=origins,
+        are_labels_checked=True,
     )
 
 

@@ -69,6 +69,9 @@ class ImageDataset:
         normalization: the normalization of the images in batches, a key of
             `normalizations.NORMALIZATIONS`. Defaults to `"caffe"`, that of
             `preprocess_input`.
+        are_labels_checked: whether the labels are known to be numbers of the
+            classes, as `load` makes them. Defaults to `False`: training checks
+            them, in a pass over the labels.
 
     Raises:
         ValueError: if there is one class only, or a split is empty.
@@ -87,6 +90,7 @@ class ImageDataset:
     left_out: dict[str, int] = dataclasses.field(default_factory=dict)
     origins: dict[str, str] = dataclasses.field(default_factory=dict)
     normalization: str = normalizations.CAFFE
+    are_labels_checked: bool = False
 
     def __post_init__(self):
         if self.train is None:

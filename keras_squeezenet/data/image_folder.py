@@ -185,6 +185,7 @@ def load_files(
         skipped=skipped,
         left_out=dict(left_out),
         origins=OWN_ORIGINS if sources.keys() == {"all"} else origins,
+        are_labels_checked=True,
     )
 
 

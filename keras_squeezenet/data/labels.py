@@ -67,7 +67,9 @@ def require_classes(name: str, labels: np.ndarray, classes: int) -> None:
                 "there are"
             )
         return
-    least, greatest = (int(labels.min()), int(labels.max())) * bool(len(labels))
+    if not len(labels):
+        return
+    least, greatest = int(labels.min()), int(labels.max())
     if least < 0 or greatest >= classes:
         raise ValueError(
             f"the labels of `{name}` must be from 0 to {classes - 1}, the "
@@ -80,7 +82,7 @@ def require_classes(name: str, labels: np.ndarray, classes: int) -> None:
 def normalized(
     labels: Any, name: str, several: bool | None = None
 ) -> tuple[np.ndarray, bool]:
-    """Return labels as integers or float32 rows, and whether they are several.
+    """Return labels as int64 or float32 rows, and whether they are several.
 
     Args:
         labels: integers of shape `(images,)`; one-hot or soft labels, rows of
@@ -103,7 +105,7 @@ def normalized(
         )
     if not is_rows:
         _require_one(labels, name, several)
-        return labels, False
+        return labels.astype("int64"), False
     labels = labels.astype("float32")
     if labels.shape[1] < 2:
         raise ValueError(

@@ -45,7 +45,11 @@ def load(
         )
 
     return image_dataset.ImageDataset(
-        name, CLASS_NAMES, train=split(~is_test), test=split(is_test)
+        name,
+        CLASS_NAMES,
+        train=split(~is_test),
+        test=split(is_test),
+        are_labels_checked=True,
     )
 
 

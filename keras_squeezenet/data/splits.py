@@ -75,7 +75,7 @@ class Split:
         return self.map(
             lambda images, labels: (
                 images,
-                tf.one_hot(labels, classes)
+                tf.one_hot(tf.cast(labels, tf.int64), classes)
                 if labels.dtype.is_integer
                 else labels,
             )
@@ -320,7 +320,7 @@ def _own_labels(dataset, examples, name, several):
 
     return labels_lib.Labels(
         functools.cache(read),
-        is_checked=True,
+        is_checked=dataset.are_labels_checked,
         several=dataset.several_labels,
     )
 
@@ -367,6 +367,8 @@ def _batched(images, name, is_learned, several, shard=image_dataset.ALL):
             labels = tf.cast(labels, tf.float32)
             if not (is_learned or several):
                 labels = tf.argmax(labels, axis=1)
+        else:
+            labels = tf.cast(labels, tf.int64)
         weights = [tf.cast(each, tf.float32) for each in weights]
         parts = (tf.cast(images, tf.float32), labels, *weights)
         return tuple(part[mine] for part in parts) if shard.count > 1 else parts

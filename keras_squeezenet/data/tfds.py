@@ -51,6 +51,7 @@ def load(
         origins={
             key: f"the split {split.name}" for key, split in splits.items()
         },
+        are_labels_checked=True,
     )
 
 

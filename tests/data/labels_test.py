@@ -12,6 +12,12 @@ def test_integers_are_kept_and_rows_become_float32():
     assert rows.tolist() == [[0.25, 0.75], [1, 0]]
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "uint32"])
+def test_integers_of_any_type_become_int64(dtype):
+    numbers, _ = labels_lib.normalized(np.array([2, 0], dtype), "train")
+    assert (numbers.tolist(), numbers.dtype) == ([2, 0], "int64")
+
+
 @pytest.mark.parametrize(
     "labels, expected",
     [
@@ -71,6 +77,10 @@ def test_images_of_each_class_are_counted():
 def test_labels_of_other_classes_are_refused(labels, expected):
     with pytest.raises(ValueError, match=expected):
         labels_lib.require_classes("test", labels, 3)
+
+
+def test_no_labels_are_of_any_classes():
+    labels_lib.require_classes("test", np.zeros(0, "int64"), 3)
 
 
 @pytest.mark.parametrize(

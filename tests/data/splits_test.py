@@ -252,6 +252,36 @@ def test_batches_of_integers_become_float32():
     np.testing.assert_array_equal(images, pixels[:4])
 
 
+@pytest.mark.parametrize("kind", ["arrays", "batches", "source"])
+@pytest.mark.parametrize("dtype", ["int16", "uint16", "uint32"])
+def test_labels_of_any_integers_are_learned(kind, dtype):
+    split = splits.training_split(
+        of_kind(kind, (IMAGES, LABELS.astype(dtype))), 4
+    )
+    (_, labels), *_ = split.batches(0)
+    assert labels.dtype == tf.int64
+    assert split.labels.count(3).tolist() == [4, 3, 3]
+
+
+def test_batches_of_arrays_have_one_size():
+    arrays = splits.training_split((IMAGES, LABELS), 4)
+    assert (arrays.batch_size, arrays.steps, arrays.size) == (4, 2, 10)
+    assert splits.training_split((IMAGES, LABELS), 32).batch_size == 10
+    batches = of_kind("batches", (IMAGES, LABELS))
+    assert splits.training_split(batches, 32).batch_size is None
+
+
+def test_labels_of_a_data_set_are_checked_unless_its_loader_did():
+    x, y = np.zeros((4, 8, 8, 3), "uint8"), np.array([1, 2, 1, 2])
+    train = data.Examples(tf.data.Dataset.from_tensor_slices((x, y)))
+    found = data.ImageDataset("few", ("a", "b"), train=train, test=train)
+    loaded = dataclasses.replace(found, are_labels_checked=True)
+    for split in (splits.training_split, splits.evaluation_split):
+        with pytest.raises(ValueError, match="`test` must be from 0 to 1"):
+            split(found, 4, "test").labels.require_classes("test", 2)
+        split(loaded, 4, "test").labels.require_classes("test", 2)
+
+
 def weighted_dataset(weights):
     """Return a data set of as many images as there are weights."""
     size = len(weights)
