@@ -23,7 +23,7 @@ BELOW = {
     "flattening": {"graph", "metadata"},
     "imagenet": set(),
     "normalizations": {"imagenet"},
-    "metadata": {"normalizations", "utils"},
+    "metadata": {"imagenet", "normalizations", "utils"},
     "codec": {"graph", "metadata", "normalizations", "utils"},
     "data": {"metadata", "normalizations", "utils"},
     "pretrained": {
@@ -38,7 +38,7 @@ BELOW = {
     },
     "feature_extraction": {"graph", "metadata", "models", "utils"},
     "export": {
-        *("codec", "data", "flattening", "graph", "imagenet", "layers"),
+        *("codec", "data", "flattening", "graph", "layers"),
         *("metadata", "normalizations", "utils"),
     },
     "inspection": {"codec", "export", "metadata", "pretrained", "utils"},

@@ -85,9 +85,10 @@ def normalized(
     """Return labels as int64 or float32 rows, and whether they are several.
 
     Args:
-        labels: integers of shape `(images,)`; one-hot or soft labels, rows of
-            shape `(images, classes)` that sum to 1; or several labels, rows of
-            0 and 1.
+        labels: integers of shape `(images,)`, or `(images, 1)` as in
+            `keras.datasets.cifar10`; one-hot or soft labels, rows of shape
+            `(images, classes)` that sum to 1; or several labels, rows of 0 and
+            1.
         name: the name of the set, for errors.
         several: whether they must be several labels. Defaults to `None`: rows
             of 0 and 1 are, unless all of them sum to 1.
@@ -96,6 +97,8 @@ def normalized(
         ValueError: if they are none of these.
     """
     labels = np.asarray(labels)
+    if is_column(labels):
+        labels = labels[:, 0]
     is_rows = labels.ndim == 2 and labels.dtype.kind in "fiub"
     if not is_rows and (labels.ndim != 1 or labels.dtype.kind not in "iu"):
         raise ValueError(
@@ -123,6 +126,11 @@ def normalized(
     else:
         _require_probabilities(labels, name)
     return labels, several
+
+
+def is_column(labels: np.ndarray) -> bool:
+    """Return whether labels are integers of shape `(images, 1)`."""
+    return labels.shape[1:] == (1,) and labels.dtype.kind in "iu"
 
 
 def _require_one(labels, name, several):

@@ -357,12 +357,15 @@ def _batched(images, name, is_learned, several, shard=image_dataset.ALL):
         raise ValueError(f"`{name}` must have images. Received: none")
     for size in sizes:
         shard.part(size)
+    is_column = labels_lib.is_column(labels)
     labels, several = _normalized(labels, name, is_learned, several)
     if weights:
         _weights(np.concatenate(weights), name, is_learned, sum(sizes))
     mine = slice(shard.index, None, shard.count)
 
     def prepare(images, labels, *weights):
+        if is_column:
+            labels = tf.reshape(labels, [-1])
         if labels.shape.rank == 2:
             labels = tf.cast(labels, tf.float32)
             if not (is_learned or several):

@@ -23,6 +23,7 @@ from keras_squeezenet.data import image_ops
 from keras_squeezenet.data import splits
 from keras_squeezenet.evaluation import probability_check
 from keras_squeezenet.training import objectives
+from keras_squeezenet.training import requirements
 
 # The least probability: the gradient of its logarithm is still finite, even
 # times a temperature and the loss scale of float16.

@@ -23,7 +23,7 @@ def test_integers_of_any_type_become_int64(dtype):
     [
         ([0.5, 0.25], r"Received: labels of shape \(2,\) of float64"),
         (["cat"], r"shape \(1,\) of <U3"),
-        ([[1], [0]], "at least two classes"),
+        ([[1.0], [0.0]], "at least two classes"),
         ([[1, 0], [0.5, 0.25]], "image 1 of `train`.* sum to 0.75"),
         ([[1.5, -0.5]], "are at least -0.5"),
         ([[np.nan, 1]], "sum to nan"),

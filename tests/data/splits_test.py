@@ -263,6 +263,16 @@ def test_labels_of_any_integers_are_learned(kind, dtype):
     assert split.labels.count(3).tolist() == [4, 3, 3]
 
 
+@pytest.mark.parametrize("kind", ["arrays", "batches", "source"])
+def test_labels_in_a_column_are_taken(kind):
+    """Those of `keras.datasets.cifar10` are of shape `(images, 1)`."""
+    column = LABELS.astype("uint8")[:, None]
+    split = splits.training_split(of_kind(kind, (IMAGES, column)), 4)
+    (_, labels), *_ = split.batches(0)
+    assert (labels.shape, labels.dtype) == ((4,), tf.int64)
+    assert split.labels.count(3).tolist() == [4, 3, 3]
+
+
 def test_batches_of_arrays_have_one_size():
     arrays = splits.training_split((IMAGES, LABELS), 4)
     assert (arrays.batch_size, arrays.steps, arrays.size) == (4, 2, 10)
