@@ -168,6 +168,7 @@ def describe_network(path):
         names = [name for _, name in imagenet.imagenet_classes()]
     return {
         "image_size": found.image_size,
+        "channels": found.channels,
         "normalization": found.normalization,
         "classes": names,
     }

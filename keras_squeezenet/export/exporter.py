@@ -20,6 +20,7 @@ from keras_squeezenet import normalizations
 from keras_squeezenet.codec import headers
 from keras_squeezenet.codec import sqz
 from keras_squeezenet.data import catalog
+from keras_squeezenet.data import decode
 from keras_squeezenet.data import splits
 from keras_squeezenet.export import comparison
 from keras_squeezenet.export import exportable
@@ -100,6 +101,7 @@ class ExportResult:
 
 
 @backend.channels_last()
+@decode.named_errors()
 def export(
     model: "keras.Model | str | os.PathLike",
     to: str | Iterable[str],

@@ -83,7 +83,7 @@ COMPRESS = {
     "class_weight": (None, "balanced"),
     "focal": (0, 2),
     "quantize_epochs": (0, 1),
-    "quantize_preserve": compression_recipe.PRESERVED,
+    "quantize_preserve": [*compression_recipe.PRESERVED],
 }
 PACK = {
     "target_bytes": (None, 2000),

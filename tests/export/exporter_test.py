@@ -17,6 +17,7 @@ from keras_squeezenet import export
 from keras_squeezenet import metadata
 from keras_squeezenet import models
 from keras_squeezenet import preprocess_input
+from keras_squeezenet.data import decode
 from keras_squeezenet.export import formats
 from keras_squeezenet.export import litert
 from keras_squeezenet.export import saved_model
@@ -145,6 +146,15 @@ def test_without_images_files_are_compared_on_random_ones(model, tmp_path):
     result = export.export(model, "saved_model", tmp_path / "out")
     assert (result.compared_on, result.compared_images) == ("random", 8)
     assert result.files[0].max_difference < 1e-5
+
+
+def test_image_that_cannot_be_decoded_is_named(
+    make_model, broken_dataset, tmp_path
+):
+    with pytest.raises(decode.UnreadableImageError, match="png cannot be read"):
+        export.export(
+            make_model(), "litert", tmp_path / "out", calibration=broken_dataset
+        )
 
 
 def test_model_stays_as_it_is(exported, model):
