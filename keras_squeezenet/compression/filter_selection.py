@@ -43,7 +43,8 @@ def select(
         channels: of the network.
         kernels: `{layer: kernel}`.
         hessians: those of `packing.fisher.measure`.
-        cost: a function of `filter_costs`.
+        cost: of each layer by its channels, as `filter_costs` or
+            `layer_latencies` give it.
         budget: in the unit of the cost.
 
     Returns:

@@ -11,6 +11,7 @@ from keras_squeezenet import models
 from keras_squeezenet.compression.compression_recipe import Recipe
 from keras_squeezenet.data import splits
 from keras_squeezenet.data.splits import Split
+from keras_squeezenet.packing import image_sets
 from keras_squeezenet.training import distillation
 from keras_squeezenet.training import network
 from keras_squeezenet.training import objectives
@@ -92,8 +93,7 @@ def load(
     }
     keras.utils.set_random_seed(recipe.seed)
     images = first_images(train, CALIBRATION_IMAGES)
-    starts = range(CALIBRATION_BATCH_SIZE, len(images), CALIBRATION_BATCH_SIZE)
-    calibration = np.split(images, starts)
+    calibration = image_sets.in_batches(images, CALIBRATION_BATCH_SIZE)
     requirements.require_fit(
         model,
         calibration[0],

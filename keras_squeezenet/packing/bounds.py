@@ -10,6 +10,10 @@ from keras_squeezenet.packing.curve import Point
 MAX_KL = 0.02
 
 
+class BoundError(ValueError):
+    """No file is within a bound."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Bound:
     """A bound on the size, the divergence, or the loss; see `pack`."""

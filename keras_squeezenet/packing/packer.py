@@ -20,6 +20,7 @@ from keras_squeezenet.packing import measurement
 from keras_squeezenet.packing import network_quantizer
 from keras_squeezenet.packing import pack_result
 from keras_squeezenet.packing.bounds import Bound
+from keras_squeezenet.packing.bounds import BoundError
 from keras_squeezenet.packing.curve import Point
 from keras_squeezenet.packing.pack_result import PackResult
 from keras_squeezenet.utils.progress import Progress
@@ -88,7 +89,7 @@ class Packer:
                 to `None`: the images that calibrate, randomly augmented.
 
         Raises:
-            ValueError: if no file is within the bound.
+            BoundError: if no file is within the bound.
         """
         if bound.max_accuracy_drop is not None and self.measurer.labels is None:
             raise ValueError(
@@ -120,7 +121,7 @@ class Packer:
         `pack` also fits its layers on more images.
 
         Raises:
-            ValueError: if no file is within the bound.
+            BoundError: if no file is within the bound.
         """
         lambda_search.search(bound, self._evaluate)
         point = self._choose(bound)
@@ -144,7 +145,7 @@ class Packer:
         points = curve.front(self.points.values())
         chosen = bound.choose(points)
         if chosen is None:
-            raise ValueError(
+            raise BoundError(
                 f"no file is within {bound}: the files have "
                 f"{points[0].bytes:,} to {points[-1].bytes:,} bytes and "
                 f"divergences of {points[0].kl:.3g} to {points[-1].kl:.3g} "

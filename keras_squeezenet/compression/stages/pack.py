@@ -54,7 +54,7 @@ class Pack(Stage):
         steps = recipe.steps(recipe.pack_epochs, run.train.steps)
         try:
             packed = files.pack(self._bound(measurer), steps, self._batches())
-        except ValueError as error:
+        except bounds.BoundError as error:
             raise checks.TargetError(str(error)) from error
         decoded = packed.model
         checks.require_measured(

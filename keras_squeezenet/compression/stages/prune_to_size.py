@@ -73,7 +73,7 @@ class PruneToSize(Prune):
         files = pack.make_packer(self.model, self.recipe, self.context)
         try:
             _, content = files.find(bounds.Bound(target_bytes=target))
-        except ValueError as error:
+        except bounds.BoundError as error:
             sizes = [point.bytes for point in files.points.values()]
             raise checks.TargetError(
                 "`target_bytes` must be larger for this network: a round of "
