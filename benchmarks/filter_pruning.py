@@ -44,6 +44,7 @@ flags.DEFINE_float("learning_rate", 3e-4, "of every training")
 flags.DEFINE_string("augmentation", "flip_crop", "of every training")
 flags.DEFINE_list("methods", ["prune_filters"], "names of METHODS")
 flags.DEFINE_list("shares", ["0.7", "0.5", "0.35", "0.25"], "of the MACs")
+flags.DEFINE_list("pools", [], "of a narrower network, if not as by default")
 flags.DEFINE_list("seeds", ["0"], "positions in --models")
 flags.mark_flags_as_required(["dataset", "models"])
 
@@ -120,6 +121,8 @@ def shrink_images_and_prune_for_latency(model, images, share, seed, out):
 def narrow_config(model, images, share, seed, out):
     """Train a narrower network of the design space from random weights."""
     config = network.for_images(FLAGS.image_size)
+    if FLAGS.pools:
+        config = dataclasses.replace(config, pools=tuple(FLAGS.pools))
     factors = [step / 100 for step in range(20, 100)]
     classes = model.output_shape[-1]
 

@@ -36,7 +36,7 @@ from keras_squeezenet.utils import suggestions
 from keras_squeezenet.utils.progress import Progress
 
 FOLDER = "squeezenet_latencies"
-# Of the content of cached files; what was measured in another way is not used.
+# The version of cached files: those of another version are not used.
 VERSION = 1
 CPU_INFO = pathlib.Path("/proc/cpuinfo")
 # The channels that are measured, besides the largest of the network, which is
@@ -152,7 +152,7 @@ def measure(
         threads: the number of threads that the runtime computes with.
         batch_size: the number of images in a call. Latencies are of a call.
         cache: the folder for the results, `True` for the one beside Keras's
-            cache of weights, or `False` to measure anew and keep nothing.
+            cache of weights, or `False` to measure again and keep nothing.
         progress: what shows the progress. Defaults to `None`: nothing does.
 
     Returns:
@@ -461,7 +461,7 @@ def _read(path, key):
 
 
 def _write(path, key, found):
-    """Cache latencies; a folder that cannot be written is no error."""
+    """Cache latencies; log it if the folder cannot be written."""
     values = dataclasses.asdict(found)
     content = {"key": key, "latencies": values, "digest": _digest(key, values)}
     try:

@@ -82,9 +82,9 @@ def standard_error(values: np.ndarray) -> float:
 class Evaluation:
     """The outputs of a network for labeled images."""
 
-    # Of shape `(images, classes)`.
+    # The shape is `(images, classes)`.
     probabilities: np.ndarray
-    # Integers of shape `(images,)`.
+    # Integers, the shape is `(images,)`.
     labels: np.ndarray
 
     @property

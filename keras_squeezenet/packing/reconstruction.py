@@ -64,12 +64,16 @@ def _quantize(layer, batches, quantize):
         quantize: as `run` takes it.
     """
     kernel = keras.ops.convert_to_numpy(layer.kernel)
+    expected = [fisher.linear_output(layer, x0) for x0, _ in batches]
 
     def fit_bias(quantized):
         if layer.bias is None:
             return None
         bias = keras.ops.convert_to_numpy(layer.bias).astype("float64")
-        return _fit_bias(layer, quantized, bias, batches)
+        received = [
+            fisher.linear_output(layer, x1, quantized, 0) for _, x1 in batches
+        ]
+        return _fit_bias(bias, expected, received)
 
     quantized, bias = quantize(
         layer.name, _fit_kernel(layer, kernel, batches), fit_bias
@@ -77,10 +81,10 @@ def _quantize(layer, batches, quantize):
     bias = 0 if bias is None else bias
     return [
         (
-            layer.activation(fisher.linear_output(layer, x0)),
+            layer.activation(y0),
             layer.activation(fisher.linear_output(layer, x1, quantized, bias)),
         )
-        for x0, x1 in batches
+        for y0, (_, x1) in zip(expected, batches)
     ]
 
 
@@ -134,13 +138,18 @@ def sample(columns: tf.Tensor) -> tf.Tensor:
     return tf.reshape(sampled, (-1, sampled.shape[-1]))
 
 
-def _fit_bias(layer, quantized, bias, batches):
-    """Return biases that keep the mean of the outputs where they are active."""
+def _fit_bias(bias, expected, received):
+    """Return biases that keep the mean of the outputs where they are active.
+
+    Args:
+        bias: the original biases.
+        expected: batches of the original outputs, before the activation.
+        received: batches of the outputs of the quantized kernel without biases.
+    """
     for _ in range(BIAS_ROUNDS):
         missing, count = 0.0, INACTIVE
-        for x0, x1 in batches:
-            y0 = fisher.linear_output(layer, x0)
-            y1 = fisher.linear_output(layer, x1, quantized, bias)
+        for y0, y1 in zip(expected, received):
+            y1 = y1 + bias
             active = tf.cast((y0 > 0) | (y1 > 0), y1.dtype)
             axes = list(range(len(y0.shape) - 1))
             missing += tf.reduce_sum((y0 - y1) * active, axes).numpy()

@@ -2,7 +2,7 @@
 
 The pass that computes the features of the frozen backbone also sees what makes
 results worthless: images that are in two sets, classes of few images, and a
-validation set too small to choose by.
+validation set too small to choose between epochs.
 """
 
 import dataclasses
@@ -289,9 +289,9 @@ def _small_validation_set(images, accuracy):
     if error > MAX_STANDARD_ERROR:
         needed = math.ceil(images * (error / 0.01) ** 2 / 100) * 100
         yield (
-            f"The validation set has {images:,} images, too few to choose by: "
-            f"accuracies are known to ± {100 * error:.1f} points (standard "
-            f"error). About {needed:,} images give ± 1."
+            f"The validation set has {images:,} images, too few to choose an "
+            f"epoch: accuracies are known to ± {100 * error:.1f} points "
+            f"(standard error). About {needed:,} images give ± 1."
         )
 
 
