@@ -44,7 +44,6 @@ flags.DEFINE_float("learning_rate", 3e-4, "of every training")
 flags.DEFINE_string("augmentation", "flip_crop", "of every training")
 flags.DEFINE_list("methods", ["prune_filters"], "names of METHODS")
 flags.DEFINE_list("shares", ["0.7", "0.5", "0.35", "0.25"], "of the MACs")
-flags.DEFINE_list("pools", [], "of a narrower network, if not as by default")
 flags.DEFINE_list("seeds", ["0"], "positions in --models")
 flags.mark_flags_as_required(["dataset", "models"])
 
@@ -120,9 +119,9 @@ def shrink_images_and_prune_for_latency(model, images, share, seed, out):
 
 def narrow_config(model, images, share, seed, out):
     """Train a narrower network of the design space from random weights."""
-    config = network.for_images(FLAGS.image_size)
-    if FLAGS.pools:
-        config = dataclasses.replace(config, pools=tuple(FLAGS.pools))
+    config = dataclasses.replace(
+        network.for_images(FLAGS.image_size), pools=pools_of(model)
+    )
     factors = [step / 100 for step in range(20, 100)]
     classes = model.output_shape[-1]
 
@@ -145,6 +144,16 @@ def narrow_config(model, images, share, seed, out):
         FLAGS.image_size, classes, make(min(factors, key=distance))
     )
     return train(built, images, seed, out, model)
+
+
+def pools_of(model):
+    """Return the modules that a pooling follows, as a config has them."""
+    numbers = [
+        layer.name.removeprefix("pool")
+        for layer in model.layers
+        if isinstance(layer, keras.layers.MaxPooling2D)
+    ]
+    return tuple(f"{'conv' if n == '1' else 'fire'}{n}" for n in numbers)
 
 
 def keep(model, images, share, seed, out):

@@ -103,7 +103,10 @@ def name_of(row):
 
 
 def summarize(rows, times):
-    """Return a dict for each method and share: means over the seeds."""
+    """Return a dict for each method and share: means over the seeds.
+
+    They have the order of `METHODS`, and fall in the share.
+    """
     groups = collections.defaultdict(list)
     for row in rows:
         groups[name_of(row)].append(row)
@@ -122,7 +125,10 @@ def summarize(rows, times):
                 "batch_latency": times[name, 32] / 32,
             }
         )
-    return points
+    order = [*METHODS].index
+    return sorted(
+        points, key=lambda point: (order(point["method"]), -point["share"])
+    )
 
 
 def print_table(points, times):

@@ -82,9 +82,9 @@ def standard_error(values: np.ndarray) -> float:
 class Evaluation:
     """The outputs of a network for labeled images."""
 
-    # The shape is `(images, classes)`.
+    # An array of shape `(images, classes)`.
     probabilities: np.ndarray
-    # Integers, the shape is `(images,)`.
+    # An array of integers, of shape `(images,)`.
     labels: np.ndarray
 
     @property
