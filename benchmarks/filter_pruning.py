@@ -147,7 +147,7 @@ def narrow_config(model, images, share, seed, out):
 
 
 def pools_of(model):
-    """Return the modules that a pooling follows, as a config has them."""
+    """Return the modules before each pooling, the `pools` of a config."""
     numbers = [
         layer.name.removeprefix("pool")
         for layer in model.layers

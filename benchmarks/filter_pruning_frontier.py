@@ -105,7 +105,7 @@ def name_of(row):
 def summarize(rows, times):
     """Return a dict for each method and share: means over the seeds.
 
-    They have the order of `METHODS`, and fall in the share.
+    The dicts are in the order of `METHODS`, the largest share first.
     """
     groups = collections.defaultdict(list)
     for row in rows:

@@ -1,10 +1,11 @@
 """Measure the throughput of torchvision's RandAugment, without TensorFlow.
 
     python benchmarks/torchvision_input.py FOLDER [--image_size=224]
+        [--rounds=3]
 
-It needs torchvision. The photographs of FOLDER, with those of its sub-folders,
-are resized and cropped to squares of uint8 before; only RandAugment is timed.
-A CPU second is a second of one core.
+It needs torchvision. The first 256 JPEG files below FOLDER, by path, are
+resized and cropped to uint8 squares beforehand; only RandAugment, with
+torchvision's defaults, is timed. A CPU second is a second of one core.
 """
 
 import pathlib
@@ -40,7 +41,7 @@ def main(argv):
         for image in images:
             augment(image)
         rates.append(len(images) / (time.process_time() - started))
-    # The first pass loads code.
+    # The first pass is left out: it also loads code.
     print(f"{statistics.median(rates[1:]):,.0f} images per CPU second")
 
 

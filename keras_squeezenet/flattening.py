@@ -41,8 +41,8 @@ def flatten(model: keras.Model) -> keras.Model:
     output = _open(model, None, nodes)
     arrays = {name: layer.get_weights() for name, (layer, _) in nodes.items()}
     affine = [name for name in nodes if type(nodes[name][0]) in _AFFINE]
-    # The first of several in a row may follow a layer with weights, and the
-    # last one may precede such a layer.
+    # The first of several affine layers in a row may follow a layer with
+    # weights, and the last one may precede such a layer.
     for fold, names in ((_fold_back, affine), (_fold_forward, affine[::-1])):
         for name in names:
             if name in nodes and fold(name, nodes, arrays):

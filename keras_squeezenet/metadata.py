@@ -31,7 +31,7 @@ MAX_BYTES = 1 << 20
 MAX_NAMES_BYTES = 1 << 19
 MAX_SIDE = 1 << 16
 ZIP_SUFFIXES = (".keras", ".tflite")
-# A network of several labels has this threshold until others are chosen.
+# The threshold of a network of several labels until its own are chosen.
 THRESHOLD = 0.5
 
 logger = logging.getLogger(__name__)

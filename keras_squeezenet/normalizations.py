@@ -62,7 +62,7 @@ NORMALIZATIONS = {
         (255 * 0.485, 255 * 0.456, 255 * 0.406),
         (255 * 0.229, 255 * 0.224, 255 * 0.225),
     ),
-    # GluonCV's training programs round "torch" to three digits.
+    # GluonCV's training programs have these constants, close to "torch".
     "gluon": Normalization(
         "RGB", imagenet.IMAGENET_MEAN, (58.393, 57.12, 57.375)
     ),

@@ -113,7 +113,7 @@ def suffixes() -> frozenset[str]:
     """Return the suffixes of image files, in lower case."""
     from PIL import Image
 
-    # Pillow opens files of the format MPO, as cameras write them, as JPEG.
+    # Some cameras write MPO files, which Pillow opens as JPEG.
     read = {*formats(), "MPO"}
     known = Image.registered_extensions()
     return frozenset(name for name, kind in known.items() if kind in read)

@@ -28,7 +28,8 @@ OWN_ORIGINS = {"train": "80% of the images", "test": "the other 20%"}
 NO_CLASS = "in no class folder"
 NO_SPLIT = "in folders beside the sets"
 NO_LABEL = ""
-# How many images without labels are needed: each set must have one.
+# How many images without labels a folder needs: those of "all" are divided
+# into three sets, each of which must have one.
 MIN_UNLABELED = {"all": 3, "train": 1, "validation": 1, "test": 1}
 
 logger = logging.getLogger(__name__)

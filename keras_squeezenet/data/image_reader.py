@@ -25,7 +25,7 @@ OTHER_COST = 16
 PROGRESSIVE_COST = 6
 # Decoding takes no more, and reading an image then stays below 300 MB.
 MAX_BYTES = 224 * 2**20
-# Only a few of the images that take more than this are decoded at a time.
+# Only a few of the images that take more memory are decoded at a time.
 COSTLY_BYTES = 64 * 2**20
 COSTLY_AT_A_TIME = 2
 EXIF_ORIENTATION = 0x0112

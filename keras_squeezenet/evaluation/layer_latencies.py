@@ -36,7 +36,8 @@ from keras_squeezenet.utils import suggestions
 from keras_squeezenet.utils.progress import Progress
 
 FOLDER = "squeezenet_latencies"
-# The version of cached files: those of another version are not used.
+# To be raised when what is measured, or how, changes: cached files of other
+# versions are not used.
 VERSION = 1
 CPU_INFO = pathlib.Path("/proc/cpuinfo")
 # The channels that are measured, besides the largest of the network, which is
@@ -152,7 +153,7 @@ def measure(
         threads: the number of threads that the runtime computes with.
         batch_size: the number of images in a call. Latencies are of a call.
         cache: the folder for the results, `True` for the one beside Keras's
-            cache of weights, or `False` to measure again and keep nothing.
+            cache of weights, or `False` to measure in every call.
         progress: what shows the progress. Defaults to `None`: nothing does.
 
     Returns:
@@ -461,7 +462,7 @@ def _read(path, key):
 
 
 def _write(path, key, found):
-    """Cache latencies; log it if the folder cannot be written."""
+    """Cache latencies; if that fails, only log a warning."""
     values = dataclasses.asdict(found)
     content = {"key": key, "latencies": values, "digest": _digest(key, values)}
     try:

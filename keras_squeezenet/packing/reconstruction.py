@@ -143,8 +143,10 @@ def _fit_bias(bias, expected, received):
 
     Args:
         bias: the original biases.
-        expected: batches of the original outputs, before the activation.
-        received: batches of the outputs of the quantized kernel without biases.
+        expected: batches of the original outputs for the original inputs,
+            before the activation.
+        received: those of the quantized kernel, without biases, for the inputs
+            from the quantized layers.
     """
     for _ in range(BIAS_ROUNDS):
         missing, count = 0.0, INACTIVE

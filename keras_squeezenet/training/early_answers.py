@@ -289,9 +289,9 @@ def _small_validation_set(images, accuracy):
     if error > MAX_STANDARD_ERROR:
         needed = math.ceil(images * (error / 0.01) ** 2 / 100) * 100
         yield (
-            f"The validation set has {images:,} images, too few to choose an "
-            f"epoch: accuracies are known to ± {100 * error:.1f} points "
-            f"(standard error). About {needed:,} images give ± 1."
+            f"The validation set has {images:,} images, too few to choose "
+            f"between epochs: accuracies are known to ± {100 * error:.1f} "
+            f"points (standard error). About {needed:,} images give ± 1 point."
         )
 
 

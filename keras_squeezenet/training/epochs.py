@@ -85,7 +85,7 @@ class State:
         best = self.best_accuracy
         self.history.append(epoch)
         self.step, self.step_seconds, self.running = 0, 0.0, []
-        # A later epoch of equal accuracy has been trained longer.
+        # At equal accuracy the later epoch, which trained longer, is kept.
         is_best = best is None or epoch["validation_accuracy"] >= best
         if is_candidate and is_best:
             self.best = len(self.history) - 1

@@ -178,7 +178,7 @@ class Run:
             self._write(is_best=True)
 
     def _say_if_weights_differ(self):
-        # This is not an error: random weights are drawn again.
+        # This is not an error: random weights are others each time.
         if not epochs.has_weights(self.model, self.state.initial):
             logger.warning(
                 "The run in %s continues from the weights that it was started "

@@ -40,7 +40,7 @@ def label(
     """Return the data of a run with labels, by the names of their sets.
 
     The labels of images without any are the classes that the teacher finds.
-    Those of a `tf.data.Dataset` are found again in each pass.
+    For a `tf.data.Dataset` they are computed in each pass.
 
     Returns:
         The teacher, which knows what it `labeled`, and the sets.

@@ -104,9 +104,9 @@ def test_enough_different_images_give_no_warning(any_size):
 
 def test_small_validation_set_is_told_with_its_standard_error():
     assert warnings(train=many(0), validation=many(1)) == [
-        "The validation set has 60 images, too few to choose an epoch: "
-        "accuracies are known to ± 4.1 points (standard error). About 1,100 "
-        "images give ± 1."
+        "The validation set has 60 images, too few to choose between "
+        "epochs: accuracies are known to ± 4.1 points (standard error). About "
+        "1,100 images give ± 1 point."
     ]
 
 

@@ -171,7 +171,7 @@ def test_early_answers_come_before_the_phases(finetune, monkeypatch, caplog):
     assert accuracy == early["learning_curve"][-1]["validation_accuracy"]
     assert 0 < early["standard_error"] < 0.25
     assert early["seconds"] > 0
-    assert "validation set has 6 images, too few to choose an epoch" in said[0]
+    assert "set has 6 images, too few to choose between epochs" in said[0]
     assert f"right on {accuracy:.1%} of the validation images" in said[0]
     assert f"{accuracy:.1%} with 58 training images." in said[0]
 

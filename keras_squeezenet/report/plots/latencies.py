@@ -23,7 +23,7 @@ def latencies(summary: dict[str, Any]) -> figure.Figure:
         drawn.subplots(1, len(sizes), sharey=True, squeeze=False)[0], sizes
     ):
         times = [row[str(size)] for row in rows]
-        # The latency of a batch is divided by its images.
+        # The latency of a batch is divided by its number of images.
         low, median, high = (
             [each[key] / size for each in times]
             for key in ("low", "median", "high")
