@@ -21,7 +21,6 @@ from keras_squeezenet.export import formats
 from keras_squeezenet.utils import files
 
 FLAGS = command_flags.CommandFlags("MODEL")
-MANIFEST = "export.json"
 JSON_FILE = "benchmark.json"
 PLOT_FILE = "benchmark.png"
 KERAS_FILE = "keras.keras"
@@ -72,7 +71,7 @@ def files_of(model, labels, progress):
 
     The notes say why formats are left out.
     """
-    if os.path.isfile(os.path.join(model, MANIFEST)):
+    if os.path.isfile(os.path.join(model, formats.MANIFEST)):
         folder = pathlib.Path(model)
         yield folder, read_manifest(folder), []
         return
@@ -86,7 +85,7 @@ def files_of(model, labels, progress):
 
 def read_manifest(folder):
     """Return what `export` wrote about a folder, of the files to time."""
-    path = folder / MANIFEST
+    path = folder / formats.MANIFEST
     with files.as_value_error(f"{path} is not the manifest of an export"):
         manifest = files.read_json(path)
         known = {

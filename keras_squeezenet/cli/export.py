@@ -30,7 +30,6 @@ LINES = [
 __doc__ = "\n".join([__doc__ or "", *LINES])
 
 FLAGS = command_flags.CommandFlags("MODEL --to=FORMAT,...")
-MANIFEST = "export.json"
 
 with FLAGS.group("Network"):
     network_flags.define_model(FLAGS)
@@ -56,7 +55,7 @@ with FLAGS.group("Output"):
         "TensorFlow.js from its public address",
     )
     output_flags.define(
-        FLAGS, f"the files and {MANIFEST}", out="squeezenet_exported"
+        FLAGS, f"the files and {formats.MANIFEST}", out="squeezenet_exported"
     )
 
 

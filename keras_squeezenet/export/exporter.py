@@ -34,7 +34,6 @@ from keras_squeezenet.utils import files
 from keras_squeezenet.utils import suggestions
 from keras_squeezenet.utils.progress import Progress
 
-MANIFEST = "export.json"
 PHOTOGRAPHS = "photographs"
 INPUTS = (PHOTOGRAPHS, "preprocessed")
 
@@ -226,7 +225,7 @@ def export(
             accuracy=reference.accuracy,
             files=tuple(writer.write(format, folder) for format in chosen),
         )
-        files.write_json(folder / MANIFEST, result.to_json())
+        files.write_json(folder / formats.MANIFEST, result.to_json())
     return result
 
 

@@ -7,6 +7,9 @@ from collections.abc import Sized
 from keras_squeezenet.utils import extras
 from keras_squeezenet.utils import suggestions
 
+# The list of what `export` has written, in its folder.
+MANIFEST = "export.json"
+
 
 @dataclasses.dataclass(frozen=True)
 class Format:
