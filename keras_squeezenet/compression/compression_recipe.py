@@ -165,9 +165,10 @@ class Recipe:
             `max_accuracy_drop` bounds what packing loses; without that too, the
             bound is 0.02 nats.
         pack_epochs: the epochs of training the codes of the packed file, with
-            the model before packing as the teacher. Trained codes are kept
-            where they are better on the validation set. A run that is resumed
-            repeats the whole stage. Defaults to 0: none.
+            the loss of the other stages. Trained codes are kept where they are
+            better on the validation set: less divergence from the model before
+            packing, or fewer bytes without `target_bytes`. A run that is
+            resumed repeats the whole stage. Defaults to 0: none.
         keep_frozen: whether layers with `trainable=False` are left out of
             training, pruning and weight sharing. Packing quantizes all layers,
             and `pack_epochs` trains all codes.

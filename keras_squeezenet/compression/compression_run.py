@@ -232,9 +232,7 @@ class Run:
         keras.utils.set_random_seed(recipe.seed)
         stage = kind(self.model, recipe, self.state.sensitivity)
         stage.context = Context(
-            self.images.train,
-            self.images.validation,
-            self.images.test,
+            self.images,
             self.state.stages[0]["validation_accuracy"],
             artifacts.provenance(self.images.dataset, self.recipe),
             self.progress,

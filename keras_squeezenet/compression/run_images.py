@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tf_keras
 
 from keras_squeezenet import models
 from keras_squeezenet.compression.compression_recipe import Recipe
@@ -48,6 +49,21 @@ class RunImages:
     def measured(self) -> Split:
         """The set of the accuracies in the report."""
         return self.test or self.validation
+
+    def learn(self, recipe: Recipe) -> tuple[Split, dict[str, Any]]:
+        """Return the training set as a loss takes it, and the loss.
+
+        It is the `loss` beside `metrics` for `compile`, of tf_keras. The
+        targets have the outputs of the teacher too, if there is one.
+        """
+        classes = len(self.dataset["classes"])
+        if self.teacher is None:
+            objective = self.objective.compiled(tf_keras, classes)
+            return self.train.in_rows(classes), objective
+        assert recipe.distillation is not None
+        return self.teacher.teach(self.train), distillation.objective(
+            recipe.distillation, recipe.temperature, self.objective.loss
+        )
 
 
 def load(

@@ -11,7 +11,6 @@ from keras_squeezenet.compression.run_state import State
 from keras_squeezenet.compression.stages.stage import Stage
 from keras_squeezenet.data.splits import Split
 from keras_squeezenet.evaluation import metrics
-from keras_squeezenet.training import distillation
 from keras_squeezenet.training import epochs
 from keras_squeezenet.training import optimizers
 from keras_squeezenet.utils.progress import Progress
@@ -106,15 +105,7 @@ def _wrap(stage, images, state, save, progress, steps):
 
 def _compile(stage, trainee, images, steps):
     """Compile the trainee; return the training set as its loss takes it."""
-    recipe = stage.recipe
-    classes = len(images.dataset["classes"])
-    train = images.train.in_rows(classes)
-    objective = images.objective.compiled(tf_keras, classes)
-    if images.teacher:
-        train = images.teacher.teach(train)
-        objective = distillation.objective(
-            recipe.distillation, recipe.temperature, images.objective.loss
-        )
+    train, objective = images.learn(stage.recipe)
     optimizers.compile_classifier(
         tf_keras, trainee, steps, stage.learning_rate, objective=objective
     )

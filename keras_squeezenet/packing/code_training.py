@@ -1,9 +1,9 @@
 """Code training: quantized weights trained with the rate in the loss.
 
-Gradients pass the rounding by the straight-through estimator. The loss is the
-divergence from the outputs of the uncompressed network (distillation without
-labels) plus lambda times the length of the codes in bits. Weights that are zero
-stay zero.
+Gradients pass the rounding by the straight-through estimator. The loss is that
+of a training set, or without labels the divergence from the outputs of the
+uncompressed network (distillation), plus lambda times the length of the codes
+in bits. Weights that are zero stay zero.
 
 References:
 - [Distillation](https://arxiv.org/abs/1503.02531) (Hinton et al., 2015)
@@ -31,6 +31,9 @@ AUGMENTATION = "flip_crop"
 # most `MARGIN` from what its code stands for, so that noise changes no code.
 DRIFT = 0.1
 MARGIN = 0.5 - DRIFT
+# The learning rate in step sizes for a training set, whose labels say more than
+# the outputs for some images.
+LEARNING_RATE = 0.02
 WARMUP_SHARE = 0.1
 MAX_CODE = rate_distortion.MAX_CODES // 2
 
@@ -66,6 +69,9 @@ class CodeTrainer:
         arrays: `{name: encodings.UniformArray}`, the initial weights in the
             order of the models' weights.
         steps: the total number of training steps.
+        loss: a function of the targets and the outputs of a batch to the loss
+            of each image. Defaults to `None`: the targets are the outputs of
+            the teacher, and the loss is the divergence from them.
     """
 
     def __init__(
@@ -74,8 +80,9 @@ class CodeTrainer:
         student: keras.Model,
         arrays: dict[str, Any],
         steps: int,
+        loss: Callable | None = None,
     ):
-        self.teacher, self.student = teacher, student
+        self.teacher, self.student, self.loss = teacher, student, loss
         # Keras does not pass the model's value on where it stays the same.
         for each in (student, *student.layers):
             each.trainable = True
@@ -91,7 +98,7 @@ class CodeTrainer:
         ]
         # Adam moves by about the learning rate in each step: noise adds up to a
         # random walk, a consistent gradient to a line.
-        peak = DRIFT / math.sqrt(steps)
+        peak = LEARNING_RATE if loss else DRIFT / math.sqrt(steps)
         warmup = int(WARMUP_SHARE * steps)
         self.optimizer = keras.optimizers.Adam(
             keras.optimizers.schedules.CosineDecay(
@@ -110,7 +117,11 @@ class CodeTrainer:
         lambda_: float,
         advance: Callable[..., None] = lambda **metrics: None,
     ) -> None:
-        """Train one step per batch of preprocessed images."""
+        """Train one step per batch.
+
+        The batches are preprocessed images; with a `loss` they are tuples of
+        them, their targets, and perhaps the weights of the images.
+        """
         lengths = [
             tf.constant(
                 rate_distortion.code_lengths(array.codes, MAX_CODE), tf.float32
@@ -119,8 +130,9 @@ class CodeTrainer:
             if array.codes.ndim > 1
         ]
         lambda_ = tf.constant(lambda_, tf.float32)
-        for images in batches:
-            advance(kl=float(self._step(images, lengths, lambda_)))
+        name = "loss" if self.loss else "kl"
+        for batch in batches:
+            advance(**{name: float(self._step(batch, lengths, lambda_))})
 
     def arrays(self) -> dict[str, encodings.UniformArray]:
         """Return the current weights by name."""
@@ -131,8 +143,10 @@ class CodeTrainer:
             for (name, step), code in zip(self.steps.items(), self.codes)
         }
 
-    def _train_step(self, images, lengths, lambda_):
-        expected = self.teacher(images, training=False)
+    def _train_step(self, batch, lengths, lambda_):
+        if self.loss is None:
+            batch = batch, self.teacher(batch, training=False)
+        images, targets, *weights = batch
         with tf.GradientTape() as tape:
             codes = [code.value for code in self.codes]
             received, _ = self.student.stateless_call(
@@ -144,14 +158,15 @@ class CodeTrainer:
                 images,
                 training=False,
             )
-            divergence = tf.reduce_mean(
-                keras.losses.kl_divergence(expected, received)
+            of_image = (self.loss or keras.losses.kl_divergence)(
+                targets, received
             )
+            loss = tf.reduce_mean(math.prod(weights, start=of_image))
             # The rate of the biases is negligible.
             kernels = [code for code in codes if len(code.shape) > 1]
             bits = tf.add_n(list(map(_bits, kernels, lengths)))
-            loss = divergence + lambda_ * bits
-        gradients = tape.gradient(loss, codes)
+            total = loss + lambda_ * bits
+        gradients = tape.gradient(total, codes)
         self.optimizer.apply(
             [
                 tf.where(mask, gradient, 0.0)
@@ -159,7 +174,7 @@ class CodeTrainer:
             ],
             self.codes,
         )
-        return divergence
+        return loss
 
 
 def _begin(array, original):

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import itertools
 import logging
+from collections.abc import Callable
 from collections.abc import Iterable
 
 import keras
@@ -30,6 +31,9 @@ from keras_squeezenet.utils.progress import Progress
 SEARCH_IMAGES, FINAL_IMAGES = 64, 256
 # How many times code training is measured, at most.
 CODE_TRAINING_POINTS = 10
+# Codes that a training set trains become shorter by more than a tenth, so that
+# they begin with a file that is larger than the bound.
+START_FACTOR = 1.15
 
 logger = logging.getLogger(__name__)
 
@@ -79,14 +83,17 @@ class Packer:
         bound: Bound,
         steps: int = 0,
         batches: Iterable | None = None,
+        loss: Callable | None = None,
     ) -> PackResult:
         """Return the best file within a bound, after `steps` of code training.
 
         Args:
             bound: what the file must be within.
             steps: the number of training steps. Defaults to `0`, none.
-            batches: at least so many batches of preprocessed images. Defaults
-                to `None`: the images that calibrate, randomly augmented.
+            batches: at least so many batches, as `CodeTrainer.train` takes
+                them. Defaults to `None`: the images that calibrate, randomly
+                augmented.
+            loss: as `CodeTrainer` takes it. Defaults to `None`.
 
         Raises:
             BoundError: if no file is within the bound.
@@ -101,7 +108,7 @@ class Packer:
         trained = []
         if steps:
             point, content, trained = self.train_codes(
-                point, content, bound, steps, batches
+                point, content, bound, steps, batches, loss
             )
         return PackResult(
             content=content,
@@ -179,20 +186,22 @@ class Packer:
         bound: Bound,
         steps: int,
         batches: Iterable | None = None,
+        loss: Callable | None = None,
     ) -> tuple[Point, bytes, list[Point]]:
         """Train the codes of a file, whose `point` the bound admits.
 
-        `pack` says what `batches` are. The best point within the bound, its
-        file, and all points are returned.
+        `pack` says what `batches` and `loss` are. The best point within the
+        bound, its file, and all points are returned.
         """
-        _, arrays = sqz.load(content)
+        start = self._start(point, bound) if loss else point
+        _, arrays = sqz.load(self.contents.get(start, content))
         trainer = code_training.CodeTrainer(
-            self.original, self.model, arrays, steps
+            self.original, self.model, arrays, steps, loss
         )
         if batches is None:
             batches = code_training.batches(self.images, steps, self.seed)
         batches = iter(batches)
-        lambda_, points = point.lambda_, [point]
+        lambda_, points = start.lambda_, [point]
         with self.progress.task("code training", steps) as advance:
             number = min(CODE_TRAINING_POINTS, steps)
             ends = np.arange(number + 1) * steps // number
@@ -208,6 +217,19 @@ class Packer:
                     point, content = found, received
                 lambda_ *= bound.lambda_correction(found)
         return point, content, points
+
+    def _start(self, point, bound):
+        """Return the point of the file whose codes are trained."""
+        if bound.target_bytes is None:
+            return point
+        return max(
+            (
+                each
+                for each in self.points.values()
+                if each.bytes <= START_FACTOR * bound.target_bytes
+            ),
+            key=lambda each: each.bytes,
+        )
 
     def _measure(self, arrays, lambda_, estimated_kl=None):
         """Return the `Point` of quantized weights and the file's content."""

@@ -145,3 +145,29 @@ def test_one_step_trains_frozen_layers_too(
     for name, array in found.items():
         if name.endswith("kernel"):
             assert np.any(array.codes != coarse[name].codes), name
+
+
+def test_targets_and_weights_of_a_training_set_are_learned(
+    small_model, images, coarse
+):
+    student = keras.models.clone_model(small_model)
+    classes = small_model.output_shape[-1]
+    # All images shall have the last class, and the second half counts nothing.
+    targets = np.eye(classes, dtype="float32")[[classes - 1] * 8 + [0] * 8]
+    weights = np.repeat([1.0, 0.0], 8).astype("float32")
+    trainer = code_training.CodeTrainer(
+        small_model, student, coarse, 60, keras.losses.categorical_crossentropy
+    )
+    losses = []
+    trainer.train(
+        [(images[:16], targets, weights)] * 60,
+        0.0,
+        lambda loss: losses.append(loss),
+    )
+    student.set_weights([each.to_array() for each in trainer.arrays().values()])
+    outputs = student.predict_on_batch(images[:16])[:, -1]
+    before = -np.log(small_model.predict_on_batch(images[:8])[:, -1]).mean()
+    assert losses[-1] < losses[0] and losses[-1] < before
+    np.testing.assert_allclose(
+        losses[-1], -np.log(outputs[:8]).sum() / 16, rtol=0.2
+    )

@@ -49,19 +49,23 @@ class Pack(Stage):
 
     def wrap(self, steps, calibration):
         run, recipe = self.context, self.recipe
-        measurer = self._measurer(run.validation)
+        images = run.images
+        measurer = self._measurer(images.validation)
         files = make_packer(self.model, recipe, run, measurer)
-        steps = recipe.steps(recipe.pack_epochs, run.train.steps)
+        steps = recipe.steps(recipe.pack_epochs, images.train.steps)
+        train, objective = images.learn(recipe)
         try:
-            packed = files.pack(self._bound(measurer), steps, self._batches())
+            packed = files.pack(
+                self._bound(measurer), steps, _batches(train), objective["loss"]
+            )
         except bounds.BoundError as error:
             raise checks.TargetError(str(error)) from error
         decoded = packed.model
         checks.require_measured(
             packed.point.kl, measurer.measure(decoded).kl, self.kind
         )
-        if run.test is not None:
-            packed = packed.tested(self._measurer(run.test))
+        if images.test is not None:
+            packed = packed.tested(self._measurer(images.test))
         self.packed = packed
         # Trained codes may compute other activations.
         self.keeps_ranges = not packed.has_trained_codes
@@ -85,14 +89,14 @@ class Pack(Stage):
             max_accuracy_drop=max(0.0, recipe.max_accuracy_drop - lost)
         )
 
-    def _batches(self):
-        """Yield the images of one epoch after the other, in batches."""
-        for epoch in itertools.count():
-            for images, *_ in self.context.train.batches(epoch):
-                yield images
-
     def finish(self, trainee):
         tf_keras_twin.copy_weights(trainee, self.model)
+
+
+def _batches(train):
+    """Yield the batches of one epoch after the other."""
+    for epoch in itertools.count():
+        yield from train.batches(epoch)
 
 
 def make_packer(
@@ -104,7 +108,7 @@ def make_packer(
     """Return what packs a model, calibrated on training images of a run."""
     return packer.Packer(
         model,
-        run_images.first_images(run.train, image_sets.IMAGES),
+        run_images.first_images(run.images.train, image_sets.IMAGES),
         provenance=run.provenance,
         seed=recipe.seed,
         progress=run.progress,

@@ -11,7 +11,7 @@ import numpy as np
 from keras_squeezenet import models
 from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression.compression_recipe import Recipe
-from keras_squeezenet.data import splits
+from keras_squeezenet.compression.run_images import RunImages
 from keras_squeezenet.utils.progress import Progress
 
 # The factor of the learning rate each time that a stage is relaxed.
@@ -23,12 +23,10 @@ class Context:
     """The run that a stage is in.
 
     `accuracy` is that of the dense model on the validation set, and
-    `provenance` is for the .sqz file. `test` is `None` without a test set.
+    `provenance` is for the .sqz file.
     """
 
-    train: splits.Split
-    validation: splits.Split
-    test: splits.Split | None
+    images: RunImages
     accuracy: float
     provenance: dict
     progress: Progress

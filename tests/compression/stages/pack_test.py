@@ -8,12 +8,15 @@ import quarters
 from keras_squeezenet import codec
 from keras_squeezenet.compression import Recipe
 from keras_squeezenet.compression import checks
+from keras_squeezenet.compression import run_images
 from keras_squeezenet.compression.stages import stage as stage_module
 from keras_squeezenet.compression.stages.pack import Pack
 from keras_squeezenet.data import splits
 from keras_squeezenet.packing import bounds
 from keras_squeezenet.packing import code_training
 from keras_squeezenet.packing import pack_result
+from keras_squeezenet.training import distillation
+from keras_squeezenet.training import objectives
 from keras_squeezenet.utils.progress import Progress
 
 
@@ -36,13 +39,22 @@ def make_stage(dataset, monkeypatch):
     """Return a function that makes a stage, which evaluates few lambdas."""
     quarters.pack_few_points(monkeypatch)
 
-    def make_stage(recipe, accuracy=0.25):
+    def make_stage(recipe, accuracy=0.25, teacher=False):
         made = Pack(make_model(), recipe)
         sets = dataset.split_validation(0.5)
-        made.context = stage_module.Context(
+        images = run_images.RunImages(
             splits.training_split(sets, 16),
             splits.evaluation_split(sets.as_test("validation"), 16, "v"),
             splits.evaluation_split(sets.as_test("test"), 16, "t"),
+            {"classes": ["0"] * quarters.CLASSES},
+            [],
+            objectives.Objective(),
+            distillation.Teacher(made.model, "it", "caffe")
+            if teacher
+            else None,
+        )
+        made.context = stage_module.Context(
+            images,
             accuracy,
             {"trained_on": "quarters"},
             Progress(),
@@ -79,11 +91,13 @@ def test_file_is_measured_on_both_sets(packed_stage):
     assert packed.test.kl != packed.point.kl
 
 
-@pytest.mark.parametrize("epochs, points", [(10, 10), (1, 2)])
+@pytest.mark.parametrize(
+    "epochs, points, teacher", [(10, 10, True), (1, 2, False)]
+)
 def test_codes_are_trained_on_the_training_set(
-    make_stage, monkeypatch, epochs, points
+    make_stage, monkeypatch, epochs, points, teacher
 ):
-    monkeypatch.setattr(code_training, "DRIFT", 2.0)
+    monkeypatch.setattr(code_training, "LEARNING_RATE", 1.0)
     train, seen = code_training.CodeTrainer.train, []
 
     def see(trainer, batches, *arguments):
@@ -93,15 +107,17 @@ def test_codes_are_trained_on_the_training_set(
 
     monkeypatch.setattr(code_training.CodeTrainer, "train", see)
     # An epoch has two steps.
-    made = make_stage(Recipe(target_bytes=500, pack_epochs=epochs))
+    recipe = Recipe(target_bytes=500, pack_epochs=epochs, distillation=0.5)
+    made = make_stage(recipe, teacher=teacher)
+    learned, _ = made.context.images.learn(recipe)
+    expected = [batch for i in range(epochs) for batch in learned.batches(i)]
     made.finish(made.wrap(0, []))
     packed = made.packed
-    expected = [
-        images
-        for epoch in range(epochs)
-        for images, *_ in made.context.train.batches(epoch)
-    ]
-    np.testing.assert_array_equal(seen, expected)
+    for (one, targets), (other, labels) in zip(seen, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+        np.testing.assert_allclose(targets, labels, rtol=1e-5)
+        # Of the labels, and of the teacher if there is one.
+        assert targets.shape[1] == quarters.CLASSES * (2 if teacher else 1)
     assert made.keeps_ranges != packed.has_trained_codes
     before, *trained = packed.code_training
     assert len(trained) == points

@@ -33,7 +33,9 @@ def make_stage(make_model, dataset, monkeypatch):
     def make_stage(recipe):
         stage = PruneToSize(make_model(), recipe)
         stage.context = types.SimpleNamespace(
-            train=splits.training_split(dataset, 16),
+            images=types.SimpleNamespace(
+                train=splits.training_split(dataset, 16)
+            ),
             provenance={},
             progress=Progress(),
         )
