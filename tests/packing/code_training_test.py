@@ -167,7 +167,8 @@ def test_targets_and_weights_of_a_training_set_are_learned(
     student.set_weights([each.to_array() for each in trainer.arrays().values()])
     outputs = student.predict_on_batch(images[:16])[:, -1]
     before = -np.log(small_model.predict_on_batch(images[:8])[:, -1]).mean()
-    assert losses[-1] < losses[0] and losses[-1] < before
+    # The loss is the mean of all 16 images.
+    assert losses[-1] < losses[0] and 2 * losses[-1] < before
     np.testing.assert_allclose(
         losses[-1], -np.log(outputs[:8]).sum() / 16, rtol=0.2
     )
