@@ -22,8 +22,7 @@ ORDER = re.compile(
 AUGMENTATIONS = (None, "crop", "flip_crop")
 SCHEDULES = ("polynomial", "constant", "iterative")
 PATTERNS = (None, "2:4")
-PACKING = "packing"
-SPLITS = ("threshold", "proportional", "sensitivity", PACKING)
+SPLITS = ("threshold", "proportional", "sensitivity")
 BITS = (8, 6, 5, 4)
 # What a sensitivity scan measures of each layer.
 SCAN_DENSITIES = (0.75, 0.5, 0.33, 0.2, 0.1, 0.05)
@@ -49,13 +48,6 @@ TARGET_SHARE = (
 FILTER_TARGETS = ("target_macs", "target_parameters", "target_latency")
 # The fields that bound what `pack` loses.
 PACK_BOUNDS = ("target_bytes", "max_kl")
-# The fields that say which weights `prune` keeps.
-DENSITY_FIELDS = {
-    "densities",
-    "overall_density",
-    "density_split",
-    "prune_pattern",
-}
 # The fields that only one stage reads.
 FIELDS_OF_STAGES = {
     "prune_filters": (
@@ -141,10 +133,7 @@ class Recipe:
             `None`: `densities` applies.
         density_split: `"threshold"` (one magnitude for all layers),
             `"proportional"` (`densities` times one factor, at most 1) or
-            `"sensitivity"` (by a scan). `"packing"` ignores `densities` and
-            `prune_schedule`: in each of `prune_rounds` rounds, to smaller and
-            smaller sizes until `target_bytes`, the weights that packing sets
-            to zero are pruned, and the others trained.
+            `"sensitivity"` (by a scan).
         bits: rule by layer: a kernel shares `2**bits` values, zero included.
         average_bits: the maximum mean of the bits over all weights. A scan
             chooses 8, 6, 5 or 4 bits for each layer. `None`: `bits` applies.
@@ -166,9 +155,11 @@ class Recipe:
             bound is 0.02 nats.
         pack_epochs: the epochs of training the codes of the packed file, with
             the loss of the other stages. Trained codes are kept where they are
-            better on the validation set: less divergence from the model before
-            packing, or fewer bytes without `target_bytes`. A run that is
-            resumed repeats the whole stage. Defaults to 0: none.
+            better on the validation set: with `target_bytes` a higher accuracy,
+            or the same and less divergence from the model before packing;
+            without it fewer bytes. A run that is resumed repeats the whole
+            stage. Defaults to `None`: with `target_bytes` as many as have 1,200
+            steps, at least 2, and none otherwise.
         keep_frozen: whether layers with `trainable=False` are left out of
             training, pruning and weight sharing. Packing quantizes all layers,
             and `pack_epochs` trains all codes.
@@ -230,7 +221,7 @@ class Recipe:
     temperature: recipe_fields.Temperature = 4.0
     target_bytes: recipe_fields.Count | None = None
     max_kl: recipe_fields.Positive | None = None
-    pack_epochs: recipe_fields.PositiveOrZero = 0
+    pack_epochs: recipe_fields.PositiveOrZero | None = None
     keep_frozen: bool = False
     max_accuracy_drop: recipe_fields.PositiveOrZero | None = None
     max_retries: recipe_fields.CountOrZero = 2
@@ -245,7 +236,6 @@ class Recipe:
         recipe_fields.require_valid(self)
         self._require_order()
         self._require_one_target()
-        self._require_target_of_packing()
         if self.target_bytes is not None and self.max_kl is not None:
             raise ValueError(
                 "one of `target_bytes` and `max_kl` must be given, not both. "
@@ -291,32 +281,6 @@ class Recipe:
                 f"stages={', '.join(self.stages)}"
             )
 
-    def _require_target_of_packing(self):
-        if not self.prunes_to_size:
-            return
-        needs = "density_split='packing' needs"
-        if not {"prune", "pack"} <= {*self.stages}:
-            raise ValueError(
-                f"{needs} the stages 'prune' and 'pack'. Received: "
-                f"stages={', '.join(self.stages)}"
-            )
-        if self.target_bytes is None:
-            raise ValueError(
-                f"{needs} `target_bytes`, the size that pruning aims at. "
-                "Received: target_bytes=None"
-            )
-        for name in ("overall_density", "prune_pattern"):
-            if getattr(self, name) is not None:
-                raise ValueError(
-                    f"{needs} no `{name}`: packing chooses the weights that "
-                    f"become zero. Received: {name}={getattr(self, name)}"
-                )
-
-    @property
-    def prunes_to_size(self) -> bool:
-        """Whether `prune` aims at `target_bytes`, and not at densities."""
-        return self.density_split == PACKING
-
     def steps(self, epochs: float, epoch_steps: int) -> int:
         """Return the number of training steps of a stage."""
         steps = max(bool(epochs), round(epochs * epoch_steps))
@@ -328,30 +292,12 @@ class Recipe:
         """Return a copy with other values.
 
         A target of `prune_filters` replaces another one, and so does a bound
-        of `pack`. With a new `target_bytes`, `prune` aims at that size too,
-        unless the changes have densities, or the recipe a `prune_pattern`.
+        of `pack`.
         """
         for names in (FILTER_TARGETS, PACK_BOUNDS):
             if any(changes.get(name) is not None for name in names):
                 changes = {**dict.fromkeys(names), **changes}
-        return dataclasses.replace(
-            self, **{**changes, **self._density_changes(changes)}
-        )
-
-    def _density_changes(self, changes):
-        """Return the changes by which `prune` aims at a new `target_bytes`."""
-        after = {**vars(self), **changes}
-        unstated = DENSITY_FIELDS.isdisjoint(changes)
-        possible = (
-            after["target_bytes"] is not None
-            and after["prune_pattern"] is None
-            and {"prune", "pack"} <= {*after["stages"]}
-        )
-        if unstated and possible and "target_bytes" in changes:
-            return {"density_split": PACKING, "overall_density": None}
-        if self.prunes_to_size and not (unstated and possible):
-            return {"density_split": changes.get("density_split", SPLITS[0])}
-        return {}
+        return dataclasses.replace(self, **changes)
 
 
 # Table 1, except for fire8's expand3x3: the printed 33% does not give the
@@ -398,20 +344,16 @@ RECIPES = {
     ),
     # To a size: `target_bytes` may be another one.
     "small": Recipe(
-        stages=("prune", "pack"),
+        stages=("pack",),
         target_bytes=60_000,
-        density_split=PACKING,
-        prune_epochs=12,
         distillation=0.5,
     ),
     # To a smaller size, with fewer filters.
     "smallest": Recipe(
-        stages=("prune_filters", "prune", "pack"),
+        stages=("prune_filters", "pack"),
         target_parameters=0.5,
         target_bytes=40_000,
-        density_split=PACKING,
         prune_filters_epochs=5,
-        prune_epochs=10,
         distillation=0.5,
     ),
     # Half of the operations, in 8-bit integers: quick in every runtime.

@@ -158,17 +158,9 @@ class Run:
 
         It is an `AccuracyLossError` or a `TargetError`.
         """
-        rounds = [
-            (kind, recipe)
-            for kind in stages.of(self.recipe)
-            for recipe in kind.rounds(self.recipe)
-        ]
-        for kind, recipe in rounds[self.state.stage :]:
-            if not kind.is_needed(self.model, recipe):
-                self.state.stage += 1
-                continue
+        for kind in stages.of(self.recipe)[self.state.stage :]:
             try:
-                self.run_stage(kind, recipe)
+                self.run_stage(kind)
             except AccuracyLossError as error:
                 return error
             except checks.TargetError as error:
@@ -179,11 +171,11 @@ class Run:
                 return error
         return None
 
-    def run_stage(self, kind, recipe):
+    def run_stage(self, kind):
         """Run a stage, relaxed each time that it loses too much accuracy."""
         state = self.state
         while True:
-            stage = self._make_stage(kind, recipe)
+            stage = self._make_stage(kind)
             trainee, accuracy = stage_fit.fit(
                 stage,
                 self.images,
@@ -218,7 +210,8 @@ class Run:
         state.clear()
         self.save()
 
-    def _make_stage(self, kind, recipe):
+    def _make_stage(self, kind):
+        recipe = self.recipe
         if self.state.attempt:
             recipe = kind.relax(recipe, self.state.attempt)
         self._require_same_outputs_of_twin()

@@ -59,6 +59,12 @@ def batches(images: np.ndarray, steps: int, seed: int) -> Iterator[tf.Tensor]:
     yield from dataset.take(steps)
 
 
+def portions(steps: int, count: int) -> list[int]:
+    """Divide steps into at most `count` parts, as equal as possible."""
+    count = min(count, steps)
+    return np.diff(np.arange(count + 1) * steps // count).tolist()
+
+
 class CodeTrainer:
     """Trains the codes of quantized weights.
 

@@ -3,6 +3,7 @@
 Larger lambdas make smaller files with a larger distortion.
 """
 
+import math
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -26,29 +27,40 @@ CURVE_POWERS = (-2, -1, 1, 2)
 NEIGHBOR = 2
 
 
-def search(bound: Bound, evaluate: Callable[[float], Point]) -> None:
+def search(
+    bound: Bound,
+    evaluate: Callable[[float], Point],
+    tolerance: float | None = None,
+    first: float = FIRST_LAMBDA,
+) -> None:
     """Evaluate lambdas until a file is just within a bound.
 
     Args:
         bound: there may be no file within it.
         evaluate: function that makes the file of a lambda, and keeps it: the
             search calls it again for lambdas that it knows.
+        tolerance: how far a file may fall short of the bound, a logarithm.
+            Defaults to `None`: that of the bound.
+        first: the lambda to begin with.
     """
     sign = 1 if bound.target_bytes is not None else -1
+    tolerance = tolerance or bound.tolerance
 
     def height(lambda_):
         """Return a number that falls with lambda, to 0 at the bound."""
         return sign * bound.excess(evaluate(lambda_))
 
-    bracket = _bracket(height)
+    def is_close(lambda_):
+        return -tolerance <= bound.excess(evaluate(lambda_)) <= 0
+
+    bracket = _bracket(height, is_close, first)
     if bracket is None:
         return
     low, high = bracket
     # The middle of what is close enough.
-    aim = -sign * bound.tolerance / 2
+    aim = -sign * tolerance / 2
     for _ in range(REFINEMENTS):
-        within = high if sign > 0 else low
-        if abs(height(within)) <= bound.tolerance or high / low < CLOSE:
+        if is_close(high if sign > 0 else low) or high / low < CLOSE:
             return
         above, below = height(low) - aim, height(high) - aim
         share = min(max(above / (above - below), 0.1), 0.9)
@@ -59,18 +71,29 @@ def search(bound: Bound, evaluate: Callable[[float], Point]) -> None:
             high = middle
 
 
-def _bracket(height):
-    """Return two lambdas with the bound between them; `None` without any."""
-    low = high = FIRST_LAMBDA
+def _bracket(height, is_close, first):
+    """Return two lambdas with the bound between them.
+
+    Without any, or if one is close to the bound, `None` is returned.
+    """
+    low = high = first
     while height(low) <= 0:
-        if low <= MIN_LAMBDA:
+        if low <= MIN_LAMBDA or is_close(low):
             return None
-        low, high = low / LAMBDA_FACTOR, low
+        low, high = low / _factor(height(low)), low
     while height(high) > 0:
-        if high >= MAX_LAMBDA:
+        if high >= MAX_LAMBDA or is_close(high):
             return None
-        low, high = high, high * LAMBDA_FACTOR
+        low, high = high, high * _factor(height(high))
     return low, high
+
+
+def _factor(height):
+    """Return the factor on lambda of the next step; larger far from the bound.
+
+    Networks that are sure of every image are orders of magnitude away.
+    """
+    return LAMBDA_FACTOR ** max(1, int(abs(height) / math.log(LAMBDA_FACTOR)))
 
 
 def correct(

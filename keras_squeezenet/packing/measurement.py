@@ -1,5 +1,6 @@
 """What packing costs, measured on images that take no part in it."""
 
+import copy
 import dataclasses
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -67,6 +68,24 @@ class Measurer:
         self.is_held_out = is_held_out
         self.outputs, self.labels = self._predict(model, advance)
 
+    def behind(
+        self,
+        front: keras.Model,
+        advance: Callable[..., None] = lambda **metrics: None,
+    ) -> "Measurer":
+        """Return a measurer of networks that take the outputs of a front.
+
+        Those are kept in memory, float16. `advance` is called after each batch.
+        """
+        found = []
+        for images, labels in self.batches():
+            features = front.predict_on_batch(np.asarray(images))
+            found.append((np.float16(features), labels))
+            advance()
+        measurer = copy.copy(self)
+        measurer.batches = lambda: found
+        return measurer
+
     @property
     def accuracy(self) -> float | None:
         """The accuracy of the original network; `None` without labels."""
@@ -113,7 +132,8 @@ class Measurer:
         """Return the outputs for all images, and the labels, if known."""
         outputs, known = [], []
         for images, labels in self.batches():
-            outputs.append(model.predict_on_batch(np.asarray(images)))
+            images = np.asarray(images, "float32")
+            outputs.append(model.predict_on_batch(images))
             if labels is not None:
                 known.append(labels)
             advance()

@@ -20,10 +20,12 @@ from keras_squeezenet.packing import lambda_search
 from keras_squeezenet.packing import measurement
 from keras_squeezenet.packing import network_quantizer
 from keras_squeezenet.packing import pack_result
+from keras_squeezenet.packing import size_training
 from keras_squeezenet.packing.bounds import Bound
 from keras_squeezenet.packing.bounds import BoundError
 from keras_squeezenet.packing.curve import Point
 from keras_squeezenet.packing.pack_result import PackResult
+from keras_squeezenet.packing.size_training import Lesson
 from keras_squeezenet.utils.progress import Progress
 
 # The images that layers are reconstructed on: few in the search for lambda, and
@@ -31,9 +33,6 @@ from keras_squeezenet.utils.progress import Progress
 SEARCH_IMAGES, FINAL_IMAGES = 64, 256
 # How many times code training is measured, at most.
 CODE_TRAINING_POINTS = 10
-# Codes that a training set trains become shorter by more than a tenth, so that
-# they begin with a file that is larger than the bound.
-START_FACTOR = 1.15
 
 logger = logging.getLogger(__name__)
 
@@ -82,18 +81,17 @@ class Packer:
         self,
         bound: Bound,
         steps: int = 0,
-        batches: Iterable | None = None,
-        loss: Callable | None = None,
+        lesson: Lesson | None = None,
     ) -> PackResult:
-        """Return the best file within a bound, after `steps` of code training.
+        """Return the best file within a bound, after code training.
 
         Args:
             bound: what the file must be within.
-            steps: the number of training steps. Defaults to `0`, none.
-            batches: at least so many batches, as `CodeTrainer.train` takes
-                them. Defaults to `None`: the images that calibrate, randomly
-                augmented.
-            loss: as `CodeTrainer` takes it. Defaults to `None`.
+            steps: the number of steps of training on the images that calibrate,
+                randomly augmented, with the outputs of the model as targets.
+                Defaults to `0`, none.
+            lesson: what codes are trained on instead, for a size in rounds.
+                Defaults to `None`.
 
         Raises:
             BoundError: if no file is within the bound.
@@ -104,12 +102,26 @@ class Packer:
                 f"Received: {bound}, without labels; give `validation` images "
                 "and their labels, or bound `max_kl`"
             )
-        point, content = self._finish(bound)
-        trained = []
-        if steps:
-            point, content, trained = self.train_codes(
-                point, content, bound, steps, batches, loss
+        if lesson and bound.target_bytes is not None:
+            point, content, trained = self.train_for_size(
+                bound.target_bytes, lesson
             )
+        else:
+            point, content = self._finish(bound)
+            trained = []
+            if lesson:
+                point, content, trained = self.train_codes(
+                    point,
+                    content,
+                    bound,
+                    lesson.steps,
+                    lesson.batches(),
+                    lesson.loss,
+                )
+            elif steps:
+                point, content, trained = self.train_codes(
+                    point, content, bound, steps
+                )
         return PackResult(
             content=content,
             point=point,
@@ -122,15 +134,18 @@ class Packer:
             float32_bytes=4 * self.original.count_params(),
         )
 
-    def find(self, bound: Bound) -> tuple[Point, bytes]:
+    def find(
+        self, bound: Bound, tolerance: float | None = None
+    ) -> tuple[Point, bytes]:
         """Return the best file that the search finds within a bound.
 
-        `pack` also fits its layers on more images.
+        `pack` also fits its layers on more images. The `tolerance` is as
+        `lambda_search.search` takes it.
 
         Raises:
             BoundError: if no file is within the bound.
         """
-        lambda_search.search(bound, self._evaluate)
+        lambda_search.search(bound, self._evaluate, tolerance)
         point = self._choose(bound)
         return point, self.contents[point]
 
@@ -190,22 +205,20 @@ class Packer:
     ) -> tuple[Point, bytes, list[Point]]:
         """Train the codes of a file, whose `point` the bound admits.
 
-        `pack` says what `batches` and `loss` are. The best point within the
+        `CodeTrainer` says what `batches` and `loss` are. Without batches, the
+        images that calibrate are randomly augmented. The best point within the
         bound, its file, and all points are returned.
         """
-        start = self._start(point, bound) if loss else point
-        _, arrays = sqz.load(self.contents.get(start, content))
+        if batches is None:
+            batches = code_training.batches(self.images, steps, self.seed)
+        _, arrays = sqz.load(content)
         trainer = code_training.CodeTrainer(
             self.original, self.model, arrays, steps, loss
         )
-        if batches is None:
-            batches = code_training.batches(self.images, steps, self.seed)
         batches = iter(batches)
-        lambda_, points = start.lambda_, [point]
+        lambda_, points = point.lambda_, [point]
         with self.progress.task("code training", steps) as advance:
-            number = min(CODE_TRAINING_POINTS, steps)
-            ends = np.arange(number + 1) * steps // number
-            for count in np.diff(ends).tolist():
+            for count in code_training.portions(steps, CODE_TRAINING_POINTS):
                 trainer.train(
                     itertools.islice(batches, count), lambda_, advance
                 )
@@ -218,23 +231,57 @@ class Packer:
                 lambda_ *= bound.lambda_correction(found)
         return point, content, points
 
-    def _start(self, point, bound):
-        """Return the point of the file whose codes are trained."""
-        if bound.target_bytes is None:
-            return point
-        return max(
-            (
-                each
-                for each in self.points.values()
-                if each.bytes <= START_FACTOR * bound.target_bytes
-            ),
-            key=lambda each: each.bytes,
+    def train_for_size(
+        self, target_bytes: int, lesson: Lesson
+    ) -> tuple[Point, bytes, list[Point]]:
+        """Train the codes of smaller and smaller files, down to a size.
+
+        The best file of that size, its point, and the points of all files are
+        returned; the file that was found without training is the first one.
+        """
+        bound = Bound(target_bytes=target_bytes)
+        point, content = self.find(bound, size_training.TOLERANCE)
+        _, arrays = sqz.load(content)
+        task = size_training.Task(
+            models.copy(self.original), self.images, lesson, self.measurer
         )
+        if lesson.freezes_front:
+            task = size_training.behind_front(
+                task, arrays, self.seed, self.progress
+            )
+
+        def whole(codes):
+            return {name: {**task.frozen, **codes}[name] for name in arrays}
+
+        def dump(codes):
+            return self._dump(whole(codes))
+
+        points, best = [point], None
+        trainer = size_training.SizeTrainer(
+            task, dump, target_bytes, self.seed, self.progress
+        )
+        for codes in trainer.rounds():
+            found = Point(
+                lambda_=trainer.lambda_,
+                bytes=len(dump(codes)),
+                **dataclasses.asdict(task.measure(codes)),
+            )
+            points.append(found)
+            if bound.admits(found) and _quality(found) > _quality(point):
+                point, best = found, codes
+        if best is not None:
+            # Features are rounded.
+            point, content = self._measure(whole(best), point.lambda_)
+            points.append(point)
+        return point, content, points
+
+    def _dump(self, arrays):
+        return codec.dump(self.model, arrays=arrays, **self.header)
 
     def _measure(self, arrays, lambda_, estimated_kl=None):
         """Return the `Point` of quantized weights and the file's content."""
         self.model.set_weights([array.to_array() for array in arrays.values()])
-        content = codec.dump(self.model, arrays=arrays, **self.header)
+        content = self._dump(arrays)
         point = Point(
             lambda_=lambda_,
             bytes=len(content),
@@ -249,3 +296,8 @@ class Packer:
             100 * point.agreement,
         )
         return point, content
+
+
+def _quality(point):
+    """Return what is larger for the better one of two files of a size."""
+    return point.accuracy or 0.0, -point.kl

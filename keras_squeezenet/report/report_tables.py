@@ -11,10 +11,6 @@ ENTROPY_CODED = ("model.sqz", "saved_model_packed/")
 DENSITY = "share of the kernel weights that are not zero"
 AGREEMENT = "agreement with the teacher"
 ERRORS = "Behind ± are standard errors, of the accuracy that of the change."
-ROUNDS = (
-    "pruned, with a size: the weights that packing to this size sets to zero "
-    "are zero, and the others were trained"
-)
 HUFFMAN = (
     "size of the weights as Deep Compression counts it: Huffman-coded values "
     "and gaps between them, codebooks, float32 biases"
@@ -147,8 +143,6 @@ def accuracy_term(report: Mapping[str, Any]) -> str:
 
 def stage_table(report: dict[str, Any]) -> Table:
     accuracy = "teacher" if is_agreement(report) else "accuracy"
-    names = [row["name"] for row in report["stages"]]
-    has_rounds = any(name.startswith("pruned, ") for name in names)
     return Table.of(
         "Stages",
         [_with_millions(row) for row in report["stages"]],
@@ -163,7 +157,6 @@ def stage_table(report: dict[str, Any]) -> Table:
             "Huffman": "huffman_bytes:,",
         },
         {
-            **({"stage": ROUNDS} if has_rounds else {}),
             accuracy: accuracy_term(report),
             "density": DENSITY,
             "values": "most distinct values in one kernel, zero included",

@@ -88,42 +88,6 @@ def test_target_or_bound_replaces_that_of_the_recipe():
         packed.replace(target_bytes=9, max_kl=0.1)
 
 
-AIMED = {"density_split": "packing", "target_bytes": 9_000}
-
-
-def test_pruning_aims_at_the_size_of_the_file_unless_densities_are_given():
-    small = Recipe(
-        stages=("prune", "pack"),
-        overall_density=0.2,
-        density_split="sensitivity",
-    )
-    aimed = small.replace(target_bytes=60_000)
-    assert (aimed.density_split, aimed.overall_density) == ("packing", None)
-    assert aimed.replace(seed=1).density_split == "packing"
-    for changes in (
-        {"max_kl": 0.1},
-        {"stages": ("prune",)},
-        {"overall_density": 0.2},
-        {"densities": {"*": 0.2}},
-    ):
-        assert aimed.replace(**changes).density_split == "threshold"
-    both = small.replace(target_bytes=60_000, overall_density=0.1)
-    assert both.density_split == "sensitivity"
-    pattern = Recipe(stages=("prune", "pack"), prune_pattern="2:4")
-    kept = pattern.replace(target_bytes=60_000)
-    assert (kept.density_split, kept.prune_pattern) == ("threshold", "2:4")
-    # Whoever writes every field gets what is written.
-    assert Recipe(target_bytes=60_000).density_split == "threshold"
-    for changes, expected in (
-        ({"density_split": "packing"}, "needs `target_bytes`"),
-        ({**AIMED, "stages": ("prune",)}, "needs the stages"),
-        ({**AIMED, "overall_density": 0.1}, "needs no `overall_density`"),
-        ({**AIMED, "prune_pattern": "2:4"}, "needs no `prune_pattern`"),
-    ):
-        with pytest.raises(ValueError, match=expected):
-            Recipe(**changes)
-
-
 @pytest.mark.parametrize("name", ["accurate", "paper"])
 def test_recipe_of_larger_files_shares_weights(name):
     assert RECIPES[name].stages == ("prune", "cluster", "quantize")

@@ -510,9 +510,7 @@ def test_target_that_a_stage_cannot_reach_leaves_the_result_before_it(
 ):
     quarters.pack_few_points(monkeypatch)
     model = make_model()
-    recipe = SHORT.replace(
-        stages=("pack",), target_bytes=100, density_split="threshold"
-    )
+    recipe = SHORT.replace(stages=("pack",), target_bytes=100)
     with pytest.raises(
         compression.TargetError,
         match="'pack' cannot reach its target: no file is within "

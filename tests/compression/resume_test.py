@@ -120,30 +120,6 @@ def test_killed_run_keeps_the_filters_that_it_chose(
     ]
 
 
-@pytest.mark.end_to_end
-@pytest.mark.slow
-def test_killed_run_keeps_the_zeros_of_its_round(
-    untraced, make_model, dataset, tmp_path, monkeypatch
-):
-    quarters.pack_few_points(monkeypatch)
-    recipe = RECIPE.replace(
-        stages=("prune", "pack"), target_bytes=2_500, prune_rounds=2
-    )
-    expected, whole = run(make_model, dataset, tmp_path / "whole", recipe)
-    out = tmp_path / "out"
-    # After the first choice, and in the second round.
-    with killed_in_saves(monkeypatch, 2, 5):
-        for resume in (False, True):
-            with pytest.raises(quarters.Killed):
-                run(make_model, dataset, out, recipe, resume=resume)
-    model, report = run(make_model, dataset, out, recipe, resume=True)
-    np.testing.assert_equal(expected.get_weights(), model.get_weights())
-    densities = [stage["density"] for stage in report["stages"]]
-    assert densities == [stage["density"] for stage in whole["stages"]]
-    assert 1 == densities[0] > densities[1] > densities[2]
-    assert report["packing"]["bytes"] <= 2_500
-
-
 def test_unfinished_run_is_not_overwritten_unasked(
     make_model, dataset, tmp_path
 ):

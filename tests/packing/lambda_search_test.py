@@ -45,6 +45,26 @@ def test_file_close_to_the_bound_is_found(bound):
 
 @pytest.mark.parametrize(
     "bound",
+    [packing.Bound(target_bytes=100_500), packing.Bound(max_kl=0.0102)],
+    ids=str,
+)
+def test_search_ends_where_the_first_file_is_close_to_the_bound(bound):
+    files = Files()
+    lambda_search.search(bound, files.evaluate)
+    assert [*files.points] == [lambda_search.FIRST_LAMBDA]
+
+
+def test_larger_tolerance_needs_fewer_files():
+    bound = packing.Bound(target_bytes=90_000)
+    exact, rough = Files(), Files()
+    lambda_search.search(bound, exact.evaluate)
+    lambda_search.search(bound, rough.evaluate, tolerance=0.07)
+    assert len(rough.points) < len(exact.points)
+    assert -0.07 <= bound.excess(rough.best(bound)) < -bound.tolerance
+
+
+@pytest.mark.parametrize(
+    "bound",
     [packing.Bound(target_bytes=10**9), packing.Bound(max_kl=1e-9)],
     ids=str,
 )

@@ -1,10 +1,7 @@
-import keras
 import numpy as np
 import pytest
 
 from keras_squeezenet import packing
-from keras_squeezenet.codec import sqz
-from keras_squeezenet.packing import code_training
 from keras_squeezenet.packing import lambda_search
 from keras_squeezenet.packing import packer as packer_module
 
@@ -45,38 +42,6 @@ def test_file_is_reconstructed_on_more_images_than_the_search(small_model):
 def test_bound_that_no_file_meets_is_refused(packer):
     with pytest.raises(ValueError, match="no file is within target_bytes=100:"):
         packer.pack(packing.Bound(target_bytes=100))
-
-
-def test_training_set_begins_with_a_larger_file_that_becomes_smaller(
-    packer, monkeypatch
-):
-    """Codes that are trained on a training set take fewer bytes."""
-    begun = []
-
-    class Stopped(Exception):
-        pass
-
-    def begin(teacher, student, arrays, steps, loss):
-        begun.append(
-            {name: array.codes.tolist() for name, array in arrays.items()}
-        )
-        raise Stopped
-
-    bound = packing.Bound(target_bytes=2_200)
-    point, content = packer.find(bound)
-    monkeypatch.setattr(code_training, "CodeTrainer", begin)
-    for loss in (None, keras.losses.categorical_crossentropy):
-        with pytest.raises(Stopped):
-            packer.train_codes(point, content, bound, 5, [], loss)
-    factor = packer_module.START_FACTOR
-    sizes = [each.bytes for each in packer.points.values()]
-    larger = max(size for size in sizes if size <= factor * 2_200)
-    assert larger > point.bytes
-    files = {each.bytes: file for each, file in packer.contents.items()}
-    for size, codes in zip((point.bytes, larger), begun, strict=True):
-        _, arrays = sqz.load(files[size])
-        for name, array in arrays.items():
-            assert codes[name] == array.codes.tolist(), name
 
 
 @pytest.mark.parametrize(

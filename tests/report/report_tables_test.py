@@ -30,23 +30,6 @@ def test_tables_have_formatted_cells(make):
     )
 
 
-def test_rounds_of_pruning_are_told_apart_within_80_columns(make):
-    made = make()
-    dense, pruned, *others = made["stages"]
-    assert "stage" not in report.tables(made)[0].terms
-    sizes = ("143 kB", "101 kB", "1.7 MB")
-    rounds = [{**pruned, "name": f"pruned, {size}"} for size in sizes]
-    rounds[0].update(distinct_values=147_456, huffman_bytes=2_905_000)
-    stages = report.tables({**made, "stages": [dense, *rounds, *others]})[0]
-    assert [row[0] for row in stages.rows][1:4] == [
-        *("pruned, 143 kB", "pruned, 101 kB", "pruned, 1.7 MB")
-    ]
-    assert "packing to this size" in stages.terms["stage"]
-    columns = zip(stages.columns, *stages.rows)
-    widths = [max(map(len, column)) for column in columns]
-    assert sum(widths) + 2 * (len(widths) - 1) <= 80
-
-
 def test_accuracy_on_classes_of_a_teacher_is_called_agreement(make):
     made = make(dataset={"labeled_by_teacher": ["train", "test"]})
     stages, _, files, curve = report.tables(made)

@@ -12,8 +12,7 @@ STAGES = ("prune_filters", "prune", "densify", "cluster", "quantize", "pack")
 
 def of(recipe: "Recipe") -> list[type]:
     """Return the classes of the stages of a recipe, in their order."""
-    chosen = {"prune": "prune_to_size"} if recipe.prunes_to_size else {}
-    return [find(chosen.get(kind, kind)) for kind in recipe.stages]
+    return [find(kind) for kind in recipe.stages]
 
 
 def find(name: str) -> type:

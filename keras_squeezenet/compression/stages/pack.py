@@ -1,23 +1,25 @@
 """Packing: rate-distortion quantization, the last stage of small files."""
 
-import itertools
-
-import keras
-
 from keras_squeezenet.compression import checks
+from keras_squeezenet.compression import filter_costs
 from keras_squeezenet.compression import run_images
 from keras_squeezenet.compression import tf_keras_twin
-from keras_squeezenet.compression.compression_recipe import Recipe
-from keras_squeezenet.compression.stages.stage import Context
 from keras_squeezenet.compression.stages.stage import Stage
 from keras_squeezenet.packing import bounds
 from keras_squeezenet.packing import image_sets
 from keras_squeezenet.packing import measurement
 from keras_squeezenet.packing import packer
+from keras_squeezenet.packing import size_training
 
 # Each time that the stage is relaxed, the file may be larger by this factor, or
 # the divergence smaller.
 RELAXED_BYTES, RELAXED_KL = 1.25, 0.5
+# Codes are trained for as many epochs as have so many steps, unless the recipe
+# says how many.
+MIN_STEPS, MIN_EPOCHS = 1200, 2
+# Above so many multiply-accumulates for an image the layers at the front are
+# not trained.
+MAX_MACS = 100_000_000
 
 
 class Pack(Stage):
@@ -48,16 +50,22 @@ class Pack(Stage):
         )
 
     def wrap(self, steps, calibration):
-        run, recipe = self.context, self.recipe
-        images = run.images
+        run, images = self.context, self.context.images
         measurer = self._measurer(images.validation)
-        files = make_packer(self.model, recipe, run, measurer)
-        steps = recipe.steps(recipe.pack_epochs, images.train.steps)
-        train, objective = images.learn(recipe)
+        bound, lesson = self._bound(measurer), self._lesson()
+        count = image_sets.IMAGES
+        if lesson and bound.target_bytes is not None:
+            count = size_training.IMAGES
+        files = packer.Packer(
+            self.model,
+            run_images.first_images(images.train, count),
+            provenance=run.provenance,
+            seed=self.recipe.seed,
+            progress=run.progress,
+            measurer=measurer,
+        )
         try:
-            packed = files.pack(
-                self._bound(measurer), steps, _batches(train), objective["loss"]
-            )
+            packed = files.pack(bound, lesson=lesson)
         except bounds.BoundError as error:
             raise checks.TargetError(str(error)) from error
         decoded = packed.model
@@ -70,6 +78,27 @@ class Pack(Stage):
         # Trained codes may compute other activations.
         self.keeps_ranges = not packed.has_trained_codes
         return decoded
+
+    def _lesson(self):
+        """Return what codes are trained on, if they are."""
+        recipe, images = self.recipe, self.context.images
+        epochs = recipe.pack_epochs
+        if epochs is None:
+            epochs = 0.0
+            if recipe.target_bytes is not None:
+                epochs = max(MIN_EPOCHS, MIN_STEPS / images.train.steps)
+        steps = recipe.steps(epochs, images.train.steps)
+        if not steps:
+            return None
+        train, objective = images.learn(recipe)
+        return size_training.Lesson(
+            train,
+            objective["loss"],
+            steps,
+            freezes_front=filter_costs.count_macs(self.model) > MAX_MACS,
+            is_augmented=recipe.augmentation is not None
+            or train.batch_size is None,
+        )
 
     def _measurer(self, split):
         with self.context.progress.task("measure", split.steps) as advance:
@@ -91,26 +120,3 @@ class Pack(Stage):
 
     def finish(self, trainee):
         tf_keras_twin.copy_weights(trainee, self.model)
-
-
-def _batches(train):
-    """Yield the batches of one epoch after the other."""
-    for epoch in itertools.count():
-        yield from train.batches(epoch)
-
-
-def make_packer(
-    model: keras.Model,
-    recipe: Recipe,
-    run: Context,
-    measurer: measurement.Measurer | None = None,
-) -> packer.Packer:
-    """Return what packs a model, calibrated on training images of a run."""
-    return packer.Packer(
-        model,
-        run_images.first_images(run.images.train, image_sets.IMAGES),
-        provenance=run.provenance,
-        seed=recipe.seed,
-        progress=run.progress,
-        measurer=measurer,
-    )

@@ -86,16 +86,6 @@ class Stage(abc.ABC):
         return
 
     @classmethod
-    def rounds(cls, recipe: Recipe) -> list[Recipe]:
-        """Return the recipe of each run of the stage, one after the other."""
-        return [recipe]
-
-    @classmethod
-    def is_needed(cls, model: keras.Model, recipe: Recipe) -> bool:
-        """Return whether a run of the stage has anything to do."""
-        return True
-
-    @classmethod
     def can_relax(cls, recipe: Recipe) -> bool:
         """Return whether `relax` would change anything."""
         return True
