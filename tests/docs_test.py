@@ -58,6 +58,7 @@ PRUNE_FILTERS = [
     "--prune_filters_epochs=0",
     "--litert=float32",
 ]
+TRAIN_CODES = ["--stages=pack", "--litert=float32"]
 # Few lambdas hardly meet a small divergence.
 PACK = ["--max_kl=1"]
 # Parts of the examples in Python, and what runs instead.
@@ -191,13 +192,13 @@ class Examples:
         if name == "pack" and "--target_bytes" not in " ".join(arguments):
             found += PACK
         if name == "compress":
-            is_filters = "--recipe=fast_inference" in arguments
-            stage = PRUNE_FILTERS if is_filters else ONE_STAGE
+            stage = ONE_STAGE
+            if "--recipe=fast_inference" in arguments:
+                stage = PRUNE_FILTERS
+            if "--recipe=small" in arguments:
+                stage = TRAIN_CODES
             found += [TINY_CONFIG] * is_new
             found = _of_stages(found + stage) if arguments else found + PACK
-        if "--recipe=small" in arguments:
-            # The layers that stay dense are a third of a short network.
-            found.append("--overall_density=0.5")
         flags = importlib.import_module(f"keras_squeezenet.cli.{name}").FLAGS
         if "out" in flags:
             if "--out=" in " ".join(arguments):

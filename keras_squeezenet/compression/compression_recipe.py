@@ -158,11 +158,12 @@ class Recipe:
             better on the validation set: with `target_bytes` a higher accuracy,
             or the same and less divergence from the model before packing;
             without it fewer bytes. A run that is resumed repeats the whole
-            stage. Defaults to `None`: with `target_bytes` as many as have 1,200
-            steps, at least 2, and none otherwise.
+            stage. Above 100 million multiply-accumulates for an image, the
+            layers at the front are not trained for a size. Defaults to `None`:
+            with `target_bytes` enough for 1,200 steps, and none otherwise.
         keep_frozen: whether layers with `trainable=False` are left out of
             training, pruning and weight sharing. Packing quantizes all layers,
-            and `pack_epochs` trains all codes.
+            and their codes are trained like the others.
         max_accuracy_drop: how many percentage points of validation accuracy a
             stage may lose, compared with the dense model; `None` for no limit.
         max_retries: how often a stage that lost more is relaxed and retried.

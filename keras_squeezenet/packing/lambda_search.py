@@ -80,11 +80,11 @@ def _bracket(height, is_close, first):
     while height(low) <= 0:
         if low <= MIN_LAMBDA or is_close(low):
             return None
-        low, high = low / _factor(height(low)), low
+        low, high = max(low / _factor(height(low)), MIN_LAMBDA), low
     while height(high) > 0:
         if high >= MAX_LAMBDA or is_close(high):
             return None
-        low, high = high, high * _factor(height(high))
+        low, high = high, min(high * _factor(height(high)), MAX_LAMBDA)
     return low, high
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_squeezenet.evaluation import metrics
 
+LARGEST = np.finfo("float16").max
 # Pairs of images and their labels, or `None`.
 Batches = Iterable[tuple[np.ndarray, np.ndarray | None]]
 
@@ -80,10 +81,14 @@ class Measurer:
         found = []
         for images, labels in self.batches():
             features = front.predict_on_batch(np.asarray(images))
+            # The largest number of float16 stands for what is larger.
+            features = np.clip(features, -LARGEST, LARGEST)
             found.append((np.float16(features), labels))
             advance()
         measurer = copy.copy(self)
-        measurer.batches = lambda: found
+        measurer.batches = lambda: (
+            (features.astype("float32"), labels) for features, labels in found
+        )
         return measurer
 
     @property
@@ -132,8 +137,7 @@ class Measurer:
         """Return the outputs for all images, and the labels, if known."""
         outputs, known = [], []
         for images, labels in self.batches():
-            images = np.asarray(images, "float32")
-            outputs.append(model.predict_on_batch(images))
+            outputs.append(model.predict_on_batch(np.asarray(images)))
             if labels is not None:
                 known.append(labels)
             advance()

@@ -90,8 +90,8 @@ class Packer:
             steps: the number of steps of training on the images that calibrate,
                 randomly augmented, with the outputs of the model as targets.
                 Defaults to `0`, none.
-            lesson: what codes are trained on instead, for a size in rounds.
-                Defaults to `None`.
+            lesson: what codes are trained on instead of these images; with
+                `target_bytes` in rounds. Defaults to `None`.
 
         Raises:
             BoundError: if no file is within the bound.
@@ -251,7 +251,8 @@ class Packer:
             )
 
         def whole(codes):
-            return {name: {**task.frozen, **codes}[name] for name in arrays}
+            found = {**task.frozen, **codes}
+            return {name: found[name] for name in arrays}
 
         def dump(codes):
             return self._dump(whole(codes))
@@ -260,19 +261,22 @@ class Packer:
         trainer = size_training.SizeTrainer(
             task, dump, target_bytes, self.seed, self.progress
         )
-        for codes in trainer.rounds():
+        for file in trainer.rounds():
             found = Point(
-                lambda_=trainer.lambda_,
-                bytes=len(dump(codes)),
-                **dataclasses.asdict(task.measure(codes)),
+                lambda_=file.lambda_,
+                bytes=file.bytes,
+                **dataclasses.asdict(task.measure(file.codes)),
             )
             points.append(found)
             if bound.admits(found) and _quality(found) > _quality(point):
-                point, best = found, codes
-        if best is not None:
-            # Features are rounded.
-            point, content = self._measure(whole(best), point.lambda_)
-            points.append(point)
+                point, best = found, file
+        if best is None:
+            point, content = self._finish(bound)
+            return point, content, [point, *points[1:]]
+        # Features are rounded.
+        place = points.index(point)
+        point, content = self._measure(whole(best.codes), best.lambda_)
+        points[place] = point
         return point, content, points
 
     def _dump(self, arrays):

@@ -4,13 +4,14 @@ Each round packs the network of the round before into a smaller file, and trains
 the codes of that file. Training makes up for what one round loses; it would not
 for what all of them lose at once.
 
-Where images are large, the layers at the front stay as the first file has them.
-The others are trained on cached features.
+Where images are large, the layers at the front stay as packing to the size
+leaves them. The others are trained on cached features.
 """
 
 import dataclasses
 import functools
 import itertools
+import logging
 import math
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -30,21 +31,25 @@ from keras_squeezenet.packing.bounds import Bound
 from keras_squeezenet.training import cached_features
 from keras_squeezenet.utils.progress import Progress
 
-# The size of each round's file relative to the target, and its share of the
-# training steps.
-ROUNDS = ((1.8, 0.25), (1.3, 0.25), (1.0, 0.5))
+# The size of each round's file relative to the target, and the share of the
+# training steps after which it ends.
+ROUNDS = ((1.8, 0.25), (1.3, 0.5), (1.0, 1.0))
 # A round needs neither the exact size nor the best Fisher information: training
 # makes up for both.
 TOLERANCE, IMAGES, SEARCH_IMAGES = 0.05, 160, 64
 # How often in each round lambda is corrected, by a power of the size relative
-# to a little less than that of the round. Codes mostly become shorter without.
+# to a little less than that of the round. Codes mostly become shorter even
+# where lambda is tiny.
 CORRECTIONS, POWER, AIM = 20, 20, 0.99
 # In nats for each bit.
 FIRST_LAMBDA, MIN_LAMBDA, MAX_LAMBDA = 3e-8, 1e-10, 1e-4
 # The last files of the last round are measured on the validation images.
 MEASURED_FILES = 4
-# Augmented images have other features in so many epochs, one in four at most.
+# The features of augmented images are computed for one of every four epochs, at
+# most four times.
 PASSES, EPOCHS_OF_PASS = 4, 4
+
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -138,6 +143,11 @@ def behind_front(
         for size in (lesson.train.size, task.measurer.size)
     )
     if not (passes and validation):
+        logger.info(
+            "All layers are trained: the features of the images would take "
+            "more than %d MB.",
+            cached_features.MAX_BYTES >> 20,
+        )
         return task
     names = {layer.name for layer in front.layers}
     frozen = {
@@ -193,17 +203,18 @@ class SizeTrainer:
         # How much larger files became in the training of the round before.
         self.growth = 1.0
 
-    def rounds(self) -> Iterator[dict[str, encodings.UniformArray]]:
-        """Yield the trained codes of each round, and the last ones of the last.
+    def rounds(self) -> Iterator["File"]:
+        """Yield the file after each round; after the last one, its last files.
 
-        All of the last round have the size. It ends early where no file can be
-        small enough.
+        Those are within the size. It ends early where none is small enough.
         """
-        for number, (factor, share) in enumerate(ROUNDS, 1):
+        done = 0
+        for number, (factor, end) in enumerate(ROUNDS, 1):
             size = factor * self.target_bytes
-            steps = round(share * self.task.lesson.steps)
+            steps = math.floor(end * self.task.lesson.steps) - done
             if not steps:
                 continue
+            done += steps
             packed = self._pack(size / self.growth)
             if packed is None:
                 return
@@ -212,19 +223,19 @@ class SizeTrainer:
                 trained = [*self._train(packed, size, steps, advance)]
             last = trained[-1]
             if number < len(ROUNDS):
-                yield last.codes
+                yield last
                 set_weights(self.task.model, last.codes)
                 self.growth = max(1.0, last.bytes / packed.bytes)
             else:
                 within = [file for file in trained if file.bytes <= size]
-                yield from (file.codes for file in within[-MEASURED_FILES:])
+                yield from within[-MEASURED_FILES:]
 
     def _pack(self, size):
         """Return the largest file that is found within a size, or `None`."""
         quantizer = network_quantizer.NetworkQuantizer(
             self.task.model, self.task.images[:IMAGES], self.seed, self.progress
         )
-        found: dict[float, _File] = {}
+        found: dict[float, File] = {}
 
         def evaluate(lambda_):
             if lambda_ not in found:
@@ -234,9 +245,9 @@ class SizeTrainer:
                     codes, _ = quantizer.quantize(
                         lambda_, SEARCH_IMAGES, advance
                     )
-                    size = len(self.dump(codes))
-                    advance(bytes=size)
-                found[lambda_] = _File(size, lambda_, codes)
+                    length = len(self.dump(codes))
+                    advance(bytes=length)
+                found[lambda_] = File(length, lambda_, codes)
             return found[lambda_]
 
         bound = Bound(target_bytes=round(size))
@@ -261,14 +272,14 @@ class SizeTrainer:
             batches = itertools.islice(self.batches, count)
             trainer.train(batches, lambda_, advance)
             codes = trainer.arrays()
-            file = _File(len(self.dump(codes)), lambda_, codes)
+            file = File(len(self.dump(codes)), lambda_, codes)
             yield file
             lambda_ *= math.exp(POWER * math.log(file.bytes / (AIM * size)))
             lambda_ = min(max(lambda_, MIN_LAMBDA), MAX_LAMBDA)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _File:
+class File:
     """A file by its size, the lambda of its codes, and the codes."""
 
     bytes: int

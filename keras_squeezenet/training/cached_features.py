@@ -12,13 +12,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_squeezenet import models
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import splits
 from keras_squeezenet.utils.progress import Progress
 
 # The share of the weights that are frozen, at most.
 MAX_SHARE = 0.2
-# The features of a set may take so much memory.
+# The features of each set may take so much memory.
 MAX_BYTES = 2 << 30
 POOLINGS = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
 
@@ -38,14 +39,8 @@ def divide(model: keras.Model) -> tuple[keras.Model, keras.Model] | None:
         # Keras refuses a rest that takes other outputs of the front too.
         with contextlib.suppress(ValueError):
             rest = keras.Model(layer.output, model.output)
-            return _copy(front), _copy(rest)
+            return models.copy(front), models.copy(rest)
     return None
-
-
-def _copy(model):
-    copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
-    return copy
 
 
 def passes(front: keras.Model, images: int) -> int:
@@ -83,10 +78,18 @@ def cache(
     found = []
     with progress.task("features", count * split.steps) as advance:
         for epoch in range(count):
-            found.append([])
+            batches = []
             for images, *others in split.batches(epoch):
-                found[-1].append((compute(images), *others))
+                # Not in the memory of a GPU.
+                with tf.device("CPU:0"):
+                    batches.append((tf.identity(compute(images)), *others))
                 advance()
+            if split.batch_size is not None:
+                with tf.device("CPU:0"):
+                    batches = [
+                        tf.concat(each, axis=0) for each in zip(*batches)
+                    ]
+            found.append(batches)
     if split.batch_size is None:
         batches = _in_order(found)
     else:
@@ -119,10 +122,6 @@ def _in_order(found):
 
 def _shuffled(found, size, seed):
     """Return a function from an epoch to batches of shuffled examples."""
-    found = [
-        [tf.concat(parts, axis=0) for parts in zip(*batches)]
-        for batches in found
-    ]
 
     def batches(epoch, start=0):
         arrays = found[epoch % len(found)]

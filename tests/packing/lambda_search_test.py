@@ -63,6 +63,24 @@ def test_larger_tolerance_needs_fewer_files():
     assert -0.07 <= bound.excess(rough.best(bound)) < -bound.tolerance
 
 
+def test_search_takes_larger_steps_far_from_the_bound():
+    near, far = Files(), Files()
+    lambda_search.search(packing.Bound(max_kl=1e-3), near.evaluate)
+    lambda_search.search(packing.Bound(max_kl=1e-6), far.evaluate)
+    first, second, *_ = near.points
+    assert first / second == lambda_search.LAMBDA_FACTOR
+    first, second, *_ = far.points
+    assert first / second == lambda_search.LAMBDA_FACTOR**6
+    assert len(far.points) <= 9
+
+
+def test_search_begins_where_it_is_told():
+    files = Files()
+    bound = packing.Bound(target_bytes=100_000)
+    lambda_search.search(bound, files.evaluate, first=1e-6)
+    assert [*files.points][0] == 1e-6
+
+
 @pytest.mark.parametrize(
     "bound",
     [packing.Bound(target_bytes=10**9), packing.Bound(max_kl=1e-9)],
@@ -71,9 +89,8 @@ def test_larger_tolerance_needs_fewer_files():
 def test_search_ends_where_no_file_is_at_the_bound(bound):
     files = Files()
     lambda_search.search(bound, files.evaluate)
-    least = lambda_search.MIN_LAMBDA / lambda_search.LAMBDA_FACTOR
-    assert least < min(files.points) <= lambda_search.MIN_LAMBDA
-    assert len(files.points) == 11
+    assert min(files.points) == lambda_search.MIN_LAMBDA
+    assert len(files.points) <= 3
 
 
 def test_file_that_is_not_close_to_the_bound_is_corrected_once():

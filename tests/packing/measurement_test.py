@@ -66,3 +66,22 @@ def test_equal_networks_differ_by_nothing():
     found = measurer.measure(network(BEFORE))
     assert (found.kl, found.kl_error) == (0, 0)
     assert (found.agreement, found.accuracy_drop) == (1, 0)
+
+
+def test_networks_behind_a_front_are_measured_on_its_features():
+    measurer = measurement.Measurer(network(BEFORE), batches(LABELS))
+    front = types.SimpleNamespace(
+        predict_on_batch=lambda images: images * np.array([1e6])
+    )
+    seen = []
+    rest = types.SimpleNamespace(
+        predict_on_batch=lambda features: (
+            seen.append(features),
+            AFTER[: len(features)],
+        )[1]
+    )
+    behind = measurer.behind(front)
+    assert behind.measure(rest).accuracy_before == 0.75
+    assert behind.size == 4 and [len(each) for each in seen] == [3, 1]
+    # float16 has no larger number.
+    assert seen[0].dtype == "float32" and seen[0].max() == 65504

@@ -14,9 +14,8 @@ from keras_squeezenet.packing import size_training
 # Each time that the stage is relaxed, the file may be larger by this factor, or
 # the divergence smaller.
 RELAXED_BYTES, RELAXED_KL = 1.25, 0.5
-# Codes are trained for as many epochs as have so many steps, unless the recipe
-# says how many.
-MIN_STEPS, MIN_EPOCHS = 1200, 2
+# Codes are trained for so many steps, unless the recipe says how many epochs.
+STEPS = 1200
 # Above so many multiply-accumulates for an image the layers at the front are
 # not trained.
 MAX_MACS = 100_000_000
@@ -84,9 +83,8 @@ class Pack(Stage):
         recipe, images = self.recipe, self.context.images
         epochs = recipe.pack_epochs
         if epochs is None:
-            epochs = 0.0
-            if recipe.target_bytes is not None:
-                epochs = max(MIN_EPOCHS, MIN_STEPS / images.train.steps)
+            sized = recipe.target_bytes is not None
+            epochs = STEPS / images.train.steps if sized else 0.0
         steps = recipe.steps(epochs, images.train.steps)
         if not steps:
             return None

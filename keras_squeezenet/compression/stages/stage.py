@@ -36,9 +36,8 @@ class Stage(abc.ABC):
     """A stage: wraps a twin of the model for training, and takes the result.
 
     A subclass sets `kind`, its name in a recipe, and `name`, that of its
-    result in the report, which differs for each of its rounds. Its targets are
-    computed when it is constructed, from the recipe, relaxed in later attempts,
-    and the scan, if `needs_scan`.
+    result in the report. Its targets are computed when it is constructed, from
+    the recipe, relaxed in later attempts, and the scan, if `needs_scan`.
 
     Attributes:
         model: the model, that of the result after `finish`.
