@@ -23,12 +23,12 @@ import numpy as np
 from keras_squeezenet import models
 from keras_squeezenet.codec import encodings
 from keras_squeezenet.data import splits
+from keras_squeezenet.packing import cached_features
 from keras_squeezenet.packing import code_training
 from keras_squeezenet.packing import lambda_search
 from keras_squeezenet.packing import measurement
 from keras_squeezenet.packing import network_quantizer
 from keras_squeezenet.packing.bounds import Bound
-from keras_squeezenet.training import cached_features
 from keras_squeezenet.utils.progress import Progress
 
 # The size of each round's file relative to the target, and the share of the

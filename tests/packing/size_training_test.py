@@ -9,10 +9,10 @@ from keras_squeezenet import models
 from keras_squeezenet import packing
 from keras_squeezenet.codec import sqz
 from keras_squeezenet.data import splits
+from keras_squeezenet.packing import cached_features
 from keras_squeezenet.packing import lambda_search
 from keras_squeezenet.packing import packer as packer_module
 from keras_squeezenet.packing import size_training
-from keras_squeezenet.training import cached_features
 from keras_squeezenet.utils.progress import Progress
 
 TARGET = 800

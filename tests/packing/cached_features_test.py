@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from keras_squeezenet.data import splits
-from keras_squeezenet.training import cached_features
+from keras_squeezenet.packing import cached_features
 from keras_squeezenet.utils.progress import Progress
 
 
