@@ -230,21 +230,6 @@ def test_scan_of_the_layers_sets_their_densities_and_bits(
     assert average <= 5.01
 
 
-def test_rounds_of_pruning_that_the_network_fits_are_left_out(
-    compress, monkeypatch, caplog
-):
-    quarters.pack_few_points(monkeypatch)
-    caplog.set_level("INFO", "keras_squeezenet")
-    recipe = SHORT.replace(stages=("prune", "pack"), target_bytes=1_000_000)
-    result = compress(recipe)
-    assert [stage["name"] for stage in result.stages] == ["dense", "packed"]
-    said = [text for text in caplog.messages if text.startswith("A round of")]
-    assert len(said) == 4
-    assert said[0].startswith(
-        "A round of pruning to 2,378,414 bytes is left out: without loss the "
-    )
-
-
 def test_folder_that_is_not_empty_is_refused(compress, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "notes.txt").write_text("mine")
