@@ -36,10 +36,12 @@ def divide(model: keras.Model) -> tuple[keras.Model, keras.Model] | None:
         front = keras.Model(model.input, layer.output)
         if front.count_params() > MAX_SHARE * model.count_params():
             continue
-        # Keras refuses a rest that takes other outputs of the front too.
+        # Keras refuses a rest that takes other outputs of the front too, or in
+        # its first versions makes those layers a part of it.
         with contextlib.suppress(ValueError):
             rest = keras.Model(layer.output, model.output)
-            return models.copy(front), models.copy(rest)
+            if {*front.layers}.isdisjoint(rest.layers):
+                return models.copy(front), models.copy(rest)
     return None
 
 
