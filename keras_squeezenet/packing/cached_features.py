@@ -64,7 +64,7 @@ def cache(
 
     Those of the first epochs are computed, float16, and used in turn: more than
     one are worth it if the images of each are augmented otherwise. Examples are
-    shuffled anew in every epoch if the set has a `batch_size`.
+    shuffled again in every epoch if the set has a `batch_size`.
 
     Args:
         front: as `divide` returns it.
@@ -74,7 +74,7 @@ def cache(
         progress: what shows the progress.
     """
     compute = tf.function(
-        lambda images: _as_float16(front(images, training=False)),
+        lambda images: as_float16(front(images, training=False)),
         reduce_retracing=True,
     )
     found = []
@@ -99,8 +99,8 @@ def cache(
     return dataclasses.replace(split, batches=batches)
 
 
-def _as_float16(features):
-    # The largest number of float16 stands for what is larger.
+def as_float16(features: tf.Tensor) -> tf.Tensor:
+    """Return features as float16; its largest number stands for larger ones."""
     return tf.cast(
         tf.clip_by_value(features, tf.float16.min, tf.float16.max), tf.float16
     )

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 
 from keras_squeezenet.evaluation import metrics
+from keras_squeezenet.packing import cached_features
 
-LARGEST = np.finfo("float16").max
 # Pairs of images and their labels, or `None`.
 Batches = Iterable[tuple[np.ndarray, np.ndarray | None]]
 
@@ -81,13 +81,11 @@ class Measurer:
         found = []
         for images, labels in self.batches():
             features = front.predict_on_batch(np.asarray(images))
-            # The largest number of float16 stands for what is larger.
-            features = np.clip(features, -LARGEST, LARGEST)
-            found.append((np.float16(features), labels))
+            found.append((cached_features.as_float16(features), labels))
             advance()
         measurer = copy.copy(self)
         measurer.batches = lambda: (
-            (features.astype("float32"), labels) for features, labels in found
+            (np.float32(features), labels) for features, labels in found
         )
         return measurer
 

@@ -243,7 +243,10 @@ class Packer:
         point, content = self.find(bound, size_training.TOLERANCE)
         _, arrays = sqz.load(content)
         task = size_training.Task(
-            models.copy(self.original), self.images, lesson, self.measurer
+            models.copy(self.original),
+            self.images[: size_training.IMAGES],
+            lesson,
+            self.measurer,
         )
         if lesson.freezes_front:
             task = size_training.behind_front(

@@ -167,7 +167,7 @@ def behind_front(
         measurer = task.measurer.behind(front, advance)
     return Task(
         rest,
-        front.predict(task.images[:IMAGES], batch_size=32, verbose=0),
+        front.predict(task.images, batch_size=32, verbose=0),
         dataclasses.replace(lesson, train=train),
         measurer,
         frozen,
@@ -233,7 +233,7 @@ class SizeTrainer:
     def _pack(self, size):
         """Return the largest file that is found within a size, or `None`."""
         quantizer = network_quantizer.NetworkQuantizer(
-            self.task.model, self.task.images[:IMAGES], self.seed, self.progress
+            self.task.model, self.task.images, self.seed, self.progress
         )
         found: dict[float, File] = {}
 

@@ -111,10 +111,6 @@ class Prune(Stage):
                 self.left_out[0],
                 self.recipe.prune_pattern,
             )
-        return self._wrap(self.model, steps)
-
-    def _wrap(self, model, steps):
-        """Return the twin of a model whose layers get their densities."""
         recipe, options = self.recipe, {}
         if recipe.prune_pattern is not None:
             options["sparsity_m_by_n"] = M_BY_N[recipe.prune_pattern]
@@ -128,7 +124,7 @@ class Prune(Stage):
             )
             return tfmot.prune_low_magnitude(layer, schedule, **options)
 
-        trainee = tf_keras_twin.clone(model, wrap_layer)
+        trainee = tf_keras_twin.clone(self.model, wrap_layer)
         tfmot.break_ties(trainee)
         return trainee
 
