@@ -159,8 +159,9 @@ def headline(report: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _plots(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    was_trained = any(stage["history"] for stage in report["stages"])
     for index, (draw, name, caption, field) in enumerate(PLOTS):
-        if not report[field]:
+        if not report[field] or draw is plots.training and not was_trained:
             continue
         alone = field in ("sensitivity", "packing")
         # Text is not drawn as paths, and ids are reproducible.

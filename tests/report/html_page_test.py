@@ -54,6 +54,14 @@ def test_every_plot_and_sample_is_on_the_page(page):
     assert "two dense: two 90.0% compressed: one 50.0%" in page.text
 
 
+def test_page_without_epochs_has_no_plot_of_them(make):
+    report = make()
+    for stage in report["stages"]:
+        stage["history"] = []
+    names = Page(html_page.html(report)).attributes("aria-label")
+    assert "Size and accuracy" in names and "Training" not in names
+
+
 def test_plots_take_their_colors_from_the_page(source):
     svgs = "".join(re.findall("<svg.*?</svg>", source, flags=re.DOTALL))
     assert set(re.findall('(?:fill|stroke): ([^;"]+)', svgs)) <= {
