@@ -116,11 +116,14 @@ def read_metadata(model: Any) -> "metadata.Metadata | None":
 def copy(model: keras.Model, dtype: str | None = None) -> keras.Model:
     """Return an uncompiled copy of a model, with its names and weights.
 
-    Its layers have the dtype policy `dtype`; by default, those of the model.
+    Its layers have the dtype policy `dtype`, but for the output layers, which
+    have `"float32"`. By default they have those of the model.
     """
     config = model.get_config()
     if dtype is not None:
-        config = _with_policy(config, dtype)
+        # A Sequential model has no names of outputs.
+        outputs = getattr(model, "output_names", [model.layers[-1].name])
+        config = _with_policy(config, dtype, outputs)
     # `clone_model` would give the input layer another name.
     copied = type(model).from_config(config)
     copied.set_weights(model.get_weights())
@@ -130,15 +133,24 @@ def copy(model: keras.Model, dtype: str | None = None) -> keras.Model:
     return copied
 
 
-def _with_policy(config, dtype):
-    """Return a configuration with another dtype policy in every layer."""
+def _with_policy(config, dtype, outputs):
+    """Return a configuration with another dtype policy in every layer.
+
+    Those that have a name in `outputs` get float32.
+    """
     if isinstance(config, list | tuple):
-        return type(config)(_with_policy(each, dtype) for each in config)
+        return type(config)(
+            _with_policy(each, dtype, outputs) for each in config
+        )
     if not isinstance(config, dict):
         return config
     if config.get("class_name") == "DTypePolicy":
         return dtype
-    return {key: _with_policy(each, dtype) for key, each in config.items()}
+    if config.get("name") in outputs:
+        dtype = "float32"
+    return {
+        key: _with_policy(each, dtype, outputs) for key, each in config.items()
+    }
 
 
 def frozen_layers(model: keras.Model) -> set[str]:

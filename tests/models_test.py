@@ -29,6 +29,50 @@ def test_a_model_is_copied_with_its_names_and_weights(model):
     assert not model.get_layer("conv1").bias.numpy().any()
 
 
+def test_a_copy_in_another_precision_has_outputs_in_float32(trained_model):
+    copied = models.copy(trained_model, "mixed_bfloat16")
+    assert copied.layers[1].compute_dtype == "bfloat16"
+    assert copied.layers[1].kernel.dtype == "float32"
+    assert copied.layers[-1].compute_dtype == "float32"
+    shape = (16, *trained_model.input_shape[1:])
+    images = np.random.default_rng(0).normal(0, 50, shape)
+    expected, received = (
+        each.predict_on_batch(images) for each in (trained_model, copied)
+    )
+    assert received.dtype == "float32" and expected.std() > 0.1
+    np.testing.assert_allclose(received, expected, atol=0.05)
+    assert np.any(received != expected)
+
+
+def test_a_sequential_model_is_copied_in_another_precision():
+    chain = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(3), keras.layers.Dense(2)]
+    )
+    copied = models.copy(chain, "mixed_bfloat16")
+    assert [layer.compute_dtype for layer in copied.layers] == [
+        "bfloat16",
+        "float32",
+    ]
+
+
+@keras.saving.register_keras_serializable("models_test")
+class Nameless(keras.layers.Layer):
+    """A layer whose configuration has no name."""
+
+    def call(self, inputs):
+        return inputs
+
+    def get_config(self):
+        return {}
+
+
+def test_custom_layers_and_models_are_copied_in_another_precision():
+    inputs = keras.Input((4,))
+    outputs = keras.layers.Dense(2)(Nameless()(inputs))
+    copied = models.copy(keras.Model(inputs, outputs), "float32")
+    assert type(copied.layers[1]) is Nameless
+
+
 def test_a_keras_file_is_loaded(tmp_path, model):
     model.save(tmp_path / "model.keras")
     loaded = models.load(tmp_path / "model.keras")

@@ -160,7 +160,7 @@ class Recipe:
             without it fewer bytes. A run that is resumed repeats the whole
             stage. Above 100 million multiply-accumulates for an image, the
             layers at the front are not trained for a size. Defaults to `None`:
-            with `target_bytes` enough for 1,200 steps, and none otherwise.
+            with `target_bytes` enough for 2,400 steps, and none otherwise.
         keep_frozen: whether layers with `trainable=False` are left out of
             training, pruning and weight sharing. Packing quantizes all layers,
             and their codes are trained like the others.

@@ -50,18 +50,21 @@ class RunImages:
         """The set of the accuracies in the report."""
         return self.test or self.validation
 
-    def learn(self, recipe: Recipe) -> tuple[Split, dict[str, Any]]:
+    def learn(
+        self, recipe: Recipe, dtype: str | None = None
+    ) -> tuple[Split, dict[str, Any]]:
         """Return the training set as a loss takes it, and the loss.
 
         It is the `loss` beside `metrics` for `compile`, of tf_keras. The
-        targets have the outputs of the teacher too, if there is one.
+        targets have the outputs of the teacher too, if there is one. It
+        computes in `dtype`, by default in its own.
         """
         classes = len(self.dataset["classes"])
         if self.teacher is None:
             objective = self.objective.compiled(tf_keras, classes)
             return self.train.in_rows(classes), objective
         assert recipe.distillation is not None
-        return self.teacher.teach(self.train), distillation.objective(
+        return self.teacher.teach(self.train, dtype), distillation.objective(
             recipe.distillation, recipe.temperature, self.objective.loss
         )
 

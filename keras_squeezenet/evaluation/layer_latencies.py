@@ -30,6 +30,7 @@ from keras_squeezenet.evaluation.layer_trials import Trial
 from keras_squeezenet.export import formats
 from keras_squeezenet.pretrained import download
 from keras_squeezenet.utils import backend
+from keras_squeezenet.utils import cpu
 from keras_squeezenet.utils import digests
 from keras_squeezenet.utils import files
 from keras_squeezenet.utils import suggestions
@@ -39,7 +40,6 @@ FOLDER = "squeezenet_latencies"
 # To be raised when what is measured, or how, changes: cached files of other
 # versions are not used.
 VERSION = 1
-CPU_INFO = pathlib.Path("/proc/cpuinfo")
 # The channels that are measured, besides the largest of the network, which is
 # rounded up to a multiple of `BLOCK`.
 FEW_INPUTS = 8
@@ -408,15 +408,10 @@ def _version(package):
 
 def _cpu():
     """Return what tells CPUs apart, on Linux with their instructions."""
-    try:
-        first = CPU_INFO.read_text(encoding="utf-8").partition("\n\n")[0]
-    except OSError:
-        first = ""
+    found = cpu.describe()
     # Others change from one moment to the next.
     known = ("vendor_id", "cpu family", "model", "model name", "flags")
     known += ("CPU implementer", "CPU part", "Features")
-    lines = [line.partition(":") for line in first.splitlines()]
-    found = {key.strip(): value.strip() for key, _, value in lines}
     return [
         platform.machine(),
         platform.processor(),

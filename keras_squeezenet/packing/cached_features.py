@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras_squeezenet import models
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import splits
+from keras_squeezenet.utils import cpu
 from keras_squeezenet.utils.progress import Progress
 
 # The share of the weights that are frozen, at most.
@@ -73,6 +74,7 @@ def cache(
         seed: the seed of the order.
         progress: what shows the progress.
     """
+    front = models.copy(front, cpu.precision())
     compute = tf.function(
         lambda images: as_float16(front(images, training=False)),
         reduce_retracing=True,

@@ -21,9 +21,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_squeezenet import models
 from keras_squeezenet.codec import encodings
 from keras_squeezenet.data import augmentations
 from keras_squeezenet.packing import rate_distortion
+from keras_squeezenet.utils import cpu
 
 BATCH_SIZE = 32
 AUGMENTATION = "flip_crop"
@@ -71,7 +73,6 @@ class CodeTrainer:
     Args:
         teacher: model from images to probabilities, which is not changed. The
             weights begin as close to its own as their codes allow.
-        student: another model with the same layers, whose weights are ignored.
         arrays: `{name: encodings.UniformArray}`, the initial weights in the
             order of the models' weights.
         steps: the total number of training steps.
@@ -83,14 +84,17 @@ class CodeTrainer:
     def __init__(
         self,
         teacher: keras.Model,
-        student: keras.Model,
         arrays: dict[str, Any],
         steps: int,
         loss: Callable | None = None,
     ):
-        self.teacher, self.student, self.loss = teacher, student, loss
+        precision = cpu.precision()
+        self.student = models.copy(teacher, precision)
+        self.loss = loss
+        if loss is None:
+            self.teacher = models.copy(teacher, precision)
         # Keras does not pass the model's value on where it stays the same.
-        for each in (student, *student.layers):
+        for each in (self.student, *self.student.layers):
             each.trainable = True
         self.steps = {name: array.step for name, array in arrays.items()}
         self.codes = [

@@ -212,9 +212,7 @@ class Packer:
         if batches is None:
             batches = code_training.batches(self.images, steps, self.seed)
         _, arrays = sqz.load(content)
-        trainer = code_training.CodeTrainer(
-            self.original, self.model, arrays, steps, loss
-        )
+        trainer = code_training.CodeTrainer(self.original, arrays, steps, loss)
         batches = iter(batches)
         lambda_, points = point.lambda_, [point]
         with self.progress.task("code training", steps) as advance:

@@ -262,7 +262,6 @@ class SizeTrainer:
         """Yield a file each time that lambda is corrected by its size."""
         trainer = code_training.CodeTrainer(
             self.task.model,
-            self.task.student,
             packed.codes,
             steps,
             self.task.lesson.loss,

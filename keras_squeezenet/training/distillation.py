@@ -99,16 +99,28 @@ class Teacher:
         found.labeled = tuple(names)
         return found
 
-    def teach(self, split: splits.Split) -> splits.Split:
+    def teach(
+        self, split: splits.Split, dtype: str | None = None
+    ) -> splits.Split:
         """Return a training set with the labels that `objective` takes.
 
         They have the shape `(batch, 2 * classes)`: the probabilities of the
         labels, and those of the teacher for the same images. The labels of the
         given batches are integers or probabilities.
+
+        Args:
+            split: the training set.
+            dtype: the dtype policy that the layers of the teacher compute in.
+                Defaults to `None`: their own.
         """
+        teacher = self
+        if dtype is not None and _is_of_keras(self.model):
+            with tf.device("CPU:0"):
+                model = models.copy(self.model, dtype)
+            teacher = Teacher(model, self.name, self.normalization)
 
         def pack(images, labels, *weights):
-            outputs = self.outputs(images)
+            outputs = teacher.outputs(images)
             both = tf.concat([labels, outputs], axis=-1)
             return images, both, *weights
 
@@ -169,6 +181,14 @@ class Teacher:
         if images.shape[1:3] != size:
             images = tf.image.resize(images, size, antialias=True)
         return tf.cast(self.model(images, training=False), tf.float32)
+
+
+def _is_of_keras(layer):
+    """Return whether no layer is custom: those might not take another dtype."""
+    module = type(layer).__module__
+    return module.startswith(("keras.", "keras_squeezenet.")) and all(
+        map(_is_of_keras, getattr(layer, "layers", ()))
+    )
 
 
 def load(

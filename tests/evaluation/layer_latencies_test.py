@@ -7,6 +7,7 @@ import pytest
 
 from keras_squeezenet.evaluation import layer_latencies
 from keras_squeezenet.evaluation import layer_trials
+from keras_squeezenet.utils import cpu
 from keras_squeezenet.utils import extras
 
 CALL = 0.05
@@ -231,9 +232,9 @@ def test_latencies_of_another_cpu_are_not_used(
     model, timed, tmp_path, monkeypatch
 ):
     layer_latencies.measure(model, cache=tmp_path)
-    cpu = tmp_path / "cpuinfo"
-    cpu.write_text("model name\t: another\nflags\t: few\n\nmodel name\t: 2\n")
-    monkeypatch.setattr(layer_latencies, "CPU_INFO", cpu)
+    info = tmp_path / "cpuinfo"
+    info.write_text("model name\t: another\nflags\t: few\n\nmodel name\t: 2\n")
+    monkeypatch.setattr(cpu, "INFO", info)
     assert layer_latencies._cpu()[2:] == ["another", "few"]
     layer_latencies.measure(model, cache=tmp_path)
     assert len(timed) == 2

@@ -4,6 +4,7 @@ import pytest
 
 from keras_squeezenet.data import splits
 from keras_squeezenet.packing import cached_features
+from keras_squeezenet.utils import cpu
 from keras_squeezenet.utils.progress import Progress
 
 
@@ -58,7 +59,13 @@ def test_front_ends_at_the_last_pooling_that_has_few_weights_before_it():
     )
 
 
-def test_validation_set_keeps_its_order(parts, dataset):
+@pytest.mark.parametrize(
+    "precision, tolerance", [("float32", 1e-2), ("mixed_bfloat16", 5e-2)]
+)
+def test_validation_set_keeps_its_order(
+    parts, dataset, monkeypatch, precision, tolerance
+):
+    monkeypatch.setattr(cpu, "precision", lambda: precision)
     model, front, rest = parts
     split = splits.evaluation_split(dataset, 16, "validation")
     cached = cache(front, split)
@@ -71,7 +78,7 @@ def test_validation_set_keeps_its_order(parts, dataset):
         np.testing.assert_allclose(
             rest.predict_on_batch(features),
             model.predict_on_batch(images),
-            atol=1e-2,
+            atol=tolerance,
         )
     last, *_ = examples(cached, 3, start=split.steps - 1)
     np.testing.assert_array_equal(last[0], received[-1][0])

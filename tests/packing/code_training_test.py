@@ -6,6 +6,7 @@ from keras_squeezenet.codec import encodings
 from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.packing import code_training
 from keras_squeezenet.packing import rate_distortion
+from keras_squeezenet.utils import cpu
 
 STEPS = 100
 
@@ -39,16 +40,26 @@ def coarse(small_model):
     return found
 
 
+@pytest.fixture(scope="module", params=["float32", "mixed_bfloat16"])
+def precision(request):
+    """The dtype policy that training computes in."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cpu, "precision", lambda: request.param)
+        yield request.param
+
+
 @pytest.fixture(scope="module")
-def trained(small_model, images, coarse):
+def trained(small_model, images, coarse, precision):
     """The arrays after training at two lambdas.
 
     One trainer is traced for both. Its teacher is frozen, like a backbone.
     """
     before = small_model.get_weights()
-    student = keras.models.clone_model(small_model)
-    small_model.trainable = student.trainable = False
-    trainer = code_training.CodeTrainer(small_model, student, coarse, STEPS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(small_model, "trainable", False)
+        trainer = code_training.CodeTrainer(small_model, coarse, STEPS)
+    assert trainer.student.layers[1].dtype_policy.name == precision
+    assert trainer.student.layers[-1].dtype_policy.name == "float32"
     variables = [*trainer.codes, *trainer.optimizer.variables]
     initial = [variable.numpy() for variable in variables]
     found = {}
@@ -63,7 +74,6 @@ def trained(small_model, images, coarse):
         )
         assert len(seen) == STEPS and np.all(np.isfinite(seen))
         found[lambda_] = trainer.arrays()
-    small_model.trainable = True
     for one, other in zip(before, small_model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     return found
@@ -91,9 +101,8 @@ def test_step_sizes_and_shapes_do_not_change(coarse, trained):
         assert array.codes.dtype == "int64"
 
 
-def test_training_begins_with_the_codes(small_model, coarse):
-    student = keras.models.clone_model(small_model)
-    trainer = code_training.CodeTrainer(small_model, student, coarse, steps=1)
+def test_training_begins_with_the_codes(small_model, coarse, precision):
+    trainer = code_training.CodeTrainer(small_model, coarse, steps=1)
     kernels = small_model.get_weights()[::2]
     begun = trainer.codes[::2]
     for name, array in trainer.arrays().items():
@@ -133,12 +142,11 @@ def test_seed_determines_as_many_batches_as_steps(test_images):
 
 
 def test_one_step_trains_frozen_layers_too(
-    small_model, images, coarse, monkeypatch
+    small_model, images, coarse, precision, monkeypatch
 ):
     monkeypatch.setattr(code_training, "DRIFT", 2.0)
-    student = keras.models.clone_model(small_model)
-    student.layers[1].trainable = False
-    trainer = code_training.CodeTrainer(small_model, student, coarse, steps=1)
+    monkeypatch.setattr(small_model.layers[1], "trainable", False)
+    trainer = code_training.CodeTrainer(small_model, coarse, steps=1)
     trainer.train([images[:8]], lambda_=0.0)
     found = trainer.arrays()
     assert list(found) == list(coarse)
@@ -148,7 +156,7 @@ def test_one_step_trains_frozen_layers_too(
 
 
 def test_targets_and_weights_of_a_training_set_are_learned(
-    small_model, images, coarse
+    small_model, images, coarse, precision
 ):
     student = keras.models.clone_model(small_model)
     classes = small_model.output_shape[-1]
@@ -156,7 +164,7 @@ def test_targets_and_weights_of_a_training_set_are_learned(
     targets = np.eye(classes, dtype="float32")[[classes - 1] * 8 + [0] * 8]
     weights = np.repeat([1.0, 0.0], 8).astype("float32")
     trainer = code_training.CodeTrainer(
-        small_model, student, coarse, 60, keras.losses.categorical_crossentropy
+        small_model, coarse, 60, keras.losses.categorical_crossentropy
     )
     losses = []
     trainer.train(

@@ -10,6 +10,7 @@ import tensorflow as tf
 import tf_keras
 
 from keras_squeezenet import training
+from keras_squeezenet.data import splits
 from keras_squeezenet.training import distillation
 from keras_squeezenet.training import objectives
 from keras_squeezenet.utils.progress import Progress
@@ -168,6 +169,39 @@ def test_student_ends_nearer_to_the_outputs_of_its_teacher(train):
     alone = train(None)
     taught = train(teacher, RECIPE.replace(distillation=1), "taught")
     assert distance(taught, teacher) < 0.2 * distance(alone, teacher)
+
+
+def make_custom_teacher():
+    """Return a teacher with a layer that computes in float32 only."""
+
+    class Doubled(keras.layers.Layer):
+        def call(self, inputs):
+            return inputs * tf.constant(2.0)
+
+    wise = quarters.make_teacher()
+    doubled = Doubled()(wise.input)
+    return keras.Model(wise.input, wise(doubled))
+
+
+@pytest.mark.parametrize(
+    "make, rounds",
+    [(quarters.make_teacher, True), (make_custom_teacher, False)],
+)
+def test_targets_may_be_computed_in_bfloat16(make, rounds):
+    images = quarters.make_images(16, 0)[0] - 100.0
+    teacher = distillation.Teacher(make(), "it", "caffe")
+    split = splits.training_split(
+        tf.data.Dataset.from_tensors((images, np.zeros(16, "int64"))), 16
+    )
+    expected = teacher.outputs(images).numpy()
+    exact, rounded = (
+        next(iter(teacher.teach(split, dtype).batches(0)))[1][:, -4:].numpy()
+        for dtype in (None, "mixed_bfloat16")
+    )
+    np.testing.assert_allclose(exact, expected, atol=1e-6)
+    np.testing.assert_allclose(rounded, expected, atol=0.05)
+    assert rounded.dtype == "float32"
+    assert np.any(rounded != exact) == rounds
 
 
 class Kills(Progress):

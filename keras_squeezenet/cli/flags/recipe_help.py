@@ -149,7 +149,7 @@ COMPRESSION: dict[str, dict[str, Any]] = {
         "set, in nats, instead of target_bytes; without both, "
         "max_accuracy_drop bounds the loss, or else 0.02 nats",
         "pack_epochs": "epochs of training the codes of the packed model; 0 "
-        "for none; with target_bytes, unless stated, enough for 1,200 steps",
+        "for none; with target_bytes, unless stated, enough for 2,400 steps",
     },
     "For trials": {
         "max_train_steps": "largest number of training steps of a stage",

@@ -10,12 +10,13 @@ from keras_squeezenet.packing import image_sets
 from keras_squeezenet.packing import measurement
 from keras_squeezenet.packing import packer
 from keras_squeezenet.packing import size_training
+from keras_squeezenet.utils import cpu
 
 # Each time that the stage is relaxed, the file may be larger by this factor, or
 # the divergence smaller.
 RELAXED_BYTES, RELAXED_KL = 1.25, 0.5
 # Codes are trained for so many steps, unless the recipe says how many epochs.
-STEPS = 1200
+STEPS = 2400
 # Above so many multiply-accumulates for an image the layers at the front are
 # not trained.
 MAX_MACS = 100_000_000
@@ -88,7 +89,7 @@ class Pack(Stage):
         steps = recipe.steps(epochs, images.train.steps)
         if not steps:
             return None
-        train, objective = images.learn(recipe)
+        train, objective = images.learn(recipe, cpu.precision())
         return size_training.Lesson(
             train,
             objective["loss"],

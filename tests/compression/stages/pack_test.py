@@ -19,6 +19,7 @@ from keras_squeezenet.packing import code_training
 from keras_squeezenet.packing import pack_result
 from keras_squeezenet.training import distillation
 from keras_squeezenet.training import objectives
+from keras_squeezenet.utils import cpu
 from keras_squeezenet.utils.progress import Progress
 
 
@@ -109,7 +110,7 @@ def test_codes_are_trained_on_the_training_set(
     # An epoch has two steps.
     recipe = Recipe(target_bytes=500, pack_epochs=epochs, distillation=0.5)
     made = make_stage(recipe, teacher=teacher)
-    learned, _ = made.context.images.learn(recipe)
+    learned, _ = made.context.images.learn(recipe, cpu.precision())
     expected = [batch for i in range(epochs) for batch in learned.batches(i)]
     made.finish(made.wrap(0, []))
     packed = made.packed
@@ -137,7 +138,7 @@ def test_codes_are_not_trained_without_a_size(packed_stage):
 @pytest.mark.parametrize(
     "changes, steps",
     [
-        ({"target_bytes": 9}, 1200),
+        ({"target_bytes": 9}, 2400),
         ({"target_bytes": 9, "pack_epochs": 0}, 0),
         ({"target_bytes": 9, "pack_epochs": 3}, 6),
         ({"target_bytes": 9, "max_train_steps": 5}, 5),
@@ -158,7 +159,7 @@ def test_codes_of_many_images_are_trained_for_as_many_steps(make_stage):
     made.context = dataclasses.replace(
         made.context, images=dataclasses.replace(images, train=many)
     )
-    assert made._lesson().steps == 1200
+    assert made._lesson().steps == 2400
 
 
 def test_only_networks_that_do_much_work_have_a_frozen_front(
