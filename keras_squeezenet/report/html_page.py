@@ -159,9 +159,8 @@ def headline(report: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _plots(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    was_trained = any(stage["history"] for stage in report["stages"])
     for index, (draw, name, caption, field) in enumerate(PLOTS):
-        if not report[field] or draw is plots.training and not was_trained:
+        if not report[field]:
             continue
         alone = field in ("sensitivity", "packing")
         # Text is not drawn as paths, and ids are reproducible.
@@ -169,6 +168,9 @@ def _plots(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
             {"svg.fonttype": "none", "svg.hashsalt": "report"}
         ):
             drawn = draw(report[field] if alone else report)
+            # Such as the epochs of a run that trained none.
+            if not any(axes.has_data() for axes in drawn.axes):
+                continue
             svg = _svg(drawn, f"plot{index}", name)
         yield {
             "name": name,
