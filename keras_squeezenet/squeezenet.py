@@ -126,7 +126,7 @@ def SqueezeNet(
         )
     side = architecture.DEFAULT_SIDE
     if named:
-        entry = registry.find(str(weights), config)
+        entry = registry.find(str(weights), config, include_top)
         config, side = entry.adapt(config), entry.image_size
         if include_top and classes != entry.classes:
             raise ValueError(

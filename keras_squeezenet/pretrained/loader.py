@@ -156,7 +156,7 @@ def open_weights(
     entry: registry.Entry | None
     source = os.fspath(weights)
     if weights in registry.NAMES:
-        entry = registry.find(str(weights), config)
+        entry = registry.find(str(weights), config, include_top)
         file = entry.file
         # A file without the classifier is smaller.
         if entry.no_top and not (include_top or download.is_available(file)):

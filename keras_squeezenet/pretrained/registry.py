@@ -183,12 +183,18 @@ class Entry:
     def files(self) -> list[File]:
         return [file for file in (self.file, self.no_top) if file]
 
-    def fits(self, config: architecture.SqueezeNetConfig) -> bool:
+    def fits(
+        self, config: architecture.SqueezeNetConfig, include_top: bool = True
+    ) -> bool:
         """Return whether the weights are of this network.
 
         `conv10`'s padding and activation are ignored. The variant stands for
-        the network that was trained.
+        the network that was trained. Without the top, which is trained anew,
+        the network may also have other strides, padding and pooling, which
+        have no weights.
         """
+        if not include_top:
+            return _layers(config) == _layers(self.config)
         adapted = self.adapt(config)
         return adapted == dataclasses.replace(
             self.config,
@@ -213,6 +219,10 @@ class Entry:
         return dataclasses.replace(
             config, conv10_padding=self.config.conv10_padding
         )
+
+
+def _layers(config):
+    return config.bypass, architecture.convolutions(config, classes=None)
 
 
 _FORRESTI = (
@@ -439,7 +449,9 @@ NAMES = tuple(dict.fromkeys(entry.name for entry in ENTRIES))
 
 
 def find(
-    name: str, config: "architecture.SqueezeNetConfig | str | None" = None
+    name: str,
+    config: "architecture.SqueezeNetConfig | str | None" = None,
+    include_top: bool = True,
 ) -> Entry:
     """Return the weights of a name for a network.
 
@@ -447,6 +459,8 @@ def find(
         name: one of `NAMES`.
         config: `SqueezeNetConfig` or the name of a variant. Defaults to
             `"1.1"`, or to another variant if v1.1 has no such weights.
+        include_top: whether the classifier's weights are needed. Without it,
+            the network may have other strides, padding and pooling.
 
     Raises:
         ValueError: if there are no such weights for this network. The message
@@ -458,7 +472,7 @@ def find(
     if config is not None:
         config = architecture.get_config(config)
         for entry in named.values():
-            if entry.fits(config):
+            if entry.fits(config, include_top):
                 return entry
     received = f"weights={name!r}"
     if config is not None:

@@ -42,7 +42,8 @@ def build(
     """
     config = architecture.get_config(config)
     if weights in registry.NAMES:
-        config = registry.find(weights, config).adapt(config)
+        entry = registry.find(weights, config, include_top=False)
+        config = entry.adapt(config)
     config = for_images(image_size, config)
     shape = (image_size, image_size, 3)
     model = squeezenet.SqueezeNet(

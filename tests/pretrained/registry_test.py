@@ -23,6 +23,9 @@ BY_DIGEST = re.compile(
     r"|https://github\.com/osmr/imgclsmob/releases/download/"
     r"v0\.0\.\d+/\w+-\d{4}-([0-9a-f]{8})\.h5\.zip"
 )
+POOLED_TWICE = dataclasses.replace(
+    VARIANTS["1.1"].for_small_images(), pools=("conv1", "fire5")
+)
 
 every_entry = pytest.mark.parametrize(
     "entry", ENTRIES, ids=[entry.card for entry in ENTRIES]
@@ -173,6 +176,34 @@ def test_weights_serve_networks_for_transfer(name):
                 conv10_activation=activation,
             )
             assert registry.find(name, config).variant == "1.0"
+
+
+@pytest.mark.parametrize(
+    "name, config",
+    [
+        ("imagenet", VARIANTS["1.1"].for_small_images()),
+        ("imagenet", POOLED_TWICE),
+        ("imagenet_torchvision", POOLED_TWICE),
+        ("cifar10", VARIANTS["1.1"]),
+        ("cifar10", VARIANTS["1.1"].for_small_images()),
+    ],
+)
+def test_weights_without_the_top_fit_other_strides_and_pooling(name, config):
+    assert registry.find(name, config, include_top=False).variant == "1.1"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        # Its first kernels are 3x3, and those of the weights 7x7.
+        VARIANTS["1.0"].for_small_images(),
+        dataclasses.replace(VARIANTS["1.1"], bypass="simple"),
+        SqueezeNetConfig(SR=0.25),
+    ],
+)
+def test_weights_without_the_top_are_of_the_same_layers(config):
+    with pytest.raises(ValueError, match="There are no weights 'imagenet'"):
+        registry.find("imagenet", config, include_top=False)
 
 
 def test_padding_is_adapted_only_where_another_was_trained():

@@ -1,8 +1,12 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 
+from keras_squeezenet import SqueezeNet1_1
 from keras_squeezenet import SqueezeNetConfig
+from keras_squeezenet import architecture
 from keras_squeezenet import training
 from keras_squeezenet.training import network
 from keras_squeezenet.utils import backend
@@ -14,6 +18,20 @@ def test_small_images_get_a_stem_for_them(side):
     assert model.input_shape == (None, side, side, 3)
     assert model.output_shape == (None, 5)
     assert model.get_layer("conv1").strides == (1, 1)
+
+
+def test_pretrained_weights_start_a_network_that_pools_elsewhere():
+    config = dataclasses.replace(
+        architecture.VARIANTS["1.1"], pools=("fire3", "fire7")
+    )
+    model = training.build(32, 3, config, weights="cifar10")
+    pretrained = SqueezeNet1_1(weights="cifar10", classes=10)
+    for name in ("conv1", "fire9_expand3x3"):
+        np.testing.assert_array_equal(
+            model.get_layer(name).kernel, pretrained.get_layer(name).kernel
+        )
+    assert model.get_layer("fire7_concat").output.shape[1:3] == (16, 16)
+    assert model.output_shape == (None, 3)
 
 
 def test_names_of_classes_need_not_be_unicode():
