@@ -15,11 +15,11 @@ from keras_squeezenet import architecture
 from keras_squeezenet import imagenet
 from keras_squeezenet import metadata
 from keras_squeezenet import normalizations
+from keras_squeezenet import runtimes
 from keras_squeezenet.data import image_reader
 from keras_squeezenet.data import image_squares
 from keras_squeezenet.pretrained import hub
 from keras_squeezenet.pretrained import registry
-from keras_squeezenet.utils import digests
 from keras_squeezenet.utils import files
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 REPORT_FILE = "report.json"
 
 logger = logging.getLogger(__name__)
-# A folder with this file is for OpenVINO.
-OPENVINO_FILE = "model.xml"
 # How far probabilities may be outside of 0 to 1, and their sum from 1.
 TOLERANCE = 0.01
 # Rounding to 8 bits may add so much to the sum for each class.
@@ -175,39 +173,9 @@ def load(
             registry.require_name(model)
         source = name = model.name
         loaded = model
-    if loaded is None and os.path.isfile(os.path.join(name, "saved_model.pb")):
-        from keras_squeezenet.export import saved_model
-
-        with files.as_value_error(
-            f"{name} cannot be loaded as a SavedModel of an image classifier"
-        ):
-            function, shape = saved_model.load_signature(name)
-        found = metadata.read(name)
-    elif loaded is None and name.endswith(".tflite"):
-        from keras_squeezenet.export import litert_check
-        from keras_squeezenet.export import litert_file
-
-        registry.require_file(name)
-        content = pathlib.Path(name).read_bytes()
-        digests.require(name, content)
-        with files.as_value_error(f"{name} cannot be loaded as a LiteRT file"):
-            litert_check.require_runnable(content)
-            function = litert_file.LiteRTModel(content, num_threads or 2)
-            shape = tuple(function.input["shape_signature"].tolist())
-        found = metadata.read(name)
-    elif loaded is None and name.endswith(".onnx"):
-        from keras_squeezenet.export import onnx_file
-
-        registry.require_file(name)
-        digests.require(name, pathlib.Path(name).read_bytes())
-        with files.as_value_error(f"{name} cannot be loaded as an ONNX file"):
-            function, shape = onnx_file.load_shaped(name, num_threads or 0)
-        found = metadata.read(name)
-    elif loaded is None and os.path.isfile(os.path.join(name, OPENVINO_FILE)):
-        from keras_squeezenet.export import openvino_file
-
-        with files.as_value_error(f"{name} cannot be loaded by OpenVINO"):
-            function, shape = openvino_file.load_shaped(name, num_threads or 0)
+    runtime = runtimes.find(name) if loaded is None else None
+    if runtime:
+        function, shape = runtime(name, num_threads)
         found = metadata.read(name)
     else:
         if loaded is None:
@@ -232,14 +200,13 @@ def load(
         )
     side = _side(name, shape, image_size or trained_on)
     count = _count_outputs(name, function, side)
-    classes: tuple[tuple[str | None, str], ...] = ()
-    names = found.class_names if found else ()
     if class_names:
         metadata.require_order(found, class_names, "`class_names`")
-        names = tuple(class_names)
-    if names:
-        classes = tuple((None, label) for label in names)
-    elif loaded is not model:
+    names = class_names or (found.class_names if found else ())
+    classes: tuple[tuple[str | None, str], ...] = tuple(
+        (None, label) for label in names
+    )
+    if not classes and loaded is not model:
         classes = _known_classes(name)
     if not classes and metadata.is_imagenet(found, count):
         classes = imagenet.imagenet_classes()

@@ -42,9 +42,10 @@ BELOW = {
         *("metadata", "normalizations", "utils"),
     },
     "inspection": {"codec", "export", "metadata", "pretrained", "utils"},
+    "runtimes": {"export", "pretrained", "utils"},
     "classifier": {
-        *("architecture", "data", "export", "imagenet", "metadata", "models"),
-        *("normalizations", "pretrained", "utils"),
+        *("architecture", "data", "imagenet", "metadata", "models"),
+        *("normalizations", "pretrained", "runtimes", "utils"),
     },
     "evaluation": {
         *("classifier", "data", "export", "feature_extraction", "flattening"),
