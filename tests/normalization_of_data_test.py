@@ -47,7 +47,7 @@ def call(make_model, tmp_path, monkeypatch):
     monkeypatch.setattr(training.finetuning_run.Run, "fit_head", work)
     monkeypatch.setattr(compression.compression_run.Run, "begin", work)
     monkeypatch.setattr(packing.packer.Packer, "__init__", work)
-    monkeypatch.setattr(evaluation.metrics, "evaluate", work)
+    monkeypatch.setattr(evaluation.labeled_outputs, "evaluate", work)
     monkeypatch.setattr(compression.sensitivity, "scan", work)
 
     def call(entry, data, **options):

@@ -20,6 +20,7 @@ from keras_squeezenet.compression import checks
 from keras_squeezenet.compression import preserving_scheme
 from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression.stages import quantize
+from keras_squeezenet.evaluation import labeled_outputs
 from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.export import litert
 from keras_squeezenet.export import litert_file
@@ -78,7 +79,9 @@ def write(model, state, recipe, images, folder, progress):
         test,
         progress,
         {
-            name: metrics.evaluate(source.predict_on_batch, test.batches(0))
+            name: labeled_outputs.evaluate(
+                source.predict_on_batch, test.batches(0)
+            )
             for name, source in sources.items()
             if source is not None
         },
@@ -160,7 +163,9 @@ class Written:
 
     def add(self, name, predict, source="model", tolerance=TOLERANCE):
         with self.progress.task(f"test {name}", self.test.steps) as advance:
-            found = metrics.evaluate(predict, self.test.batches(0), advance)
+            found = labeled_outputs.evaluate(
+                predict, self.test.batches(0), advance
+            )
         expected = self.sources[source].probabilities
         if tolerance is not None:
             checks.require_equal(expected, found.probabilities, tolerance, name)

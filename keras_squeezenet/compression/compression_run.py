@@ -22,6 +22,7 @@ from keras_squeezenet.compression import stages
 from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.compression.run_state import State
 from keras_squeezenet.compression.stages.stage import Context
+from keras_squeezenet.evaluation import labeled_outputs
 from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.report import samples
 from keras_squeezenet.training import epochs
@@ -288,7 +289,7 @@ class Run:
         final = written.final
         dense = keras.models.clone_model(self.dense)
         dense.set_weights(self.state.dense)
-        before = metrics.evaluate(
+        before = labeled_outputs.evaluate(
             dense.predict_on_batch, self.images.measured.batches(0)
         )
         chosen = samples.choose_samples(before, final)

@@ -20,6 +20,7 @@ from keras_squeezenet.compression import kmeans
 from keras_squeezenet.compression import tf_keras_twin
 from keras_squeezenet.data import decode
 from keras_squeezenet.data import splits
+from keras_squeezenet.evaluation import labeled_outputs
 from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.packing import calibration
 from keras_squeezenet.training import network
@@ -233,4 +234,4 @@ def _bottleneck(model, name):
 
 
 def _accuracy(outputs, labels):
-    return metrics.Evaluation(outputs, labels).accuracy
+    return labeled_outputs.Evaluation(outputs, labels).accuracy

@@ -10,7 +10,7 @@ from keras_squeezenet.compression.run_images import RunImages
 from keras_squeezenet.compression.run_state import State
 from keras_squeezenet.compression.stages.stage import Stage
 from keras_squeezenet.data.splits import Split
-from keras_squeezenet.evaluation import metrics
+from keras_squeezenet.evaluation import labeled_outputs
 from keras_squeezenet.training import epochs
 from keras_squeezenet.training import optimizers
 from keras_squeezenet.utils.progress import Progress
@@ -85,7 +85,7 @@ def measure_accuracy(
         task: the name of the task that it shows. Defaults to `"validate"`.
     """
     with (progress or Progress()).task(task, split.steps) as advance:
-        return metrics.evaluate(
+        return labeled_outputs.evaluate(
             model.predict_on_batch, split.batches(0), advance
         ).accuracy
 

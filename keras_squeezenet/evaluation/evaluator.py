@@ -20,6 +20,7 @@ from keras_squeezenet.data import decode
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import image_values
 from keras_squeezenet.data import splits
+from keras_squeezenet.evaluation import labeled_outputs
 from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.evaluation import timing
 from keras_squeezenet.utils import backend
@@ -49,7 +50,7 @@ class EvaluationResult:
         top: the k of `top_accuracy`.
         samples: some of the images, uint8 RGB, by their places in `outputs`.
         thresholds: those of a network of several labels, otherwise empty. Then
-            `outputs` is a `metrics.SeveralLabels`.
+            `outputs` is a `labeled_outputs.SeveralLabels`.
     """
 
     model: str
@@ -58,7 +59,7 @@ class EvaluationResult:
     split: str | None
     skipped: list[str]
     classes: list[tuple[str | None, str]]
-    outputs: metrics.Evaluation
+    outputs: labeled_outputs.Evaluation
     batch_size: int
     images_per_second: float
     top: int = TOP
@@ -106,7 +107,7 @@ class EvaluationResult:
             "batch_size": self.batch_size,
             "images_per_second": self.images_per_second,
         }
-        if isinstance(self.outputs, metrics.SeveralLabels):
+        if isinstance(self.outputs, labeled_outputs.SeveralLabels):
             return {**values, **self._several(self.outputs)}
         confusion = self.confusion
         return {
@@ -128,7 +129,7 @@ class EvaluationResult:
         measured = outputs.by_class(self.thresholds)
         return {
             "mean_average_precision": self.accuracy,
-            "mean_f1": metrics.mean_f1(measured),
+            "mean_f1": labeled_outputs.mean_f1(measured),
             "classes": [
                 {"index": i, "wordnet_id": class_id, "label": name, **row}
                 for i, ((class_id, name), row) in enumerate(
@@ -255,7 +256,7 @@ def evaluate(
     timed_network = dataclasses.replace(network, function=timed)
     steps = examples.images.steps
     with progress.task("evaluate", steps) as advance:
-        found = metrics.evaluate(
+        found = labeled_outputs.evaluate(
             timed_network.probabilities,
             (
                 (sample.add(images), take(labels))

@@ -10,6 +10,7 @@ from keras_squeezenet import classifier
 from keras_squeezenet import evaluation
 from keras_squeezenet import normalizations
 from keras_squeezenet.data import image_squares
+from keras_squeezenet.evaluation import labeled_outputs
 from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.utils.progress import Progress
 
@@ -56,7 +57,7 @@ class Reference:
     def _accuracy(self, probabilities):
         if self.labels is None:
             return None
-        return metrics.of(probabilities, self.labels).accuracy
+        return labeled_outputs.of(probabilities, self.labels).accuracy
 
 
 def on_labeled(

@@ -62,7 +62,8 @@ def several_labels_table(rows: Iterable[Mapping[str, Any]]) -> Table:
     """Return the table of the classes of a network of several labels.
 
     Args:
-        rows: those of `metrics.SeveralLabels.by_class`, each with a `label`.
+        rows: those of `labeled_outputs.SeveralLabels.by_class`, each with a
+            `label`.
     """
     return Table.of(
         "Classes",

@@ -15,7 +15,7 @@ from keras_squeezenet.evaluation import class_activation
 if TYPE_CHECKING:
     import keras
 
-    from keras_squeezenet.evaluation import metrics
+    from keras_squeezenet.evaluation import labeled_outputs
 
 SAMPLES = 12
 # The largest number of samples on which the two models disagree.
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 def choose_samples(
-    before: "metrics.Evaluation", after: "metrics.Evaluation"
+    before: "labeled_outputs.Evaluation", after: "labeled_outputs.Evaluation"
 ) -> list[int]:
     """Return the sorted indices of the test images to show."""
     differs = np.flatnonzero(before.predicted != after.predicted)
@@ -42,11 +42,13 @@ def _spread(indices: np.ndarray, count: int) -> list[int]:
 
 
 def sample(
-    before: "metrics.Evaluation", after: "metrics.Evaluation", index: int
+    before: "labeled_outputs.Evaluation",
+    after: "labeled_outputs.Evaluation",
+    index: int,
 ) -> dict[str, Any]:
     """Return the label and the two predictions of an image."""
 
-    def best(evaluation: "metrics.Evaluation") -> dict[str, Any]:
+    def best(evaluation: "labeled_outputs.Evaluation") -> dict[str, Any]:
         predicted = int(evaluation.predicted[index])
         return {
             "class": predicted,

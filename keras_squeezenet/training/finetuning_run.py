@@ -9,7 +9,7 @@ from keras_squeezenet import models
 from keras_squeezenet import report
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import splits
-from keras_squeezenet.evaluation import metrics
+from keras_squeezenet.evaluation import labeled_outputs
 from keras_squeezenet.report import model_card
 from keras_squeezenet.training import early_answers
 from keras_squeezenet.training import linear_head
@@ -185,7 +185,7 @@ class Run:
 
     def _accuracy(self, name, split):
         with self.progress.task(f"head, {name}", split.steps) as advance:
-            return metrics.evaluate(
+            return labeled_outputs.evaluate(
                 self.model.predict_on_batch, split.batches(0), advance
             ).accuracy
 
@@ -200,7 +200,7 @@ class Run:
                 self.model, self.objective, part, self.progress
             )
             # Logits have the order of the probabilities.
-            return metrics.of(images @ kernel + bias, labels).accuracy
+            return labeled_outputs.of(images @ kernel + bias, labels).accuracy
 
         (head,) = self.found
         return early_answers.learning_curve(
@@ -269,7 +269,7 @@ class Run:
         if not self.ordered.labels.several:
             return None
         test = self.measured.get("test")
-        tested = test and metrics.evaluate(
+        tested = test and labeled_outputs.evaluate(
             self.model.predict_on_batch, test.batches(0)
         )
         return several_labels.choose(

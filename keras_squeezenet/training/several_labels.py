@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_squeezenet import metadata
 from keras_squeezenet.data import splits
-from keras_squeezenet.evaluation import metrics
+from keras_squeezenet.evaluation import labeled_outputs
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 def choose(
     model: keras.Model,
     validation: splits.Split,
-    tested: metrics.SeveralLabels | None,
+    tested: labeled_outputs.SeveralLabels | None,
     class_names: Sequence[str],
 ) -> list[dict]:
     """Choose thresholds on the validation set, and add them to the metadata.
@@ -33,10 +33,12 @@ def choose(
     Returns:
         `TrainingResult.several_labels`.
     """
-    chosen = metrics.evaluate(model.predict_on_batch, validation.batches(0))
-    assert isinstance(chosen, metrics.SeveralLabels)
+    chosen = labeled_outputs.evaluate(
+        model.predict_on_batch, validation.batches(0)
+    )
+    assert isinstance(chosen, labeled_outputs.SeveralLabels)
     thresholds = chosen.best_thresholds()
-    few = chosen.labels.sum(axis=0) < metrics.MIN_POSITIVE
+    few = chosen.labels.sum(axis=0) < labeled_outputs.MIN_POSITIVE
     if few.any():
         _say_few(", ".join(itertools.compress(class_names, few)))
     known = metadata.of(model) or metadata.describe(model)
@@ -57,7 +59,7 @@ def _say_few(names: str) -> None:
     logger.warning(
         "%s: fewer than %d validation images have the label, too few to choose "
         "a threshold by. It stays %g.",
-        *(names, metrics.MIN_POSITIVE, metadata.THRESHOLD),
+        *(names, labeled_outputs.MIN_POSITIVE, metadata.THRESHOLD),
     )
 
 

@@ -15,7 +15,7 @@ from keras_squeezenet import report
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import mixing
 from keras_squeezenet.data import splits
-from keras_squeezenet.evaluation import metrics
+from keras_squeezenet.evaluation import labeled_outputs
 from keras_squeezenet.report import model_card
 from keras_squeezenet.training import epochs
 from keras_squeezenet.training import network
@@ -286,7 +286,9 @@ class Run:
         files.write_json(self.out / report.JSON_FILE, self.result().to_json())
 
     def _accuracy(self, model, split):
-        evaluation = metrics.evaluate(model.predict_on_batch, split.batches(0))
+        evaluation = labeled_outputs.evaluate(
+            model.predict_on_batch, split.batches(0)
+        )
         return evaluation.accuracy
 
     def finish(self):
@@ -308,7 +310,7 @@ class Run:
 
     def _test(self):
         with self.progress.task("test", self.test.steps) as advance:
-            self.tested = metrics.evaluate(
+            self.tested = labeled_outputs.evaluate(
                 self.model.predict_on_batch, self.test.batches(0), advance
             )
         return self.tested.accuracy

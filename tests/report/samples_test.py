@@ -4,7 +4,7 @@ import quarters
 from keras_squeezenet import normalizations
 from keras_squeezenet.data import image_ops
 from keras_squeezenet.evaluation import class_activation
-from keras_squeezenet.evaluation import metrics
+from keras_squeezenet.evaluation import labeled_outputs
 from keras_squeezenet.report import samples
 
 
@@ -14,7 +14,7 @@ def evaluation(predicted, labels=None):
     probabilities = np.full((len(predicted), 4), 0.1, "float32")
     probabilities[np.arange(len(predicted)), predicted] = 0.7
     labels = predicted if labels is None else np.array(labels)
-    return metrics.Evaluation(probabilities, labels)
+    return labeled_outputs.Evaluation(probabilities, labels)
 
 
 def test_some_of_the_samples_are_disagreements():

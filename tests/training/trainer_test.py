@@ -22,7 +22,7 @@ from keras_squeezenet import data
 from keras_squeezenet import report as report_module
 from keras_squeezenet import training
 from keras_squeezenet.data import image_dataset
-from keras_squeezenet.evaluation import metrics
+from keras_squeezenet.evaluation import labeled_outputs
 from keras_squeezenet.training import distributed
 from keras_squeezenet.training import epochs
 from keras_squeezenet.training import training_run
@@ -106,7 +106,7 @@ def test_run_writes_its_files_and_the_model_of_its_best_epoch(
         (held_out.validation_batches(16), report["validation_accuracy"]),
         (dataset.test_batches(16), report["test_accuracy"]),
     ):
-        measured = metrics.evaluate(loaded.predict_on_batch, batches)
+        measured = labeled_outputs.evaluate(loaded.predict_on_batch, batches)
         assert measured.accuracy == accuracy
     np.testing.assert_equal(loaded.get_weights(), model.get_weights())
 
