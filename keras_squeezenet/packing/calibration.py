@@ -60,7 +60,7 @@ def load(
         data = load_data_set(data, network, seed, **reading)
     if isinstance(data, image_dataset.ImageDataset):
         squares = [image for image, _ in few(data.split("train"), count)]
-        images = image_ops.normalize(tf.stack(squares), network.normalization)
+        images = image_ops.normalize(np.stack(squares), network.normalization)
         return images.numpy(), None
     if isinstance(data, tf.data.Dataset):
         images, labels = _from_batches(data, count)
@@ -133,7 +133,8 @@ def _read_folder(folder, network, count, data_dir=None, skip_bad_images=False):
             "the folder must have photographs that can be read, in subfolders "
             f"or not. Received: {os.fspath(folder)}, which has none"
         )
-    return image_ops.normalize(squares, network.normalization).numpy()
+    # TensorFlow converts a list of arrays value by value.
+    return image_ops.normalize(np.stack(squares), network.normalization).numpy()
 
 
 def _from_batches(batches, count):

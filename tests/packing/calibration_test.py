@@ -1,4 +1,5 @@
 import dataclasses
+import time
 
 import numpy as np
 import pytest
@@ -46,6 +47,29 @@ def test_images_are_evenly_spaced_in_every_kind_of_data(
     endless = batches.map(lambda images, _: images).repeat()
     found = calibration.load_images(endless, NETWORK, 16)
     np.testing.assert_array_equal(found, x[:16])
+
+
+def test_photographs_take_little_longer_than_to_be_decoded(tmp_path):
+    network = classifier.Classifier("stub", None, 227)
+    rng = np.random.default_rng(0)
+    for number in range(20):
+        image = rng.integers(0, 256, (227, 227, 3), "uint8")
+        Image.fromarray(image).save(tmp_path / f"{number}.png")
+
+    def decode():
+        for path in tmp_path.iterdir():
+            network.read(path)
+
+    def load():
+        calibration.load_images(tmp_path, network, 20)
+
+    def cpu_time(call):
+        begin = time.process_time()
+        call()
+        return time.process_time() - begin
+
+    load()
+    assert cpu_time(load) < 4 * cpu_time(decode)
 
 
 def test_folder_without_photographs_is_refused(tmp_path):
