@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from keras_squeezenet import graph
 from keras_squeezenet.compression.channels import Channels
-from keras_squeezenet.packing import fisher
+from keras_squeezenet.packing import linear_layers
 from keras_squeezenet.packing import reconstruction
 
 # As `reconstruction.fit` takes it.
@@ -46,11 +46,11 @@ def fit(
         before, after = map(graph.only, zip(*received))
         if not layers[0].weights:
             return layers[0](before), layers[1](after)
-        y0 = fisher.linear_output(layers[0], before)
+        y0 = linear_layers.linear_output(layers[0], before)
         if name not in frozen:
             columns = np.flatnonzero(kept[channels.outputs[name]])
             _fit(layers[1], after, tf.gather(y0, columns, axis=-1))
-        y1 = fisher.linear_output(layers[1], after)
+        y1 = linear_layers.linear_output(layers[1], after)
         return layers[0].activation(y0), layers[1].activation(y1)
 
     images = tf.convert_to_tensor(images)
@@ -61,8 +61,8 @@ def _fit(layer, x, targets):
     """Fit a layer, so that its outputs before activation are the targets."""
     weights = [array.astype("float64") for array in layer.get_weights()]
     start = weights[0].reshape(-1, weights[0].shape[-1])
-    columns = reconstruction.sample(fisher.input_columns(layer, x))
-    targets = reconstruction.sample(
+    columns = linear_layers.sample(linear_layers.input_columns(layer, x))
+    targets = linear_layers.sample(
         tf.reshape(targets, (len(targets), -1, targets.shape[-1]))
     )
     if len(weights) > 1:

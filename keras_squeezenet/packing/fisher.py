@@ -5,14 +5,13 @@ positions of an image before they are squared: squaring them at each position
 gives estimates up to 23 times too small for the last layers.
 """
 
-from typing import Any
-
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_squeezenet import graph
 from keras_squeezenet.packing import image_sets
+from keras_squeezenet.packing import linear_layers
 from keras_squeezenet.packing import rate_distortion
 from keras_squeezenet.utils.progress import Progress
 
@@ -71,43 +70,6 @@ def measure(
     }
 
 
-def input_columns(layer: keras.Layer, x: tf.Tensor) -> tf.Tensor:
-    """Return the patches that a kernel is multiplied with (im2col).
-
-    Their shape is `(batch, positions, inputs)`, in the order of the kernel.
-    """
-    if isinstance(layer, keras.layers.Dense):
-        return x[:, tf.newaxis]
-    patches = tf.image.extract_patches(
-        x,
-        (1, *layer.kernel_size, 1),
-        (1, *layer.strides, 1),
-        (1, 1, 1, 1),
-        layer.padding.upper(),
-    )
-    return tf.reshape(
-        patches, (tf.shape(x)[0], -1, np.prod(layer.kernel.shape[:-1]))
-    )
-
-
-def linear_output(
-    layer: keras.Layer, x: Any, kernel: Any = None, bias: Any = None
-) -> Any:
-    """Return the output of a `Conv2D` or `Dense` layer before activation.
-
-    A `kernel` or `bias` replaces the layer's own.
-    """
-    kernel = layer.kernel if kernel is None else kernel
-    bias = layer.bias if bias is None else bias
-    if isinstance(layer, keras.layers.Dense):
-        y = keras.ops.matmul(x, kernel)
-    else:
-        y = keras.ops.conv(
-            x, kernel, strides=layer.strides, padding=layer.padding
-        )
-    return y if bias is None else y + bias
-
-
 def _sums(model, description, images, seed):
     """Return three sums over the images for each layer with a kernel.
 
@@ -124,7 +86,8 @@ def _sums(model, description, images, seed):
             for draw in range(DRAWS)
         ]
     inputs = {
-        name: _with_ones(input_columns(*tap[:2])) for name, tap in taps.items()
+        name: _with_ones(linear_layers.input_columns(*tap[:2]))
+        for name, tap in taps.items()
     }
     by_input, by_output = dict.fromkeys(taps, 0.0), dict.fromkeys(taps, 0.0)
     for loss in losses:
@@ -155,7 +118,7 @@ def _run(model, description, images):
         layer = model.get_layer(described["name"])
         if not layer.weights:
             return layer(graph.only(received))
-        output = linear_output(layer, *received)
+        output = linear_layers.linear_output(layer, *received)
         taps[layer.name] = layer, *received, output
         return layer.activation(output)
 
@@ -167,9 +130,9 @@ def _with_ones(x):
 
 
 def _moment(inputs):
-    positions = tf.cast(tf.shape(inputs)[1], inputs.dtype)
-    flat = tf.reshape(inputs, (-1, inputs.shape[-1]))
-    return tf.matmul(flat, flat, True) / positions
+    sampled = linear_layers.sample(inputs)
+    positions = tf.shape(sampled)[0] / tf.shape(inputs)[0]
+    return tf.matmul(sampled, sampled, True) / tf.cast(positions, "float32")
 
 
 def _hessian(means, uniform):

@@ -18,7 +18,7 @@ LAMBDA_FACTOR = 4
 # The search ends after so many steps between its bounds, or where they are so
 # close.
 REFINEMENTS = 6
-CLOSE = 1.05
+CLOSE = 1.1
 # How many lambdas are evaluated around the one found, which is the first.
 CORRECTIONS = 2
 # Additional points of the curve, around the chosen lambda, unless one is

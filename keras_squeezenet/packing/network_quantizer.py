@@ -65,7 +65,7 @@ class NetworkQuantizer:
         """
         arrays, distortion = {}, 0.0
 
-        def quantize(name, weights, fit_bias):
+        def quantize_kernel(name, weights):
             nonlocal distortion
             result = self.quantizers[name].quantize(lambda_, _matrix(weights))
             distortion += float(result.distortion)
@@ -73,15 +73,15 @@ class NetworkQuantizer:
             kernel = arrays[f"{name}/kernel"] = encodings.UniformArray(
                 result.codes.reshape(weights.shape), result.step
             )
-            bias = fit_bias(kernel.to_array())
-            if bias is None:
-                return kernel.to_array(), None
-            bias = _quantize_bias(bias, self.hessians[name], lambda_)
-            arrays[f"{name}/bias"] = bias
-            return kernel.to_array(), bias.to_array()
+            return kernel.to_array()
+
+        def quantize_bias(name, bias):
+            quantized = _quantize_bias(bias, self.hessians[name], lambda_)
+            arrays[f"{name}/bias"] = quantized
+            return quantized.to_array()
 
         images = calibration.subset(self.images, count)
-        reconstruction.run(self.model, images, quantize)
+        reconstruction.run(self.model, images, quantize_kernel, quantize_bias)
         return arrays, distortion
 
 

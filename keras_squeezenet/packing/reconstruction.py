@@ -13,11 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_squeezenet import graph
-from keras_squeezenet.packing import fisher
 from keras_squeezenet.packing import image_sets
+from keras_squeezenet.packing import linear_layers
 
-# How many positions of an image are used, equally spaced.
-POSITIONS = 200
 # Added to the mean square of each input, as a fraction of their mean. It
 # matters only if the images are few.
 DAMPING = 0.1
@@ -29,22 +27,29 @@ BIAS_ROUNDS = 2
 BATCH_SIZE = 32
 
 
-def run(model: keras.Model, images: np.ndarray, quantize: Callable) -> None:
+def run(
+    model: keras.Model,
+    images: np.ndarray,
+    quantize_kernel: Callable[[str, np.ndarray], np.ndarray],
+    quantize_bias: Callable[[str, np.ndarray], np.ndarray],
+) -> None:
     """Quantize the layers with kernels, from the input to the output.
 
     Args:
         model: it is not changed.
         images: preprocessed.
-        quantize: function of a layer's name, its fitted kernel, and a function
-            from the quantized kernel to the fitted biases (or `None`). It
-            returns the quantized kernel and biases.
+        quantize_kernel: function of a layer's name and its fitted kernel. It
+            returns the quantized kernel.
+        quantize_bias: function of a layer's name and its biases, fitted to the
+            quantized kernel, for layers that have some. It returns the
+            quantized biases.
     """
 
     def call(description, *received):
         layer = model.get_layer(description["name"])
         batches = [[*map(graph.only, zip(*batch))] for batch in zip(*received)]
         if layer.weights:
-            return _quantize(layer, batches, quantize)
+            return _quantize(layer, batches, quantize_kernel, quantize_bias)
         return [(layer(x0), layer(x1)) for x0, x1 in batches]
 
     batches = [
@@ -54,37 +59,31 @@ def run(model: keras.Model, images: np.ndarray, quantize: Callable) -> None:
     graph.run(graph.describe(model), batches, call)
 
 
-def _quantize(layer, batches, quantize):
+def _quantize(layer, batches, quantize_kernel, quantize_bias):
     """Return the outputs of a layer before and after it is quantized.
 
     Args:
         layer: it is not changed.
         batches: pairs of its inputs, before and after the layers in front of it
             were quantized.
-        quantize: as `run` takes it.
+        quantize_kernel, quantize_bias: as `run` takes them.
     """
     kernel = keras.ops.convert_to_numpy(layer.kernel)
-    expected = [fisher.linear_output(layer, x0) for x0, _ in batches]
-
-    def fit_bias(quantized):
-        if layer.bias is None:
-            return None
-        bias = keras.ops.convert_to_numpy(layer.bias).astype("float64")
-        received = [
-            fisher.linear_output(layer, x1, quantized, 0) for _, x1 in batches
-        ]
-        return _fit_bias(bias, expected, received)
-
-    quantized, bias = quantize(
-        layer.name, _fit_kernel(layer, kernel, batches), fit_bias
-    )
-    bias = 0 if bias is None else bias
-    return [
+    quantized = quantize_kernel(layer.name, _fit_kernel(layer, kernel, batches))
+    outputs = [
         (
-            layer.activation(y0),
-            layer.activation(fisher.linear_output(layer, x1, quantized, bias)),
+            linear_layers.linear_output(layer, x0),
+            linear_layers.products(layer, x1, quantized),
         )
-        for y0, (_, x1) in zip(expected, batches)
+        for x0, x1 in batches
+    ]
+    bias = 0
+    if layer.bias is not None:
+        bias = keras.ops.convert_to_numpy(layer.bias).astype("float64")
+        bias = quantize_bias(layer.name, _fit_bias(bias, outputs))
+    return [
+        (layer.activation(y0), layer.activation(y1 + bias))
+        for y0, y1 in outputs
     ]
 
 
@@ -94,7 +93,10 @@ def _fit_kernel(layer, kernel, batches):
         return kernel
     moment = cross = 0.0
     for batch in batches:
-        u0, u1 = (sample(fisher.input_columns(layer, x)) for x in batch)
+        u0, u1 = (
+            linear_layers.sample(linear_layers.input_columns(layer, x))
+            for x in batch
+        )
         moment += tf.matmul(u1, u1, True).numpy().astype("float64")
         cross += tf.matmul(u1, u0, True).numpy().astype("float64")
     weights = kernel.reshape(len(moment), -1).astype("float64")
@@ -124,37 +126,28 @@ def fit(
     )
 
 
-def sample(columns: tf.Tensor) -> tf.Tensor:
-    """Return columns at equally spaced positions of each image.
-
-    Args:
-        columns: of shape `(batch, positions, inputs)`.
-
-    Returns:
-        Of shape `(samples, inputs)`.
-    """
-    distance = max(1, columns.shape[1] // POSITIONS)
-    sampled = columns[:, ::distance]
-    return tf.reshape(sampled, (-1, sampled.shape[-1]))
-
-
-def _fit_bias(bias, expected, received):
+def _fit_bias(bias, outputs):
     """Return biases that keep the mean of the outputs where they are active.
 
     Args:
         bias: the original biases.
-        expected: batches of the original outputs for the original inputs,
-            before the activation.
-        received: those of the quantized kernel, without biases, for the inputs
-            from the quantized layers.
+        outputs: batches of pairs, before the activation: the original outputs
+            for the original inputs, and those of the quantized kernel, without
+            biases, for the inputs from the quantized layers.
     """
+    samples = [
+        [
+            linear_layers.sample(tf.reshape(y, (len(y), -1, y.shape[-1])))
+            for y in pair
+        ]
+        for pair in outputs
+    ]
     for _ in range(BIAS_ROUNDS):
         missing, count = 0.0, INACTIVE
-        for y0, y1 in zip(expected, received):
+        for y0, y1 in samples:
             y1 = y1 + bias
             active = tf.cast((y0 > 0) | (y1 > 0), y1.dtype)
-            axes = list(range(len(y0.shape) - 1))
-            missing += tf.reduce_sum((y0 - y1) * active, axes).numpy()
-            count += tf.reduce_sum(active, axes).numpy()
+            missing += tf.reduce_sum((y0 - y1) * active, 0).numpy()
+            count += tf.reduce_sum(active, 0).numpy()
         bias = bias + missing / count
     return bias

@@ -1,7 +1,6 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from keras_squeezenet.packing import fisher
 
@@ -66,20 +65,10 @@ def test_frozen_layers_have_the_same_hessians(small_model, packer, images):
         )
 
 
-@pytest.mark.parametrize("name", ["conv1", "fire2_squeeze1x1", "expand3"])
-def test_columns_times_the_kernel_are_the_layers_output(name, small_model):
-    layer = small_model.get_layer(name)
-    x = tf.random.stateless_normal((2, 9, 9, layer.kernel.shape[2]), (0, 0))
-    flat = tf.reshape(layer.kernel, (-1, layer.kernel.shape[-1]))
-    output = fisher.input_columns(layer, x) @ flat + layer.bias
-    expected = layer(x)
-    for found in (
-        tf.reshape(output, tf.shape(expected)),
-        fisher.linear_output(layer, x),
-    ):
-        np.testing.assert_allclose(
-            tf.nn.relu(found), expected, rtol=1e-4, atol=1e-4
-        )
+def test_last_batch_may_be_smaller(small_model, images):
+    count = fisher.BATCH_SIZE + 3
+    found = fisher.measure(small_model, images[:count])
+    assert all(np.isfinite(each.inputs).all() for each in found.values())
 
 
 def test_seed_determines_the_estimate(linear_model):

@@ -1,0 +1,61 @@
+"""Layers with a kernel as products of matrices: inputs times weights."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+# How many positions of an image are sampled, equally spaced.
+POSITIONS = 200
+
+
+def input_columns(layer: keras.Layer, x: tf.Tensor) -> tf.Tensor:
+    """Return the patches that a kernel is multiplied with (im2col).
+
+    Their shape is `(batch, positions, inputs)`, in the order of the kernel.
+    """
+    if isinstance(layer, keras.layers.Dense):
+        return x[:, tf.newaxis]
+    patches = tf.image.extract_patches(
+        x,
+        (1, *layer.kernel_size, 1),
+        (1, *layer.strides, 1),
+        (1, 1, 1, 1),
+        layer.padding.upper(),
+    )
+    return tf.reshape(
+        patches, (tf.shape(x)[0], -1, np.prod(layer.kernel.shape[:-1]))
+    )
+
+
+def products(layer: keras.Layer, x: Any, kernel: Any) -> Any:
+    """Return what a `Conv2D` or `Dense` layer adds its bias to.
+
+    The `kernel` may be another than the layer's own.
+    """
+    if isinstance(layer, keras.layers.Dense):
+        return keras.ops.matmul(x, kernel)
+    return keras.ops.conv(
+        x, kernel, strides=layer.strides, padding=layer.padding
+    )
+
+
+def linear_output(layer: keras.Layer, x: Any) -> Any:
+    """Return the output of a `Conv2D` or `Dense` layer before activation."""
+    y = products(layer, x, layer.kernel)
+    return y if layer.bias is None else y + layer.bias
+
+
+def sample(columns: tf.Tensor) -> tf.Tensor:
+    """Return columns at equally spaced positions of each image.
+
+    Args:
+        columns: of shape `(batch, positions, inputs)`.
+
+    Returns:
+        Of shape `(samples, inputs)`.
+    """
+    distance = tf.maximum(tf.shape(columns)[1] // POSITIONS, 1)
+    sampled = columns[:, ::distance]
+    return tf.reshape(sampled, (-1, tf.shape(sampled)[-1]))

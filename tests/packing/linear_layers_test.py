@@ -1,0 +1,29 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_squeezenet.packing import linear_layers
+
+
+@pytest.mark.parametrize("name", ["conv1", "fire2_squeeze1x1", "expand3"])
+def test_columns_times_the_kernel_are_the_layers_output(name, small_model):
+    layer = small_model.get_layer(name)
+    x = tf.random.stateless_normal((2, 9, 9, layer.kernel.shape[2]), (0, 0))
+    flat = tf.reshape(layer.kernel, (-1, layer.kernel.shape[-1]))
+    output = linear_layers.input_columns(layer, x) @ flat + layer.bias
+    expected = layer(x)
+    for found in (
+        tf.reshape(output, tf.shape(expected)),
+        linear_layers.linear_output(layer, x),
+    ):
+        np.testing.assert_allclose(
+            tf.nn.relu(found), expected, rtol=1e-4, atol=1e-4
+        )
+
+
+def test_sampled_positions_are_equally_spaced():
+    positions = tf.range(450.0)[tf.newaxis, :, tf.newaxis]
+    columns = tf.concat([positions, positions + 1000], axis=0)
+    found = linear_layers.sample(columns)[:, 0]
+    expected = np.arange(0, 450, 2)
+    np.testing.assert_array_equal(found, [*expected, *(expected + 1000)])
