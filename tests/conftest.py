@@ -17,6 +17,7 @@ import weight_arrays
 from keras_squeezenet import data
 from keras_squeezenet.data import lazy_examples
 from keras_squeezenet.pretrained import registry
+from keras_squeezenet.pretrained import weights_file
 from keras_squeezenet.utils import signals
 
 SHARED_DATA = pathlib.Path(__file__).parents[2] / "shared" / "data"
@@ -132,9 +133,9 @@ def publish(monkeypatch):
     """Returns a function that makes a file that of an entry of the registry."""
 
     def publish(path, name, variant, **fields):
-        digest = registry.Digest("git", "0" * 40).of(path.read_bytes())
+        digest = weights_file.Digest("git", "0" * 40).of(path.read_bytes())
         url = f"https://example.org/{path.name}"
-        fields["file"] = registry.File.published(url, digest)
+        fields["file"] = weights_file.File.published(url, digest)
         entry = registry.find(name, variant)
         entries = [
             dataclasses.replace(each, **fields) if each is entry else each

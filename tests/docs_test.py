@@ -22,6 +22,7 @@ from keras_squeezenet import architecture
 from keras_squeezenet import training
 from keras_squeezenet.compression import compression_recipe
 from keras_squeezenet.pretrained import registry
+from keras_squeezenet.pretrained import weights_file
 
 ROOT = pathlib.Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
@@ -284,8 +285,8 @@ def _mirrored(entry, mirror):
     path = mirror / f"{entry.name}_{entry.variant}.npz"
     _write_weights(entry.config, path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    file = registry.File.published(
-        f"https://localhost/{path.name}", registry.Digest("sha256", digest)
+    file = weights_file.File.published(
+        f"https://localhost/{path.name}", weights_file.Digest("sha256", digest)
     )
     return dataclasses.replace(entry, file=file, no_top=None)
 

@@ -12,7 +12,7 @@ import pathlib
 import sys
 import tempfile
 
-from keras_squeezenet.pretrained import registry
+from keras_squeezenet.pretrained import weights_file
 from keras_squeezenet.utils import archive
 from keras_squeezenet.utils import files
 
@@ -43,18 +43,18 @@ def cache_folder() -> pathlib.Path:
     return pathlib.Path(home, CACHE_SUBDIR)
 
 
-def is_available(file: registry.File) -> bool:
+def is_available(file: weights_file.File) -> bool:
     """Return whether a verified file is present without a download."""
     return _stored(file) is not None
 
 
-def fetch(file: registry.File) -> str:
+def fetch(file: weights_file.File) -> str:
     """Return the path of a file, downloading it if necessary; see `read`."""
     read(file)
     return str(_path(file))
 
 
-def read(file: registry.File) -> bytes:
+def read(file: weights_file.File) -> bytes:
     """Return the weights in a file, downloading it if necessary.
 
     The environment variable `KERAS_SQUEEZENET_MIRROR` may name a folder with

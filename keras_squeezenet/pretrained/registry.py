@@ -5,13 +5,14 @@ entry. Every address is pinned by a commit, or by a digest in the file's name.
 """
 
 import dataclasses
-import hashlib
 import os
 from typing import Any
 
 from keras_squeezenet import architecture
 from keras_squeezenet import imagenet
-from keras_squeezenet.utils import archive
+from keras_squeezenet.pretrained import weights_file
+from keras_squeezenet.pretrained.weights_file import Digest
+from keras_squeezenet.pretrained.weights_file import File
 from keras_squeezenet.utils import suggestions
 
 GITHUB = "https://raw.githubusercontent.com"
@@ -27,95 +28,6 @@ IMAGENET = "imagenet-1k"
 CIFAR10_CLASSES = tuple(
     "airplane automobile bird cat deer dog frog horse ship truck".split()
 )
-
-
-ALGORITHMS = ("git", "sha1", "sha256")
-ARCHIVE = ".zip"
-
-
-@dataclasses.dataclass(frozen=True)
-class Digest:
-    """The hash of a file's content.
-
-    Args:
-        algorithm: `"sha256"`, `"sha1"`, or `"git"`: the SHA-1 that git computes
-            of a header with the file's size and of its content.
-        value: hexadecimal digits, or the first ones if the publisher does not
-            give all.
-    """
-
-    algorithm: str
-    value: str
-
-    def of(self, content: bytes) -> "Digest":
-        """Return the digest of other content, with as many digits."""
-        digits = _hash(self.algorithm, content)
-        return Digest(self.algorithm, digits[: len(self.value)])
-
-    def __str__(self) -> str:
-        return f"{self.algorithm} {self.value}"
-
-
-def _hash(algorithm, content):
-    if algorithm == "git":
-        header = b"blob %d\0" % len(content)
-        digest = hashlib.sha1(header + content, usedforsecurity=False)
-    else:
-        digest = hashlib.new(algorithm, content, usedforsecurity=False)
-    return digest.hexdigest()
-
-
-@dataclasses.dataclass(frozen=True)
-class File:
-    """A file of pretrained weights.
-
-    Args:
-        name: the file's name, in the cache too. That of a zip archive with the
-            file of weights is `weights_name` and `.zip`.
-        digest: the hash of the weights.
-        url: the address to download it from, or `None` in the package.
-        size: the size in bytes, or `None` if it is unknown.
-    """
-
-    name: str
-    digest: Digest
-    url: str | None = None
-    size: int | None = None
-
-    @classmethod
-    def published(
-        cls, url: str, digest: Digest, size: int | None = None
-    ) -> "File":
-        """Return a file with the name at the end of its address."""
-        return cls(url.rpartition("/")[2], digest, url, size)
-
-    @property
-    def is_archive(self) -> bool:
-        return self.name.endswith(ARCHIVE)
-
-    @property
-    def weights_name(self) -> str:
-        """The name of the file of weights, alone or in the archive."""
-        return self.name.removesuffix(ARCHIVE)
-
-    def unpack(self, content: bytes) -> bytes:
-        """Return the weights in the file, whose digest is still to be checked.
-
-        What is not the archive that it should be is returned as it is.
-        """
-        if not self.is_archive:
-            return content
-        try:
-            with archive.open_zip(content) as opened:
-                return opened.read(self.weights_name)
-        # `zipfile` has many exceptions for damaged content.
-        except Exception:
-            return content
-
-    @property
-    def verified(self) -> bool:
-        """Whether this project has read the very file, and knows its size."""
-        return self.size is not None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -515,7 +427,10 @@ def require_file(path: str) -> None:
 
 def identify(content: bytes) -> Entry | None:
     """Return the entry of a file with this content, or `None`."""
-    hashes = {name: _hash(name, content) for name in ALGORITHMS}
+    hashes = {
+        name: weights_file.hash_of(name, content)
+        for name in weights_file.ALGORITHMS
+    }
     for entry in ENTRIES:
         for file in entry.files:
             if hashes[file.digest.algorithm].startswith(file.digest.value):

@@ -20,7 +20,7 @@ import requests
 from contents import zip_archive
 
 from keras_squeezenet.pretrained import download
-from keras_squeezenet.pretrained import registry
+from keras_squeezenet.pretrained import weights_file
 from keras_squeezenet.utils import archive
 from keras_squeezenet.utils import http_file
 
@@ -220,8 +220,8 @@ def server():
 
 
 def file_of(server, content=CONTENT, algorithm="sha256", digits=64):
-    digest = registry.Digest(algorithm, "0" * digits).of(content)
-    return registry.File.published(f"{server.url}/{NAME}", digest)
+    digest = weights_file.Digest(algorithm, "0" * digits).of(content)
+    return weights_file.File.published(f"{server.url}/{NAME}", digest)
 
 
 def file_at_nobody():
@@ -229,8 +229,8 @@ def file_at_nobody():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/{NAME}"
-    digest = registry.Digest("sha256", "0" * 64).of(CONTENT)
-    return registry.File.published(url, digest)
+    digest = weights_file.Digest("sha256", "0" * 64).of(CONTENT)
+    return weights_file.File.published(url, digest)
 
 
 def names(folder):
@@ -342,8 +342,8 @@ OLD_SHA1 = "c00dbbc9dadfbe1e232e93a729dd4752fade0abf"
 def archived(server):
     """The archive of a file, whose digest is that of the file in it."""
     server.answers = [send(zipped(CONTENT))]
-    digest = registry.Digest("sha1", "0" * 40).of(CONTENT)
-    return registry.File.published(f"{server.url}/{ZIP}", digest)
+    digest = weights_file.Digest("sha1", "0" * 40).of(CONTENT)
+    return weights_file.File.published(f"{server.url}/{ZIP}", digest)
 
 
 def test_archive_is_kept_and_its_file_is_read(archived, server, cache):
@@ -708,8 +708,10 @@ def test_host_that_nobody_knows_is_told_at_once(cache, monkeypatch):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    digest = registry.Digest("git", "0" * 40)
-    file = registry.File.published(f"https://weights.invalid/{NAME}", digest)
+    digest = weights_file.Digest("git", "0" * 40)
+    file = weights_file.File.published(
+        f"https://weights.invalid/{NAME}", digest
+    )
     with pytest.raises(download.DownloadError) as raised:
         download.fetch(file)
     message = str(raised.value)
@@ -730,7 +732,7 @@ def test_host_that_does_not_answer_is_asked_once(monkeypatch):
         raise TimeoutError("timed out")
 
     monkeypatch.setattr("urllib3.util.connection.create_connection", connect)
-    file = registry.File.published(
+    file = weights_file.File.published(
         f"http://127.0.0.1:1/{NAME}", file_at_nobody().digest
     )
     with pytest.raises(download.DownloadError, match="timed out"):
@@ -811,7 +813,7 @@ def test_file_of_the_package_needs_no_download(tmp_path, monkeypatch, cache):
     monkeypatch.setattr(
         download, "PACKAGE_FOLDERS", (tmp_path / "absent", folder)
     )
-    file = registry.File(NAME, file_at_nobody().digest)
+    file = weights_file.File(NAME, file_at_nobody().digest)
     assert download.is_available(file)
     assert download.fetch(file) == str(folder / NAME)
     assert download.read(file) == CONTENT
@@ -823,7 +825,7 @@ def test_missing_file_of_the_package_is_told(content, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "PACKAGE_FOLDERS", (tmp_path,))
     if content:
         put(tmp_path, content)
-    file = registry.File(NAME, file_at_nobody().digest)
+    file = weights_file.File(NAME, file_at_nobody().digest)
     assert not download.is_available(file)
     with pytest.raises(FileNotFoundError, match=f"{NAME}.*package again"):
         download.fetch(file)
