@@ -6,17 +6,8 @@ sizes of the blocks are measured, and between the measured numbers of blocks the
 latency is linear in the inputs and in the outputs.
 """
 
-import bisect
-import dataclasses
-import importlib
-import importlib.metadata
 import itertools
-import json
-import logging
 import os
-import pathlib
-import platform
-from collections.abc import Mapping
 
 import keras
 import numpy as np
@@ -24,22 +15,17 @@ import numpy as np
 from keras_squeezenet import flattening
 from keras_squeezenet import graph
 from keras_squeezenet import layers
+from keras_squeezenet.evaluation import latency_cache
+from keras_squeezenet.evaluation import latency_tables
 from keras_squeezenet.evaluation import layer_trials
+from keras_squeezenet.evaluation.latency_tables import LayerLatencies
 from keras_squeezenet.evaluation.layer_trials import Geometry
 from keras_squeezenet.evaluation.layer_trials import Trial
 from keras_squeezenet.export import formats
-from keras_squeezenet.pretrained import download
 from keras_squeezenet.utils import backend
-from keras_squeezenet.utils import cpu
-from keras_squeezenet.utils import digests
-from keras_squeezenet.utils import files
 from keras_squeezenet.utils import suggestions
 from keras_squeezenet.utils.progress import Progress
 
-FOLDER = "squeezenet_latencies"
-# To be raised when what is measured, or how, changes: cached files of other
-# versions are not used.
-VERSION = 1
 # The channels that are measured, besides the largest of the network, which is
 # rounded up to a multiple of `BLOCK`.
 FEW_INPUTS = 8
@@ -49,85 +35,7 @@ BLOCK = 32
 BLOCKS = (32, 16, 8, 4)
 PROBED = 64
 
-logger = logging.getLogger(__name__)
-
-
 PROBE = Geometry((3, 3), (1, 1), "same", (14, 14))
-
-
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """Latencies of one layer by its numbers of channels.
-
-    Attributes:
-        inputs, outputs: numbers of channels, ascending.
-        milliseconds: a row for each number of inputs, and in it the latency for
-            each number of outputs; ascending along both.
-    """
-
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    milliseconds: tuple[tuple[float, ...], ...]
-
-    def at(self, in_channels: int, out_channels: int) -> float:
-        """Return the latency in milliseconds, interpolated linearly.
-
-        Below the smallest numbers it is theirs, beyond the largest it rises as
-        before them.
-        """
-        return _interpolate(
-            self.inputs,
-            [
-                _interpolate(self.outputs, row, out_channels)
-                for row in self.milliseconds
-            ],
-            in_channels,
-        )
-
-
-@dataclasses.dataclass(frozen=True)
-class LayerLatencies:
-    """The latency of every layer with a kernel, by its channels.
-
-    Attributes:
-        runtime: the name of the format, one of `formats.LATENCY_RUNTIMES`.
-        rest: what a call takes with any layers, in milliseconds. The time of
-            pooling, concatenation and the like is that of the measured network
-            which neither this nor a layer with a kernel takes. The layers with
-            kernels have shares of it, in proportion to their outputs.
-        blocks: the sizes of the blocks of input and of output channels that the
-            runtime computes at once. A layer whose last block is not full takes
-            as long as if it were.
-        tables: by the name of the layer.
-    """
-
-    runtime: str
-    rest: float
-    blocks: tuple[int, int]
-    tables: Mapping[str, Table]
-
-    def layer(self, name: str, in_channels: int, out_channels: int) -> float:
-        """Return the latency of a layer in milliseconds.
-
-        It does not fall where one of the channels rises.
-
-        Args:
-            name: the name of a layer of the network that was measured.
-            in_channels, out_channels: the numbers of its channels.
-        """
-        counts = in_channels, out_channels
-        return self.tables[name].at(*map(_ceil, counts, self.blocks))
-
-    def network(self, channels: Mapping[str, tuple[int, int]]) -> float:
-        """Return the latency of a network in milliseconds.
-
-        Args:
-            channels: the numbers of input and output channels of its layers
-                with kernels, as `channels_of` returns them.
-        """
-        return self.rest + sum(
-            self.layer(name, *counts) for name, counts in channels.items()
-        )
 
 
 @backend.channels_last()
@@ -179,15 +87,15 @@ def measure(
             f"must be static. Received: {model.name!r} with an input of shape "
             f"{flat.input_shape}. Build it for one size, with `input_shape`"
         )
-    key = _key(flat, runtime, threads, batch_size)
-    path = _path(cache, key)
+    key = latency_cache.key_of(flat, runtime, threads, batch_size)
+    path = latency_cache.path_of(cache, key)
     if path is not None:
-        found = _read(path, key)
+        found = latency_cache.read(path, key)
         if found is not None:
             return found
     found = _measure(flat, runtime, threads, batch_size, progress or Progress())
     if path is not None:
-        _write(path, key, found)
+        latency_cache.write(path, key, found)
     return found
 
 
@@ -255,7 +163,9 @@ def _share(found, geometries, channels, rest, call):
     They have shares in proportion to their outputs.
     """
     sizes = {
-        name: geometry.output_size(_ceil(channels[name][1], found.blocks[1]))
+        name: geometry.output_size(
+            latency_tables.ceil(channels[name][1], found.blocks[1])
+        )
         for name, geometry in geometries.items()
     }
     fixed = min(rest, call)
@@ -267,7 +177,9 @@ def _share(found, geometries, channels, rest, call):
             for count in table.outputs
         ]
         values = np.add(table.milliseconds, shares)
-        tables[name] = Table(table.inputs, table.outputs, _tuples(values))
+        tables[name] = latency_tables.Table(
+            table.inputs, table.outputs, _tuples(values)
+        )
     return LayerLatencies(found.runtime, fixed, found.blocks, tables)
 
 
@@ -326,7 +238,7 @@ def _grids(geometries, channels):
 
 def _grid(low, high):
     """Return two or three numbers of channels."""
-    high = _ceil(high, BLOCK)
+    high = latency_tables.ceil(high, BLOCK)
     middle = round(high / 4 / BLOCK) * BLOCK
     return tuple(sorted({low, middle or low, high}))
 
@@ -364,108 +276,8 @@ def _table(geometry, inputs, outputs, costs):
     ]
     values = np.maximum.accumulate(values, axis=0)
     values = np.maximum.accumulate(values, axis=1)
-    return Table(inputs, outputs, _tuples(values))
+    return latency_tables.Table(inputs, outputs, _tuples(values))
 
 
 def _tuples(values):
     return tuple(map(tuple, values.tolist()))
-
-
-def _ceil(count, block):
-    return -(-count // block) * block
-
-
-def _interpolate(points, values, at):
-    if len(points) == 1 or at <= points[0]:
-        return values[0]
-    high = min(bisect.bisect_left(points, at), len(points) - 1)
-    rise = max(0.0, values[high] - values[high - 1])
-    share = (at - points[high - 1]) / (points[high] - points[high - 1])
-    return values[high - 1] + share * rise
-
-
-def _key(flat, runtime, threads, batch_size):
-    """Return all that latencies depend on, as JSON-compatible values."""
-    packages = formats.FORMATS[runtime].packages
-    return {
-        "version": VERSION,
-        "runtime": runtime,
-        "packages": {each: _version(each) for each in packages},
-        "cpu": _cpu(),
-        "threads": threads,
-        "batch_size": batch_size,
-        "layers": graph.describe(flat)["layers"],
-    }
-
-
-def _version(package):
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        # A distribution may have another name than its package.
-        return getattr(importlib.import_module(package), "__version__", None)
-
-
-def _cpu():
-    """Return what tells CPUs apart, on Linux with their instructions."""
-    found = cpu.describe()
-    # Others change from one moment to the next.
-    known = ("vendor_id", "cpu family", "model", "model name", "flags")
-    known += ("CPU implementer", "CPU part", "Features")
-    return [
-        platform.machine(),
-        platform.processor(),
-        *(found[key] for key in known if key in found),
-    ]
-
-
-def _path(cache, key):
-    """Return the path of the cached latencies with a key, `None` for none."""
-    if cache is False:
-        return None
-    folder = (
-        download.cache_folder().with_name(FOLDER)
-        if cache is True
-        else pathlib.Path(cache).expanduser()
-    )
-    return folder / f"{_digest(key)[:32]}.json"
-
-
-def _digest(*values):
-    return digests.of(json.dumps(values).encode())
-
-
-def _read(path, key):
-    """Return cached latencies; `None` unless an intact file has them."""
-    try:
-        content = files.read_json(path)
-        values = content["latencies"]
-        if content["digest"] != _digest(key, values):
-            return None
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
-    tables = {
-        name: Table(
-            tuple(table["inputs"]),
-            tuple(table["outputs"]),
-            tuple(map(tuple, table["milliseconds"])),
-        )
-        for name, table in values["tables"].items()
-    }
-    blocks = tuple(values["blocks"])
-    return LayerLatencies(values["runtime"], values["rest"], blocks, tables)
-
-
-def _write(path, key, found):
-    """Cache latencies; if that fails, only log a warning."""
-    values = dataclasses.asdict(found)
-    content = {"key": key, "latencies": values, "digest": _digest(key, values)}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        files.write_json(path, content)
-    except OSError as error:
-        logger.warning(
-            "The latencies of layers are not cached, and will be measured "
-            "again: %s",
-            error,
-        )

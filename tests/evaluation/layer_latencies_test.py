@@ -5,6 +5,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_squeezenet.evaluation import latency_cache
 from keras_squeezenet.evaluation import layer_latencies
 from keras_squeezenet.evaluation import layer_trials
 from keras_squeezenet.utils import cpu
@@ -129,17 +130,6 @@ def test_noise_is_kept_from_falling():
     assert found.milliseconds == ((3, 3, 5), (3, 4, 5))
 
 
-def test_tables_are_linear_between_and_beyond_their_channels():
-    table = layer_latencies.Table((8, 16), (16, 32), ((1.0, 2.0), (3.0, 8.0)))
-    assert table.at(8, 16) == 1
-    assert table.at(12, 24) == pytest.approx(3.5)
-    assert table.at(16, 48) == pytest.approx(13)
-    assert table.at(24, 16) == pytest.approx(5)
-    assert table.at(1, 1) == 1
-    alone = layer_latencies.Table((3,), (16, 32), ((1.0, 2.0),))
-    assert alone.at(8, 24) == pytest.approx(1.5)
-
-
 @pytest.mark.parametrize("size", [1, 4, 8, 16, 32])
 def test_size_of_blocks_is_found_in_noise(size):
     rng = np.random.default_rng(size)
@@ -235,7 +225,7 @@ def test_latencies_of_another_cpu_are_not_used(
     info = tmp_path / "cpuinfo"
     info.write_text("model name\t: another\nflags\t: few\n\nmodel name\t: 2\n")
     monkeypatch.setattr(cpu, "INFO", info)
-    assert layer_latencies._cpu()[2:] == ["another", "few"]
+    assert latency_cache._cpu()[2:] == ["another", "few"]
     layer_latencies.measure(model, cache=tmp_path)
     assert len(timed) == 2
 
