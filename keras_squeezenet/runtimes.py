@@ -31,19 +31,19 @@ class Network(NamedTuple):
 def find(path: str) -> Callable[[str, int | None], Network] | None:
     """Return what loads a file or folder of one of these formats.
 
-    Formats are told by the suffix of a file, or by a file in a folder. `None`
-    stands for any other path.
+    Formats are told by a file in a folder, whatever its name, or else by the
+    suffix of a file. `None` stands for any other path.
 
     Returns:
         A function of the path and the number of threads, or `None` for the
         default: 2 for LiteRT, and what the others choose. It raises an
         `OSError` for a missing file, and a `ValueError` for a damaged one.
     """
-    for suffix, load in FILES.items():
-        if path.endswith(suffix):
-            return load
     for name, load in FOLDERS.items():
         if os.path.isfile(os.path.join(path, name)):
+            return load
+    for suffix, load in FILES.items():
+        if path.endswith(suffix):
             return load
     return None
 
@@ -95,4 +95,4 @@ def _content(path):
 
 
 FILES = {".onnx": _load_onnx, ".tflite": _load_litert}
-FOLDERS = {"model.xml": _load_openvino, "saved_model.pb": _load_saved_model}
+FOLDERS = {"saved_model.pb": _load_saved_model, "model.xml": _load_openvino}

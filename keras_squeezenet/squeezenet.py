@@ -93,7 +93,9 @@ def SqueezeNet(
         config: `"1.0"`, `"1.1"`, `"simple_bypass"`, `"complex_bypass"`,
             `"1.1_simple_bypass"`, or a `SqueezeNetConfig`. With
             `weights="cifar10"`, `"1.1"` means the trained network, whose first
-            convolution and pooling are for small images. Defaults to `"1.1"`.
+            convolution and pooling are for small images. Without the top,
+            strides, padding and pooling may differ from those of the
+            pretrained network. Defaults to `"1.1"`.
 
     Returns:
         A `keras.Model` from float32 images of shape `(batch, height, width,

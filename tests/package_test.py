@@ -84,8 +84,7 @@ BELOW = {
         *("normalizations", "packing", "utils"),
     },
 }
-# The classifier reads what the other modules of `export` write; these are above
-# it.
+# `runtimes` reads what the other modules of `export` write; these are above it.
 EXPORTER = ("export/comparison.py", "export/exporter.py")
 # They are the top, and may import everything.
 TOP = ("cli", "__main__")

@@ -21,6 +21,17 @@ def test_a_file_is_told_by_its_suffix_and_a_folder_by_a_file_in_it(tmp_path):
     assert len(set(loaders)) == 4
 
 
+def test_a_folder_is_told_by_its_files_whatever_its_name(tmp_path):
+    folder = tmp_path / "a.tflite"
+    folder.mkdir()
+    (folder / "model.xml").touch()
+    openvino = runtimes.find(str(folder))
+    (folder / "saved_model.pb").touch()
+    saved_model = runtimes.find(str(folder))
+    assert saved_model is runtimes.FOLDERS["saved_model.pb"]
+    assert openvino is runtimes.FOLDERS["model.xml"]
+
+
 @pytest.mark.parametrize("name", ["a.keras", "a.sqz", "imagenet", "tflite"])
 def test_what_keras_runs_has_no_runtime(name):
     assert runtimes.find(name) is None

@@ -52,11 +52,8 @@ class Bound:
 
     @property
     def tolerance(self) -> float:
-        """The `excess` that a file within the bound may fall short of it.
-
-        Divergences of files of almost the same size differ by a tenth.
-        """
-        return 0.01 if self.target_bytes is not None else 0.2
+        """The `excess` that a file within the bound may fall short of it."""
+        return 0.01 if self.target_bytes is not None else 0.1
 
     def admits(self, point: Point) -> bool:
         """Return whether a point is within the bound."""

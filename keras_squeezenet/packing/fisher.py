@@ -131,8 +131,9 @@ def _with_ones(x):
 
 def _moment(inputs):
     sampled = linear_layers.sample(inputs)
-    positions = tf.shape(sampled)[0] / tf.shape(inputs)[0]
-    return tf.matmul(sampled, sampled, True) / tf.cast(positions, "float32")
+    positions = tf.shape(sampled)[0] // tf.shape(inputs)[0]
+    moment = tf.matmul(sampled, sampled, True)
+    return moment / tf.cast(positions, moment.dtype)
 
 
 def _hessian(means, uniform):

@@ -1,12 +1,12 @@
 """Layers with a kernel as products of matrices: inputs times weights."""
 
+import math
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-# How many positions of an image are sampled, equally spaced.
+# At least so many positions of an image are sampled, or all of fewer.
 POSITIONS = 200
 
 
@@ -24,9 +24,8 @@ def input_columns(layer: keras.Layer, x: tf.Tensor) -> tf.Tensor:
         (1, 1, 1, 1),
         layer.padding.upper(),
     )
-    return tf.reshape(
-        patches, (tf.shape(x)[0], -1, np.prod(layer.kernel.shape[:-1]))
-    )
+    positions = math.prod(patches.shape[1:-1])
+    return tf.reshape(patches, (-1, positions, patches.shape[-1]))
 
 
 def products(layer: keras.Layer, x: Any, kernel: Any) -> Any:
@@ -51,11 +50,15 @@ def sample(columns: tf.Tensor) -> tf.Tensor:
     """Return columns at equally spaced positions of each image.
 
     Args:
-        columns: of shape `(batch, positions, inputs)`.
+        columns: of shape `(batch, positions, inputs)`, where positions are
+            pixels, row after row.
 
     Returns:
         Of shape `(samples, inputs)`.
     """
-    distance = tf.maximum(tf.shape(columns)[1] // POSITIONS, 1)
-    sampled = columns[:, ::distance]
-    return tf.reshape(sampled, (-1, tf.shape(sampled)[-1]))
+    _, positions, inputs = columns.shape
+    distance = max(1, positions // POSITIONS)
+    # With a common factor, only some columns of pixels would be sampled.
+    while math.gcd(distance, positions) > 1:
+        distance -= 1
+    return tf.reshape(columns[:, ::distance], (-1, inputs))

@@ -151,7 +151,8 @@ class Packer:
 
     def _finish(self, bound):
         """Return the best file, with its neighbors on the curve evaluated."""
-        point, _ = self.find(bound)
+        # A file's divergence is by chance a tenth larger or smaller.
+        point, _ = self.find(bound, 2 * bound.tolerance)
         lambdas = [lambda_ for lambda_, _ in self.points]
         for lambda_ in lambda_search.neighbors(point.lambda_, lambdas):
             self._evaluate(lambda_)

@@ -19,8 +19,8 @@ from keras_squeezenet.packing import linear_layers
 # Added to the mean square of each input, as a fraction of their mean. It
 # matters only if the images are few.
 DAMPING = 0.1
-# Added to the number of active positions, so that the bias of an output that
-# is never active does not change.
+# Added to the number of sampled positions where an output is active, so that
+# its bias does not change if it never is.
 INACTIVE = 20
 BIAS_ROUNDS = 2
 # The images whose patches are in memory at once.

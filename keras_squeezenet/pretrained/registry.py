@@ -371,8 +371,8 @@ def find(
         name: one of `NAMES`.
         config: `SqueezeNetConfig` or the name of a variant. Defaults to
             `"1.1"`, or to another variant if v1.1 has no such weights.
-        include_top: whether the classifier's weights are needed. Without it,
-            the network may have other strides, padding and pooling.
+        include_top: whether the classifier's weights are needed. If not, the
+            network may have other strides, padding and pooling.
 
     Raises:
         ValueError: if there are no such weights for this network. The message

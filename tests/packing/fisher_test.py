@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_squeezenet.packing import fisher
 
@@ -63,6 +64,13 @@ def test_frozen_layers_have_the_same_hessians(small_model, packer, images):
         np.testing.assert_allclose(
             found[name].inputs, hessian.inputs, rtol=1e-4, atol=1e-9
         )
+
+
+def test_moment_of_samples_is_close_to_that_of_all_positions():
+    x = tf.random.stateless_normal((10, 2000, 3), (0, 0)) + 1
+    flat = tf.reshape(x, (-1, 3))
+    expected = tf.matmul(flat, flat, True) / 2000
+    np.testing.assert_allclose(fisher._moment(x), expected, rtol=0.1, atol=1)
 
 
 def test_last_batch_may_be_smaller(small_model, images):

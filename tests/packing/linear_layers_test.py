@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -21,9 +22,32 @@ def test_columns_times_the_kernel_are_the_layers_output(name, small_model):
         )
 
 
+def test_dense_layers_have_one_position():
+    layer = keras.layers.Dense(3, use_bias=False)
+    x = tf.random.stateless_normal((2, 5), (0, 0))
+    expected = layer(x)
+    columns = linear_layers.input_columns(layer, x)
+    assert columns.shape == (2, 1, 5)
+    for found in (
+        linear_layers.linear_output(layer, x),
+        linear_layers.sample(columns) @ layer.kernel,
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_sampled_positions_are_equally_spaced():
-    positions = tf.range(450.0)[tf.newaxis, :, tf.newaxis]
+    positions = tf.range(451.0)[tf.newaxis, :, tf.newaxis]
     columns = tf.concat([positions, positions + 1000], axis=0)
     found = linear_layers.sample(columns)[:, 0]
-    expected = np.arange(0, 450, 2)
+    expected = np.arange(0, 451, 2)
     np.testing.assert_array_equal(found, [*expected, *(expected + 1000)])
+
+
+@pytest.mark.parametrize("side", [5, 20, 27, 55, 100, 200])
+def test_positions_are_sampled_in_all_rows_and_columns_alike(side):
+    pixels = tf.reshape(tf.range(float(side**2)), (1, -1, 1))
+    found = linear_layers.sample(pixels).numpy().astype(int)
+    assert len(found) >= min(side**2, linear_layers.POSITIONS)
+    for index in (found // side, found % side):
+        counts = np.bincount(index.ravel(), minlength=side)
+        assert counts.max() - counts.min() <= 1

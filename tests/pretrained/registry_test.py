@@ -141,6 +141,8 @@ def test_entry_is_found_for_its_network(entry):
     assert registry.find(entry.name, entry.config) is entry
     assert registry.find(entry.name, VARIANTS[entry.variant]) is entry
     assert registry.find(entry.name, entry.variant) is entry
+    for config in (entry.config, entry.variant):
+        assert registry.find(entry.name, config, include_top=False) is entry
     assert entry.adapt(VARIANTS[entry.variant]) == entry.config
 
 
