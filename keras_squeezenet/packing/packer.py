@@ -4,8 +4,6 @@ import dataclasses
 import functools
 import itertools
 import logging
-from collections.abc import Callable
-from collections.abc import Iterable
 
 import keras
 import numpy as np
@@ -109,18 +107,10 @@ class Packer:
         else:
             point, content = self._finish(bound)
             trained = []
-            if lesson:
+            steps = lesson.steps if lesson else steps
+            if steps:
                 point, content, trained = self.train_codes(
-                    point,
-                    content,
-                    bound,
-                    lesson.steps,
-                    lesson.batches(),
-                    lesson.loss,
-                )
-            elif steps:
-                point, content, trained = self.train_codes(
-                    point, content, bound, steps
+                    point, content, bound, steps, lesson
                 )
         return PackResult(
             content=content,
@@ -201,20 +191,21 @@ class Packer:
         content: bytes,
         bound: Bound,
         steps: int,
-        batches: Iterable | None = None,
-        loss: Callable | None = None,
+        lesson: Lesson | None = None,
     ) -> tuple[Point, bytes, list[Point]]:
         """Train the codes of a file, whose `point` the bound admits.
 
-        `CodeTrainer` says what `batches` and `loss` are. Without batches, the
-        images that calibrate are randomly augmented. The best point within the
+        Without a `lesson`, the images that calibrate are randomly augmented,
+        with the outputs of the model as targets. The best point within the
         bound, its file, and all points are returned.
         """
-        if batches is None:
+        if lesson:
+            batches, loss = lesson.batches(), lesson.loss
+        else:
             batches = code_training.batches(self.images, steps, self.seed)
+            loss = None
         _, arrays = sqz.load(content)
         trainer = code_training.CodeTrainer(self.original, arrays, steps, loss)
-        batches = iter(batches)
         lambda_, points = point.lambda_, [point]
         with self.progress.task("code training", steps) as advance:
             for count in code_training.portions(steps, CODE_TRAINING_POINTS):
