@@ -45,9 +45,8 @@ CORRECTIONS, POWER, AIM = 20, 20, 0.99
 FIRST_LAMBDA, MIN_LAMBDA, MAX_LAMBDA = 3e-8, 1e-10, 1e-4
 # The last files of the last round are measured on the validation images.
 MEASURED_FILES = 4
-# The features of augmented images are computed for one of every four epochs, at
-# most four times.
-PASSES, EPOCHS_OF_PASS = 4, 4
+# The features of augmented images are computed for one of so many epochs.
+EPOCHS_OF_PASS = 4
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +76,7 @@ class Lesson:
         if not self.is_augmented:
             return 1
         epochs = self.steps / self.train.steps
-        return min(PASSES, math.ceil(epochs / EPOCHS_OF_PASS))
+        return math.ceil(epochs / EPOCHS_OF_PASS)
 
     def batches(self) -> Iterator:
         """Yield the batches of one epoch after the other."""
