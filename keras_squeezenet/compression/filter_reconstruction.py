@@ -62,9 +62,7 @@ def _fit(layer, x, targets):
     weights = [array.astype("float64") for array in layer.get_weights()]
     start = weights[0].reshape(-1, weights[0].shape[-1])
     columns = linear_layers.sample(linear_layers.input_columns(layer, x))
-    targets = linear_layers.sample(
-        tf.reshape(targets, (len(targets), -1, targets.shape[-1]))
-    )
+    targets = linear_layers.sample_outputs(targets)
     if len(weights) > 1:
         columns = tf.concat([columns, tf.ones_like(columns[:, :1])], 1)
         start = np.vstack([start, weights[1]])

@@ -62,3 +62,12 @@ def sample(columns: tf.Tensor) -> tf.Tensor:
     while math.gcd(distance, positions) > 1:
         distance -= 1
     return tf.reshape(columns[:, ::distance], (-1, inputs))
+
+
+def sample_outputs(y: tf.Tensor) -> tf.Tensor:
+    """Return the outputs of a layer at the positions of `sample`.
+
+    Args:
+        y: of shape `(batch, ..., outputs)`.
+    """
+    return sample(tf.reshape(y, (len(y), -1, y.shape[-1])))

@@ -135,13 +135,7 @@ def _fit_bias(bias, outputs):
             for the original inputs, and those of the quantized kernel, without
             biases, for the inputs from the quantized layers.
     """
-    samples = [
-        [
-            linear_layers.sample(tf.reshape(y, (len(y), -1, y.shape[-1])))
-            for y in pair
-        ]
-        for pair in outputs
-    ]
+    samples = [[*map(linear_layers.sample_outputs, pair)] for pair in outputs]
     for _ in range(BIAS_ROUNDS):
         missing, count = 0.0, INACTIVE
         for y0, y1 in samples:
