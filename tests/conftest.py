@@ -29,6 +29,16 @@ def pytest_configure(config):
     )
 
 
+def pytest_generate_tests(metafunc):
+    """Processes that share the tests must collect them in one order."""
+    for mark in metafunc.definition.iter_markers("parametrize"):
+        if isinstance(mark.args[1], (set, frozenset)):
+            raise TypeError(
+                f"Expected values in order for {metafunc.function.__name__}, "
+                f"as in a list or a tuple. Received: {mark.args[1]}"
+            )
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_public_weights(tmp_path_factory):
     """Keeps tests off the internet and off the user's cache of weights."""
