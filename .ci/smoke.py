@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.resources
+import re
 import subprocess
 import sys
 
@@ -15,6 +16,9 @@ assert "site-packages" in str(files), files
 assert importlib.metadata.version("squeezenet-keras") == (
     keras_squeezenet.__version__
 )
+description = importlib.metadata.metadata("squeezenet-keras").get_payload()
+links = re.findall(r"\]\((.*?)\)", description)
+assert links and all(link.startswith("https://") for link in links), links
 for path in (
     "__init__.pyi",
     "imagenet_classes.tsv",

@@ -101,9 +101,9 @@ class Entry:
         """Return whether the weights are of this network.
 
         `conv10`'s padding and activation are ignored. The variant stands for
-        the network that was trained. Without the top, which is trained anew,
-        the network may also have other strides, padding and pooling, which
-        have no weights.
+        the network that was trained. Without the top, which gets random
+        weights, the network may also have other strides, padding and pooling,
+        which have none.
         """
         if not include_top:
             return _layers(config) == _layers(self.config)
