@@ -134,7 +134,7 @@ COMPRESSION: dict[str, dict[str, Any]] = {
         ),
         "litert": "LiteRT files to write: "
         + ", ".join(compression_recipe.LITERT_TYPES)
-        + "; int16x8 is 29 times slower than float32 on a CPU",
+        + "; int16x8 is much slower than float32 on a CPU",
     },
     "Loss of every stage": {"label_smoothing": LABEL_SMOOTHING, **UNEVEN},
     "Distillation": {
