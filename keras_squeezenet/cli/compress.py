@@ -132,6 +132,7 @@ def train(model, dataset, recipe, out, options):
     if FLAGS.overwrite and not FLAGS.resume:
         files.sweep(out, compression_run.IGNORED_FILES)
     shared = ["batch_size", "max_train_steps", "seed", "validation_share"]
+    shared += recipe_help.LOSS
     if FLAGS.teacher:
         shared += recipe_help.DISTILLATION
     return training.train(

@@ -25,11 +25,12 @@ MIN_DEVIATION = 1e-3
 def require_linear(model: keras.Model) -> None:
     """Raise a `ValueError` unless the last weights are a linear head's."""
     *_, head = (layer for layer in model.layers if layer.weights)
-    if head.name != HEAD or head.activation is not keras.activations.linear:
+    activation = getattr(head, "activation", None)
+    if head.name != HEAD or activation is not keras.activations.linear:
         raise ValueError(
             f"the last layer with weights must be {HEAD!r} without an "
             f"activation. Received: {head.name!r} with the activation "
-            f"{getattr(head.activation, '__name__', None)}. Build the model "
+            f"{getattr(activation, '__name__', None)}. Build the model "
             "with `training.build`, or with `conv10_activation=None`."
         )
 

@@ -45,7 +45,8 @@ def require_fit(
             f"the model must have outputs of shape {(None, classes)}, a "
             f"probability for each class of {dataset['name']!r}. Received: a "
             f"model with outputs of shape {model.output_shape}. Build it with "
-            f"`classes={classes}`, or fine-tune it."
+            f"`classes={classes}`; `training.build` takes the weights of a "
+            "model for other classes."
         )
     _require_activation(model, *sets.values())
     for name, split in sets.items():

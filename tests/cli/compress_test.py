@@ -247,6 +247,13 @@ def test_new_network_is_trained_first(run, compressed, tmp_path):
     assert compressed["trained"].model is compressed["model"]
 
 
+def test_loss_is_that_of_the_new_network_and_of_every_stage(run, compressed):
+    run(SLIM_FLAG, "--class_weight=balanced", "--focal=2")
+    for options in (compressed, compressed["training"]):
+        assert options["recipe"].class_weight == "balanced"
+        assert options["recipe"].focal == 2
+
+
 def test_teacher_teaches_the_new_network_and_every_stage(run, compressed):
     run(SLIM_FLAG)
     assert compressed["teacher"] is compressed["training"]["teacher"] is None

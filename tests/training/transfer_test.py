@@ -414,6 +414,21 @@ def test_another_backend_is_refused(monkeypatch):
         training.finetune("imagenet", None)
 
 
+@pytest.mark.parametrize(
+    "last",
+    [
+        keras.layers.BatchNormalization(name="last"),
+        keras.Sequential([keras.layers.Dense(2)], name="last"),
+    ],
+    ids=["normalization", "nested model"],
+)
+def test_head_without_an_activation_of_its_own_is_refused(last, make_model):
+    model = make_model()
+    model = keras.Model(model.input, last(model.layers[-2].output))
+    with pytest.raises(ValueError, match="'conv10'.*Received: 'last'"):
+        linear_head.require_linear(model)
+
+
 def test_relu_behind_the_head_is_refused(make_model, dataset, tmp_path):
     with pytest.raises(
         ValueError, match="'conv10' without an activation.*relu"

@@ -18,6 +18,7 @@ UNEVEN = {
     "2 is usual, 0 for the cross-entropy",
 }
 LABEL_SMOOTHING = "share of a label that the other classes get"
+LOSS = {"label_smoothing": LABEL_SMOOTHING, **UNEVEN}
 DISTILLATION = {
     "distillation": "share of the teacher's part in the loss; with --teacher, "
     "0.5 unless stated",
@@ -136,7 +137,7 @@ COMPRESSION: dict[str, dict[str, Any]] = {
         + ", ".join(compression_recipe.LITERT_TYPES)
         + "; int16x8 is much slower than float32 on a CPU",
     },
-    "Loss of every stage": {"label_smoothing": LABEL_SMOOTHING, **UNEVEN},
+    "Loss of the training and of every stage": LOSS,
     "Distillation": {
         **DISTILLATION,
         "distillation": "share of the teacher's part in the loss of every "
