@@ -7,6 +7,11 @@ from keras_squeezenet import graph
 from keras_squeezenet import metadata
 
 PROBABILITIES = "probabilities"
+# The layers whose outputs are probabilities, or logits, if their inputs are.
+PASSING = (
+    *("Dropout", "GlobalAveragePooling2D", "GlobalMaxPooling2D"),
+    "MaxPooling2D",
+)
 
 
 def prepare(model: keras.Model, image_size: int | None) -> keras.Model:
@@ -19,8 +24,8 @@ def prepare(model: keras.Model, image_size: int | None) -> keras.Model:
 
     Returns:
         A flat Functional `keras.Model` with the same layers and metadata. Its
-        input has a static size if one is known, and a softmax follows the last
-        convolution or dense layer that has no activation.
+        input has a static size if one is known, and a softmax follows outputs
+        that are logits.
 
     Raises:
         ValueError: as `flattening.flatten` raises it.
@@ -34,7 +39,7 @@ def prepare(model: keras.Model, image_size: int | None) -> keras.Model:
             side or image_size or found.image_size
             for side in first["shape"][:2]
         ] + first["shape"][2:]
-    if last.get("activation") == "linear":
+    if _are_logits(description["layers"]):
         description["layers"].append(
             {"type": "Softmax", "name": PROBABILITIES, "inputs": [last["name"]]}
         )
@@ -42,3 +47,12 @@ def prepare(model: keras.Model, image_size: int | None) -> keras.Model:
     rebuilt.set_weights(flat.get_weights())
     metadata.attach(rebuilt, found)
     return rebuilt
+
+
+def _are_logits(layers):
+    """Return whether the outputs of the last of described layers are logits."""
+    by_name = {layer["name"]: layer for layer in layers}
+    layer = layers[-1]
+    while layer["type"] in PASSING:
+        layer = by_name[layer["inputs"][0]]
+    return layer.get("activation") == "linear"
