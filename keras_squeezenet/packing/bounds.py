@@ -3,7 +3,9 @@
 import dataclasses
 import itertools
 import math
+from collections.abc import Iterable
 
+from keras_squeezenet.packing import curve
 from keras_squeezenet.packing.curve import Point
 
 # The default bound on the Kullback-Leibler divergence, in nats.
@@ -59,21 +61,28 @@ class Bound:
         """Return whether a point is within the bound."""
         return self.excess(point) <= 0
 
-    def choose(self, curve: list[Point]) -> Point | None:
-        """Return the best point of a curve within the bound, if there is one.
+    def choose(self, points: Iterable[Point]) -> Point | None:
+        """Return the best of some points within the bound, if there is one.
 
-        It is the largest one, or the smallest one that is within a bound on
-        the distortion together with all larger ones: a single small file may
-        be so accurate by chance.
+        It is the largest point of their curve, or the smallest one that is
+        within a bound on the distortion together with all larger ones: a
+        single small file may be so accurate by chance. If the largest point of
+        the curve is not within the bound, by chance too, it is the largest of
+        all points that are.
         """
-        if self.target_bytes is not None:
-            return max(
-                filter(self.admits, curve),
-                key=lambda point: point.bytes,
-                default=None,
-            )
-        chosen = list(itertools.takewhile(self.admits, reversed(curve)))
-        return chosen[-1] if chosen else None
+        points = list(points)
+        candidates = curve.front(points)
+        if self.target_bytes is None:
+            larger_first = reversed(candidates)
+            chosen = list(itertools.takewhile(self.admits, larger_first))
+            if chosen:
+                return chosen[-1]
+            candidates = points
+        return max(
+            filter(self.admits, candidates),
+            key=lambda point: point.bytes,
+            default=None,
+        )
 
     def objective(self, point: Point) -> float:
         """Return what to minimize among the points within the bound."""

@@ -155,16 +155,28 @@ class Packer:
         return point, self.contents[point]
 
     def _choose(self, bound):
-        points = curve.front(self.points.values())
-        chosen = bound.choose(points)
+        chosen = bound.choose(self.points.values())
         if chosen is None:
+            points = curve.front(self.points.values())
             raise BoundError(
                 f"no file is within {bound}: the files have "
                 f"{points[0].bytes:,} to {points[-1].bytes:,} bytes and "
-                f"divergences of {points[0].kl:.3g} to {points[-1].kl:.3g} "
-                "nats. Choose a bound in this range"
+                f"{self._distortions(bound, points)}. Choose a bound in this "
+                "range"
             )
         return chosen
+
+    def _distortions(self, bound, points):
+        """Return the range of what is bounded beside the bytes, in words."""
+        if bound.max_accuracy_drop is None:
+            return (
+                f"divergences of {points[0].kl:.3g} to {points[-1].kl:.3g} nats"
+            )
+        drops = [point.accuracy_drop for point in self.points.values()]
+        return (
+            f"lose {min(drops):.3g} to {max(drops):.3g} percentage points of "
+            "accuracy"
+        )
 
     def _evaluate(self, lambda_, count=SEARCH_IMAGES):
         """Quantize the model at a lambda and return its `Point`.

@@ -1,7 +1,6 @@
 import pytest
 
 from keras_squeezenet import packing
-from keras_squeezenet.packing import curve
 from keras_squeezenet.packing import lambda_search
 
 
@@ -23,7 +22,7 @@ class Files:
         return self.points[lambda_]
 
     def best(self, bound):
-        return bound.choose(curve.front(self.points.values()))
+        return bound.choose(self.points.values())
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,6 @@
+import dataclasses
+import itertools
+
 import numpy as np
 import pytest
 
@@ -42,6 +45,46 @@ def test_file_is_reconstructed_on_more_images_than_the_search(small_model):
 def test_bound_that_no_file_meets_is_refused(packer):
     with pytest.raises(ValueError, match="no file is within target_bytes=100:"):
         packer.pack(packing.Bound(target_bytes=100))
+
+
+@pytest.fixture
+def counted(packer, monkeypatch):
+    """The packer, with accuracies of 90% before and `accuracies[bytes]`."""
+    measured = packer.measurer.measure
+    monkeypatch.setattr(packer.measurer, "labels", np.zeros(5, int))
+    monkeypatch.setattr(packer, "points", {})
+
+    def count(accuracies):
+        found = iter(accuracies)
+        monkeypatch.setattr(
+            packer.measurer,
+            "measure",
+            lambda model: dataclasses.replace(
+                measured(model), accuracy=next(found), accuracy_before=0.9
+            ),
+        )
+        return packer
+
+    return count
+
+
+def test_file_that_the_search_found_stays_when_larger_ones_lose(counted):
+    # The first file of the search is within the bound, and no other one.
+    packer = counted(itertools.chain([0.9], itertools.repeat(0.8)))
+    packed = packer.pack(packing.Bound(max_accuracy_drop=0.0))
+    assert packed.point.accuracy == 0.9
+    assert packed.point.lambda_ == lambda_search.FIRST_LAMBDA
+    assert len(packed.curve) > 2
+
+
+def test_accuracy_that_no_file_keeps_is_refused_in_points(counted):
+    packer = counted(0.8 - 0.001 * index for index in itertools.count())
+    with pytest.raises(
+        ValueError,
+        match="no file is within max_accuracy_drop=1.0: the files have .* "
+        r"bytes and lose 10 to 1\d\.?\d* percentage points of accuracy",
+    ):
+        packer.pack(packing.Bound(max_accuracy_drop=1.0))
 
 
 @pytest.mark.parametrize(
