@@ -49,9 +49,11 @@ def load(
               and has sub-folders;
             - a CSV list: a `.csv` file with the columns `path` (relative to
               the folder of the file), `label` and optionally `split`
-              (the name of a set; without it 20% are the test set). For several
-              labels of an image it has the column `labels`, where they are
-              separated by `|`, or a column of 0 and 1 for each class;
+              (the name of a set; without it 20% are the test set). The classes
+              are in the order of their names, or of numbers where all labels
+              are numbers. For several labels of an image it has the column
+              `labels`, where they are separated by `|`, or a column of 0 and 1
+              for each class;
             - `"mnist5k"`: 5,000 digits of MNIST, which need no download;
             - the name of an image classification data set in TensorFlow
               Datasets, such as `"cifar10"` or `"imagenet_resized/64x64"`,

@@ -107,7 +107,8 @@ def load_all(
 
     Without a column `split` all images are the test set. There need not be a
     training set. Unlike in `load`, there may be one class only, and an image
-    may be listed twice. The classes are the sorted labels of the file.
+    may be listed twice. The classes are the sorted labels of the file, numbers
+    in the order of numbers.
     """
     path = pathlib.Path(path).expanduser()
     found = _read(path)
@@ -120,8 +121,7 @@ def load_all(
     rows = [row for row in rows if row.path not in bad]
     _require_readable(path, rows, paths)
     if not found.several:
-        names = sorted({row.labels[0] for row in rows})
-        found = found._replace(class_names=tuple(names))
+        found = found._replace(class_names=_class_names(rows))
 
     chosen = {split: [] for split in image_folder.SPLIT_NAMES}
     for row in rows:
@@ -300,8 +300,20 @@ def _read(path):
             row._replace(split="test") if row.split == "validation" else row
             for row in found
         ]
-    names = classes or sorted({name for row in found for name in row.labels})
-    return List(found, tuple(names), several=ONE not in columns)
+    names = tuple(classes) or _class_names(found)
+    return List(found, names, several=ONE not in columns)
+
+
+def _class_names(rows):
+    """Return the sorted labels of rows.
+
+    Numbers are in the order of numbers, as the outputs that they stand for:
+    2 is before 10.
+    """
+    names = sorted({name for row in rows for name in row.labels})
+    if all(name.isdecimal() for name in names):
+        names.sort(key=len)
+    return tuple(names)
 
 
 def _read_cells(path):

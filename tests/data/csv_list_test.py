@@ -39,6 +39,30 @@ def test_images_are_in_the_order_of_the_file(write):
     assert found.skipped == ()
 
 
+@pytest.mark.parametrize(
+    "labels, expected",
+    [
+        ("10 2 0 1", ("0", "1", "2", "10")),
+        ("010 002 000 001", ("000", "001", "002", "010")),
+        ("10 2 b a", ("10", "2", "a", "b")),
+    ],
+)
+def test_numbered_classes_are_in_the_order_of_their_numbers(
+    labels, expected, write
+):
+    lines = ["path,label,split"]
+    for folder, split in (("cat", "train"), ("dog", "test")):
+        for number, label in enumerate(labels.split()):
+            lines.append(f"{folder}/{number}.png,{label},{split}")
+    path = write("\n".join(lines))
+    for found in (csv_list.load_all(path, 8), data.load(path, image_size=8)):
+        assert found.class_names == expected
+        first = labels.split()[0]
+        assert (10, first) in levels(found)
+    path = write("\n".join(lines).replace("label", "labels"))
+    assert data.load(path, image_size=8).class_names == expected
+
+
 def test_other_columns_marks_quotes_and_empty_lines_are_allowed(
     write, image_folder
 ):

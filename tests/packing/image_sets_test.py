@@ -8,6 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_squeezenet import classifier
+from keras_squeezenet import normalizations
 from keras_squeezenet import preprocess_input
 from keras_squeezenet.packing import image_sets
 
@@ -67,6 +68,25 @@ def test_validation_set_of_a_data_set_is_used(dataset):
 def test_classes_without_names_are_in_the_order_of_the_data(dataset):
     _, labels = arrays(load(dataset, UNNAMED).test)
     np.testing.assert_array_equal(labels, np.arange(32) % 4)
+
+
+def test_listed_numbers_are_the_outputs_of_a_network_without_names(tmp_path):
+    lines = ["path,label,split"]
+    for label in range(12):
+        for split in ("train", "validation", "test"):
+            name = f"{label}{split}.png"
+            level = np.full((8, 8, 3), 20 * label, "uint8")
+            Image.fromarray(level).save(tmp_path / name)
+            lines.append(f"{name},{label},{split}")
+    path = tmp_path / "list.csv"
+    path.write_text("\n".join(lines))
+    model = types.SimpleNamespace(output_shape=(None, 12))
+    sets = load(path, dataclasses.replace(UNNAMED, model=model))
+    for batches in (sets.validation, sets.test):
+        images, labels = arrays(batches)
+        levels = normalizations.get("caffe").to_rgb(images)[:, 0, 0, 0]
+        np.testing.assert_array_equal(levels, 20 * labels)
+        assert sorted(labels) == list(range(12))
 
 
 def test_data_set_of_other_classes_has_images_alone(dataset):
