@@ -148,6 +148,16 @@ def load_all(
     )
 
 
+def training_files(path: str | os.PathLike) -> list[str]:
+    """Return the paths of the training images, or of all without such a set.
+
+    They are in the order of the file, and each is there once.
+    """
+    rows = _read(pathlib.Path(path).expanduser()).rows
+    chosen = [row.path for row in rows if row.split == "train"]
+    return list(dict.fromkeys(chosen or [row.path for row in rows]))
+
+
 def _load_several(
     path, found, *, image_size, skip_bad_images, seed, shorter_side, **unused
 ):
@@ -214,14 +224,14 @@ def _require_readable(path, rows, paths):
 def _require_labeled(path, splits, class_names):
     for split, rows in splits.items():
         if not rows:
-            raise ValueError(
+            raise image_dataset.SetError(
                 f"{path} must list images of each split that can be read. "
                 f"Received: none of {split!r}"
             )
     known = {label for row in splits["train"] for label in row.labels}
     missing = [name for name in class_names if name not in known]
     if missing:
-        raise ValueError(
+        raise image_dataset.SetError(
             f"every label of {path} must be that of a training image. "
             f"Received: no training image with {shown(missing[0])}. Add "
             "images, or leave the label out"

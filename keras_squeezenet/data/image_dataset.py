@@ -15,6 +15,10 @@ from keras_squeezenet.data import lazy_examples
 DEFAULT_IMAGE_SIZE = 224
 
 
+class SetError(ValueError):
+    """Labeled images cannot be divided into sets with images of all classes."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Shard:
     """The part of every batch that one of several workers takes.
@@ -74,7 +78,7 @@ class ImageDataset:
             them, in a pass over the labels.
 
     Raises:
-        ValueError: if there is one class only, or a split is empty.
+        SetError: if there is one class only, or a split is empty.
 
     Example:
 
@@ -96,12 +100,12 @@ class ImageDataset:
         if self.train is None:
             return
         if len(self.class_names) == 1:
-            raise ValueError(
+            raise SetError(
                 "a data set must have at least two classes. Received: "
                 f"{self.name!r} with the classes {list(self.class_names)}"
             )
         if not (self.train_size and self.test_size):
-            raise ValueError(
+            raise SetError(
                 "the training set and the test set must have images. "
                 f"Received: {self.name!r} with {self.train_size} and "
                 f"{self.test_size} images"

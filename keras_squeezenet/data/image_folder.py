@@ -250,12 +250,12 @@ def _find_files(folder, left_out):
         else:
             left_out[NO_CLASS] += 1
     if not files:
-        raise ValueError(
+        raise image_dataset.SetError(
             "a folder of images must have a sub-folder of images for each "
             f"class. Received: {str(folder)!r}, which has no sub-folder"
         )
     if len(files) < 2:
-        raise ValueError(
+        raise image_dataset.SetError(
             "a folder of images must have sub-folders of at least two "
             f"classes. Received: {str(folder)!r}, which has only {list(files)}"
         )
@@ -267,7 +267,7 @@ def _require_images(files, source, split="all"):
     empty = [name for name, paths in files.items() if not paths]
     if empty:
         owner = "which" if split == "all" else f"whose {split} set"
-        raise ValueError(
+        raise image_dataset.SetError(
             "every class must have at least one readable image. Received: "
             f"{str(source)!r}, {owner} has none for {empty}"
         )
@@ -277,7 +277,7 @@ def _require_same_classes(splits, sources):
     for split, files in splits.items():
         missing = sorted(set().union(*splits.values()) - set(files))
         if missing:
-            raise ValueError(
+            raise image_dataset.SetError(
                 "the folders of the sets must have the same classes. "
                 f"Received: {str(sources[split])!r}, which lacks {missing}"
             )
@@ -295,7 +295,7 @@ def _split(files, seed):
     train, test = {}, {}
     for name, paths in files.items():
         if len(paths) < 2:
-            raise ValueError(
+            raise image_dataset.SetError(
                 "without a test set every class must have at least two "
                 "readable images, one to train on and one to test on. "
                 f"Received: one image of the class {name!r}, {paths[0]!r}"

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_squeezenet import classifier
 from keras_squeezenet.data import catalog
+from keras_squeezenet.data import csv_list
 from keras_squeezenet.data import decode
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import image_files
@@ -49,14 +50,14 @@ def load(
 
     The labels are those of arrays and batches, otherwise `None`. The images
     are evenly spaced in the data, except for a `tf.data.Dataset` of unknown
-    size: its first images are used. Of a folder with the sets of `data.load`
-    only the training set is used. Arrays and batches must have the
+    size: its first images are used. Of a folder or a CSV list with the sets of
+    `data.load` only the training set is used. Arrays and batches must have the
     normalization of the network, unless the user states it; errors call them
     by `name`. `reading` is as for `load_data_set`.
     """
     if isinstance(data, str | os.PathLike):
-        if is_folder(data):
-            return _read_folder(data, network, count, **reading), None
+        if is_of_files(data):
+            return _read_files(data, network, count, **reading), None
         data = load_data_set(data, network, seed, **reading)
     if isinstance(data, image_dataset.ImageDataset):
         squares = [image for image, _ in few(data.split("train"), count)]
@@ -100,6 +101,11 @@ def is_folder(name: str | os.PathLike) -> bool:
     return os.path.isdir(name) and not os.path.isfile(prepared)
 
 
+def is_of_files(name: str | os.PathLike) -> bool:
+    """Return whether a name is a folder or a CSV list of photographs."""
+    return catalog.is_csv(name) or is_folder(name)
+
+
 def few(examples: lazy_examples.Examples, count: int) -> lazy_examples.Examples:
     """Return at most `count` evenly spaced examples."""
     mask = np.isin(np.arange(examples.size), spread(examples.size, count))
@@ -117,10 +123,13 @@ def spread(size: int, count: int) -> np.ndarray:
     return np.linspace(0, size, count, endpoint=False).astype(int)
 
 
-def _read_folder(folder, network, count, data_dir=None, skip_bad_images=False):
+def _read_files(name, network, count, data_dir=None, skip_bad_images=False):
     if data_dir is not None:
-        catalog.require_tfds_name(folder, data_dir)
-    paths, _ = image_files.find(image_folder.training_folder(folder))
+        catalog.require_tfds_name(name, data_dir)
+    if catalog.is_csv(name):
+        paths = csv_list.training_files(name)
+    else:
+        paths, _ = image_files.find(image_folder.training_folder(name))
     chosen = [paths[index] for index in spread(len(paths), count)]
     found, skipped = decode.read(
         chosen, network.image_size, network.shorter_side, skip_bad_images
@@ -131,7 +140,10 @@ def _read_folder(folder, network, count, data_dir=None, skip_bad_images=False):
     if not squares:
         raise ValueError(
             "the folder must have photographs that can be read, in subfolders "
-            f"or not. Received: {os.fspath(folder)}, which has none"
+            f"or not. Received: {os.fspath(name)}, which has none"
+            if is_folder(name)
+            else f"{os.fspath(name)} must list photographs that can be read. "
+            "Received: none"
         )
     # TensorFlow converts a list of arrays value by value.
     return image_ops.normalize(np.stack(squares), network.normalization).numpy()

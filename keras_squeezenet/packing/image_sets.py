@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import logging
 import os
 import pathlib
 from collections.abc import Callable
@@ -27,6 +28,8 @@ MAX_VALIDATION, MAX_TEST = 2_000, 100_000
 # The default of the training recipes.
 VALIDATION_SHARE = 0.1
 BATCH_SIZE = 32
+
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -54,12 +57,16 @@ def load(
     count: int,
     seed: int,
     is_stated: bool,
+    needs_labels: bool = False,
     **reading: Any,
 ) -> ImageSets:
     """Return the images that `packing.pack` takes, at most `count` of `data`.
 
     `is_stated` is whether the user states the normalization of arrays;
-    `reading` is as for `calibration.load_data_set`, of `data`.
+    `needs_labels` is whether those of the validation set must be known;
+    `reading` is as for `calibration.load_data_set`, of `data`. A folder or a
+    list that cannot be divided by class is used without labels, unless they are
+    needed.
     """
     options: dict[str, Any] = {
         "network": network,
@@ -67,7 +74,8 @@ def load(
         "is_stated": is_stated,
     }
     if isinstance(data, str | os.PathLike) and _is_data_set(data, network):
-        data = calibration.load_data_set(data, network, seed, **reading)
+        needs_labels = needs_labels and validation is None
+        data = _load_data_set(data, network, seed, needs_labels, **reading)
     given = {}
     if validation is not None:
         given["validation"] = _labeled(
@@ -76,10 +84,7 @@ def load(
         given["is_held_out"] = True
     if test is not None:
         given["test"] = _labeled(test, "test", MAX_TEST, **options)
-    indices = None
-    if isinstance(data, image_dataset.ImageDataset) and data.train is not None:
-        if not data.several_labels:
-            indices = _outputs(network, data.class_names)
+    indices = _divided_outputs(network, data)
     if indices is not None:
         sets = _of_dataset(data, indices, count, **options)
         return dataclasses.replace(sets, **given)
@@ -124,10 +129,42 @@ def _require_enough(images):
     return images
 
 
-def _of_dataset(dataset, indices, count, network, seed, is_stated):
-    """Return the sets of an `ImageDataset` of the network's classes."""
+def _load_data_set(name, network, seed, needs_labels, **reading):
+    """Return a data set, or the name of files that are used without labels."""
+    try:
+        found = calibration.load_data_set(name, network, seed, **reading)
+        if _divided_outputs(network, found) is not None:
+            return _with_validation(found, seed)
+        # All images of a list, as of a folder.
+        return name if calibration.is_of_files(name) else found
+    except image_dataset.SetError as error:
+        if needs_labels or not calibration.is_of_files(name):
+            raise
+        logger.warning(
+            "The images of %s are used without labels, because %s",
+            os.fspath(name),
+            error,
+        )
+        return name
+
+
+def _with_validation(dataset, seed):
+    """Return a data set with a validation set, and enough training images."""
+    sizes = [dataset.train_size, dataset.validation_size, dataset.test_size]
     if dataset.validation is None:
         dataset = dataset.split_validation(VALIDATION_SHARE, seed)
+    if dataset.train_size < MIN_IMAGES:
+        raise image_dataset.SetError(
+            f"the training set of {dataset.name!r} must have at least "
+            f"{MIN_IMAGES} images. Received: {dataset.train_size} of its "
+            f"{sum(sizes)} images; add some"
+        )
+    return dataset
+
+
+def _of_dataset(dataset, indices, count, network, seed, is_stated):
+    """Return the sets of an `ImageDataset` of the network's classes."""
+    dataset = _with_validation(dataset, seed)
     dataset = dataclasses.replace(dataset, normalization=network.normalization)
     images = calibration.load_images(dataset, network, count, seed, is_stated)
     return ImageSets(
@@ -211,6 +248,13 @@ def _outputs(network, class_names):
         return np.array(imagenet.match(class_names, names, ids))
     except ValueError:
         return None
+
+
+def _divided_outputs(network, data):
+    """Return what `_outputs` does, of a data set to divide by class."""
+    if not isinstance(data, image_dataset.ImageDataset) or data.train is None:
+        return None
+    return None if data.several_labels else _outputs(network, data.class_names)
 
 
 def _is_data_set(name, network):

@@ -130,6 +130,7 @@ def pack(
             images,
             seed,
             is_stated=normalization is not None,
+            needs_labels=max_accuracy_drop is not None,
             data_dir=data_dir,
             skip_bad_images=skip_bad_images,
         )

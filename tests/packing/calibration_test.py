@@ -49,6 +49,26 @@ def test_images_are_evenly_spaced_in_every_kind_of_data(
     np.testing.assert_array_equal(found, x[:16])
 
 
+def test_lists_need_no_classes(squares, tmp_path):
+    lines = ["path,label,split"]
+    for number, square in enumerate(squares[:6]):
+        Image.fromarray(square).save(tmp_path / f"{number}.png")
+        split = "test" if number % 2 else "train"
+        lines.append(f"{number}.png,any,{split}")
+    path = tmp_path / "list.csv"
+    path.write_text("\n".join(lines))
+    x = preprocess_input(squares.astype("float32"))
+    found = calibration.load_images(path, NETWORK, 10)
+    np.testing.assert_array_equal(found, x[:6:2])
+    path.write_text("\n".join(lines).replace("train", "test"))
+    found = calibration.load_images(str(path), NETWORK, 3)
+    np.testing.assert_array_equal(found, x[:6:2])
+    rows = [line.rpartition(",")[0] for line in lines]
+    path.write_text("\n".join([*rows, rows[1]]))
+    found = calibration.load_images(path, NETWORK, 10)
+    np.testing.assert_array_equal(found, x[:6])
+
+
 def test_photographs_take_little_longer_than_to_be_decoded(tmp_path):
     network = classifier.Classifier("stub", None, 227)
     rng = np.random.default_rng(0)

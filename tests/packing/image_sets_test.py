@@ -26,8 +26,12 @@ OTHER = dataclasses.replace(
 )
 
 
-def load(data, network=NETWORK, validation=None, test=None, count=500):
-    return image_sets.load(data, validation, test, network, count, 0, False)
+def load(
+    data, network=NETWORK, validation=None, test=None, count=500, **options
+):
+    return image_sets.load(
+        data, validation, test, network, count, 0, False, **options
+    )
 
 
 def arrays(batches):
@@ -183,6 +187,77 @@ def test_folder_of_the_classes_is_a_data_set(tmp_path):
     assert len(sets.calibration) == 47
     sets = load(tmp_path, OTHER)
     assert not sets.is_held_out and len(sets.calibration) == 52
+
+
+@pytest.fixture
+def write_classes(tmp_path):
+    """Return a function that writes so many photographs of each class."""
+
+    def write_classes(*counts):
+        for name, count in zip("abcd", counts):
+            folder = tmp_path / name
+            folder.mkdir()
+            for number, square in enumerate(quarters.make_images(count, 0)[0]):
+                Image.fromarray(square).save(folder / f"{number}.png")
+        return tmp_path
+
+    return write_classes
+
+
+@pytest.mark.parametrize(
+    "counts, reason",
+    [
+        ((1, 4, 4, 4), "at least two readable images"),
+        ((13, 0, 0, 0), "at least one readable image"),
+        ((4, 4, 4, 1), "at least two readable images"),
+        ((4, 3, 3, 3), "at least 10 images. Received: 8 of its 13 images"),
+    ],
+)
+def test_classes_that_cannot_be_divided_are_photographs(
+    counts, reason, write_classes, caplog
+):
+    folder = write_classes(*counts)
+    sets = load(folder)
+    assert len(sets.calibration) == 11 and not sets.is_held_out
+    assert sets.test is None
+    found, labels = arrays(sets.validation)
+    assert (len(found), labels) == (2, None)
+    assert "used without labels" in caplog.text and reason in caplog.text
+    with pytest.raises(ValueError, match=reason):
+        load(folder, needs_labels=True)
+
+
+def test_lists_that_cannot_be_divided_are_photographs(write_classes, caplog):
+    paths = sorted(write_classes(13).rglob("*.png"))
+    for label in ("a", "b"):
+        lines = [f"{path},a" for path in paths[:-1]] + [f"{paths[-1]},{label}"]
+        path = paths[0].parent / "list.csv"
+        path.write_text("\n".join(["path,label", *lines]))
+        sets = load(path)
+        assert len(sets.calibration) == 11 and sets.test is None
+        assert "list.csv are used without labels" in caplog.text
+        caplog.clear()
+
+
+def test_all_images_of_a_list_of_other_classes_are_photographs(write_classes):
+    paths = sorted(write_classes(5, 8).rglob("*.png"))
+    lines = [f"{path},{path.parent.name}" for path in paths]
+    path = paths[0].parent / "list.csv"
+    path.write_text("\n".join(["path,label", *lines]))
+    sets = load(path, OTHER)
+    assert (len(sets.calibration), len(arrays(sets.validation)[0])) == (11, 2)
+
+
+def test_photographs_of_a_small_folder_are_all_counted(write_classes):
+    with pytest.raises(ValueError, match="10 images. Received: 8 images; add"):
+        load(write_classes(2, 2, 2, 2))
+
+
+def test_training_images_are_counted_beside_the_others(dataset):
+    mask = np.arange(64) < 9
+    small = dataclasses.replace(dataset, train=dataset.train.select(mask))
+    with pytest.raises(ValueError, match="Received: 8 of its 41 images"):
+        load(small)
 
 
 def test_too_few_images_are_refused(examples):
