@@ -53,6 +53,11 @@ def _are_logits(layers):
     """Return whether the outputs of the last of described layers are logits."""
     by_name = {layer["name"]: layer for layer in layers}
     layer = layers[-1]
-    while layer["type"] in PASSING:
+    while layer["type"] in PASSING or _is_identity(layer):
         layer = by_name[layer["inputs"][0]]
     return layer.get("activation") == "linear"
+
+
+def _is_identity(layer):
+    # Networks of mixed precision end with one, in float32.
+    return layer["type"] == "Activation" and layer["activation"] == "linear"

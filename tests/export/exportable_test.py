@@ -31,7 +31,13 @@ def make_model(head):
     return keras.Model(inputs, head(features))
 
 
-@pytest.mark.parametrize("head", [dense, pooled, pooled_twice])
+def linear_activation(features):
+    return keras.layers.Activation("linear")(pooled(features))
+
+
+@pytest.mark.parametrize(
+    "head", [dense, pooled, pooled_twice, linear_activation]
+)
 def test_softmax_follows_logits(head):
     model = make_model(head)
     prepared = exportable.prepare(model, None)
@@ -42,13 +48,29 @@ def test_softmax_follows_logits(head):
     )
 
 
+def dropped(probabilities):
+    return keras.layers.Dropout(0.5)(probabilities)
+
+
+def averaged(probabilities):
+    return keras.layers.GlobalAveragePooling2D()(probabilities)
+
+
+def passed(probabilities):
+    return keras.layers.Activation("linear")(averaged(probabilities))
+
+
+@pytest.mark.parametrize("tail", [averaged, passed, dropped])
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
-def test_outputs_with_an_activation_stay(activation):
-    model = make_model(
-        lambda features: keras.layers.GlobalAveragePooling2D()(
-            keras.layers.Conv2D(3, 1, activation=activation)(features)
-        )
-    )
+def test_outputs_with_an_activation_stay(activation, tail):
+    def head(features):
+        if tail is not dropped:
+            layer = keras.layers.Conv2D(3, 1, activation=activation)
+            return tail(layer(features))
+        layer = keras.layers.Dense(3, activation=activation)
+        return tail(layer(averaged(features)))
+
+    model = make_model(head)
     prepared = exportable.prepare(model, None)
     assert len(prepared.layers) == len(model.layers)
     np.testing.assert_allclose(
