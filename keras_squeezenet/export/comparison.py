@@ -87,7 +87,7 @@ def on_images(
 ) -> Reference:
     """Return the outputs of a network for normalized images, or random ones."""
     kind = "calibration" if len(images) else "random"
-    images = images if len(images) else _random_images(network)
+    images = images if len(images) else random_images(network)
     batches = np.split(images, range(BATCH_SIZE, len(images), BATCH_SIZE))
 
     def run(network):
@@ -107,7 +107,7 @@ def on_images(
     return Reference(kind, run(network), None, run)
 
 
-def _random_images(network):
+def random_images(network: classifier.Classifier) -> np.ndarray:
     """Return normalized images of random colors."""
     rng = np.random.default_rng(0)
     colors = rng.integers(0, 256, (RANDOM_IMAGES, 4, 4, 3), "uint8")

@@ -22,6 +22,7 @@ from keras_squeezenet.codec import sqz
 from keras_squeezenet.data import catalog
 from keras_squeezenet.data import decode
 from keras_squeezenet.data import splits
+from keras_squeezenet.evaluation import probability_check
 from keras_squeezenet.export import comparison
 from keras_squeezenet.export import exportable
 from keras_squeezenet.export import formats
@@ -152,8 +153,8 @@ def export(
 
     Raises:
         ValueError: if a format is unknown or needs calibration images that are
-            not there, the model is not an image classifier, or the images have
-            another size.
+            not there, the model is not an image classifier or does not return
+            probabilities or logits, or the images have another size.
         ModuleNotFoundError: if a format needs a package that is not installed,
             naming the extra that has it.
         OSError: if a file is missing, or `out` has other files.
@@ -207,6 +208,10 @@ def export(
         reference = comparison.on_labeled(
             seen, progress, data=test, skip_bad_images=skip_bad_images
         )
+    some = arrays if len(arrays) else comparison.random_images(network)
+    probability_check.require(
+        source, source.predict_on_batch(some[: comparison.BATCH_SIZE])
+    )
     if network.thresholds:
         _require_formats_of_several(chosen)
     options = {"runtime": runtime, "sqz": _sqz_file(model, source)}

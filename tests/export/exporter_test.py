@@ -352,6 +352,19 @@ def test_test_images_of_another_size_are_refused(
     )
 
 
+def test_outputs_that_are_not_probabilities_are_refused(model, tmp_path):
+    # They may be logits, with a ReLU: nothing says what they are.
+    layer = keras.layers.Conv2D(
+        4, 1, activation="relu", bias_initializer="ones"
+    )
+    scores = layer(model.get_layer("conv1").output)
+    scores = keras.layers.GlobalAveragePooling2D(name="scores")(scores)
+    refuse(
+        *(ValueError, "must be probabilities.*'scores' that add", tmp_path),
+        *(keras.Model(model.input, scores), "litert", tmp_path / "out"),
+    )
+
+
 def test_outputs_that_are_not_finite_are_refused(model, tmp_path):
     broken = models.copy(model)
     broken.get_layer("head").bias.assign([np.nan, 0, 0, 0])
