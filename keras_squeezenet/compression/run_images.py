@@ -13,6 +13,7 @@ from keras_squeezenet.compression.compression_recipe import Recipe
 from keras_squeezenet.data import splits
 from keras_squeezenet.data.splits import Split
 from keras_squeezenet.packing import image_sets
+from keras_squeezenet.training import class_order
 from keras_squeezenet.training import distillation
 from keras_squeezenet.training import network
 from keras_squeezenet.training import objectives
@@ -91,6 +92,7 @@ def load(
     teacher, sets = unlabeled.label(
         _load_teacher(model, recipe, teacher), sets, progress
     )
+    sets = class_order.of_run(sets, class_names)
     data = sets["train"]
     class_names = unlabeled.class_names(data, class_names, teacher)
     found = network.name_classes(model, class_names)
@@ -103,7 +105,7 @@ def load(
     )
     classes = model.output_shape[-1]
     dataset = {
-        **splits.describe(data, name or "images", found, classes),
+        **splits.describe(data, name, found, classes),
         "image_size": model.input_shape[1],
         "train_images": train.size,
         "validation_images": validation.size,

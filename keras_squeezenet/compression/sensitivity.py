@@ -106,7 +106,7 @@ def scan_sensitivity(
     validation = data if validation is None else validation
     split = splits.evaluation_split(validation, BATCH_SIZE, "data")
     chosen, labels = choose(split, images)
-    dataset = splits.describe(data, "images", found, model.output_shape[-1])
+    dataset = splits.describe(data, None, found, model.output_shape[-1])
     requirements.require_fit(
         model, chosen[:BATCH_SIZE], dataset, normalization, data=split
     )

@@ -83,18 +83,19 @@ class Split:
 
 
 def describe(
-    images: Data, name: str, found: metadata.Metadata, classes: int
+    images: Data, name: str | None, found: metadata.Metadata, classes: int
 ) -> dict:
     """Return `name`, `classes`, `skipped_images` and the rest about data.
 
-    An `ImageDataset` has a name of its own. If the metadata of the network have
-    no names of classes, the classes are numbered from 0.
+    Without a `name` it is that of an `ImageDataset`, or `"images"`. If the
+    metadata of the network have no names of classes, the classes are numbered
+    from 0.
     """
-    skipped = []
+    own, skipped = "images", []
     if isinstance(images, image_dataset.ImageDataset):
-        name, skipped = images.name, list(images.skipped)
+        own, skipped = images.name, list(images.skipped)
     return {
-        "name": name,
+        "name": name or own,
         "classes": list(found.class_names or map(str, range(classes))),
         "skipped_images": skipped,
         "normalization": found.normalization,

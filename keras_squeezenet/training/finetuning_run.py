@@ -11,6 +11,7 @@ from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import splits
 from keras_squeezenet.evaluation import labeled_outputs
 from keras_squeezenet.report import model_card
+from keras_squeezenet.training import class_order
 from keras_squeezenet.training import early_answers
 from keras_squeezenet.training import linear_head
 from keras_squeezenet.training import network
@@ -71,13 +72,10 @@ class Run:
         self.kept = 0
         self.weights = None
 
-    def take_data(self, data, validation, test, normalization, several):
+    def take_data(self, sets, class_names, normalization, several):
         """Take the sets of the run, with labels."""
-        self.teacher, sets = unlabeled.label(
-            self.teacher,
-            {"train": data, "validation": validation, "test": test},
-            self.progress,
-        )
+        self.teacher, sets = unlabeled.label(self.teacher, sets, self.progress)
+        sets = class_order.of_run(sets, class_names)
         self.train, self.validation, self.test = splits.of_dataset(
             *sets.values(), self.recipe, normalization
         )
@@ -116,9 +114,7 @@ class Run:
         linear_head.require_linear(model)
         known = network.name_classes(model, self.class_names)
         self.dataset = {
-            **splits.describe(
-                self.train, name or "images", known, model.output_shape[-1]
-            ),
+            **splits.describe(self.train, name, known, model.output_shape[-1]),
             "labeled_by_teacher": unlabeled.sets_of(self.teacher),
         }
         requirements.require_fit(

@@ -85,9 +85,9 @@ def train(
             images without labels `recipe.distillation` is 1 unless stated.
             Defaults to `None`: the model learns the labels alone.
         out: the output folder.
-        name, class_names: the names of the data set and of its classes, in the
-            report. Default to those of an `ImageDataset`, or to `"images"` and
-            numbers.
+        name, class_names: the names of the data set and of its classes, in
+            their order, in the report. Default to those of an `ImageDataset`,
+            or to `"images"` and numbers.
         normalization: the normalization of the images, a key of
             `normalizations.NORMALIZATIONS`: `"caffe"` as `preprocess_input`
             returns them, `"raw"` for RGB from 0 to 255, ... Every file of the
@@ -142,7 +142,10 @@ def train(
         if teacher is not None:
             run.teacher = distillation.load(teacher, known)
         data = run.take_data(
-            data, validation, test, known, network.takes_several(model)
+            {"train": data, "validation": validation, "test": test},
+            class_names,
+            known,
+            network.takes_several(model),
         )
         run.take_model(model, data, name, class_names, normalization)
         with distribution.watched(run.out / training_run.LAST_FILE):

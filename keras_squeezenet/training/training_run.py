@@ -17,6 +17,7 @@ from keras_squeezenet.data import mixing
 from keras_squeezenet.data import splits
 from keras_squeezenet.evaluation import labeled_outputs
 from keras_squeezenet.report import model_card
+from keras_squeezenet.training import class_order
 from keras_squeezenet.training import epochs
 from keras_squeezenet.training import network
 from keras_squeezenet.training import objectives
@@ -84,13 +85,10 @@ class Run:
             return ownership.own(self.out)
         return contextlib.nullcontext()
 
-    def take_data(self, data, validation, test, normalization, several):
+    def take_data(self, sets, class_names, normalization, several):
         """Take the sets of the run; return the training data, with labels."""
-        self.teacher, sets = unlabeled.label(
-            self.teacher,
-            {"train": data, "validation": validation, "test": test},
-            self.progress,
-        )
+        self.teacher, sets = unlabeled.label(self.teacher, sets, self.progress)
+        sets = class_order.of_run(sets, class_names)
         shard, rand_augment = self.distribution.shard, self.recipe.rand_augment
         self.train, self.validation, self.test = splits.of_run(
             *sets.values(),
@@ -114,9 +112,7 @@ class Run:
         )
         found = network.name_classes(model, class_names)
         self.dataset = {
-            **splits.describe(
-                train, name or "images", found, model.output_shape[-1]
-            ),
+            **splits.describe(train, name, found, model.output_shape[-1]),
             "image_size": model.input_shape[1],
             "train_images": self.train.size,
             "validation_images": self.validation.size,

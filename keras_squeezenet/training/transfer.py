@@ -108,7 +108,10 @@ def finetune(
         if teacher is not None:
             run.teacher = distillation.load(teacher, known)
         run.take_data(
-            data, validation, test, known, network.takes_several(model)
+            {"train": data, "validation": validation, "test": test},
+            class_names,
+            known,
+            network.takes_several(model),
         )
         run.take_model(model, name, class_names, normalization)
         run.begin(resume)

@@ -85,12 +85,14 @@ def class_names(
 ) -> Sequence[str] | None:
     """Return the names of the classes of a training set, if they are known.
 
-    They are those of an `ImageDataset`, of the teacher that labeled it, or else
-    what the user has `stated`.
+    They are what the user has `stated`, or else those of the teacher that
+    labeled it, or of an `ImageDataset`.
     """
+    if stated:
+        return stated
     if teacher is not None and "train" in teacher.labeled:
-        return teacher.names or stated
-    return getattr(train, "class_names", stated)
+        return teacher.names or None
+    return getattr(train, "class_names", None)
 
 
 def count_classes(

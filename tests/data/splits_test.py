@@ -166,14 +166,16 @@ def test_arrays_are_not_augmented(changes):
 
 def test_description_is_that_of_the_data_set(dataset):
     found = metadata.Metadata("raw", class_names=dataset.class_names)
-    assert splits.describe(dataset, "other", found, 4) == {
+    assert splits.describe(dataset, None, found, 4) == {
         "name": "quarters",
         "classes": ["a", "b", "c", "d"],
         "skipped_images": [],
         "normalization": "raw",
         "channels": 3,
     }
+    assert splits.describe(dataset, "other", found, 4)["name"] == "other"
     found = metadata.Metadata()
+    assert splits.describe((IMAGES, LABELS), None, found, 2)["name"] == "images"
     assert splits.describe((IMAGES, LABELS), "mine", found, 2) == {
         "name": "mine",
         "classes": ["0", "1"],
