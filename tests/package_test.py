@@ -54,8 +54,8 @@ BELOW = {
     },
     "report": {"evaluation", "normalizations", "utils"},
     "training": {
-        *("architecture", "data", "evaluation", "metadata", "models"),
-        *("pretrained", "report", "squeezenet", "utils"),
+        *("architecture", "data", "evaluation", "imagenet", "metadata"),
+        *("models", "pretrained", "report", "squeezenet", "utils"),
     },
     "exploration": {"architecture", "data", "squeezenet", "training", "utils"},
     "compression": {

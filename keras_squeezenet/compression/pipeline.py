@@ -65,9 +65,9 @@ def compress(
             them.
         data, validation, name, class_names, normalization: as in
             `training.train`.
-        test: the test set, as arrays or batches, for the accuracies in the
-            report. Defaults to `None`: that of an `ImageDataset`, or else the
-            validation set.
+        test: the test set, as `validation` is given, for the accuracies in the
+            report. Defaults to `None`: that of `data`, if it is an
+            `ImageDataset`, or else the validation set.
         recipe: defaults to `Recipe()`. With an `image_size` the model is
             taken to images of that size, which the data must have.
         teacher: as in `training.train`, for every stage. Without one, a
@@ -84,6 +84,7 @@ def compress(
 
     Raises:
         ValueError: if the model is not a SqueezeNet or does not fit the images,
+            a validation or test set has classes that the training set lacks,
             or the run to resume had other arguments or another model.
         FileExistsError: if the output folder is not empty.
         NonFiniteLossError: if a loss becomes NaN; it names stage and step.

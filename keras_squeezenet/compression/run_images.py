@@ -92,7 +92,12 @@ def load(
     teacher, sets = unlabeled.label(
         _load_teacher(model, recipe, teacher), sets, progress
     )
-    sets = class_order.of_run(sets, class_names)
+    sets = class_order.of_run(
+        sets,
+        class_names,
+        network.class_names_of(model),
+        teacher,
+    )
     data = sets["train"]
     class_names = unlabeled.class_names(data, class_names, teacher)
     found = network.name_classes(model, class_names)

@@ -305,6 +305,25 @@ class ImageDataset:
             },
         )
 
+    def in_classes(
+        self, class_names: Sequence[str], indices: Sequence[int]
+    ) -> "ImageDataset":
+        """Return the data set with labels that are numbers of `class_names`.
+
+        The number of each of its own classes among them is in `indices`.
+        """
+
+        def changed(examples):
+            return examples and examples.in_classes(indices, len(class_names))
+
+        return dataclasses.replace(
+            self,
+            class_names=tuple(class_names),
+            train=changed(self.train),
+            validation=changed(self.validation),
+            test=changed(self.test),
+        )
+
     def as_test(self, split: str) -> "ImageDataset":
         """Return a data set that has only one split, as its test set."""
         return dataclasses.replace(

@@ -135,6 +135,21 @@ class Examples:
         )
         return self._with(elements, self.size, self.names, self.weights)
 
+    def in_classes(self, indices: Sequence[int], classes: int) -> "Examples":
+        """Return the examples with labels of so many other classes.
+
+        The number of each class among them is in `indices`.
+        """
+        places = tf.constant(indices, tf.int64)
+
+        def change(image, label):
+            if self.several_labels:
+                return image, tf.scatter_nd(places[:, None], label, [classes])
+            return image, tf.gather(places, label)
+
+        elements = self.elements.map(change)
+        return self._with(elements, self.size, self.names, self.weights)
+
     def select(self, mask: np.ndarray) -> "Examples":
         """Return the examples where a Boolean array is true, in their order."""
         selected, size = tf.constant(mask), int(mask.sum())

@@ -72,10 +72,15 @@ class Run:
         self.kept = 0
         self.weights = None
 
-    def take_data(self, sets, class_names, normalization, several):
+    def take_data(self, sets, model, class_names, normalization):
         """Take the sets of the run, with labels."""
         self.teacher, sets = unlabeled.label(self.teacher, sets, self.progress)
-        sets = class_order.of_run(sets, class_names)
+        sets = class_order.of_run(
+            sets,
+            class_names,
+            network.class_names_of(model),
+            self.teacher,
+        )
         self.train, self.validation, self.test = splits.of_dataset(
             *sets.values(), self.recipe, normalization
         )
@@ -87,7 +92,11 @@ class Run:
             self.sets["test"] = self.test
         batch_size = self.recipe.batch_size
         self.ordered = splits.evaluation_split(
-            ordered, batch_size, "train", is_learned=True, several=several
+            ordered,
+            batch_size,
+            "train",
+            is_learned=True,
+            several=network.takes_several(model),
         )
         self.measured = {
             name: splits.evaluation_split(

@@ -110,6 +110,14 @@ def normalization_of(
     return metadata.resolve(found, stated)
 
 
+def class_names_of(
+    model: keras.Model | str | os.PathLike | None,
+) -> tuple[str, ...]:
+    """Return the names of the classes of a trained model; empty if unknown."""
+    found = models.read_metadata(model) if _is_network(model) else None
+    return found.class_names if found else ()
+
+
 def takes_several(model: keras.Model | str | os.PathLike | None) -> bool | None:
     """Return whether a network is for several labels; `None` if not built."""
     if isinstance(model, keras.Model):

@@ -75,9 +75,11 @@ def train(
             folder as `data.load` loads it with `labeled=False`. Their labels
             are the classes that the teacher finds.
         validation, test: the validation and the test set, as arrays or batches
-            without weights; of soft labels the most probable class counts.
-            Those of an `ImageDataset` are the defaults; its validation set may
-            be split off its training images (`recipe.validation_share`).
+            without weights, of soft labels the most probable class counts; or
+            the test set of a `data.ImageDataset`, whose classes are matched by
+            name with those of the training set. Those of `data` are the
+            defaults, if it is an `ImageDataset`; its validation set may be
+            split off its training images (`recipe.validation_share`).
         recipe: defaults to `Recipe()`.
         teacher: a network of the same classes whose outputs the model learns
             too, by `recipe.distillation`, as `models.load` takes it. It sees
@@ -109,7 +111,8 @@ def train(
         A `TrainingResult`.
 
     Raises:
-        ValueError: if the model does not fit the images, the run to resume had
+        ValueError: if the model does not fit the images, a validation or test
+            set has classes that the training set lacks, the run to resume had
             other arguments, the devices cannot share a batch equally, or the
             workers start with different arguments or weights.
         FileExistsError: if the output folder is not empty.
@@ -143,9 +146,9 @@ def train(
             run.teacher = distillation.load(teacher, known)
         data = run.take_data(
             {"train": data, "validation": validation, "test": test},
+            model,
             class_names,
             known,
-            network.takes_several(model),
         )
         run.take_model(model, data, name, class_names, normalization)
         with distribution.watched(run.out / training_run.LAST_FILE):

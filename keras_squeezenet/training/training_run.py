@@ -85,10 +85,15 @@ class Run:
             return ownership.own(self.out)
         return contextlib.nullcontext()
 
-    def take_data(self, sets, class_names, normalization, several):
+    def take_data(self, sets, model, class_names, normalization):
         """Take the sets of the run; return the training data, with labels."""
         self.teacher, sets = unlabeled.label(self.teacher, sets, self.progress)
-        sets = class_order.of_run(sets, class_names)
+        sets = class_order.of_run(
+            sets,
+            class_names,
+            network.class_names_of(model),
+            self.teacher,
+        )
         shard, rand_augment = self.distribution.shard, self.recipe.rand_augment
         self.train, self.validation, self.test = splits.of_run(
             *sets.values(),
@@ -96,7 +101,7 @@ class Run:
             rand_augment,
             shard,
             normalization,
-            several,
+            network.takes_several(model),
         )
         return sets["train"]
 

@@ -109,9 +109,9 @@ def finetune(
             run.teacher = distillation.load(teacher, known)
         run.take_data(
             {"train": data, "validation": validation, "test": test},
+            model,
             class_names,
             known,
-            network.takes_several(model),
         )
         run.take_model(model, name, class_names, normalization)
         run.begin(resume)
