@@ -55,6 +55,11 @@ class Split:
     is_weighted: bool = False
     batch_size: int | None = None
 
+    @property
+    def image_shape(self) -> tf.TensorShape:
+        """The shape of an image, as far as it is known before it is read."""
+        return self.batches(0).element_spec[0].shape[1:]
+
     def map(self, change: Callable) -> "Split":
         """Return the set with a function applied to its images and labels."""
 

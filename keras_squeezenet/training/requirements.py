@@ -25,9 +25,11 @@ def require_fit(
 
     `images` is a batch, `dataset` what `splits.describe` returned, and the
     labels of the `sets` must be those of its classes. Their images must have
-    the normalization of the model, unless the user states it.
+    the shape of that batch, and the normalization of the model unless the user
+    states it.
     """
     expected = images.shape[1:]
+    _require_one_shape(expected, sets)
     if model.input_shape[1:] != expected:
         raise ValueError(
             f"the model must take images of shape {expected}, as the data "
@@ -59,6 +61,23 @@ def require_fit(
                 is_stated=normalization is not None,
             )
     probability_check.require(model, model.predict_on_batch(images))
+
+
+def _require_one_shape(expected, sets):
+    """Raise a `ValueError` unless the images of all sets have one shape."""
+    shapes = {
+        name: split.image_shape
+        for name, split in sets.items()
+        if split is not None
+    }
+    if not all(shape.is_compatible_with(expected) for shape in shapes.values()):
+        listed = ", ".join(
+            f"{tuple(shape)} in `{name}`" for name, shape in shapes.items()
+        )
+        raise ValueError(
+            "the images of all sets must have one shape. Received: images of "
+            f"shape {listed}. Resize them to one size"
+        )
 
 
 def _require_activation(model, first, *others):

@@ -1,6 +1,7 @@
 """Every function that takes labels checks them before any work."""
 
 import functools
+import re
 
 import numpy as np
 import pytest
@@ -45,6 +46,31 @@ def test_labels_that_are_no_classes_are_refused_before_any_work(
     if name != "scan_sensitivity":
         with pytest.raises(ValueError, match=message):
             entries[name](good, bad)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["train", "finetune", "compress"])
+@pytest.mark.parametrize("larger", ["train", "validation"])
+@pytest.mark.parametrize("as_batches", [False, True])
+def test_images_of_two_sizes_are_refused_before_any_work(
+    name, larger, as_batches, entries, dataset, tmp_path
+):
+    images, labels = map(np.concatenate, zip(*dataset.test_batches(16)))
+    sets = {"train": (images, labels), "validation": (images, labels)}
+    sets[larger] = (images.repeat(2, axis=1), labels)
+    if as_batches:
+        sets = {
+            key: tf.data.Dataset.from_tensor_slices(arrays).batch(8)
+            for key, arrays in sets.items()
+        }
+    found = {"train": "(16, 16, 3)", "validation": "(16, 16, 3)"}
+    found[larger] = "(32, 16, 3)"
+    message = (
+        f"images of shape {found['train']} in `train`, "
+        f"{found['validation']} in `validation`"
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        entries[name](*sets.values())
     assert list(tmp_path.iterdir()) == []
 
 
