@@ -98,6 +98,8 @@ def load(
         network.class_names_of(model),
         teacher,
     )
+    for each in ("validation", "test"):
+        sets[each] = splits.in_one_order(sets[each], each)
     data = sets["train"]
     class_names = unlabeled.class_names(data, class_names, teacher)
     found = network.name_classes(model, class_names)

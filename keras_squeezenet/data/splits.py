@@ -16,6 +16,7 @@ from keras_squeezenet.data import batch_sources
 from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import image_values
 from keras_squeezenet.data import labels as labels_lib
+from keras_squeezenet.data import pass_order
 
 # Arrays; batches: a `tf.data.Dataset`, a `keras.utils.PyDataset` or another
 # object with `len()`; or an `ImageDataset`.
@@ -36,7 +37,9 @@ class Split:
             learn from may have one-hot or soft labels, float32 of shape
             `(batch, classes)`, and sample weights as a third part, float32 of
             shape `(batch,)`. Several labels are rows of 0 and 1 in every set.
-            The batches of a validation or test set are the same in every epoch.
+            The batches of a validation or test set are the same in every epoch,
+            but for those of a `tf.data.Dataset` that shuffles every pass: see
+            `in_one_order`.
         steps: the number of batches in an epoch.
         size: the number of images in an epoch.
         labels: the labels of all images.
@@ -288,6 +291,30 @@ def evaluation_split(
         several,
         values,
     )
+
+
+def in_one_order(images: Data | None, name: str) -> Data | None:
+    """Return a validation or test set whose passes are all the same.
+
+    Batches that are shuffled anew in every pass are kept in memory. The order
+    matters where the outputs for two passes are compared.
+
+    Args:
+        images: data as `evaluation_split` takes them.
+        name: the name of the set, for errors.
+
+    Raises:
+        ValueError: if they are not such batches, or too large to be kept.
+    """
+    if not _is_batches(images):
+        return images
+    batches = images
+    if not isinstance(images, tf.data.Dataset):
+        batches = batch_sources.BatchSource(images, name).dataset()
+    _require_batches(batches, name)
+    if pass_order.repeats(batches):
+        return images
+    return pass_order.keep(batches, name)
 
 
 def _require_labels_of(images):

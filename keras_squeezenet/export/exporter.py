@@ -139,7 +139,8 @@ def export(
         test: labeled images to measure the accuracy on, as
             `evaluation.evaluate` takes its data. Defaults to `None`: the files
             are compared with the Keras model on the calibration images, or
-            else on random ones.
+            else on random ones. Batches that are shuffled anew in every pass
+            are kept in memory, in the order of one pass.
         input: `"photographs"`: the files take RGB from 0 to 255, uint8; or
             `"preprocessed"`: float32, the output of `preprocess_input`.
             SavedModels have a signature for each.
@@ -154,7 +155,8 @@ def export(
     Raises:
         ValueError: if a format is unknown or needs calibration images that are
             not there, the model is not an image classifier or does not return
-            probabilities or logits, or the images have another size.
+            probabilities or logits, the images have another size, or the test
+            batches differ in every pass and are too large to be kept in memory.
         ModuleNotFoundError: if a format needs a package that is not installed,
             naming the extra that has it.
         OSError: if a file is missing, or `out` has other files.
@@ -205,6 +207,7 @@ def export(
         with progress.task("load test images", None):
             test = _load_data(test, loading)
         _require_size("test", _shape(test), network)
+        test = splits.in_one_order(test, "test")
         reference = comparison.on_labeled(
             seen, progress, data=test, skip_bad_images=skip_bad_images
         )

@@ -476,3 +476,16 @@ def test_nothing_is_half_written(stop, model, tmp_path, monkeypatch):
             found.value
         )
     assert not any(tmp_path.iterdir())
+
+
+def test_test_batches_that_are_shuffled_anew_are_compared_in_one_order(
+    model, images, squares, tmp_path
+):
+    arrays = images, squares[1]
+    shuffled = tf.data.Dataset.from_tensor_slices(arrays).shuffle(40).batch(8)
+    result = export.export(
+        model, "litert_float16", tmp_path / "out", test=shuffled
+    )
+    (file,) = result.files
+    assert file.agreement > 0.9
+    assert file.max_difference < TOLERANCES["litert_float16"]
