@@ -55,7 +55,8 @@ def _are_logits(layers):
     layer = layers[-1]
     while layer["type"] in PASSING or _is_identity(layer):
         layer = by_name[layer["inputs"][0]]
-    return layer.get("activation") == "linear"
+    # v1.0 has a ReLU before the last pooling.
+    return layer.get("activation") in ("linear", "relu")
 
 
 def _is_identity(layer):
