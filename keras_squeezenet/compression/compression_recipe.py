@@ -347,7 +347,7 @@ RECIPES = {
     "small": Recipe(
         stages=("pack",),
         target_bytes=60_000,
-        distillation=0.95,
+        distillation=0.5,
     ),
     # To a smaller size, with fewer filters.
     "smallest": Recipe(
@@ -355,7 +355,7 @@ RECIPES = {
         target_parameters=0.5,
         target_bytes=40_000,
         prune_filters_epochs=5,
-        distillation=0.95,
+        distillation=0.5,
     ),
     # Half of the operations, in 8-bit integers: quick in every runtime.
     "fast_inference": Recipe(
