@@ -50,13 +50,17 @@ def prepare(model: keras.Model, image_size: int | None) -> keras.Model:
 
 
 def _are_logits(layers):
-    """Return whether the outputs of the last of described layers are logits."""
+    """Return whether the outputs of the last of described layers are logits.
+
+    Behind the ReLU of v1.0 they are if an activation says so.
+    """
     by_name = {layer["name"]: layer for layer in layers}
-    layer = layers[-1]
+    layer, activations = layers[-1], ["linear"]
     while layer["type"] in PASSING or _is_identity(layer):
+        if _is_identity(layer):
+            activations.append("relu")
         layer = by_name[layer["inputs"][0]]
-    # v1.0 has a ReLU before the last pooling.
-    return layer.get("activation") in ("linear", "relu")
+    return layer.get("activation") in activations
 
 
 def _is_identity(layer):
