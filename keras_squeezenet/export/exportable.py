@@ -52,7 +52,7 @@ def prepare(model: keras.Model, image_size: int | None) -> keras.Model:
 def _are_logits(layers):
     """Return whether the outputs of the last of described layers are logits.
 
-    Behind the ReLU of v1.0 they are if an activation says so.
+    After the ReLU of v1.0 they are, if a linear activation follows.
     """
     by_name = {layer["name"]: layer for layer in layers}
     layer, activations = layers[-1], ["linear"]
