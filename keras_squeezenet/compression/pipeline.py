@@ -64,7 +64,7 @@ def compress(
             unchanged; or a path or the name of weights, as `models.load` takes
             them.
         data, validation, name, class_names, normalization: as in
-            `training.train`. Validation and test batches that are shuffled anew
+            `training.train`. Validation and test batches that are reshuffled
             in every pass are kept in memory, in the order of one pass.
         test: the test set, as `validation` is given, for the accuracies in the
             report. Defaults to `None`: that of `data`, if it is an

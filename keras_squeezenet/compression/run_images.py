@@ -89,14 +89,9 @@ def load(
         recipe, teacher, name, class_names, normalization, progress: as
             `compress` takes them.
     """
-    teacher, sets = unlabeled.label(
-        _load_teacher(model, recipe, teacher), sets, progress
-    )
-    sets = class_order.of_run(
-        sets,
-        class_names,
-        network.class_names_of(model),
-        teacher,
+    teacher = _load_teacher(model, recipe, teacher)
+    teacher, sets = class_order.label(
+        teacher, sets, model, class_names, progress
     )
     for each in ("validation", "test"):
         sets[each] = splits.in_one_order(sets[each], each)

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 def repeats(batches: tf.data.Dataset) -> bool:
     """Return whether two passes begin with the same batches.
 
-    They do not after `shuffle`, which by default shuffles every pass anew.
+    They do not after `shuffle`, which by default reshuffles every pass.
     """
     seen = 0
     for one, other in zip(
@@ -58,7 +58,7 @@ def keep(batches: tf.data.Dataset, name: str) -> tf.data.Dataset:
                 'the order of one pass on the disk: `.cache("FILE")`'
             )
     logger.info(
-        "The passes over `%s` differ, as those of a set that is shuffled anew: "
+        "The passes over `%s` differ, as those of a set that is reshuffled: "
         "the batches of one pass are kept in memory (%.1f MiB).",
         name,
         size / 2**20,

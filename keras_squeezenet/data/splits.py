@@ -296,7 +296,7 @@ def evaluation_split(
 def in_one_order(images: Data | None, name: str) -> Data | None:
     """Return a validation or test set whose passes are all the same.
 
-    Batches that are shuffled anew in every pass are kept in memory. The order
+    Batches that are reshuffled in every pass are kept in memory. The order
     matters where the outputs for two passes are compared.
 
     Args:

@@ -139,7 +139,7 @@ def export(
         test: labeled images to measure the accuracy on, as
             `evaluation.evaluate` takes its data. Defaults to `None`: the files
             are compared with the Keras model on the calibration images, or
-            else on random ones. Batches that are shuffled anew in every pass
+            else on random ones. Batches that are reshuffled in every pass
             are kept in memory, in the order of one pass.
         input: `"photographs"`: the files take RGB from 0 to 255, uint8; or
             `"preprocessed"`: float32, the output of `preprocess_input`.

@@ -10,7 +10,26 @@ from keras_squeezenet.data import image_dataset
 from keras_squeezenet.data import labels as labels_lib
 from keras_squeezenet.metadata import listed
 from keras_squeezenet.training import distillation
+from keras_squeezenet.training import network
 from keras_squeezenet.training import unlabeled
+from keras_squeezenet.utils.progress import Progress
+
+
+def label(
+    teacher: distillation.Teacher | None,
+    sets: Mapping[str, Any],
+    model: Any,
+    stated: Sequence[str] | None,
+    progress: Progress,
+) -> tuple[distillation.Teacher | None, dict[str, Any]]:
+    """Return the teacher and the sets of a run, as `unlabeled.label` does.
+
+    Their classes are in the order of `of_run`, for a `model` as `train` takes
+    it.
+    """
+    teacher, sets = unlabeled.label(teacher, sets, progress)
+    known = network.class_names_of(model)
+    return teacher, of_run(sets, stated, known, teacher)
 
 
 def of_run(

@@ -74,12 +74,8 @@ class Run:
 
     def take_data(self, sets, model, class_names, normalization):
         """Take the sets of the run, with labels."""
-        self.teacher, sets = unlabeled.label(self.teacher, sets, self.progress)
-        sets = class_order.of_run(
-            sets,
-            class_names,
-            network.class_names_of(model),
-            self.teacher,
+        self.teacher, sets = class_order.label(
+            self.teacher, sets, model, class_names, self.progress
         )
         self.train, self.validation, self.test = splits.of_dataset(
             *sets.values(), self.recipe, normalization

@@ -87,12 +87,8 @@ class Run:
 
     def take_data(self, sets, model, class_names, normalization):
         """Take the sets of the run; return the training data, with labels."""
-        self.teacher, sets = unlabeled.label(self.teacher, sets, self.progress)
-        sets = class_order.of_run(
-            sets,
-            class_names,
-            network.class_names_of(model),
-            self.teacher,
+        self.teacher, sets = class_order.label(
+            self.teacher, sets, model, class_names, self.progress
         )
         shard, rand_augment = self.distribution.shard, self.recipe.rand_augment
         self.train, self.validation, self.test = splits.of_run(

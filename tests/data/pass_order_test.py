@@ -1,4 +1,4 @@
-"""Batches that are shuffled anew in every pass get one order."""
+"""Batches that are reshuffled in every pass get one order."""
 
 import numpy as np
 import pytest
