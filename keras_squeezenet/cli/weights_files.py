@@ -1,5 +1,6 @@
 """Convert and verify files of weights."""
 
+import dataclasses
 import os
 import pathlib
 import sys
@@ -8,13 +9,13 @@ import numpy as np
 
 from keras_squeezenet import architecture
 from keras_squeezenet import codec
-from keras_squeezenet import imagenet
 from keras_squeezenet import metadata
 from keras_squeezenet import models
 from keras_squeezenet import normalizations
 from keras_squeezenet import pretrained
 from keras_squeezenet import squeezenet
 from keras_squeezenet.cli import terminal
+from keras_squeezenet.cli.flags import network_flags
 from keras_squeezenet.cli.weights import FLAGS
 from keras_squeezenet.codec import sqz
 from keras_squeezenet.pretrained import readers
@@ -33,22 +34,19 @@ def convert(console, path, out):
         path, FLAGS.config, normalization=FLAGS.normalization
     )
     variant = FLAGS.config or loaded.variant
-    classes = loaded.classes
     config = loaded.config(variant)
-    model = squeezenet.SqueezeNet(
-        weights=None,
-        config=config,
-        include_top=classes is not None,
-        classes=classes or 1000,
-        input_shape=classes and (loaded.image_size, loaded.image_size, 3),
-    )
+    if loaded.entry is None and loaded.file_name.endswith(
+        network_flags.COMPLETE_SUFFIXES
+    ):
+        network_flags.require_config_used(FLAGS, loaded.file_name)
+        model = _of_file(loaded)
+    else:
+        model = _of_weights(loaded, config)
     loaded.assign_to(model)
-    names = loaded.entry.class_names if loaded.entry else ()
-    metadata.attach(model, metadata.describe(model, class_names=names))
     _write(model, out)
     terminal.print_line(
         console,
-        f"{path}: {_describe(variant, classes)}, input "
+        f"{path}: {_describe(variant, loaded.classes)}, input "
         f"{loaded.normalization!r}\nWritten to {out}",
     )
     if config != architecture.get_config(variant):
@@ -58,6 +56,31 @@ def convert(console, path, out):
             f"{config.conv10_padding}: a .keras and a .sqz file keep "
             "that, weights alone do not.",
         )
+
+
+def _of_file(loaded):
+    """Return the network in a file that has its layers, to assign weights."""
+    model = models.load(loaded.file_name, normalization=loaded.normalization)
+    found = dataclasses.replace(
+        metadata.of(model), normalization=normalizations.CAFFE
+    )
+    metadata.attach(model, found)
+    return model
+
+
+def _of_weights(loaded, config):
+    """Return the network of a variant, to assign weights."""
+    classes = loaded.classes
+    model = squeezenet.SqueezeNet(
+        weights=None,
+        config=config,
+        include_top=classes is not None,
+        classes=classes or 1000,
+        input_shape=classes and (loaded.image_size, loaded.image_size, 3),
+    )
+    names = loaded.entry.class_names if loaded.entry else ()
+    metadata.attach(model, metadata.describe(model, class_names=names))
+    return model
 
 
 def _require_target(out):
@@ -85,9 +108,11 @@ def _write(model, out):
         if out.endswith(".keras"):
             models.save(model, temporary)
         elif out.endswith(sqz.SUFFIX):
-            classes = model.output_shape[-1]
-            known = classes == len(imagenet.imagenet_classes())
-            codec.save(model, temporary, codec.IMAGENET if known else None)
+            found, outputs = metadata.of(model), model.output_shape[-1]
+            is_imagenet = metadata.is_imagenet(found, outputs)
+            codec.save(
+                model, temporary, codec.IMAGENET if is_imagenet else None
+            )
         else:
             model.save_weights(temporary)
             _write_normalization(temporary)

@@ -14,6 +14,11 @@ from keras_squeezenet import SqueezeNet
 from keras_squeezenet import SqueezeNet1_0
 from keras_squeezenet import SqueezeNet1_1
 from keras_squeezenet import SqueezeNetSimpleBypass
+from keras_squeezenet import architecture
+from keras_squeezenet import codec
+from keras_squeezenet import metadata
+from keras_squeezenet import models
+from keras_squeezenet import normalizations
 from keras_squeezenet import pretrained
 from keras_squeezenet.cli import weights
 from keras_squeezenet.pretrained import download
@@ -397,6 +402,53 @@ def test_converted_file_says_what_its_network_takes(
     message = f"{name} was trained on .*normalization='caffe', as its file says"
     with pytest.raises(ValueError, match=message):
         run("convert", name, "again.sqz", "--normalization=torch")
+
+
+@pytest.mark.parametrize("source", ["model.keras", "model.sqz"])
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_network_of_a_model_is_kept(source, activation, run, here, randomize):
+    config = dataclasses.replace(
+        architecture.VARIANTS["1.1"],
+        stem=architecture.Stem(64, 3, strides=1),
+        conv10_activation=None,
+    )
+    model = SqueezeNet(
+        weights=None,
+        config=config,
+        input_shape=(32, 32, 3),
+        classes=3,
+        classifier_activation=activation,
+    )
+    randomize(model)
+    names = ("tulip", "rose", "daisy")
+    thresholds = (0.25, 0.5, 0.75) if activation == "sigmoid" else ()
+    found = metadata.Metadata("torch", 32, 3, names, thresholds)
+    metadata.attach(model, found)
+    (models.save if source == "model.keras" else codec.save)(model, source)
+    run("convert", source, "out.sqz")
+    run("convert", "out.sqz", "out.keras")
+    rgb = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3))
+    images = normalizations.get("torch").apply(rgb)
+    expected = model.predict_on_batch(images)
+    assert expected.std() > 0.01
+    for name in ("out.sqz", "out.keras"):
+        converted = models.load(name)
+        assert metadata.of(converted) == dataclasses.replace(
+            found, normalization="caffe"
+        )
+        outputs = converted.predict_on_batch(normalizations.OURS.apply(rgb))
+        np.testing.assert_allclose(outputs, expected, atol=1e-4)
+    with pytest.raises(ValueError, match="--config is for pretrained weights"):
+        run("convert", source, "other.sqz", "--config=simple_bypass")
+
+
+def test_names_of_a_thousand_classes_are_kept(run, here):
+    model = SqueezeNet(weights=None, input_shape=SHAPE)
+    names = tuple(f"plant {index}" for index in range(1000))
+    metadata.attach(model, metadata.Metadata("caffe", 48, 3, names))
+    models.save(model, "plants.keras")
+    run("convert", "plants.keras", "plants.sqz")
+    assert metadata.of(models.load("plants.sqz")).class_names == names
 
 
 def names_of_layers(path):
