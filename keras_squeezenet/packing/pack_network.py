@@ -121,6 +121,7 @@ def pack(
         metadata.require_order(
             metadata.of(network.model), class_names, "`class_names`"
         )
+        network = _named(network, class_names)
     with progress.task("load images", None):
         sets = image_sets.load(
             data,
@@ -173,6 +174,14 @@ def _load(model, config, normalization):
             f"a softmax. Received: {network.name!r}, which ends with a sigmoid"
         )
     return dataclasses.replace(network, model=loaded), source
+
+
+def _named(network, class_names):
+    """Return a network with names of its classes, unless it has its own."""
+    if metadata.of(network.model).class_names:
+        return network
+    classes = tuple((None, name) for name in class_names)
+    return dataclasses.replace(network, classes=classes)
 
 
 def _saved_names(network):

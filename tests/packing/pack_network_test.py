@@ -4,6 +4,7 @@ import logging
 import keras
 import numpy as np
 import pytest
+import quarters
 
 from keras_squeezenet import packing
 from keras_squeezenet.codec import sqz
@@ -75,6 +76,20 @@ def test_accuracy_on_the_validation_set_is_bounded(
     assert packed.to_json()["test"]["accuracy"] == packed.test.accuracy
     with pytest.raises(ValueError, match="needs validation images with labels"):
         packing.pack(small_model, images, max_accuracy_drop=5.0)
+
+
+def test_labels_are_matched_with_the_names_that_are_given(
+    small_model, dataset, monkeypatch
+):
+    quarters.pack_few_points(monkeypatch)
+    accuracies = [
+        packing.pack(
+            small_model, dataset, class_names=list(names)
+        ).test.accuracy_before
+        for names in ("abcd", "bcda")
+    ]
+    # Hardly any image is of the class after its own.
+    assert accuracies[0] > 0.5 > 0.25 > accuracies[1]
 
 
 def test_several_bounds_are_refused(small_model, images):
