@@ -66,10 +66,10 @@ def load(
     if isinstance(data, tf.data.Dataset):
         images, labels = _from_batches(data, count)
     else:
-        images, *labels = data if isinstance(data, tuple) else (data,)
-        images, *labels = (
-            subset(np.asarray(array), count) for array in (images, *labels)
-        )
+        arrays = data if isinstance(data, tuple) else (data,)
+        arrays = tuple(map(np.asarray, arrays))
+        _require_labels(name, *arrays)
+        images, *labels = (subset(array, count) for array in arrays)
         labels = labels[0] if labels else None
     if images.size:
         values = image_values.Values.of(images)
@@ -147,6 +147,16 @@ def _read_files(name, network, count, data_dir=None, skip_bad_images=False):
         )
     # TensorFlow converts a list of arrays value by value.
     return image_ops.normalize(np.stack(squares), network.normalization).numpy()
+
+
+def _require_labels(name, images, *labels):
+    for array in labels:
+        if len(array) != len(images):
+            raise ValueError(
+                f"`{name}` must have a label for each image. Received: "
+                f"{len(images)} images and {len(array)} labels. Give the "
+                "labels of these images"
+            )
 
 
 def _from_batches(batches, count):

@@ -152,6 +152,21 @@ def test_labels_of_given_images_are_taken_or_refused(name, examples):
         given(np.ones((40, 4)))
 
 
+@pytest.mark.parametrize("count", [12, 39, 41, 80])
+def test_labels_of_other_images_are_refused(count, examples):
+    images, labels = examples
+    pair = images, np.resize(labels, count)
+    for name, sets in (
+        ("data", (pair, None, None)),
+        ("validation", (images, pair, None)),
+        ("test", (images, None, pair)),
+    ):
+        with pytest.raises(
+            ValueError, match=f"`{name}` .*40 images and {count} labels"
+        ):
+            image_sets.load(*sets, NETWORK, 12, 0, is_stated=False)
+
+
 def test_few_images_of_a_given_data_set_measure(examples, dataset, monkeypatch):
     monkeypatch.setattr(image_sets, "MAX_VALIDATION", 8)
     for network in (NETWORK, OTHER):
