@@ -34,7 +34,7 @@ def convert(console, path, out):
         path, FLAGS.config, normalization=FLAGS.normalization
     )
     variant = FLAGS.config or loaded.variant
-    config = loaded.config(variant)
+    config = loaded.config(FLAGS.config)
     if loaded.entry is None and loaded.file_name.endswith(
         network_flags.COMPLETE_SUFFIXES
     ):

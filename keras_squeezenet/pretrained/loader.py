@@ -100,12 +100,19 @@ class Weights:
         """Return the configuration of the network to load the weights into.
 
         A `config` is adapted to the trained network. The default is the trained
-        network, or `variant`.
+        network, or `variant` as the file's format has it.
         """
-        if config is None and self.entry:
-            return self.entry.config
-        config = architecture.get_config(config or self.variant)
+        if config is None:
+            return self.entry.config if self.entry else self._of_format()
+        config = architecture.get_config(config)
         return self.entry.adapt(config) if self.entry else config
+
+    def _of_format(self):
+        config = architecture.VARIANTS[self.variant]
+        padding = readers.get_format(self.file_name).conv10_padding
+        if padding is None:
+            return config
+        return dataclasses.replace(config, conv10_padding=padding)
 
     def assign_to(self, model: "keras.Model") -> None:
         """Assign `arrays` to the layers of a model, as `assign` does."""

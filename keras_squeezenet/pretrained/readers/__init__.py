@@ -30,12 +30,15 @@ class Format:
         read_normalization: returns the normalization that the content of a
             file names, or `None`. Defaults to `None`: no file of this format
             names one, and the usual one is assumed.
+        conv10_padding: the zeros around the input of `conv10` in the networks
+            of such weights. Defaults to `None`: those of the variant.
     """
 
     title: str
     read: Callable[[bytes], dict[str, tuple]]
     normalization: str
     read_normalization: Callable[[bytes], str | None] | None = None
+    conv10_padding: int | None = None
 
 
 # By suffix; the first match counts.
@@ -65,8 +68,12 @@ FORMATS = {
         deep_compression.read,
         "squeezenet",
     ),
-    ".pth": Format("a PyTorch state dict", torchvision.read, "torch"),
-    ".pt": Format("a PyTorch state dict", torchvision.read, "torch"),
+    **dict.fromkeys(
+        (".pth", ".pt"),
+        Format(
+            "a PyTorch state dict", torchvision.read, "torch", conv10_padding=0
+        ),
+    ),
 }
 
 

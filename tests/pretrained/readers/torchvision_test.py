@@ -11,6 +11,7 @@ from keras_squeezenet import SqueezeNet
 from keras_squeezenet import SqueezeNet1_0
 from keras_squeezenet import SqueezeNet1_1
 from keras_squeezenet import architecture
+from keras_squeezenet import models
 from keras_squeezenet import preprocess_input
 from keras_squeezenet.pretrained import readers
 
@@ -168,6 +169,22 @@ def test_unknown_file_of_v1_0_gets_the_padding_of_its_config(networks, save):
     assert padded.get_layer("conv10").output.shape == (None, 5, 5, 1000)
     assert unpadded.get_layer("conv10").output.shape == (None, 3, 3, 1000)
     assert_same(weights_of(padded), weights_of(unpadded))
+
+
+@pytest.mark.parametrize("variant", BUILDERS)
+def test_network_of_an_unknown_file_is_that_of_torchvision(
+    variant, networks, save
+):
+    path = save(networks[variant])
+    model = models.load(path, image_size=64)
+    assert model.get_layer("conv10").output.shape == (None, 3, 3, 1000)
+    expected = SqueezeNet(
+        weights=path, input_shape=(64, 64, 3), config=CONFIGS[variant]
+    )
+    x = preprocess_input(images(2, 64, 64, 3))
+    np.testing.assert_array_equal(
+        model.predict_on_batch(x), expected.predict_on_batch(x)
+    )
 
 
 @pytest.mark.parametrize("variant", BUILDERS)
