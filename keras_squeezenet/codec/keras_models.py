@@ -41,8 +41,8 @@ def dump(
             `"conv1/kernel"`.
 
     Raises:
-        ValueError: if `graph.describe` does not support the model, or the
-            labels do not fit it.
+        ValueError: if `graph.describe` does not support the model, a weight is
+            not finite, or the labels do not fit it.
     """
     require_labels(model, labels)
     arrays = arrays or {}
@@ -51,6 +51,13 @@ def dump(
         or encodings.lossless(keras.ops.convert_to_numpy(weight))
         for name, weight in _weights(model).items()
     }
+    for name, array in found.items():
+        if not np.isfinite(array.to_array()).all():
+            raise ValueError(
+                "the weights of the model must be finite in float32. Received: "
+                f"NaN or infinity in {name!r}. Train the network again, or "
+                "load an earlier file of it"
+            )
     known = metadata.of(model) or metadata.Metadata()
     header: dict[str, Any] = {
         "network": graph.describe(model),

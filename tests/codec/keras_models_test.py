@@ -220,3 +220,14 @@ def test_failed_save_leaves_the_file_as_it_was(tmp_path):
         codec.save(keras.Model(inputs, keras.layers.Rescaling(2)(inputs)), path)
     assert path.read_bytes() == b"before"
     assert os.listdir(tmp_path) == ["model.sqz"]
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf, 1e39])
+def test_weights_that_are_not_finite_are_refused(value, tmp_path):
+    inputs = keras.Input((3,), dtype="float64")
+    head = keras.layers.Dense(2, "softmax", dtype="float64", name="head")
+    model = keras.Model(inputs, head(inputs))
+    head.bias.assign([0.0, value])
+    with pytest.raises(ValueError, match="finite in float32.*'head/bias'"):
+        codec.save(model, tmp_path / "model.sqz")
+    assert os.listdir(tmp_path) == []
