@@ -115,17 +115,19 @@ def loads(content: bytes, name: str | os.PathLike = "it") -> keras.Model:
 
 def require_labels(model: keras.Model, labels: list[str] | str | None) -> None:
     """Raise a `ValueError` unless `dump` takes the labels with the model."""
-    if labels is None or labels == IMAGENET:
-        return
     outputs = model.output_shape[-1]
+    is_imagenet = metadata.is_imagenet(None, outputs)
+    if labels is None or (labels == IMAGENET and is_imagenet):
+        return
     are_names = isinstance(labels, list | tuple) and all(
         isinstance(name, str) for name in labels
     )
     if not are_names or len(labels) != outputs:
         raise ValueError(
             f"the names of the classes must be a list of {outputs} strings, "
-            f"one for each output, or {IMAGENET!r}. Received: {labels!r:.100}. "
-            "Name every class, in the order of the outputs"
+            f"one for each output, or {IMAGENET!r} for its 1,000 classes. "
+            f"Received: {labels!r:.100}. Name every class, in the order of the "
+            "outputs"
         )
 
 

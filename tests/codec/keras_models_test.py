@@ -23,7 +23,7 @@ def narrow(variant):
     return dataclasses.replace(config, base_e=16, incr_e=16)
 
 
-def make_transfer_model(activation="softmax"):
+def make_transfer_model(activation="softmax", classes=3):
     base = SqueezeNet(
         include_top=False,
         weights=None,
@@ -31,7 +31,7 @@ def make_transfer_model(activation="softmax"):
         input_shape=SHAPE,
         config=narrow("1.1"),
     )
-    head = keras.layers.Dense(3, activation=activation, name="head")
+    head = keras.layers.Dense(classes, activation=activation, name="head")
     return keras.Model(base.input, head(base.output), name="transfer")
 
 
@@ -95,13 +95,19 @@ def content():
     return codec.dump(make_transfer_model(), provenance=PROVENANCE)
 
 
-@pytest.mark.parametrize("labels", [None, codec.IMAGENET, ["ä", "b", "c"]])
-def test_labels_come_back(labels, tmp_path):
-    codec.save(make_transfer_model(), tmp_path / "model.sqz", labels)
+@pytest.mark.parametrize(
+    "labels, classes",
+    [(None, 3), (codec.IMAGENET, 1000), (["ä", "b", "c"], 3)],
+)
+def test_labels_come_back(labels, classes, tmp_path):
+    model = make_transfer_model(classes=classes)
+    codec.save(model, tmp_path / "model.sqz", labels)
     assert codec.read_labels(tmp_path / "model.sqz") == labels
 
 
-@pytest.mark.parametrize("labels", ["cats", ["a", "b"], ["a", "b", 3], 3])
+@pytest.mark.parametrize(
+    "labels", ["cats", "imagenet", ["a", "b"], ["a", "b", 3], 3]
+)
 def test_labels_that_do_not_name_the_outputs_are_refused(labels, tmp_path):
     with pytest.raises(ValueError, match="a list of 3 strings, one for each"):
         codec.save(make_transfer_model(), tmp_path / "model.sqz", labels)
