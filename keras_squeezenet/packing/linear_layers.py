@@ -13,17 +13,18 @@ POSITIONS = 200
 def input_columns(layer: keras.Layer, x: tf.Tensor) -> tf.Tensor:
     """Return the patches that a kernel is multiplied with (im2col).
 
-    Their shape is `(batch, positions, inputs)`, in the order of the kernel.
+    Those of a `Dense` layer are the vectors along the last axis. The shape is
+    `(batch, positions, inputs)`, in the order of the kernel.
     """
-    if isinstance(layer, keras.layers.Dense):
-        return x[:, tf.newaxis]
-    patches = tf.image.extract_patches(
-        x,
-        (1, *layer.kernel_size, 1),
-        (1, *layer.strides, 1),
-        (1, 1, 1, 1),
-        layer.padding.upper(),
-    )
+    patches = x
+    if not isinstance(layer, keras.layers.Dense):
+        patches = tf.image.extract_patches(
+            x,
+            (1, *layer.kernel_size, 1),
+            (1, *layer.strides, 1),
+            (1, 1, 1, 1),
+            layer.padding.upper(),
+        )
     positions = math.prod(patches.shape[1:-1])
     return tf.reshape(patches, (-1, positions, patches.shape[-1]))
 

@@ -22,17 +22,24 @@ def test_columns_times_the_kernel_are_the_layers_output(name, small_model):
         )
 
 
-def test_dense_layers_have_one_position():
+@pytest.mark.parametrize("sides, positions", [((), 1), ((7,), 7), ((3, 4), 12)])
+def test_dense_layers_have_a_position_for_each_vector(sides, positions):
     layer = keras.layers.Dense(3, use_bias=False)
-    x = tf.random.stateless_normal((2, 5), (0, 0))
+    x = tf.random.stateless_normal((2, *sides, 5), (0, 0))
     expected = layer(x)
     columns = linear_layers.input_columns(layer, x)
-    assert columns.shape == (2, 1, 5)
+    assert columns.shape == (2, positions, 5)
     for found in (
         linear_layers.linear_output(layer, x),
-        linear_layers.sample(columns) @ layer.kernel,
+        tf.reshape(columns @ layer.kernel, expected.shape),
     ):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        linear_layers.sample(columns) @ layer.kernel,
+        linear_layers.sample_outputs(expected),
+        rtol=1e-5,
+        atol=1e-6,
+    )
 
 
 def test_sampled_positions_are_equally_spaced():
