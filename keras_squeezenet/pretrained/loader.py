@@ -49,11 +49,21 @@ class Weights:
     def normalization(self) -> str:
         """The normalization of the images that the weights were trained on.
 
-        A key of `normalizations.NORMALIZATIONS`: the stated one, or else that
-        of the registry, of the file, or the usual one of the file's format.
+        A key of `normalizations.NORMALIZATIONS`: that of the registry or of the
+        file, or else the stated one, or the usual one of the file's format. Of
+        weights in the registry the images that they take when they are folded
+        may be stated too.
         """
         if self.entry:
-            return self.stated or self.entry.normalization
+            trained_on = self.entry.normalization
+            if self.stated not in (None, trained_on, normalizations.CAFFE):
+                raise ValueError(
+                    f"the weights {self.source} were trained on images with "
+                    f"normalization={trained_on!r}, and take the output of "
+                    "`preprocess_input`. Received: normalization="
+                    f"{self.stated!r}. Leave it out, and give such images"
+                )
+            return trained_on
         found = readers.parse_normalization(self.file_name, self.content)
         if found:
             known = metadata.Metadata(found)

@@ -380,6 +380,27 @@ def test_unknown_file_is_for_the_network_that_was_given(tmp_path):
     assert found.config(config) == config
 
 
+@pytest.mark.parametrize("stated", [None, "tf", "caffe"])
+def test_public_weights_are_folded_whatever_images_are_stated(
+    stated, random_file, publish
+):
+    publish(random_file, "imagenet", "1.1", normalization="tf")
+    found = pretrained.open_weights(random_file, normalization=stated)
+    assert found.normalization == "tf"
+    expected = pretrained.fold(readers.read(random_file), "tf")
+    for one, other in zip(found.arrays["conv1"], expected["conv1"]):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_another_normalization_of_public_weights_is_refused(
+    random_file, publish
+):
+    publish(random_file, "imagenet", "1.1", normalization="tf")
+    found = pretrained.open_weights(random_file, normalization="torch")
+    with pytest.raises(ValueError, match="on images with normalization='tf'"):
+        _ = found.arrays
+
+
 @pytest.mark.parametrize("padding, side", [(0, 3), (2, 5)])
 def test_public_file_brings_its_normalization_and_its_padding(
     padding, side, random_file, publish
