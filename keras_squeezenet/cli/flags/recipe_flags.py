@@ -86,6 +86,7 @@ def class_weight(items):
     weights = {}
     for item in items:
         name, _, number = item.rpartition(":")
+        _require_new("class_weight", name, weights)
         try:
             weights[name] = float(number)
         except ValueError:
@@ -102,8 +103,10 @@ def _rules(name, items, number):
     rules = {}
     for item in items:
         pattern, _, text = item.rpartition(":")
+        pattern = pattern.strip() or "*"
+        _require_new(name, pattern, rules)
         try:
-            rules[pattern.strip() or "*"] = number(text)
+            rules[pattern] = number(text)
         except ValueError:
             raise ValueError(
                 f"--{name} must be patterns of layers and numbers, such as "
@@ -111,6 +114,14 @@ def _rules(name, items, number):
                 f"{','.join(items)}"
             ) from None
     return rules
+
+
+def _require_new(flag, name, values):
+    if name in values:
+        raise ValueError(
+            f"--{flag} must have each name once. Received: {name} twice. "
+            "Leave one of the two out"
+        )
 
 
 def _text(value):

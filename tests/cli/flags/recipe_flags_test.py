@@ -220,6 +220,21 @@ def test_value_of_a_wrong_type_is_refused(kind, flag, expected, parse):
         parse(kind, flag)
 
 
+@pytest.mark.parametrize(
+    "flag, twice",
+    [
+        ("densities=conv1:1,conv1:0.5,*:0.25", "conv1"),
+        ("bits=4,6", r"\*"),
+        ("class_weight=rose:2,tulip:1,rose:3", "rose"),
+    ],
+)
+def test_name_with_two_values_is_refused(flag, twice, parse):
+    name = flag.partition("=")[0]
+    message = f"--{name} must have each name once. Received: {twice} twice"
+    with pytest.raises(ValueError, match=message):
+        parse("compression", f"--{flag}")
+
+
 def test_classes_are_balanced_by_a_word(parse):
     recipe = parse("training", "--class_weight=balanced")
     assert recipe.class_weight == "balanced"
