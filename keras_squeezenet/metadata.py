@@ -33,6 +33,13 @@ MAX_SIDE = 1 << 16
 ZIP_SUFFIXES = (".keras", ".tflite")
 # The threshold of a network of several labels until its own are chosen.
 THRESHOLD = 0.5
+# Layers whose outputs are probabilities, or logits, if their inputs are.
+PASSING = (
+    *("AveragePooling2D", "Dropout", "Flatten", "GlobalAveragePooling2D"),
+    *("GlobalMaxPooling2D", "MaxPooling2D", "Reshape"),
+)
+# Layers and operations that are activations themselves.
+ACTIVATIONS = ("Sigmoid", "Softmax")
 
 logger = logging.getLogger(__name__)
 
@@ -163,9 +170,32 @@ def labels(found: Metadata | None, outputs: int) -> tuple[str, ...]:
 
 
 def last_activation(model: Any) -> str | None:
-    """Return the activation of a model's last layer, `None` if it has none."""
-    activation = getattr(model.layers[-1], "activation", None)
-    return getattr(activation, "__name__", None)
+    """Return the activation that computes a model's outputs, `None` if unknown.
+
+    It may be before layers that pass probabilities and logits on. Networks of
+    mixed precision end with a linear activation, in float32, which after the
+    ReLU of v1.0 says that the outputs are logits.
+    """
+    relu = "relu"
+    for layer in _from_last(model):
+        kind = type(layer).__name__
+        name = getattr(getattr(layer, "activation", None), "__name__", None)
+        if (kind, name) == ("Activation", "linear"):
+            relu = "linear"
+        elif kind in ACTIVATIONS:
+            return kind.lower()
+        elif kind not in PASSING:
+            return relu if name == "relu" else name
+    return None
+
+
+def _from_last(model):
+    """Yield the layers and operations of a model, the last one first."""
+    for layer in reversed(getattr(model, "operations", model.layers)):
+        if hasattr(layer, "layers"):
+            yield from _from_last(layer)
+        else:
+            yield layer
 
 
 def has_sigmoid(model: Any) -> bool:

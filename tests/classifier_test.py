@@ -317,6 +317,48 @@ def test_transfer_head_may_give_logits(tmp_path, randomize):
     )
 
 
+def in_float32(activation):
+    """Mixed precision, as Keras's guide has it."""
+    outputs = keras.layers.Activation("linear", dtype="float32")
+    return [keras.layers.Dense(4, activation), outputs]
+
+
+def of_a_layer(activation):
+    activations = {
+        "softmax": keras.layers.Softmax(),
+        "sigmoid": keras.layers.Activation("sigmoid"),
+    }
+    outputs = keras.layers.Activation("linear")
+    return [keras.layers.Dense(4), activations[activation], outputs]
+
+
+def of_an_operation(activation):
+    return [keras.layers.Dense(4), getattr(keras.ops, activation)]
+
+
+def nested(activation):
+    head = keras.Sequential(in_float32(activation))
+    return [head, keras.layers.Dropout(0.5)]
+
+
+@pytest.mark.parametrize(
+    "make_head", [in_float32, of_a_layer, of_an_operation, nested]
+)
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_probabilities_stay_whatever_follows(activation, make_head, randomize):
+    base = make_model(include_top=False, pooling="avg")
+    outputs = base.output
+    for layer in make_head(activation):
+        outputs = layer(outputs)
+    model = randomize(keras.Model(base.input, outputs))
+    network = classifier.load(model)
+    assert len(network.thresholds) == (4 if activation == "sigmoid" else 0)
+    squares = make_squares(3)
+    np.testing.assert_allclose(
+        network.predict(squares), outputs_of(model, squares), atol=1e-6
+    )
+
+
 def stub(*rows):
     """A classifier that returns the first of these rows."""
     rows = np.array(rows, "float32")

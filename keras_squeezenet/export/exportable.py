@@ -7,11 +7,6 @@ from keras_squeezenet import graph
 from keras_squeezenet import metadata
 
 PROBABILITIES = "probabilities"
-# The layers whose outputs are probabilities, or logits, if their inputs are.
-PASSING = (
-    *("Dropout", "GlobalAveragePooling2D", "GlobalMaxPooling2D"),
-    "MaxPooling2D",
-)
 
 
 def prepare(model: keras.Model, image_size: int | None) -> keras.Model:
@@ -39,7 +34,7 @@ def prepare(model: keras.Model, image_size: int | None) -> keras.Model:
             side or image_size or found.image_size
             for side in first["shape"][:2]
         ] + first["shape"][2:]
-    if _are_logits(description["layers"]):
+    if metadata.last_activation(flat) == "linear":
         description["layers"].append(
             {"type": "Softmax", "name": PROBABILITIES, "inputs": [last["name"]]}
         )
@@ -47,22 +42,3 @@ def prepare(model: keras.Model, image_size: int | None) -> keras.Model:
     rebuilt.set_weights(flat.get_weights())
     metadata.attach(rebuilt, found)
     return rebuilt
-
-
-def _are_logits(layers):
-    """Return whether the outputs of the last of described layers are logits.
-
-    After the ReLU of v1.0 they are, if a linear activation follows.
-    """
-    by_name = {layer["name"]: layer for layer in layers}
-    layer, activations = layers[-1], ["linear"]
-    while layer["type"] in PASSING or _is_identity(layer):
-        if _is_identity(layer):
-            activations.append("relu")
-        layer = by_name[layer["inputs"][0]]
-    return layer.get("activation") in activations
-
-
-def _is_identity(layer):
-    # Networks of mixed precision end with one, in float32.
-    return layer["type"] == "Activation" and layer["activation"] == "linear"
