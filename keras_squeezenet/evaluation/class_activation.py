@@ -91,7 +91,7 @@ class Explainer:
 
     @backend.channels_last()
     def __init__(self, model: keras.Model) -> None:
-        flat = flattening.flatten(model)
+        flat = _without_identities(flattening.flatten(model))
         layers = {each["name"]: each for each in graph.describe(flat)["layers"]}
         if len(flat.output_shape) != 2:
             raise ValueError(
@@ -188,6 +188,15 @@ class Explainer:
             weights = tf.reduce_mean(gradient, (1, 2), keepdims=True)
             maps.append(tf.nn.relu(tf.reduce_sum(weights * features, -1)))
         return np.stack(maps, axis=-1)
+
+
+def _without_identities(flat):
+    """Return a model without the linear activations at its end."""
+    last = flat.operations[-1]
+    linear = keras.activations.linear
+    if type(last).__name__ == "Activation" and last.activation is linear:
+        return _without_identities(keras.Model(flat.input, last.input))
+    return flat
 
 
 def _head(flat, layers):

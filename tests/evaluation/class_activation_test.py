@@ -77,6 +77,11 @@ HEADS = {
         dense(),
         keras.layers.Softmax(),
     ],
+    "mixed precision": lambda: [
+        average(),
+        dense(activation="softmax"),
+        keras.layers.Activation("linear"),
+    ],
     "normalization": lambda: [
         average(),
         keras.layers.BatchNormalization(),
