@@ -198,7 +198,8 @@ def load(
             "%s was trained on images of %dx%d. Received: image_size=%d",
             *(name, trained_on, trained_on, image_size),
         )
-    side = _side(name, shape, image_size or trained_on)
+    side = _side(name, shape, image_size)
+    side = side or trained_on or architecture.DEFAULT_SIDE
     count = _count_outputs(name, function, side)
     if class_names:
         metadata.require_order(found, class_names, "`class_names`")
@@ -241,7 +242,10 @@ def _known_classes(name):
 
 
 def _side(path, shape, image_size):
-    """Return the side of the images; `None` and -1 in a shape mean any."""
+    """Return the side of the images, `None` if it may be any.
+
+    `None` and -1 in a shape mean any, too.
+    """
     sides = {None if side == -1 else side for side in shape[1:3]}
     if len(shape) != 4 or shape[3] != 3 or len(sides) != 1:
         raise ValueError(
@@ -255,7 +259,7 @@ def _side(path, shape, image_size):
             f"{path} takes images of {side}x{side}. "
             f"Received: image_size={image_size}"
         )
-    return side or image_size or architecture.DEFAULT_SIDE
+    return side or image_size
 
 
 def _count_outputs(path, function, side):

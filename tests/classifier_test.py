@@ -17,6 +17,7 @@ from keras_squeezenet import classifier
 from keras_squeezenet import codec
 from keras_squeezenet import data
 from keras_squeezenet import imagenet
+from keras_squeezenet import models
 from keras_squeezenet.export import saved_model
 from keras_squeezenet.pretrained import download
 
@@ -503,6 +504,11 @@ def test_another_size_than_that_of_training_is_said(public_weights, caplog):
         "imagenet_deep_compression was trained on images of 227x227. "
         "Received: image_size=48"
     ]
+
+
+def test_model_of_another_size_than_that_of_training_keeps_it(public_weights):
+    model = models.load("imagenet_deep_compression", image_size=48)
+    assert classifier.load(model).image_size == 48
 
 
 @pytest.mark.parametrize("names", [NAMES[:4], (*NAMES, "fox")])

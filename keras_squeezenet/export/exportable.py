@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_squeezenet import architecture
 from keras_squeezenet import flattening
 from keras_squeezenet import graph
 from keras_squeezenet import metadata
@@ -15,12 +16,11 @@ def prepare(model: keras.Model, image_size: int | None) -> keras.Model:
     Args:
         model: as `flattening.flatten` takes it, which is left unchanged.
         image_size: the side of the images in pixels, where the model takes any.
-            Defaults to the one in the model's metadata.
+            Defaults to the one in the model's metadata, or `227`.
 
     Returns:
         A flat Functional `keras.Model` with the same layers and metadata. Its
-        input has a static size if one is known, and a softmax follows outputs
-        that are logits.
+        input has a static size, and a softmax follows outputs that are logits.
 
     Raises:
         ValueError: as `flattening.flatten` raises it.
@@ -30,10 +30,9 @@ def prepare(model: keras.Model, image_size: int | None) -> keras.Model:
     description = graph.describe(flat)
     first, last = description["layers"][0], description["layers"][-1]
     if len(first["shape"]) == 3:
-        first["shape"] = [
-            side or image_size or found.image_size
-            for side in first["shape"][:2]
-        ] + first["shape"][2:]
+        default = image_size or found.image_size or architecture.DEFAULT_SIDE
+        *sides, channels = first["shape"]
+        first["shape"] = [*(side or default for side in sides), channels]
     if metadata.last_activation(flat) == "linear":
         description["layers"].append(
             {"type": "Softmax", "name": PROBABILITIES, "inputs": [last["name"]]}

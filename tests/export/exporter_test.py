@@ -234,15 +234,18 @@ def test_weights_file_is_exported(make_model, write_npz, tmp_path):
     assert found.class_names == CLASSES
 
 
-def test_model_of_any_size_gets_one(model, tmp_path):
+@pytest.mark.parametrize("stated, side", [(20, 20), (None, 227)])
+def test_model_of_any_size_gets_one(stated, side, model, tmp_path):
     config = model.get_config()
     config["layers"][0]["config"]["batch_shape"] = (None, None, None, 3)
     flexible = keras.Model.from_config(config)
     flexible.set_weights(model.get_weights())
-    result = export.export(flexible, "litert", tmp_path / "out", image_size=20)
-    assert result.image_size == 20
+    result = export.export(
+        flexible, "litert", tmp_path / "out", image_size=stated
+    )
+    assert result.image_size == side
     network = classifier.load(tmp_path / "out" / "model.tflite")
-    assert network.image_size == 20
+    assert network.image_size == side
 
 
 def test_packed_file_is_in_the_page_as_it_is(model, tmp_path):
