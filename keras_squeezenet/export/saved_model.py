@@ -149,7 +149,8 @@ def load_signature(
 
     Returns:
         A function from a batch of images to outputs, and the shape of its
-        input, with `None` for any size.
+        input, with `None` for any size. Photographs may be uint8 where it takes
+        floats.
 
     Raises:
         OSError: if there is no SavedModel.
@@ -177,6 +178,8 @@ def load_signature(
     def predict(images):
         # The reference to `loaded` keeps its variables alive.
         serve = loaded.signatures[signatures.SERVING]
+        if spec.dtype.is_floating:
+            images = tf.cast(images, spec.dtype)
         # A signature does not check the size of images.
         images = tf.ensure_shape(images, spec.shape)
         (output,) = serve(**{name: images}).values()

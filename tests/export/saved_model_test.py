@@ -80,6 +80,15 @@ def test_model_without_a_top_takes_images_of_any_size(tmp_path, randomize):
         np.testing.assert_allclose(predict(images), expected, rtol=1e-4)
 
 
+def test_photographs_may_be_integers(model, tmp_path):
+    saved_model.save(model, tmp_path / "saved_model")
+    predict = saved_model.load(tmp_path / "saved_model")
+    squares = make_images(2).clip(0, 255).astype("uint8")
+    np.testing.assert_array_equal(
+        predict(squares), predict(squares.astype("float32"))
+    )
+
+
 def test_state_of_the_training_is_not_written(tmp_path):
     model = make_model()
     model.compile("adam", "sparse_categorical_crossentropy")
