@@ -7,6 +7,7 @@ them alike: compare the ratios. The int8 formats need --calibration.
 """
 
 import contextlib
+import dataclasses
 import os
 import pathlib
 import tempfile
@@ -120,12 +121,21 @@ def export(model, labels, folder, progress):
 
 
 def save_keras(model, folder, manifest):
-    """Save the Keras model beside the files; return its row of them."""
+    """Save the Keras model beside the files; return its row of them.
+
+    One for images of any size is timed on images of the files' size.
+    """
+    from keras_squeezenet import metadata
     from keras_squeezenet import models
 
     path = folder / KERAS_FILE
     options = FLAGS.values_of("config", "image_size", "normalization")
-    models.save(models.load(model, **options), path)
+    loaded = models.load(model, **options)
+    known = dataclasses.replace(
+        metadata.of(loaded), image_size=manifest["image_size"]
+    )
+    metadata.attach(loaded, known)
+    models.save(loaded, path)
     return {
         "name": path.name,
         "bytes": path.stat().st_size,

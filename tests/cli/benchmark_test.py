@@ -4,6 +4,7 @@ import os
 import keras
 import pytest
 
+from keras_squeezenet import classifier
 from keras_squeezenet import models
 from keras_squeezenet.cli import benchmark
 from keras_squeezenet.evaluation import latency
@@ -69,6 +70,25 @@ def test_ratios_are_to_keras(run, timed, model_path, tmp_path):
     written = json.loads((out / "benchmark.json").read_text())
     assert written["files"][1]["8"]["median"] == pytest.approx(40)
     assert (out / "benchmark.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_keras_takes_images_of_the_size_of_the_files(
+    run, timed, model_path, monkeypatch
+):
+    model = keras.models.load_model(model_path)
+    config = model.get_config()
+    config["layers"][0]["config"]["batch_shape"] = (None, None, None, 3)
+    models.save(keras.Model.from_config(config), model_path)
+    measure, sides = latency.measure, {}
+
+    def look(paths, *arguments, **options):
+        for name, path in paths.items():
+            sides[name] = classifier.load(path).image_size
+        return measure(paths, *arguments, **options)
+
+    monkeypatch.setattr(latency, "measure", look)
+    run(model_path, "--image_size=12")
+    assert sides == {"keras.keras": 12, "model.tflite": 12}
 
 
 def test_files_of_an_export_are_timed(run, timed, tmp_path):
