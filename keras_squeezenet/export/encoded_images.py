@@ -18,13 +18,15 @@ ORIENTATION = (
 UP_DOWN = (3, 4, 7, 8)
 LEFT_RIGHT = (2, 3, 6, 7)
 TRANSPOSED = 5
+# The byte of a PNG file that has the bits of a value.
+BITS = 24
 
 
 def decode(content: tf.Tensor) -> tf.Tensor:
     """Decode a JPEG or PNG file.
 
     The EXIF orientation of a JPEG file is applied, and transparent pixels are
-    composited over white. A gray PNG file must have 8 or 16 bits.
+    composited over white.
 
     Args:
         content: the bytes of the file, a string tensor of shape `()`.
@@ -35,7 +37,7 @@ def decode(content: tf.Tensor) -> tf.Tensor:
     return tf.cond(
         tf.io.is_jpeg(content),
         lambda: _decode_jpeg(content),
-        lambda: image_ops.to_rgb(tf.io.decode_png(content, channels=4)),
+        lambda: image_ops.to_rgb(_decode_png(content)),
     )
 
 
@@ -50,6 +52,17 @@ def _decode_jpeg(content):
     # Without a match it is the whole text.
     found = tf.where(tf.strings.length(found) == 1, found, "\1")
     return _upright(image, tf.io.decode_raw(found, tf.uint8)[0])
+
+
+def _decode_png(content):
+    """Return RGB and alpha, from 0 to 255."""
+    image = tf.io.decode_png(content, channels=4)
+    bits = tf.io.decode_raw(tf.strings.substr(content, BITS, 1), tf.uint8)[0]
+    highest = 2 ** tf.clip_by_value(tf.cast(bits, tf.int32), 1, 8) - 1
+    # The alpha that TensorFlow adds is the highest number of so many bits.
+    is_added = tf.reduce_all(tf.cast(image[..., 3], tf.int32) == highest)
+    factor = tf.cast(tf.where(is_added, 255 // highest, 1), tf.uint8)
+    return image * tf.stack([1, 1, 1, factor])
 
 
 def _upright(image, orientation):

@@ -75,6 +75,23 @@ def test_every_mode_is_decoded(suffix, mode, decode, photograph, tmp_path):
     assert_decoded(decode, path)
 
 
+@pytest.mark.parametrize("bits", [1, 2, 4])
+@pytest.mark.parametrize(
+    "mode, options", [("L", {}), ("P", {}), ("P", {"transparency": 1})]
+)
+def test_few_bits_are_decoded(
+    bits, mode, options, decode, photograph, tmp_path
+):
+    path = tmp_path / "photograph.png"
+    if mode == "P":
+        few = photograph.convert("RGB").quantize(2**bits)
+    else:
+        few = photograph.convert("1" if bits == 1 else "L")
+    few.save(path, bits=bits, **options)
+    assert path.read_bytes()[24] == bits
+    assert_decoded(decode, path)
+
+
 def test_real_photographs_are_decoded_to_the_same_pixels(decode, photographs):
     for path in photographs[::100]:
         assert_decoded(decode, path)
