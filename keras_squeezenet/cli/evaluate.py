@@ -142,7 +142,7 @@ def write(network, result, summary):
     from keras_squeezenet.report import plots
 
     if result.thresholds:
-        with files.new_folder(FLAGS.out, FLAGS.overwrite) as folder:
+        with new_folder() as folder:
             files.write_json(folder / JSON_FILE, summary)
         return
     confusion = result.confusion
@@ -153,8 +153,15 @@ def write(network, result, summary):
     names = [result.classes[place][1] for place in places]
     matrix = confusion[np.ix_(places, places)]
     plot = plots.confusion({"dataset": {"classes": names}, "confusion": matrix})
-    with files.new_folder(FLAGS.out, FLAGS.overwrite) as folder:
+    with new_folder() as folder:
         files.write_json(folder / JSON_FILE, summary)
         output_flags.write_plot(folder / PLOT_FILE, plot)
         if network.model is not None:
             explanations.write_samples(folder / SAMPLES_FILE, network, result)
+
+
+def new_folder():
+    """Return the context of --out, without the images of an earlier network."""
+    return files.new_folder(
+        FLAGS.out, FLAGS.overwrite, outdated=(PLOT_FILE, SAMPLES_FILE)
+    )

@@ -179,13 +179,15 @@ def new_folder(
     folder: str | os.PathLike,
     overwrite: bool = False,
     ignored: Iterable[str] = (),
+    outdated: Iterable[str] = (),
 ) -> Iterator[pathlib.Path]:
     """Yield a temporary folder, whose content is moved to `folder` at the end.
 
     If an error or Ctrl-C ends the block or the move, `folder` is unchanged. If
     the process is killed, the next one that writes there restores the folder.
-    Files in it that have no new version stay. The arguments, and the errors
-    before the block, are those of `require_writable`.
+    Files in it that have no new version stay, but for those with `outdated`
+    names, of an earlier run. The other arguments, and the errors before the
+    block, are those of `require_writable`.
 
     Raises:
         DiskError: if the disk is the reason for an error of the block.
@@ -199,7 +201,7 @@ def new_folder(
             new = temporary / staging.NEW
             new.mkdir()
             yield new
-            staging.replace(folder, temporary)
+            staging.replace(folder, temporary, outdated)
 
 
 def require_regular(path: str | bytes | os.PathLike) -> None:

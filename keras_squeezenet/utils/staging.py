@@ -12,6 +12,7 @@ import os
 import pathlib
 import shutil
 import tempfile
+from collections.abc import Iterable
 from collections.abc import Iterator
 
 from keras_squeezenet.utils import locks
@@ -106,19 +107,26 @@ def sweep(folder: pathlib.Path, suffix: str = "") -> None:
                 _remove(path)
 
 
-def replace(folder: pathlib.Path, staging: pathlib.Path) -> None:
-    """Move the staged files to a folder, all of them or none."""
+def replace(
+    folder: pathlib.Path, staging: pathlib.Path, outdated: Iterable[str] = ()
+) -> None:
+    """Move the staged files to a folder, all of them or none.
+
+    Those with `outdated` names leave it, whether there are new ones or not.
+    """
     new, old = staging / NEW, staging / OLD
     names = sorted(os.listdir(new))
     (staging / NAMES).write_text(json.dumps(names), encoding="utf-8")
     flush(staging)
     old.mkdir()
     try:
-        for name in names:
+        # What is outdated goes first: without new files the move is complete.
+        for name in (*sorted({*outdated}.difference(names)), *names):
             if os.path.lexists(folder / name):
                 # A rename cannot replace a folder that is not empty.
                 os.replace(folder / name, old / name)
-            os.replace(new / name, folder / name)
+            if os.path.lexists(new / name):
+                os.replace(new / name, folder / name)
         old.rename(staging / REPLACED)
     except BaseException:
         with signals.uninterrupted():
@@ -141,8 +149,8 @@ def _restore(folder, staging):
         is_moved = not os.path.lexists(new / name)
         if is_moved and os.path.lexists(folder / name):
             os.replace(folder / name, new / name)
-        if os.path.lexists(old / name):
-            os.replace(old / name, folder / name)
+    for name in os.listdir(old):
+        os.replace(old / name, folder / name)
     old.rmdir()
 
 

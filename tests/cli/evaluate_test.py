@@ -359,7 +359,8 @@ def test_samples_of_a_network_with_layers_have_heat_maps(
         raise ValueError("the head is another")
 
     monkeypatch.setattr(class_activation, "Explainer", refuse)
-    measured(*arguments, f"--out={other}")
+    shutil.copytree(out, other)
+    measured(*arguments, f"--out={other}", "--overwrite")
     assert sorted(os.listdir(other)) == [
         "confusion_matrix.png",
         "evaluation.json",

@@ -12,9 +12,13 @@ from keras_squeezenet.utils import files
 from keras_squeezenet.utils import ownership
 from keras_squeezenet.utils import staging
 
-OLD = {"a.txt": "old", "b/c.txt": "old", "mine.txt": "mine"}
+OUTDATED = ("e.txt", "none.txt")
+OLD = {
+    **{"a.txt": "old", "b/c.txt": "old", "e.txt": "old"},
+    "mine.txt": "mine",
+}
 NEW = {"a.txt": "new", "b/c.txt": "new", "d.txt": "new"}
-BOTH = {**OLD, **NEW}
+BOTH = {"mine.txt": "mine", **NEW}
 
 
 def read(folder):
@@ -62,7 +66,9 @@ def recover(folder):
 def test_kill_at_any_moment_leaves_the_old_files_or_the_new(
     tmp_path, moments, monkeypatch
 ):
-    with files.new_folder(tmp_path / "out", overwrite=True) as folder:
+    with files.new_folder(
+        tmp_path / "out", overwrite=True, outdated=OUTDATED
+    ) as folder:
         write(folder, NEW)
     monkeypatch.undo()
     found = [recover(copy) for copy in moments]
@@ -86,7 +92,9 @@ def test_kill_while_a_failed_move_is_undone_leaves_the_old_files(
 
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="a bad block"):
-        with files.new_folder(tmp_path / "out", overwrite=True) as folder:
+        with files.new_folder(
+            tmp_path / "out", overwrite=True, outdated=OUTDATED
+        ) as folder:
             write(folder, NEW)
     monkeypatch.undo()
     assert moments
