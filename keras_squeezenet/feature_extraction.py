@@ -218,10 +218,13 @@ def _step(layer, side):
     """
     if isinstance(layer, keras.layers.ZeroPadding2D):
         return 1, -layer.padding[0][0]
+    if isinstance(layer, keras.layers.Cropping2D):
+        return 1, layer.cropping[0][0]
     size = getattr(layer, "kernel_size", getattr(layer, "pool_size", None))
     if size is None:
         return 1, 0.0
-    size, step = size[0], layer.strides[0]
+    dilation = getattr(layer, "dilation_rate", (1, 1))
+    size, step = (size[0] - 1) * dilation[0] + 1, layer.strides[0]
     padded = 0
     if layer.padding == "same":
         # The stride divides a side that is not known.

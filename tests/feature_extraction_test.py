@@ -94,6 +94,27 @@ def test_a_cell_sees_the_image_around_its_center(config, side, randomize):
         assert (seen.min() + seen.max()) / 2 == offset + stride * cell, name
 
 
+@pytest.mark.parametrize(
+    "make_layer, offset",
+    [
+        (lambda: keras.layers.Conv2D(1, 3, dilation_rate=2), 2),
+        (lambda: keras.layers.Conv2D(1, 5, dilation_rate=3), 6),
+        (
+            lambda: keras.layers.Conv2D(1, 3, dilation_rate=2, padding="same"),
+            0,
+        ),
+        (lambda: keras.layers.DepthwiseConv2D(3, dilation_rate=4), 4),
+        (lambda: keras.layers.Cropping2D(((3, 1), (2, 2))), 3),
+    ],
+)
+def test_first_center_of_other_layers_is_known(make_layer, offset):
+    inputs = keras.Input((32, 32, 3))
+    layer = make_layer()
+    model = keras.Model(inputs, layer(inputs))
+    info = features(model, [layer.name]).feature_info[layer.name]
+    assert (info.stride, info.offset) == (1, offset)
+
+
 def nested(base, images):
     inputs = keras.Input(images.shape[1:])
     x = keras.layers.Rescaling(0.5)(inputs)
