@@ -24,6 +24,7 @@ from keras_squeezenet.evaluation import labeled_outputs
 from keras_squeezenet.evaluation import metrics
 from keras_squeezenet.evaluation import timing
 from keras_squeezenet.utils import backend
+from keras_squeezenet.utils import text
 from keras_squeezenet.utils.progress import Progress
 
 TOP = 5
@@ -213,7 +214,8 @@ def evaluate(
         top: the k of the top-k accuracy.
         class_names: names of the network's classes. Defaults to those saved
             with it, otherwise to those of the data in their order.
-        normalization: as in `training.train`.
+        normalization: as in `training.train`. A `Classifier` has its own, as
+            it has its own names.
         seed, skip_bad_images: as `data.load` takes them.
         progress: what shows the progress. Defaults to `None`: nothing does.
 
@@ -229,6 +231,7 @@ def evaluate(
     """
     if isinstance(model, classifier.Classifier):
         network = model
+        _require_own(network, class_names, normalization)
     else:
         network = classifier.load(
             model, class_names=class_names, normalization=normalization
@@ -309,6 +312,22 @@ class _Sample:
         """Return the images as uint8 RGB, by their places in the stream."""
         to_rgb = normalizations.get(normalization).to_rgb
         return {place: to_rgb(image) for place, image in self.images.items()}
+
+
+def _require_own(network, class_names, normalization):
+    """Refuse to state for a classifier what it does not have."""
+    names = tuple(name for _, name in network.classes)
+    own = {"class_names": names, "normalization": network.normalization}
+    for argument, stated in (
+        ("class_names", class_names and tuple(class_names)),
+        ("normalization", normalization),
+    ):
+        if stated and stated != own[argument]:
+            raise ValueError(
+                f"`{argument}` must be that of the `Classifier`, "
+                f"{text.shown(own[argument])}. Received: {argument}="
+                f"{text.shown(stated)}. Give it to `classifier.load`"
+            )
 
 
 def _examples(data, network, split, batch_size, seed, skip_bad_images):

@@ -147,6 +147,20 @@ def test_classes_are_matched_by_name(dataset):
         evaluation.evaluate(make_network("abce"), dataset)
 
 
+@pytest.mark.parametrize(
+    "stated", [{"class_names": "dcba"}, {"normalization": "unit"}]
+)
+@pytest.mark.parametrize("classes", ["", "abcd"])
+def test_what_a_classifier_has_is_not_stated_otherwise(
+    classes, stated, dataset
+):
+    with pytest.raises(ValueError, match="Give it to `classifier.load`"):
+        evaluation.evaluate(make_network(classes), dataset, **stated)
+    own = {"class_names": NAMES, "normalization": "caffe"}
+    found = evaluation.evaluate(make_network(), dataset, **own)
+    assert found.accuracy == 0.75
+
+
 def test_all_images_of_a_csv_file_without_splits_are_used(tmp_path):
     images, labels = quarters.make_images(8, 0)
     lines = ["path,label"]
