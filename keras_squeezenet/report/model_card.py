@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from keras_squeezenet import metadata
 from keras_squeezenet import normalizations
 from keras_squeezenet.report import markdown_page
 from keras_squeezenet.report import report_tables
@@ -55,7 +56,8 @@ class _Facts:
     """What a card says, from any report.
 
     `made` is what was done, such as `"fine-tuned"`; `accuracy` is that of the
-    file `name`. `recipes` are by the name of a phase.
+    file `name`: a mean average precision if it `takes_several` labels.
+    `recipes` are by the name of a phase.
     """
 
     made: str
@@ -65,6 +67,7 @@ class _Facts:
     parameters: int | None = None
     accuracy: float | None = None
     several_labels: list[dict] | None = None
+    takes_several: bool = False
     recipes: dict[str, dict] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
     curve: report_tables.Table | None = None
@@ -91,7 +94,7 @@ def markdown(report: dict[str, Any], folder: pathlib.Path) -> str:
     lines = ["---", f"{LICENSE}{_front_matter(facts, title)}---", ""]
     lines += [f"# {escape(title)}", "", _summary(facts), ""]
     if _takes_photographs(facts.dataset):
-        use = USE_OF_SEVERAL if facts.several_labels else USE
+        use = USE_OF_SEVERAL if facts.takes_several else USE
         lines += ["## Use", "", use.format(name=facts.name), ""]
     lines += ["## Input and classes", "", *_input(facts.dataset), ""]
     lines += ["## Files", "", *markdown_page.rows(facts.files), ""]
@@ -130,7 +133,7 @@ def _facts(report, folder):
     if "curve" in report:
         return _packed(report)
     if "compared_on" in report:
-        return _exported(report)
+        return _exported(report, folder)
     return _trained(report, folder)
 
 
@@ -143,6 +146,7 @@ def _trained(report, folder):
         parameters=report["parameters"],
         accuracy=_accuracy(report, report["dataset"]),
         several_labels=report.get("several_labels"),
+        takes_several=bool(report.get("several_labels")),
         recipes={"Recipe": report["recipe"]},
         notes=(f"Best epoch: {report['best_epoch']}.", *_teacher(report)),
     )
@@ -160,6 +164,7 @@ def _fine_tuned(report, folder):
         parameters=report["parameters"],
         accuracy=_accuracy(kept[0], report["dataset"]),
         several_labels=report.get("several_labels"),
+        takes_several=bool(report.get("several_labels")),
         recipes={
             f"Recipe of the phase {phase['name']}": phase["recipe"]
             for phase in phases
@@ -177,10 +182,14 @@ def _teacher(report):
     return (escape(found),) if found else ()
 
 
+def _metric(several):
+    return "mean average precision" if several else "accuracy"
+
+
 def _model_table(rows, folder, report):
     several, dataset = report.get("several_labels"), report["dataset"]
     what = {
-        split: "mean average precision"
+        split: _metric(several)
         if several
         else report_tables.accuracy_of(dataset, split)
         for split in ("validation", "test")
@@ -269,8 +278,10 @@ def _packed(report):
     )
 
 
-def _exported(report):
+def _exported(report, folder):
     rows = report["files"]
+    found = metadata.read(folder / rows[0]["name"])
+    several = bool(found and found.thresholds)
     return _Facts(
         made="exported",
         name=rows[0]["name"],
@@ -287,7 +298,7 @@ def _exported(report):
                 "bytes": "bytes:,",
                 "takes": "normalization",
                 "agreement": "agreement:.2%",
-                "accuracy": "accuracy:.2%",
+                _metric(several): "accuracy:.2%",
             },
             {
                 "takes": "normalization of its images, `raw` for photographs; "
@@ -298,6 +309,7 @@ def _exported(report):
             },
         ),
         accuracy=rows[0]["accuracy"],
+        takes_several=several,
         notes=(f"Exported from {escape(report['model'])}.",),
     )
 
@@ -310,7 +322,7 @@ def _front_matter(facts, title):
     }
     if facts.accuracy is not None:
         kind, name = "accuracy", "Accuracy"
-        if facts.several_labels:
+        if facts.takes_several:
             kind, name = "mean_average_precision", "Mean average precision"
         result = {
             "task": {"type": "image-classification"},

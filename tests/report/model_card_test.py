@@ -6,6 +6,7 @@ import re
 import pytest
 import yaml
 
+from keras_squeezenet import metadata
 from keras_squeezenet.report import model_card
 from keras_squeezenet.training import training_recipe
 
@@ -233,6 +234,16 @@ def test_card_of_exported_files_says_what_they_take(make_card):
     assert "# SqueezeNet exported\n" in body
     assert "| model.tflite | 3,000,000 | raw | 100.00% | 50.00% |" in body
     assert r"Exported from hf://owner/a\_b/model.sqz@0." in body
+
+
+def test_card_of_exported_files_of_several_labels_says_so(make_card, tmp_path):
+    # As at the end of a LiteRT file.
+    found = metadata.Metadata(thresholds=(0.5, 0.3))
+    (tmp_path / "model.tflite").write_bytes(metadata.append(b"", found))
+    front, body = make_card(EXPORTED)
+    assert front["metrics"] == ["mean_average_precision"]
+    assert "| agreement | mean average precision |" in body
+    assert "in enumerate(network.thresholds):" in body
 
 
 NAMES = ["a|b", "*c*", "<img src=x>", "[d](e)", "`f`", "g\n# h", "i: 'j' \\"]
