@@ -11,6 +11,18 @@ native_notes.drop()
 os.write(2, b"I0000 00:00:1795868917.741162 491 port.cc:153] a note\\n")
 os.write(2, b"WARNING: All log messages before absl::InitializeLog() ...\\n")
 os.write(2, b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\\n")
+os.write(
+    2,
+    b"E0000 00:00:1796101923.272182 491 cuda_platform.cc:52] failed call to "
+    b"cuInit: INTERNAL: CUDA error: Failed call to cuInit: UNKNOWN ERROR "
+    b"(303)\\n",
+)
+os.write(
+    2,
+    b"E0000 00:00:1796101975.884802 491 util.cc:131] oneDNN supports DT_HALF "
+    b"only on platforms with AVX-512. Falling back to the default "
+    b"Eigen-based implementation if present.\\n",
+)
 os.write(2, b"E0000 00:00:1795868917.741162 491 x.cc:1] an error\\n")
 print("of Python", file=sys.stderr)
 os.write(2, b"terminate called without an active exception\\n")
