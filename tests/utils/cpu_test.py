@@ -4,11 +4,11 @@ import tensorflow as tf
 from keras_squeezenet.utils import cpu
 
 NEW = """processor\t: 0
-model name\t: New CPU
+vendor_id\t: GenuineIntel
 flags\t\t: fpu avx512f avx512_bf16 amx_bf16
 
 processor\t: 1
-model name\t: New CPU
+vendor_id\t: GenuineIntel
 flags\t\t: fpu
 """
 
@@ -28,7 +28,7 @@ def test_description_is_that_of_the_first_core(info):
     info.write_text(NEW)
     assert cpu.describe() == {
         "processor": "0",
-        "model name": "New CPU",
+        "vendor_id": "GenuineIntel",
         "flags": "fpu avx512f avx512_bf16 amx_bf16",
     }
 
@@ -39,16 +39,25 @@ def test_other_systems_say_nothing_and_compute_in_float32(info):
 
 
 @pytest.mark.parametrize(
-    "flags, expected",
+    "vendor, flags, expected",
     [
-        ("avx512_bf16 amx_bf16", "mixed_bfloat16"),
-        ("amx_bf16", "mixed_bfloat16"),
-        ("avx512_bf16", "float32"),
-        ("avx512f avx512_vnni", "float32"),
+        ("GenuineIntel", "avx512_bf16 amx_bf16", "mixed_bfloat16"),
+        ("GenuineIntel", "amx_bf16", "mixed_bfloat16"),
+        ("GenuineIntel", "avx512_bf16", "float32"),
+        ("GenuineIntel", "avx512f avx512_vnni", "float32"),
+        ("AuthenticAMD", "avx512f avx512_bf16", "mixed_bfloat16"),
+        ("AuthenticAMD", "avx512f avx512_vnni", "float32"),
+        ("HygonGenuine", "avx512_bf16", "float32"),
     ],
 )
-def test_bfloat16_is_for_cpus_with_its_instructions(info, flags, expected):
-    info.write_text(NEW.replace("avx512f avx512_bf16 amx_bf16", flags))
+def test_bfloat16_is_for_cpus_that_are_fast_in_it(
+    info, vendor, flags, expected
+):
+    info.write_text(
+        NEW.replace("GenuineIntel", vendor).replace(
+            "avx512f avx512_bf16 amx_bf16", flags
+        )
+    )
     assert cpu.precision() == expected
 
 
