@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable
+from collections.abc import Sequence
 
 from keras_squeezenet.packing import measurement
 
@@ -37,3 +38,21 @@ def front(points: Iterable[Point]) -> list[Point]:
         if not found or point.kl < found[-1].kl:
             found.append(point)
     return found
+
+
+def best(points: Sequence[Point]) -> Point:
+    """Return the least distorted of the points that are as accurate as any.
+
+    These are the ones whose accuracy, with its standard error, reaches the
+    highest one: on a small validation set a single image must not outweigh the
+    divergence. Without accuracies it is the least distorted point.
+    """
+    highest = max(point.accuracy or 0.0 for point in points)
+    # The standard error of a single image is what it counts, but for rounding.
+    accurate = [
+        point
+        for point in points
+        if (point.accuracy or 0.0) + (point.accuracy_error or 0.0)
+        > highest - 1e-6
+    ]
+    return min(accurate, key=lambda point: point.kl)

@@ -262,7 +262,7 @@ class Packer:
         def dump(codes):
             return self._dump(whole(codes))
 
-        points, best = [point], None
+        points, files = [point], {}
         trainer = size_training.SizeTrainer(
             task, dump, target_bytes, self.seed, self.progress
         )
@@ -272,15 +272,16 @@ class Packer:
                 bytes=file.bytes,
                 **dataclasses.asdict(task.measure(file.codes)),
             )
+            files[len(points)] = file
             points.append(found)
-            if bound.admits(found) and _quality(found) > _quality(point):
-                point, best = found, file
-        if best is None:
+        best = curve.best(list(filter(bound.admits, points)))
+        place = points.index(best)
+        if place in files:
+            # Features are rounded.
+            file = files[place]
+            point, content = self._measure(whole(file.codes), file.lambda_)
+        else:
             point, content = self._finish(bound)
-            return point, content, [point, *points[1:]]
-        # Features are rounded.
-        place = points.index(point)
-        point, content = self._measure(whole(best.codes), best.lambda_)
         points[place] = point
         return point, content, points
 
@@ -305,8 +306,3 @@ class Packer:
             100 * point.agreement,
         )
         return point, content
-
-
-def _quality(point):
-    """Return what is larger for the better one of two files of a size."""
-    return point.accuracy or 0.0, -point.kl

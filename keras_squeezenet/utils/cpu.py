@@ -33,7 +33,7 @@ def precision() -> str:
     has_onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0"
     is_limited = "ONEDNN_MAX_CPU_ISA" in os.environ
     found = describe()
-    flag = BFLOAT16_FLAGS.get(found.get("vendor_id"))
+    flag = BFLOAT16_FLAGS.get(found.get("vendor_id", ""))
     is_fast = flag in found.get("flags", "").split()
     if not is_fast or not has_onednn or is_limited:
         return "float32"

@@ -1,5 +1,4 @@
 import dataclasses
-import itertools
 import types
 
 import keras
@@ -11,8 +10,8 @@ from keras_squeezenet import packing
 from keras_squeezenet.codec import sqz
 from keras_squeezenet.data import splits
 from keras_squeezenet.packing import cached_features
+from keras_squeezenet.packing import curve
 from keras_squeezenet.packing import lambda_search
-from keras_squeezenet.packing import packer as packer_module
 from keras_squeezenet.packing import size_training
 from keras_squeezenet.utils.progress import Progress
 
@@ -108,9 +107,7 @@ def test_network_with_a_frozen_front_stays_within_the_size(
     packer, small_model, dataset, monkeypatch
 ):
     monkeypatch.setattr(cached_features, "MAX_SHARE", 0.9)
-    # Each file counts as better than the one before.
-    falling = itertools.count(0, -1)
-    monkeypatch.setattr(packer_module, "_quality", lambda _: next(falling))
+    monkeypatch.setattr(curve, "best", lambda points: points[-1])
     lesson = make_lesson(small_model, dataset, steps=5, freezes_front=True)
     bound = packing.Bound(target_bytes=TARGET)
     _, content = packer.find(bound, size_training.TOLERANCE)
@@ -154,22 +151,6 @@ def test_file_without_training_is_kept_where_no_trained_one_is_better(
     packed = packer.pack(packing.Bound(target_bytes=TARGET), lesson=lesson)
     assert packed.point == packed.code_training[0]
     assert not packed.has_trained_codes and len(packed.content) <= TARGET
-
-
-@pytest.mark.parametrize(
-    "one, other",
-    [
-        ((0.9, 0.5), (0.8, 0.1)),
-        ((0.9, 0.1), (0.9, 0.5)),
-        ((None, 1), (None, 2)),
-    ],
-)
-def test_better_file_has_more_accuracy_or_else_less_divergence(one, other):
-    better, worse = (
-        types.SimpleNamespace(accuracy=accuracy, kl=kl)
-        for accuracy, kl in (one, other)
-    )
-    assert packer_module._quality(better) > packer_module._quality(worse)
 
 
 @pytest.mark.parametrize("step", [1.02, 0.98])
