@@ -38,7 +38,7 @@ BELOW = {
     },
     "feature_extraction": {"graph", "metadata", "models", "utils"},
     "export": {
-        *("codec", "data", "flattening", "graph", "layers"),
+        *("architecture", "codec", "data", "flattening", "graph", "layers"),
         *("metadata", "normalizations", "utils"),
     },
     "inspection": {"codec", "export", "metadata", "pretrained", "utils"},
@@ -52,7 +52,7 @@ BELOW = {
         *("graph", "imagenet", "layers", "metadata", "models"),
         *("normalizations", "pretrained", "utils"),
     },
-    "report": {"evaluation", "normalizations", "utils"},
+    "report": {"evaluation", "metadata", "normalizations", "utils"},
     "training": {
         *("architecture", "data", "evaluation", "imagenet", "metadata"),
         *("models", "pretrained", "report", "squeezenet", "utils"),
