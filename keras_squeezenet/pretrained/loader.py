@@ -50,9 +50,9 @@ class Weights:
         """The normalization of the images that the weights were trained on.
 
         A key of `normalizations.NORMALIZATIONS`: that of the registry or of the
-        file, or else the stated one, or the usual one of the file's format. Of
-        weights in the registry the images that they take when they are folded
-        may be stated too.
+        file, or else the stated one, or the usual one of the file's format. For
+        weights in the registry `"caffe"` may be stated too, the normalization
+        of the images that they take once they are folded.
         """
         if self.entry:
             trained_on = self.entry.normalization

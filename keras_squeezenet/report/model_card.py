@@ -22,6 +22,7 @@ CARD_FILE = "README.md"
 LICENSE = "license: unknown  # Fill it in: an SPDX identifier in lower case.\n"
 PAPER = "1602.07360"
 SOURCE = "https://github.com/keras-squeezenet/keras_squeezenet"
+MEAN_AVERAGE_PRECISION = "mean average precision"
 # More names of classes are not listed.
 MAX_CLASSES = 100
 FIRST_CLASSES = 20
@@ -182,14 +183,10 @@ def _teacher(report):
     return (escape(found),) if found else ()
 
 
-def _metric(several):
-    return "mean average precision" if several else "accuracy"
-
-
 def _model_table(rows, folder, report):
     several, dataset = report.get("several_labels"), report["dataset"]
     what = {
-        split: _metric(several)
+        split: MEAN_AVERAGE_PRECISION
         if several
         else report_tables.accuracy_of(dataset, split)
         for split in ("validation", "test")
@@ -298,7 +295,9 @@ def _exported(report, folder):
                 "bytes": "bytes:,",
                 "takes": "normalization",
                 "agreement": "agreement:.2%",
-                _metric(several): "accuracy:.2%",
+                MEAN_AVERAGE_PRECISION if several else "accuracy": (
+                    "accuracy:.2%"
+                ),
             },
             {
                 "takes": "normalization of its images, `raw` for photographs; "
